@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Errors of carryover.
+ *
+ * A function returns 0 (or a count) on success and a negative errno on failure: that is fatal for the
+ * operation and climbs untouched. A positive result is an answer that the header of that one function
+ * defines; its direct caller handles it and never forwards it.
+ *
+ * The sentence for the user is made where the error is born, because only that place knows what was
+ * attempted on what:
+ *
+ *         fd = open(path, O_RDONLY | O_CLOEXEC);
+ *         if (fd < 0)
+ *                 return err_born(-errno, "cannot read the keep list %s", path);
+ *
+ * and frames above add nothing but their way: `return err_pass(r);`. The layer that speaks (flow, cli,
+ * report) prints err_text() once. The record is per thread; a later err_born() replaces it.
+ */
+
+#include <errno.h>
+
+/* Records the sentence and the place; evaluates to r (negative). No newline, no full stop, no %m: the text
+ * of the errno is appended by err_text(). */
+#define err_born(r, ...) err_record(__FILE__, __LINE__, (r), __VA_ARGS__)
+
+/* The same for a refusal whose sentence already says it all: err_text() appends no errno text. */
+#define err_say(r, ...) err_record_plain(__FILE__, __LINE__, (r), __VA_ARGS__)
+
+/* Marks a frame on the way up; evaluates to r. */
+#define err_pass(r) err_trace(__func__, (r))
+
+int err_record(const char *file, int line, int r, const char *format, ...)
+                __attribute__((format(printf, 4, 5)));
+int err_record_plain(const char *file, int line, int r, const char *format, ...)
+                __attribute__((format(printf, 4, 5)));
+int err_trace(const char *function, int r);
+
+/* Puts a clause in front of the sentence that is recorded ("tree 'session-4': "). Evaluates to r. */
+int err_prefix(int r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The sentence for r, "what: why". If nothing was recorded for exactly this r, just strerror. Valid until
+ * the next err_ call of this thread. */
+const char *err_text(int r);
+
+/* "src/x.c:12 via a < b < c", for debug logs. Same lifetime. */
+const char *err_way(void);
+
+void err_clear(void);

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What is durable is decided here: file_replace() is the only way in which carryover makes a file valid. */
+
+#include "base/fd.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int fd_close(int fd) {
+        int saved = errno;
+
+        if (fd >= 0)
+                close(fd);
+        errno = saved;
+        return -1;
+}
+
+void closep(int *fd) {
+        *fd = fd_close(*fd);
+}
+
+int fd_write_all(int fd, const void *data, size_t n) {
+        const char *p = data;
+
+        while (n > 0) {
+                ssize_t k = write(fd, p, n);
+
+                if (k < 0 && errno == EINTR)
+                        continue;
+                if (k < 0)
+                        return err_born(-errno, "write failed");
+                p += k;
+                n -= (size_t)k;
+        }
+        return 0;
+}
+
+int fd_read_all(int fd, void *data, size_t n) {
+        char *p = data;
+
+        while (n > 0) {
+                ssize_t k = read(fd, p, n);
+
+                if (k < 0 && errno == EINTR)
+                        continue;
+                if (k < 0)
+                        return err_born(-errno, "read failed");
+                if (k == 0)
+                        return err_say(-ENODATA, "the data ends early");
+                p += k;
+                n -= (size_t)k;
+        }
+        return 0;
+}
+
+int fd_slurp(int fd, size_t limit, char **ret, size_t *ret_size) {
+        _cleanup_(freep) char *buffer = NULL;
+        size_t have = 0, room = 0;
+
+        for (;;) {
+                ssize_t k;
+
+                if (have + 1 >= room) {
+                        char *bigger;
+
+                        room = room ? room * 2 : 4096;
+                        bigger = realloc(buffer, room);
+                        if (!bigger)
+                                return -ENOMEM;
+                        buffer = bigger;
+                }
+                k = read(fd, buffer + have, room - have - 1);
+                if (k < 0 && errno == EINTR)
+                        continue;
+                if (k < 0)
+                        return err_born(-errno, "read failed");
+                if (k == 0)
+                        break;
+                have += (size_t)k;
+                if (have > limit)
+                        return err_say(-EFBIG, "more than %zu bytes", limit);
+        }
+        buffer[have] = '\0';
+        *ret = TAKE(buffer);
+        if (ret_size)
+                *ret_size = have;
+        return 0;
+}
+
+int file_slurp(int dir_fd, const char *path, size_t limit, char **ret, size_t *ret_size) {
+        _cleanup_(closep) int fd = -1;
+        int r;
+
+        fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+        if (fd < 0)
+                return err_born(-errno, "cannot read %s", path);
+        r = fd_slurp(fd, limit, ret, ret_size);
+        if (r < 0)
+                return err_prefix(r, "%s: ", path);
+        return 0;
+}
+
+int file_put(const char *path, const char *text) {
+        _cleanup_(closep) int fd = -1;
+
+        fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+        if (fd < 0)
+                return err_born(-errno, "cannot open %s for writing", path);
+        if (write(fd, text, strlen(text)) < 0)
+                return err_born(-errno, "cannot write '%s' to %s", text, path);
+        return 0;
+}
+
+int file_replace(int dir_fd, const char *name, const void *data, size_t size) {
+        _cleanup_(closep) int fd = -1;
+        char temporary[NAME_MAX + 1];
+        int r;
+
+        if (snprintf(temporary, sizeof temporary, ".%s.new", name) >= (int)sizeof temporary)
+                return err_born(-ENAMETOOLONG, "cannot write %s", name);
+        if (unlinkat(dir_fd, temporary, 0) < 0 && errno != ENOENT)
+                return err_born(-errno, "cannot remove the stale %s", temporary);
+        fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+                return err_born(-errno, "cannot create %s", temporary);
+        r = fd_write_all(fd, data, size);
+        if (r >= 0 && fsync(fd) < 0)
+                r = err_born(-errno, "cannot bring %s to disk", name);
+        if (r >= 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
+                r = err_born(-errno, "cannot put %s in place", name);
+        if (r < 0) {
+                (void)unlinkat(dir_fd, temporary, 0);
+                return err_pass(r);
+        }
+        if (fsync(dir_fd) < 0)
+                return err_born(-errno, "cannot bring the directory of %s to disk", name);
+        return 0;
+}
+
+int open_beneath(int dir_fd, const char *path, int flags, mode_t mode) {
+        struct open_how how = {
+                        .flags = (unsigned)(flags | O_CLOEXEC | O_NOCTTY),
+                        .mode = flags & O_CREAT ? mode : 0,
+                        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+        };
+        int fd = (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof how);
+
+        if (fd < 0)
+                return err_born(-errno, "cannot open %s", path);
+        return fd;
+}
+
+int make_dirs(const char *path, mode_t mode) {
+        char part[PATH_MAX];
+        struct stat st;
+        size_t l = strlen(path);
+
+        if (l == 0 || l >= sizeof part)
+                return err_born(-ENAMETOOLONG, "cannot make the directory");
+        memcpy(part, path, l + 1);
+        for (char *p = part + 1;; p++) {
+                char c = *p;
+
+                if (c != '/' && c != '\0')
+                        continue;
+                *p = '\0';
+                if (mkdir(part, c ? 0755 : mode) < 0 && errno != EEXIST)
+                        return err_born(-errno, "cannot make the directory %s", part);
+                *p = c;
+                if (!c)
+                        break;
+        }
+        if (lstat(path, &st) < 0)
+                return err_born(-errno, "cannot look at %s", path);
+        if (!S_ISDIR(st.st_mode))
+                return err_born(-ENOTDIR, "cannot use %s as a directory", path);
+        return 0;
+}
+
+/* Calls itself once per directory level; depth is bounded because the kernel bounds path lengths for those
+ * who made the tree, and an attacker cannot write into a directory of ours. */
+static int remove_below(int dir_fd, const char *name, dev_t dev) {
+        _cleanup_(closep) int fd = -1;
+        _cleanup_(closedirp) DIR *d = NULL;
+        struct dirent *e;
+        struct stat st;
+
+        fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return err_born(-errno, "cannot open %s to remove it", name);
+        if (fstat(fd, &st) < 0 || st.st_dev != dev)
+                return err_say(-EXDEV, "%s is on another file system, not removed", name);
+        d = fdopendir(fd);
+        if (!d)
+                return err_born(-errno, "cannot list %s", name);
+        fd = -1;
+        while ((e = readdir(d))) {
+                int r;
+
+                if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+                        continue;
+                if (unlinkat(dirfd(d), e->d_name, 0) >= 0)
+                        continue;
+                if (errno != EISDIR && errno != EPERM)
+                        return err_born(-errno, "cannot remove %s/%s", name, e->d_name);
+                r = remove_below(dirfd(d), e->d_name, dev);
+                if (r < 0)
+                        return err_pass(r);
+        }
+        if (unlinkat(dir_fd, name, AT_REMOVEDIR) < 0)
+                return err_born(-errno, "cannot remove the directory %s", name);
+        return 0;
+}
+
+int remove_tree(int dir_fd, const char *name) {
+        struct stat st;
+
+        if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : err_born(-errno, "cannot look at %s", name);
+        if (S_ISDIR(st.st_mode))
+                return remove_below(dir_fd, name, st.st_dev);
+        if (unlinkat(dir_fd, name, 0) < 0)
+                return err_born(-errno, "cannot remove %s", name);
+        return 0;
+}
+
+int sync_tree(int dir_fd) {
+        _cleanup_(closedirp) DIR *d = NULL;
+        struct dirent *e;
+        int fd;
+
+        fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return err_born(-errno, "cannot open a directory to sync it");
+        d = fdopendir(fd);
+        if (!d) {
+                fd_close(fd);
+                return err_born(-errno, "cannot list a directory to sync it");
+        }
+        while ((e = readdir(d))) {
+                _cleanup_(closep) int child = -1;
+
+                if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+                        continue;
+                if (e->d_type != DT_REG && e->d_type != DT_DIR)
+                        continue;
+                child = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+                if (child < 0)
+                        return err_born(-errno, "cannot open %s to sync it", e->d_name);
+                if (e->d_type == DT_DIR) {
+                        int r = sync_tree(child);
+
+                        if (r < 0)
+                                return err_pass(r);
+                } else if (fsync(child) < 0)
+                        return err_born(-errno, "cannot bring %s to disk", e->d_name);
+        }
+        if (fsync(dirfd(d)) < 0)
+                return err_born(-errno, "cannot bring a directory to disk");
+        return 0;
+}
+
+int memfd_with(const char *name, const void *data, size_t size) {
+        _cleanup_(closep) int fd = -1;
+        int r;
+
+        fd = memfd_create(name, MFD_CLOEXEC);
+        if (fd < 0)
+                return err_born(-errno, "cannot make a memory file for %s", name);
+        r = fd_write_all(fd, data, size);
+        if (r < 0)
+                return err_pass(r);
+        if (lseek(fd, 0, SEEK_SET) < 0)
+                return err_born(-errno, "cannot rewind the memory file for %s", name);
+        return TAKE_FD(fd);
+}

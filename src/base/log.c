@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int max_level = -1;
+
+void log_set_level(int level) {
+        max_level = level;
+}
+
+void log_line(int level, const char *format, ...) {
+        char line[2048];
+        va_list ap;
+
+        if (max_level < 0)
+                max_level = getenv("CARRYOVER_DEBUG") ? LOG_DEBUG : LOG_INFO;
+        if (level > max_level)
+                return;
+        va_start(ap, format);
+        vsnprintf(line, sizeof line, format, ap);
+        va_end(ap);
+        if (getenv("JOURNAL_STREAM"))
+                fprintf(stderr, "<%d>%s\n", level, line);
+        else
+                fprintf(stderr, "%s\n", line);
+}

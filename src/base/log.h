@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * The log front: lines on stderr, with the journal's <N> priority prefix when stderr is a journal stream.
+ * Only flow, cli, report and bin log above debug (docs/STYLE.md). Never a secret: no image contents, no
+ * environment, no arguments of carried processes.
+ */
+
+#include <syslog.h>
+
+void log_set_level(int level); /* default LOG_INFO; CARRYOVER_DEBUG=1 in the environment means LOG_DEBUG */
+void log_line(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_debug(...)   log_line(LOG_DEBUG, __VA_ARGS__)
+#define log_info(...)    log_line(LOG_INFO, __VA_ARGS__)
+#define log_notice(...)  log_line(LOG_NOTICE, __VA_ARGS__)
+#define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
+#define log_error(...)   log_line(LOG_ERR, __VA_ARGS__)

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+int parse_u64(const char *text, uint64_t max, uint64_t *ret) {
+        uint64_t v = 0;
+
+        if (!*text)
+                return -EINVAL;
+        for (const char *p = text; *p; p++) {
+                unsigned digit = (unsigned)(*p - '0');
+
+                if (digit > 9 || __builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, digit, &v))
+                        return -EINVAL;
+        }
+        if (v > max)
+                return -EINVAL;
+        *ret = v;
+        return 0;
+}
+
+int parse_pid(const char *text, pid_t *ret) {
+        uint64_t v;
+
+        if (parse_u64(text, 4194304, &v) < 0 || v == 0)
+                return -EINVAL;
+        *ret = (pid_t)v;
+        return 0;
+}
+
+int parse_bool(const char *text) {
+        static const char *const yes[] = {"yes", "true", "on", "1", "y", "t"};
+        static const char *const no[] = {"no", "false", "off", "0", "n", "f"};
+
+        for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
+                if (strcasecmp(text, yes[i]) == 0)
+                        return 1;
+                if (strcasecmp(text, no[i]) == 0)
+                        return 0;
+        }
+        return -EINVAL;
+}
+
+char *text_format(const char *format, ...) {
+        va_list ap;
+        char *text;
+        int r;
+
+        va_start(ap, format);
+        r = vasprintf(&text, format, ap);
+        va_end(ap);
+        return r < 0 ? NULL : text;
+}
+
+bool starts_with(const char *text, const char *prefix) {
+        return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool ends_with(const char *text, const char *suffix) {
+        size_t a = strlen(text), b = strlen(suffix);
+
+        return a >= b && memcmp(text + a - b, suffix, b) == 0;
+}
+
+bool name_is_safe(const char *name) {
+        size_t l = strlen(name);
+
+        if (l == 0 || l > 128 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+                return false;
+        return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.@-") == l;
+}
+
+void hex_encode(const void *data, size_t n, char *out) {
+        static const char digits[] = "0123456789abcdef";
+        const unsigned char *p = data;
+
+        for (size_t i = 0; i < n; i++) {
+                out[2 * i] = digits[p[i] >> 4];
+                out[2 * i + 1] = digits[p[i] & 15];
+        }
+        out[2 * n] = '\0';
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Text: numbers out of strings that are not trusted, and strings built without counting. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A whole decimal number, nothing before or behind it, at most max; -EINVAL otherwise (no record: the caller
+ * knows what the number was for). */
+int parse_u64(const char *text, uint64_t max, uint64_t *ret);
+
+/* 1 .. 4194304 (the kernel's PID_MAX_LIMIT). */
+int parse_pid(const char *text, pid_t *ret);
+
+/* "yes/no/true/false/on/off/1/0" as in systemd's files; -EINVAL otherwise. */
+int parse_bool(const char *text);
+
+/* asprintf that returns NULL on failure. The caller frees. */
+char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+bool starts_with(const char *text, const char *prefix);
+bool ends_with(const char *text, const char *suffix);
+
+/* A name that is safe as one path component and in a unit name: [A-Za-z0-9_.@-]+, not "." or "..", at most
+ * 128 bytes. */
+bool name_is_safe(const char *name);
+
+/* Lower-case hexadecimal of n bytes into out[2 * n + 1]. */
+void hex_encode(const void *data, size_t n, char *out);

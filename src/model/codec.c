@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* The frame is checked from the outside in: magic, format, kind, length, digest; only then is the payload
+ * given to protobuf-c, whose own decoder bounds everything by that length. */
+
+#include "model/codec.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#include <endian.h>
+#include <gcrypt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char magic[8] = {'C', 'R', 'R', 'Y', 'O', 'V', 'E', 'R'};
+
+typedef struct Frame {
+        char magic[8];
+        uint32_t format;
+        uint32_t kind;
+        uint64_t length;
+} Frame;
+
+static const ProtobufCMessageDescriptor *descriptor_of(CodecKind kind) {
+        switch (kind) {
+        case CODEC_TICKET:
+                return &ticket__descriptor;
+        case CODEC_EARLY:
+                return &early__descriptor;
+        case CODEC_REQUEST:
+                return &request__descriptor;
+        case CODEC_KEEP:
+                return &keep__descriptor;
+        }
+        return NULL;
+}
+
+void digest_bytes(const void *data, size_t size, uint8_t ret[static CODEC_DIGEST]) {
+        gcry_md_hash_buffer(GCRY_MD_BLAKE2B_256, ret, data, size);
+}
+
+int digest_fd(int fd, uint8_t ret[static CODEC_DIGEST], uint64_t *ret_size) {
+        enum { CHUNK = 1 << 18 };
+        _cleanup_(freep) char *buffer = malloc(CHUNK);
+        gcry_md_hd_t md;
+        uint64_t size = 0;
+        ssize_t n;
+
+        if (!buffer || gcry_md_open(&md, GCRY_MD_BLAKE2B_256, 0) != 0)
+                return -ENOMEM;
+        while ((n = read(fd, buffer, CHUNK)) != 0) {
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0) {
+                        int r = -errno;
+
+                        gcry_md_close(md);
+                        return err_born(r, "cannot read what is to be checked");
+                }
+                gcry_md_write(md, buffer, (size_t)n);
+                size += (uint64_t)n;
+        }
+        memcpy(ret, gcry_md_read(md, GCRY_MD_BLAKE2B_256), CODEC_DIGEST);
+        gcry_md_close(md);
+        if (ret_size)
+                *ret_size = size;
+        return 0;
+}
+
+int codec_encode(CodecKind kind, const ProtobufCMessage *message, void **ret, size_t *ret_size) {
+        size_t payload = protobuf_c_message_get_packed_size(message);
+        Frame frame = {.format = htole32(CODEC_FORMAT), .kind = htole32(kind), .length = htole64(payload)};
+        uint8_t *bytes;
+
+        if (payload > CODEC_MAX_BYTES)
+                return err_say(-E2BIG, "too much to write in one file: %zu bytes", payload);
+        bytes = malloc(sizeof frame + payload + CODEC_DIGEST);
+        if (!bytes)
+                return -ENOMEM;
+        memcpy(frame.magic, magic, sizeof magic);
+        memcpy(bytes, &frame, sizeof frame);
+        protobuf_c_message_pack(message, bytes + sizeof frame);
+        digest_bytes(bytes, sizeof frame + payload, bytes + sizeof frame + payload);
+        *ret = bytes;
+        *ret_size = sizeof frame + payload + CODEC_DIGEST;
+        return 0;
+}
+
+int codec_decode(CodecKind kind, const char *what, const void *data, size_t size, ProtobufCMessage **ret) {
+        uint8_t digest[CODEC_DIGEST];
+        ProtobufCMessage *message;
+        const uint8_t *bytes = data;
+        uint64_t payload;
+        Frame frame;
+
+        if (size < sizeof frame + CODEC_DIGEST)
+                return err_say(-EBADMSG, "%s is cut short (%zu bytes)", what, size);
+        memcpy(&frame, bytes, sizeof frame);
+        if (memcmp(frame.magic, magic, sizeof magic) != 0)
+                return err_say(-EBADMSG, "%s is not a file of carryover's", what);
+        if (le32toh(frame.format) > CODEC_FORMAT)
+                return err_say(-EPROTONOSUPPORT,
+                               "%s has format %u, this carryover reads up to %u: install a newer one", what,
+                               le32toh(frame.format), CODEC_FORMAT);
+        payload = le64toh(frame.length);
+        if (le32toh(frame.kind) != kind || payload != size - sizeof frame - CODEC_DIGEST)
+                return err_say(-EBADMSG, "%s is cut short or holds something else", what);
+        digest_bytes(bytes, sizeof frame + payload, digest);
+        if (memcmp(digest, bytes + sizeof frame + payload, CODEC_DIGEST) != 0)
+                return err_say(-EBADMSG, "%s was altered: its checksum does not match", what);
+        message = protobuf_c_message_unpack(descriptor_of(kind), NULL, payload, bytes + sizeof frame);
+        if (!message)
+                return err_say(-EBADMSG, "%s does not decode", what);
+        *ret = message;
+        return 0;
+}

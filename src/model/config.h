@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* /etc/carryover/carryover.conf and carryover.conf.d/ as data; config_load() is in sys/config.h. Defaults in
+ * brackets. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum PidMode { PID_MODE_AUTO, PID_MODE_HOST, PID_MODE_NAMESPACE } PidMode;
+typedef enum HoldBackend { HOLD_AUTO, HOLD_IPTABLES, HOLD_NFTABLES } HoldBackend;
+
+typedef struct Config {
+        char store[256];       /* Store= [/var/lib/carryover] */
+        bool keep_ssh;         /* KeepSshSessions= [no]: every ssh session is kept at a shutdown */
+        bool keep_images;      /* KeepImages= [no]: images stay in the store after a restore */
+        PidMode pid_mode;      /* PidMode= [auto] */
+        HoldBackend hold;      /* Hold= [auto] */
+        uint64_t settle_usec;  /* SettleTimeoutSec= [20s]: how long the save waits for other stop jobs */
+        uint64_t criu_usec;    /* CriuTimeoutSec= [120s]: deadline of each CRIU call */
+        uint64_t network_usec; /* NetworkTimeoutSec= [120s]: how long a tree waits for its addresses and
+                                  routes */
+        char criu[256];        /* Criu= [criu]: the executable, looked up in the usual places */
+} Config;

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "model/model.h"
+
+#include "base/err.h"
+#include "base/text.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <string.h>
+
+void model_free(void *message) {
+        if (message)
+                protobuf_c_message_free_unpacked(message, NULL);
+}
+
+int model_set_string(char **field, const char *value) {
+        char *copy = NULL;
+
+        if (value) {
+                copy = strdup(value);
+                if (!copy)
+                        return -ENOMEM;
+        }
+        if (*field != protobuf_c_empty_string)
+                free(*field);
+        *field = copy;
+        return 0;
+}
+
+int model_set_bytes(ProtobufCBinaryData *field, const void *data, size_t size) {
+        uint8_t *copy = malloc(size ?: 1);
+
+        if (!copy)
+                return -ENOMEM;
+        if (size)
+                memcpy(copy, data, size);
+        free(field->data);
+        *field = (ProtobufCBinaryData){.len = size, .data = copy};
+        return 0;
+}
+
+void *model_copy(const void *message) {
+        const ProtobufCMessage *m = message;
+        size_t size = protobuf_c_message_get_packed_size(m);
+        _cleanup_(freep) uint8_t *bytes = malloc(size ?: 1);
+
+        if (!bytes)
+                return NULL;
+        protobuf_c_message_pack(m, bytes);
+        return protobuf_c_message_unpack(m->descriptor, NULL, size, bytes);
+}
+
+int tree_degrade(Tree *tree, const char *what, const char *remedy, const char *format, ...) {
+        Note *note = model_new(Note, note__init);
+        va_list ap;
+        int r;
+
+        if (!note)
+                return -ENOMEM;
+        va_start(ap, format);
+        r = vasprintf(&note->text, format, ap);
+        va_end(ap);
+        if (r < 0)
+                note->text = NULL;
+        note->what = strdup(what);
+        note->remedy = remedy ? strdup(remedy) : NULL;
+        r = note->text && note->what ? model_append(tree->degraded, tree->n_degraded, note) : -ENOMEM;
+        if (r < 0)
+                model_free(note);
+        return r;
+}
+
+Tree *ticket_find(const Ticket *ticket, const char *name) {
+        for (size_t i = 0; i < ticket->n_trees; i++)
+                if (strcmp(ticket->trees[i]->name, name) == 0)
+                        return ticket->trees[i];
+        return NULL;
+}
+
+const char *address_text(ProtobufCBinaryData address, char buffer[static 46]) {
+        int family = address.len == 4 ? AF_INET : AF_INET6;
+
+        if ((address.len != 4 && address.len != 16) || !inet_ntop(family, address.data, buffer, 46))
+                return "?";
+        return buffer;
+}

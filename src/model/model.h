@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Making and changing the messages of proto/ticket.proto by hand. */
+
+#include "base/cleanup.h"
+
+#include "ticket.pb-c.h"
+
+#include <stdbool.h>
+
+/* Frees any message, hand-made or decoded; NULL is fine. */
+void model_free(void *message);
+
+static inline void ticket_freep(Ticket **p) {
+        model_free(*p);
+}
+static inline void tree_freep(Tree **p) {
+        model_free(*p);
+}
+static inline void keep_freep(Keep **p) {
+        model_free(*p);
+}
+static inline void early_freep(Early **p) {
+        model_free(*p);
+}
+static inline void request_freep(Request **p) {
+        model_free(*p);
+}
+
+/* Appends one element to a repeated field and evaluates to 0 or -ENOMEM:
+ *     r = model_append(tree->pids, tree->n_pids, pid);            */
+#define model_append(array, count, value)                                                                   \
+        ({                                                                                                  \
+                __typeof__(array) grown_ = reallocarray((array), (count) + 1, sizeof *(array));             \
+                if (grown_) {                                                                               \
+                        (array) = grown_;                                                                   \
+                        (array)[(count)++] = (value);                                                       \
+                }                                                                                           \
+                grown_ ? 0 : -ENOMEM;                                                                       \
+        })
+
+/* Allocates and initialises; NULL on failure. */
+#define model_new(type, init)                                                                               \
+        ({                                                                                                  \
+                type *new_ = malloc(sizeof *new_);                                                          \
+                if (new_)                                                                                   \
+                        init(new_);                                                                         \
+                new_;                                                                                       \
+        })
+
+/* Replaces a string field; -ENOMEM. NULL clears it. */
+int model_set_string(char **field, const char *value);
+/* Replaces a bytes field; -ENOMEM. */
+int model_set_bytes(ProtobufCBinaryData *field, const void *data, size_t size);
+
+/* The protobuf copy of a message. */
+void *model_copy(const void *message);
+
+/* Appends {what, text, remedy} to tree->degraded. remedy may be NULL. */
+int tree_degrade(Tree *tree, const char *what, const char *remedy, const char *format, ...)
+                __attribute__((format(printf, 4, 5)));
+
+/* A tree by name, or NULL. */
+Tree *ticket_find(const Ticket *ticket, const char *name);
+
+/* "192.0.2.1" or "2001:db8::1" of 4 or 16 bytes; "?" for anything else. */
+const char *address_text(ProtobufCBinaryData address, char buffer[static 46]);

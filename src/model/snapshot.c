@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "model/snapshot.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#include <stdlib.h>
+
+static void process_done(SnapProcess *p) {
+        for (size_t i = 0; i < p->n_fds; i++)
+                free(p->fds[i].target);
+        for (size_t i = 0; i < p->n_maps; i++)
+                free(p->maps[i]);
+        free(p->fds);
+        free(p->maps);
+        free(p->tids);
+        free(p->exe);
+        free(p->cgroup);
+}
+
+Snapshot *snapshot_free(Snapshot *s) {
+        if (!s)
+                return NULL;
+        for (size_t i = 0; i < s->n_processes; i++)
+                process_done(s->processes + i);
+        for (size_t i = 0; i < s->n_unixes; i++)
+                free(s->unixes[i].path);
+        free(s->processes);
+        free(s->unixes);
+        free(s->inets);
+        free(s);
+        return NULL;
+}
+
+const SnapProcess *snapshot_process(const Snapshot *s, pid_t pid) {
+        for (size_t i = 0; i < s->n_processes; i++)
+                if (s->processes[i].pid == pid)
+                        return s->processes + i;
+        return NULL;
+}
+
+const SnapUnix *snapshot_unix(const Snapshot *s, uint64_t ino) {
+        for (size_t i = 0; i < s->n_unixes; i++)
+                if (s->unixes[i].ino == ino)
+                        return s->unixes + i;
+        return NULL;
+}
+
+const SnapInet *snapshot_inet(const Snapshot *s, uint64_t ino) {
+        for (size_t i = 0; i < s->n_inets; i++)
+                if (s->inets[i].ino == ino)
+                        return s->inets + i;
+        return NULL;
+}
+
+int snapshot_tree(const Snapshot *s, pid_t root, const SnapProcess ***ret, size_t *ret_n) {
+        _cleanup_(freep) const SnapProcess **found = NULL;
+        size_t n = 0;
+
+        found = calloc(s->n_processes ?: 1, sizeof *found);
+        if (!found)
+                return -ENOMEM;
+        found[0] = snapshot_process(s, root);
+        if (!found[0])
+                return err_say(-ESRCH, "there is no process %d", (int)root);
+        /* The list is its own queue: each one found brings its children behind it. Every process has one
+         * parent, so it can come only once, unless /proc showed a loop in a race; the bound stops that. */
+        n = 1;
+        for (size_t at = 0; at < n; at++)
+                for (size_t i = 0; i < s->n_processes && n < s->n_processes; i++)
+                        if (s->processes[i].ppid == found[at]->pid && s->processes[i].pid != root)
+                                found[n++] = s->processes + i;
+        *ret = TAKE(found);
+        *ret_n = n;
+        return 0;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * What /proc and sock_diag told about processes at one moment: plain data, so that select and preflight are
+ * functions from a snapshot to an answer and are tested without any process. sys/procfs makes one; who makes
+ * it owns it.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef enum FdKind {
+        FD_FILE, /* regular file */
+        FD_DIR,
+        FD_CHAR, /* character device that is no terminal */
+        FD_BLOCK,
+        FD_TTY,  /* terminal: pty slave, console, serial line */
+        FD_PTMX, /* pty master; pty_index says which */
+        FD_FIFO, /* named */
+        FD_PIPE,
+        FD_UNIX,
+        FD_TCP,
+        FD_UDP,
+        FD_NETLINK,
+        FD_PACKET,
+        FD_SOCKET, /* any other socket; target has the protocol name if known ("MPTCP", "VSOCK") */
+        FD_ANON,   /* anon_inode:[x]; target has "[x]" */
+        FD_MEMFD,
+        FD_OTHER,
+} FdKind;
+
+typedef struct SnapFd {
+        int fd;
+        FdKind kind;
+        char *target;       /* readlink of /proc/PID/fd/N, " (deleted)" cut off */
+        bool deleted;       /* no link left */
+        bool is_volatile;   /* on tmpfs or ramfs */
+        bool path_replaced; /* the path names another file now */
+        uint64_t dev, ino;  /* fstat; for sockets ino is the socket's */
+        uint64_t rdev;
+        mode_t mode;
+        uint64_t size;
+        unsigned flags; /* open flags, from fdinfo */
+        int mnt_id;
+        int pty_index; /* FD_PTMX, and FD_TTY on devpts; else -1 */
+        bool locked;   /* fdinfo shows a file lock */
+        uid_t uid;
+        gid_t gid;
+} SnapFd;
+
+typedef struct SnapProcess {
+        pid_t pid, ppid, pgid, sid;
+        pid_t *tids;
+        size_t n_tids;
+        uint64_t start; /* clock ticks, stat field 22 */
+        char state;     /* R S D Z T t ... */
+        bool kernel_thread;
+        char comm[64];
+        char *exe; /* readlink, " (deleted)" cut off; NULL for kernel threads and zombies */
+        bool exe_deleted;
+        mode_t exe_mode;
+        uid_t uid;     /* real */
+        char *cgroup;  /* v2 path, "/user.slice/..." */
+        int tty_index; /* controlling terminal on devpts, else -1 */
+        bool no_new_privs;
+        int seccomp; /* 0 none, 1 strict, 2 filter */
+        uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts, ns_cgroup, ns_time; /* inode numbers */
+        uint64_t rss_bytes;
+        uint64_t sysv_shm; /* number of SysV shared mappings */
+        bool landlocked;   /* no kernel interface tells: always false unless known otherwise */
+        char **maps;       /* paths of file mappings that are gone, replaced or volatile */
+        size_t n_maps;
+        SnapFd *fds;
+        size_t n_fds;
+} SnapProcess;
+
+typedef struct SnapUnix {
+        uint64_t ino, peer; /* peer 0: none */
+        int type;           /* SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
+        int state;          /* TCP_ESTABLISHED, TCP_LISTEN ... as unix_diag gives it */
+        char *path;         /* bound name, "@abstract", or NULL */
+        uint32_t rqueue, wqueue;
+} SnapUnix;
+
+typedef struct SnapInet {
+        uint64_t ino;
+        int family, protocol, state;   /* AF_INET/AF_INET6; IPPROTO_TCP/IPPROTO_UDP; TCP_ESTABLISHED ... */
+        uint8_t local[16], remote[16]; /* network order; 4 bytes used for AF_INET. v4-mapped addresses stay
+                                          v6 */
+        uint16_t local_port, remote_port;
+        uint32_t rqueue, wqueue; /* for TCP_LISTEN rqueue is the accept queue */
+} SnapInet;
+
+typedef struct Snapshot {
+        SnapProcess *processes;
+        size_t n_processes;
+        SnapUnix *unixes;
+        size_t n_unixes;
+        SnapInet *inets;
+        size_t n_inets;
+        uint64_t own_mnt, own_net, own_pid, own_user; /* namespaces of the one who looks */
+} Snapshot;
+
+Snapshot *snapshot_free(Snapshot *s);
+static inline void snapshot_freep(Snapshot **p) {
+        (void)snapshot_free(*p);
+}
+
+/* NULL if there is none. */
+const SnapProcess *snapshot_process(const Snapshot *s, pid_t pid);
+const SnapUnix *snapshot_unix(const Snapshot *s, uint64_t ino);
+const SnapInet *snapshot_inet(const Snapshot *s, uint64_t ino);
+
+/* root and all its descendants, root first, parents before children. -ESRCH if root is not in the snapshot.
+ * Caller frees *ret. */
+int snapshot_tree(const Snapshot *s, pid_t root, const SnapProcess ***ret, size_t *ret_n);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * systemd and logind by sd-bus. The manager is spoken to directly over /run/systemd/private (root only,
+ * needs no D-Bus daemon, works in early boot and late shutdown).
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef struct Bus Bus;
+
+int bus_open_manager(Bus **ret);
+Bus *bus_close(Bus *bus);
+static inline void bus_closep(Bus **p) {
+        (void)bus_close(*p);
+}
+
+/* Starts a unit (job mode "replace-irreversibly" if irreversible, else "replace"); does not wait. */
+int bus_start_unit(Bus *bus, const char *unit, bool irreversible);
+/* Starts a unit immediately, ignoring its ordering ("ignore-dependencies"). */
+int bus_start_unit_now(Bus *bus, const char *unit);
+int bus_try_restart_unit(Bus *bus, const char *unit);
+
+/* One property of a unit as text: "ActiveState", "ControlGroup", "Slice". Caller frees. -ENOENT if the unit
+ * is not loaded. */
+int bus_unit_property(Bus *bus, const char *unit, const char *interface, const char *property, char **ret);
+
+/* The shutdown under way: "kexec", "reboot", "poweroff", "halt", "soft-reboot", or 0 answer with *ret NULL
+ * if there is none. Static string. */
+int bus_shutdown_action(Bus *bus, const char **ret);
+
+/*
+ * Waits until no job but those that wait for own_unit (and its own) is running, or the deadline. 0 settled,
+ * -ETIMEDOUT with the units still busy in the sentence.
+ */
+int bus_wait_settled(Bus *bus, const char *own_unit, uint64_t deadline_monotonic);
+
+/*
+ * Makes a transient scope around one waiting process: job mode "ignore-dependencies", because the slice of a
+ * user is ordered after units that early boot has not started. Returns when the scope runs (JobRemoved),
+ * with its cgroup path, which the caller frees.
+ */
+int bus_start_scope(Bus *bus, const char *scope, const char *slice, const char *description, pid_t pid,
+                    uint64_t deadline_monotonic, char **ret_cgroup);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Reading the configuration: /usr/lib/carryover/carryover.conf, /etc/carryover/carryover.conf, and
+ * carryover.conf.d/ *.conf of /usr/lib, /run and /etc in systemd's order (a later name wins, /etc masks the
+ * same name). INI, one section [Carryover]. */
+
+#include "model/config.h"
+
+void config_defaults(Config *ret);
+
+/* -EINVAL: file, line, what is wrong and what is allowed. A file that is not root's, or writable by others,
+ * is refused (-EPERM). root is "" or a directory for tests. */
+int config_load(const char *root, Config *ret);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * CRIU by RPC: `criu --no-default-config [argv] swrk FD`, one process per request, messages of
+ * proto/criu-rpc.proto (our subset of CRIU's rpc.proto, wire compatible). Never patched, never the CLI for
+ * dump or restore. Thread safe: no state outside the arguments.
+ */
+
+#include "model/model.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef struct CriuFeatures {
+        bool lock_skip;             /* network_lock SKIP is known (probed: 3.17.1 refuses it) */
+        uint32_t major, minor, sub; /* for people and the ticket; no code may branch on it */
+} CriuFeatures;
+
+/* Finds the executable (absolute path, or a name looked up in
+ * /usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin), asks its version, probes features. -ENOENT with a sentence
+ * that names the package if there is none. */
+int criu_probe(const char *criu, CriuFeatures *ret);
+
+/* `criu check` as RPC (CHECK): 0 if CRIU says that this kernel has what it needs; -EOPNOTSUPP with CRIU's
+ * own last error line in the sentence. Fills CRIU's cache /run/criu.kdat, so worth calling once at boot. */
+int criu_check(const char *criu);
+
+typedef struct CriuFd {
+        const char *key; /* inherit_fd key */
+        int fd;          /* stays the caller's */
+} CriuFd;
+
+/* What happens inside a running request; called in the caller's thread. Return 0 to go on, negative to make
+ * CRIU stop and undo: dump: "query-ext-files"?, "pre-dump", "post-dump" (refusing thaws the tree); restore:
+ * "pre-restore", "post-restore" (refusing kills what was restored; nothing has run yet), "pre-resume",
+ * "post-resume". For restore `pid` is the root's PID as CRIU's namespace sees it (0 before it is known). */
+typedef int (*CriuNotify)(const char *script, pid_t pid, void *userdata);
+
+typedef struct CriuJob {
+        const char *criu;
+        int images_fd; /* directory; log file is written there too: "dump.log", "restore.log" */
+        pid_t pid;     /* dump: root of the tree */
+        bool shell_job;
+        bool lock_skip;               /* network_lock: SKIP, else NFTABLES */
+        bool leave_running;           /* dump: for tests and rehearsals */
+        uint64_t ghost_limit;         /* bytes; 0: CRIU's default */
+        const char *const *externals; /* dump: values of --external; NULL-terminated or NULL */
+        const CriuFd *fds;            /* restore: inherit_fd */
+        size_t n_fds;
+        uint64_t timeout_usec; /* deadline of the whole request: CRIU is killed and -ETIMEDOUT returned */
+        int cgroup_procs_fd;   /* if >= 0: the CRIU process writes itself into this cgroup.procs before it
+                                  executes, so that   what it restores lives there (cgroup mode is always IGNORE)
+                                */
+        CriuNotify notify;     /* may be NULL */
+        void *userdata;
+} CriuJob;
+
+/* Always: tcp_established, ext_unix_sk, file_locks, link_remap, manage_cgroups IGNORE. On failure the
+ * sentence carries CRIU's own first error line from the log. criu_dump's success means: the tree is dead and
+ * its images are complete. */
+int criu_dump(const CriuJob *job);
+int criu_restore(const CriuJob *job, pid_t *ret_pid);
+
+/* The first "Error (" line of a log in images_fd, without its time stamp and file position; empty string if
+ * none. Caller frees. */
+int criu_log_error(int images_fd, const char *log, char **ret);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * CRIU's image files, read and corrected through our own subset schemas (proto/criu-image.proto): protobuf-c
+ * keeps unknown fields, so a rewritten entry is lossless. Every magic, count and length is checked; -EBADMSG
+ * for anything odd. Each fix replaces its file in one step and is idempotent. Facts: criu-facts 5, 14, 15.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * tcp-stream-*.img: where the connection negotiated no window scaling, sets TCPI_OPT_WSCALE with both scales
+ * 0, or the peer would see a window of 4 bytes (criu-facts 15); clears bit 0 of an odd timestamp, which
+ * means microseconds to kernels >= 6.7 (criu-facts 14). Returns how many entries were changed.
+ */
+int image_fix_tcp(int images_fd);
+
+/* Gives a terminal another index: tty-info.img (master and slave) and the slave's path in files.img. -ENOENT
+ * if the images have no such index. */
+int image_move_pty(int images_fd, uint32_t from, uint32_t to);
+
+/* Every PID, TID, PGID, SID of pstree.img, each once, ascending; caller frees *ret. */
+int image_pids(int images_fd, uint32_t **ret, size_t *ret_n);
+
+/* Indices of the pty masters that the images recreate; caller frees *ret. */
+int image_ptys(int images_fd, uint32_t **ret, size_t *ret_n);
+
+/* A quick walk that every *.img of a dump has a known magic and whole entries up to its end: what post-dump
+ * trusts before the original dies. pages-*.img have no framing and are checked against their pagemap's page
+ * count instead. */
+int image_verify(int images_fd);

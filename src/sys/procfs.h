@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Making a Snapshot (model/snapshot.h) of the running system. Processes that vanish while we look are left
+ * out. */
+
+#include "model/snapshot.h"
+
+typedef enum SnapDepth {
+        SNAP_PROCESSES, /* every process: ids, names, cgroup; no fds, no maps, no sockets */
+        SNAP_FULL,      /* the trees of the given roots with fds, maps; all unix and TCP/UDP sockets of our
+                           network namespace */
+} SnapDepth;
+
+/* roots: for SNAP_FULL, n of them. Bounded: at most 65536 processes and 65536 fds per process, -E2BIG
+ * beyond. */
+int snapshot_take(SnapDepth depth, const pid_t *roots, size_t n, Snapshot **ret);
+
+/* Start time of a process in clock ticks; -ESRCH. */
+int process_start_time(pid_t pid, uint64_t *ret);
+
+/* "uname -r", boot id (36 characters), both into the caller's buffers. */
+int system_kernel(char release[static 128]);
+int system_boot_id(char id[static 37]);
+
+/* Raises ns_last_pid (and pid_max where needed) so that no new process gets a number <= pid; never lowers
+ * it. */
+int pids_lift(uint32_t pid);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Pseudo terminals of the host's devpts. The kernel hands out the lowest free index; CRIU asks up to 32
+ * times for the one it needs. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Opens masters until each wanted index is taken by us or found to be taken by somebody else. */
+typedef struct PtyReserve PtyReserve;
+
+int pty_reserve(const uint32_t *wanted, size_t n, PtyReserve **ret);
+PtyReserve *pty_reserve_free(PtyReserve *reserve); /* closes all */
+static inline void pty_reserve_freep(PtyReserve **p) {
+        (void)pty_reserve_free(*p);
+}
+
+/* Lets go of one index, for CRIU to take. 0; answer 1 if we never had it (somebody else has it). Fillers
+ * stay, so that the index is within CRIU's reach. */
+int pty_release(PtyReserve *reserve, uint32_t index);
+
+/* An index that is free or ours now, for a terminal whose number is lost; it is released like by
+ * pty_release(). */
+int pty_spare(PtyReserve *reserve, uint32_t *ret);

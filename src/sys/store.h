@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * The store: one directory (Store=, 0700, root), and what it may hold:
+ *
+ *         save/NAME/         images of the tree NAME, while a save goes on and until its restore
+ *         ticket             the sealed ticket: exists if and only if something must come back
+ *         ticket.claimed     the same after the claim: a restore has begun
+ *         report             the last ticket with outcomes, for `carryover status`
+ *         failed/ID/NAME/    images of trees that could not come back
+ *
+ * and /run/carryover (0700, root, dies with the boot): keep, request, progress.
+ */
+
+#include "model/config.h"
+#include "model/model.h"
+
+typedef struct Store {
+        int fd; /* of the store */
+        char path[256];
+} Store;
+
+/* Opens (and makes) the store; refuses one that is not root's own 0700 directory: -EPERM with the remedy. */
+int store_open(const Config *config, Store *ret);
+void store_close(Store *store);
+
+/* A fresh empty directory save/NAME (what was there is removed: it belongs to no ticket). Returns its
+ * descriptor. */
+int store_tree_create(const Store *store, const char *tree);
+int store_tree_open(const Store *store, const char *tree);
+int store_tree_remove(const Store *store, const char *tree);
+/* Moves save/NAME to failed/ID/NAME, durably; *ret_path (caller frees) names it for the user. */
+int store_tree_fail(const Store *store, const char *ticket_id, const char *tree, char **ret_path);
+
+/* Bytes free for root. */
+int store_space(const Store *store, uint64_t *ret);
+
+/* The seal: one durable rename. Refuses (-EEXIST) while an older ticket is there. */
+int store_seal(const Store *store, const Ticket *ticket);
+/* Takes the seal back (the trees live on). */
+int store_unseal(const Store *store);
+/* The sealed ticket, or answer 1 if there is none. -EBADMSG: it is set aside as ticket.bad, and the sentence
+ * says so. */
+int store_ticket(const Store *store, Ticket **ret);
+/* The claim: ticket -> ticket.claimed, durable before it returns. -ENOENT: somebody else has claimed it. */
+int store_claim(const Store *store);
+/* A claimed ticket whose restore is not known to have ended; answer 1 if there is none. */
+int store_claimed(const Store *store, Ticket **ret);
+/* The end: writes the report and removes ticket.claimed and save/. */
+int store_report_write(const Store *store, const Ticket *report);
+int store_report(const Store *store, Ticket **ret); /* answer 1 if none */
+
+/* /run/carryover */
+int run_keep_read(Keep **ret); /* an empty one if there is no file */
+int run_keep_write(const Keep *keep);
+int run_request_read(Request **ret); /* answer 1 if none */
+int run_request_write(const Request *request);
+int run_request_remove(void);
+/* Appends one line for the waiting `carryover reboot` to show. */
+int run_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#define RUN_PROGRESS "/run/carryover/progress"
