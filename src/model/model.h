@@ -7,6 +7,7 @@
 
 #include "ticket.pb-c.h"
 
+#include <errno.h>
 #include <stdbool.h>
 
 /* Frees any message, hand-made or decoded; NULL is fine. */
@@ -22,6 +23,9 @@ static inline void keep_freep(Keep **p) {
         model_free(*p);
 }
 static inline void early_freep(Early **p) {
+        model_free(*p);
+}
+static inline void step_freep(Step **p) {
         model_free(*p);
 }
 static inline void request_freep(Request **p) {

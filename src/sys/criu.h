@@ -51,7 +51,8 @@ typedef struct CriuJob {
         size_t n_fds;
         uint64_t timeout_usec; /* deadline of the whole request: CRIU is killed and -ETIMEDOUT returned */
         int cgroup_procs_fd;   /* if >= 0: the CRIU process writes itself into this cgroup.procs before it
-                                  executes, so that   what it restores lives there (cgroup mode is always IGNORE)
+                                  executes, so that   what it restores lives there (cgroup mode is always
+                                  IGNORE)
                                 */
         CriuNotify notify;     /* may be NULL */
         void *userdata;

@@ -43,10 +43,16 @@ int store_unseal(const Store *store);
 /* The sealed ticket, or answer 1 if there is none. -EBADMSG: it is set aside as ticket.bad, and the sentence
  * says so. */
 int store_ticket(const Store *store, Ticket **ret);
-/* The claim: ticket -> ticket.claimed, durable before it returns. -ENOENT: somebody else has claimed it. */
-int store_claim(const Store *store);
-/* A claimed ticket whose restore is not known to have ended; answer 1 if there is none. */
-int store_claimed(const Store *store, Ticket **ret);
+/* The claim: ticket -> ticket.claimed, durable before it returns; remembered in /run, so that this boot
+ * knows its own claim from one of a boot that died in the middle of its restore. -ENOENT: somebody else has
+ * claimed it. */
+int store_claim(const Store *store, const Ticket *ticket);
+/* A claimed ticket whose restore is not known to have ended; answer 1 if there is none. *ret_ours: claimed
+ * by this boot. */
+int store_claimed(const Store *store, Ticket **ret, bool *ret_ours);
+/* Durably notes in the images of a tree that its restore begins. Answer 1: it had begun before, and must not
+ * begin again. */
+int store_tree_begin(int images_fd);
 /* The end: writes the report and removes ticket.claimed and save/. */
 int store_report_write(const Store *store, const Ticket *report);
 int store_report(const Store *store, Ticket **ret); /* answer 1 if none */

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The steps of a save or a restore, appended to a ticket from several threads. */
+
+#include "model/model.h"
+
+#include <pthread.h>
+
+typedef struct Timeline {
+        pthread_mutex_t lock; /* PTHREAD_MUTEX_INITIALIZER */
+        Ticket *ticket;
+        bool after_jump;
+} Timeline;
+
+typedef struct StepClock {
+        uint64_t realtime, monotonic;
+} StepClock;
+
+StepClock step_begin(void);
+
+/* Appends the step that began at `clock` and ends now. tree may be NULL. A step that finds no memory is left
+ * out: the timeline is for people. Returns the duration in microseconds. */
+uint64_t step_end(Timeline *timeline, const char *name, const char *tree, StepClock clock);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Order inside post-dump, where the tree stands frozen and nothing is lost yet: last look at the outside,
+ * corrections to the images, verification, checksums, disk, and then the question whether it may die. */
+
+#include "save/save.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "model/codec.h"
+#include "sys/image.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Replaced libraries and executables become ghost files inside the images; the default limit of 1 MiB is
+ * less than one libc. 4 GiB - 1 is what CRIU's 32 bit field can say; the space was checked by preflight. */
+#define GHOST_LIMIT UINT32_MAX
+
+typedef struct Work {
+        const SaveJob *job;
+        Tree *tree;
+        int images_fd;
+        StepClock dump;
+} Work;
+
+static int note_image(Tree *tree, int dir_fd, const char *name) {
+        ImageFile *file = model_new(ImageFile, image_file__init);
+        _cleanup_(closep) int fd = -1;
+        uint8_t digest[CODEC_DIGEST];
+        int r;
+
+        if (!file)
+                return -ENOMEM;
+        fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        r = fd < 0 ? err_born(-errno, "cannot read back the image %s", name)
+                   : digest_fd(fd, digest, &file->size);
+        if (r >= 0)
+                r = model_set_string(&file->name, name);
+        if (r >= 0)
+                r = model_set_bytes(&file->digest, digest, sizeof digest);
+        if (r >= 0)
+                r = model_append(tree->images, tree->n_images, file);
+        if (r < 0) {
+                model_free(file);
+                return err_pass(r);
+        }
+        tree->has_image_bytes = true;
+        tree->image_bytes += file->size;
+        return 0;
+}
+
+static int note_images(Tree *tree, int dir_fd) {
+        _cleanup_(closedirp) DIR *d = NULL;
+        struct dirent *e;
+        int fd;
+
+        fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        d = fd < 0 ? NULL : fdopendir(fd);
+        if (!d)
+                return err_born(-errno, "cannot list the images");
+        while ((e = readdir(d))) {
+                int r;
+
+                if (!ends_with(e->d_name, ".img"))
+                        continue;
+                r = note_image(tree, dir_fd, e->d_name);
+                if (r < 0)
+                        return err_pass(r);
+        }
+        return tree->n_images > 0 ? 0 : err_say(-EBADMSG, "CRIU reported success but wrote no image");
+}
+
+static int note_ids(Tree *tree, int images_fd) {
+        _cleanup_(freep) uint32_t *ids = NULL;
+        size_t n;
+        int r;
+
+        r = image_pids(images_fd, &ids, &n);
+        if (r < 0)
+                return err_pass(r);
+        free(tree->ids);
+        tree->ids = TAKE(ids);
+        tree->n_ids = n;
+        return 0;
+}
+
+static int post_dump(Work *w) {
+        StepClock clock = step_begin();
+        int r;
+
+        step_end(w->job->timeline, "save.dump", w->tree->name, w->dump);
+        r = w->job->frozen(w->tree, w->job->userdata);
+        if (r >= 0)
+                r = image_fix_tcp(w->images_fd);
+        if (r >= 0)
+                r = image_verify(w->images_fd);
+        if (r >= 0)
+                r = note_ids(w->tree, w->images_fd);
+        if (r >= 0)
+                r = note_images(w->tree, w->images_fd);
+        if (r >= 0)
+                r = sync_tree(w->images_fd);
+        if (r >= 0)
+                r = fault_point("save:before-ready");
+        step_end(w->job->timeline, "save.verify", w->tree->name, clock);
+        return r < 0 ? err_pass(r) : w->job->ready(w->tree, w->job->userdata);
+}
+
+static int on_notify(const char *script, pid_t pid, void *userdata) {
+        Work *w = userdata;
+
+        (void)pid;
+        if (strcmp(script, "pre-dump") == 0) {
+                w->tree->has_frozen_at = true;
+                w->tree->frozen_at = now_realtime();
+                return fault_point("save:before-freeze");
+        }
+        return strcmp(script, "post-dump") == 0 ? post_dump(w) : 0;
+}
+
+int save_tree(const SaveJob *job, Tree *tree) {
+        _cleanup_(closep) int images_fd = store_tree_create(job->store, tree->name);
+        _cleanup_(freep) const char **externals = NULL;
+        Work w = {.job = job, .tree = tree, .images_fd = images_fd, .dump = step_begin()};
+        size_t n = 0;
+        int r;
+
+        if (images_fd < 0)
+                return err_pass(images_fd);
+        externals = calloc(tree->n_externals + 1, sizeof *externals);
+        if (!externals)
+                return -ENOMEM;
+        for (size_t i = 0; i < tree->n_externals; i++)
+                if (tree->externals[i]->dump_key[0])
+                        externals[n++] = tree->externals[i]->dump_key;
+        r = criu_dump(&(CriuJob){
+                        .criu = job->config->criu,
+                        .images_fd = images_fd,
+                        .pid = (pid_t)tree->root_pid,
+                        .shell_job = tree->has_shell_job && tree->shell_job,
+                        .lock_skip = job->features->lock_skip,
+                        .ghost_limit = GHOST_LIMIT,
+                        .externals = externals,
+                        .timeout_usec = job->config->criu_usec,
+                        .cgroup_procs_fd = -1,
+                        .notify = on_notify,
+                        .userdata = &w,
+        });
+        return r < 0 ? err_pass(r) : 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Saving one tree: CRIU's dump with a two-phase commit. The original dies only after ready() has returned 0,
+ * and ready() is called only when the images are complete, checked, corrected, checksummed and on disk.
+ * Whatever fails before, CRIU thaws the tree and it goes on living (criu-facts 1: refusing post-dump).
+ *
+ * Never kills a process itself. Thread safe: several trees are saved side by side.
+ */
+
+#include "model/config.h"
+#include "model/timeline.h"
+#include "sys/criu.h"
+#include "sys/store.h"
+
+typedef struct SaveJob {
+        const Config *config;
+        const Store *store;
+        const CriuFeatures *features;
+        Timeline *timeline;
+
+        /* The tree is frozen: the last word on what lies outside it (its connections may have changed since
+         * they were described). */
+        int (*frozen)(Tree *tree, void *userdata);
+        /* The images are safe. 0: let the original die; negative: thaw it. */
+        int (*ready)(Tree *tree, void *userdata);
+        void *userdata;
+} SaveJob;
+
+/* Fills tree->images, image_bytes, ids, frozen_at. On failure the tree lives and its images are removed. */
+int save_tree(const SaveJob *job, Tree *tree);

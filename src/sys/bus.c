@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * PID 1 over its private socket. There is no daemon in between that could be stopped already (late shutdown)
+ * or not started yet (early boot); the price is that only root gets in, which is who we are.
+ */
+
+#include "sys/bus.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-bus.h>
+
+#define SYSTEMD      "org.freedesktop.systemd1"
+#define MANAGER_PATH "/org/freedesktop/systemd1"
+#define MANAGER      "org.freedesktop.systemd1.Manager"
+
+struct Bus {
+        sd_bus *bus;
+        bool subscribed;
+};
+
+static int failed(int r, const sd_bus_error *error, const char *what, const char *on) {
+        return err_say(r, "systemd: cannot %s %s: %s", what, on,
+                       error && error->message ? error->message : strerror(-r));
+}
+
+int bus_open_manager(Bus **ret) {
+        _cleanup_(bus_closep) Bus *b = calloc(1, sizeof *b);
+        int r;
+
+        if (!b)
+                return -ENOMEM;
+        r = sd_bus_new(&b->bus);
+        if (r >= 0)
+                r = sd_bus_set_address(b->bus, "unix:path=/run/systemd/private");
+        if (r >= 0)
+                r = sd_bus_start(b->bus);
+        if (r < 0)
+                return err_born(r, "cannot talk to systemd over /run/systemd/private");
+        *ret = TAKE(b);
+        return 0;
+}
+
+Bus *bus_close(Bus *b) {
+        if (b) {
+                sd_bus_flush_close_unref(b->bus);
+                free(b);
+        }
+        return NULL;
+}
+
+static void error_free(sd_bus_error *e) {
+        sd_bus_error_free(e);
+}
+
+static int unit_job(Bus *b, const char *method, const char *unit, const char *mode) {
+        _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, method, &error, NULL, "ss", unit,
+                                   mode);
+
+        return r < 0 ? failed(r, &error, method, unit) : 0;
+}
+
+int bus_start_unit(Bus *b, const char *unit, bool irreversible) {
+        return unit_job(b, "StartUnit", unit, irreversible ? "replace-irreversibly" : "replace");
+}
+
+int bus_start_unit_now(Bus *b, const char *unit) {
+        return unit_job(b, "StartUnit", unit, "ignore-dependencies");
+}
+
+int bus_try_restart_unit(Bus *b, const char *unit) {
+        return unit_job(b, "TryRestartUnit", unit, "replace");
+}
+
+int bus_unit_property(Bus *b, const char *unit, const char *interface, const char *property, char **ret) {
+        _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(freep) char *path = NULL;
+        int r;
+
+        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
+        if (r >= 0)
+                r = sd_bus_get_property_string(b->bus, SYSTEMD, path, interface, property, &error, ret);
+        return r < 0 ? failed(r, &error, property, unit) : 0;
+}
+
+typedef struct Job {
+        const char *unit, *state, *type;
+} Job;
+
+/* Calls found() for each job of the manager; the strings live as long as the call. */
+static int for_each_job(Bus *b, void (*found)(const Job *job, void *userdata), void *userdata) {
+        _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *m = NULL;
+        Job job;
+        int r;
+
+        r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, "ListJobs", &error, &m, "");
+        if (r < 0)
+                return failed(r, &error, "list", "jobs");
+        r = sd_bus_message_enter_container(m, 'a', "(usssoo)");
+        while (r >= 0 && (r = sd_bus_message_read(m, "(usssoo)", NULL, &job.unit, &job.type, &job.state,
+                                                  NULL, NULL)) > 0)
+                found(&job, userdata);
+        sd_bus_message_unref(m);
+        return r < 0 ? err_born(r, "systemd's list of jobs is odd") : 0;
+}
+
+static void look_for_shutdown(const Job *job, void *userdata) {
+        static const char *const actions[] = {"kexec", "reboot", "poweroff", "halt", "soft-reboot"};
+        const char **action = userdata;
+
+        if (strcmp(job->type, "start") != 0 || !ends_with(job->unit, ".target"))
+                return;
+        for (size_t i = 0; i < ELEMENTS(actions); i++)
+                if (strlen(job->unit) == strlen(actions[i]) + strlen(".target") &&
+                    starts_with(job->unit, actions[i]))
+                        *action = actions[i];
+}
+
+int bus_shutdown_action(Bus *b, const char **ret) {
+        const char *action = NULL;
+        int r = for_each_job(b, look_for_shutdown, &action);
+
+        if (r < 0)
+                return err_pass(r);
+        *ret = action;
+        return 0;
+}
+
+typedef struct Busy {
+        const char *own;
+        size_t n;
+        char names[256];
+} Busy;
+
+/* A job that waits is ordered behind us, or behind something that runs and is counted itself. */
+static void look_for_running(const Job *job, void *userdata) {
+        Busy *busy = userdata;
+        size_t l = strlen(busy->names);
+
+        if (strcmp(job->state, "running") != 0 || strcmp(job->unit, busy->own) == 0)
+                return;
+        busy->n++;
+        snprintf(busy->names + l, sizeof busy->names - l, "%s%s", l ? ", " : "", job->unit);
+}
+
+static int subscribe(Bus *b) {
+        _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        if (b->subscribed)
+                return 0;
+        r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, "Subscribe", &error, NULL, "");
+        if (r < 0 && !sd_bus_error_has_name(&error, SYSTEMD ".AlreadySubscribed"))
+                return failed(r, &error, "subscribe to", "its signals");
+        b->subscribed = true;
+        return 0;
+}
+
+/* Handles one message, waiting for it until the deadline. -ETIMEDOUT (without a sentence) when there is
+ * none. */
+static int next_message(Bus *b, uint64_t deadline, sd_bus_message **ret) {
+        for (;;) {
+                uint64_t now = now_monotonic();
+                int r = sd_bus_process(b->bus, ret);
+
+                if (r < 0)
+                        return err_born(r, "the connection to systemd broke");
+                if (r > 0 && *ret)
+                        return 0;
+                if (r > 0)
+                        continue;
+                if (now >= deadline)
+                        return -ETIMEDOUT;
+                r = sd_bus_wait(b->bus, deadline - now);
+                if (r < 0 && r != -EINTR)
+                        return err_born(r, "the connection to systemd broke");
+        }
+}
+
+/* Any change of any job is a reason to look again; the signal itself is not needed. */
+static int wait_for_job_change(Bus *b, uint64_t deadline) {
+        for (;;) {
+                sd_bus_message *m = NULL;
+                bool hit;
+                int r = next_message(b, deadline, &m);
+
+                if (r < 0)
+                        return r;
+                hit = sd_bus_message_is_signal(m, MANAGER, "JobRemoved") > 0;
+                sd_bus_message_unref(m);
+                if (hit)
+                        return 0;
+        }
+}
+
+int bus_wait_settled(Bus *b, const char *own_unit, uint64_t deadline) {
+        int r = subscribe(b);
+
+        if (r < 0)
+                return err_pass(r);
+        for (;;) {
+                Busy busy = {.own = own_unit};
+
+                r = for_each_job(b, look_for_running, &busy);
+                if (r < 0)
+                        return err_pass(r);
+                if (busy.n == 0)
+                        return 0;
+                r = wait_for_job_change(b, deadline);
+                if (r == -ETIMEDOUT)
+                        return err_say(-ETIMEDOUT, "still busy: %s", busy.names);
+                if (r < 0)
+                        return err_pass(r);
+        }
+}
+
+static int scope_request(Bus *b, const char *scope, const char *slice, const char *description, pid_t pid,
+                         char **ret_job) {
+        _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *m = NULL, *reply = NULL;
+        const char *job;
+        int r;
+
+        r = sd_bus_message_new_method_call(b->bus, &m, SYSTEMD, MANAGER_PATH, MANAGER, "StartTransientUnit");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ssa(sv)a(sa(sv))", scope, "ignore-dependencies", 6,
+                                          "Description", "s", description, "Slice", "s", slice, "SendSIGHUP",
+                                          "b", 1, "TasksMax", "t", UINT64_MAX, "PIDs", "au", 1,
+                                          (uint32_t)pid, "CollectMode", "s", "inactive-or-failed", 0);
+        if (r >= 0)
+                r = sd_bus_call(b->bus, m, 0, &error, &reply);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "o", &job);
+        if (r >= 0)
+                r = (*ret_job = strdup(job)) ? 0 : -ENOMEM;
+        if (r < 0)
+                r = failed(r, &error, "start", scope);
+        sd_bus_message_unref(m);
+        sd_bus_message_unref(reply);
+        return r;
+}
+
+static int wait_for_job(Bus *b, const char *job, const char *unit, uint64_t deadline) {
+        for (;;) {
+                const char *path = NULL, *result = NULL;
+                sd_bus_message *m = NULL;
+                int r = next_message(b, deadline, &m);
+
+                if (r == -ETIMEDOUT)
+                        return err_born(r, "systemd does not finish starting %s", unit);
+                if (r < 0)
+                        return err_pass(r);
+                if (sd_bus_message_is_signal(m, MANAGER, "JobRemoved") > 0 &&
+                    sd_bus_message_read(m, "uoss", NULL, &path, NULL, &result) >= 0 &&
+                    strcmp(path, job) == 0) {
+                        r = strcmp(result, "done") == 0 ? 1
+                                                        : err_say(-EIO, "systemd: starting %s ended as '%s'",
+                                                                  unit, result);
+                        sd_bus_message_unref(m);
+                        return r < 0 ? r : 0;
+                }
+                sd_bus_message_unref(m);
+        }
+}
+
+int bus_start_scope(Bus *b, const char *scope, const char *slice, const char *description, pid_t pid,
+                    uint64_t deadline, char **ret_cgroup) {
+        _cleanup_(freep) char *job = NULL;
+        int r;
+
+        r = subscribe(b);
+        if (r < 0)
+                return err_pass(r);
+        r = scope_request(b, scope, slice, description, pid, &job);
+        if (r < 0)
+                return err_pass(r);
+        r = wait_for_job(b, job, scope, deadline);
+        if (r < 0)
+                return err_pass(r);
+        return bus_unit_property(b, scope, "org.freedesktop.systemd1.Scope", "ControlGroup", ret_cgroup);
+}

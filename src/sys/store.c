@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* The commit points on disk. Every change of state is one rename in one directory, followed by an fsync of
+ * it: a power cut leaves the state before or the state after. */
+
+#include "sys/store.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "model/codec.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define RUN_DIR "/run/carryover"
+
+/* A directory that nobody but root can reach into. */
+static int private_directory(const char *path) {
+        _cleanup_(closep) int fd = -1;
+        struct stat st;
+        int r;
+
+        r = make_dirs(path, 0700);
+        if (r < 0)
+                return err_pass(r);
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return err_born(-errno, "cannot open %s", path);
+        if (fstat(fd, &st) < 0)
+                return err_born(-errno, "cannot look at %s", path);
+        if (st.st_uid != geteuid() || (st.st_mode & 077))
+                return err_say(-EPERM, "%s must belong to root alone: chown root: %s; chmod 0700 %s", path,
+                               path, path);
+        return TAKE_FD(fd);
+}
+
+static int subdirectory(int dir_fd, const char *name) {
+        int fd;
+
+        if (mkdirat(dir_fd, name, 0700) < 0 && errno != EEXIST)
+                return err_born(-errno, "cannot make the directory %s in the store", name);
+        fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return err_born(-errno, "cannot open the directory %s in the store", name);
+        return fd;
+}
+
+int store_open(const Config *config, Store *ret) {
+        Store s = {.fd = private_directory(config->store)};
+
+        if (s.fd < 0)
+                return err_prefix(s.fd, "the store: ");
+        snprintf(s.path, sizeof s.path, "%s", config->store);
+        *ret = s;
+        return 0;
+}
+
+void store_close(Store *store) {
+        store->fd = fd_close(store->fd);
+}
+
+/* The name of a tree comes from a ticket or from us; both are checked, since it becomes a path. */
+static int tree_parent(const Store *store, const char *tree) {
+        if (!name_is_safe(tree))
+                return err_say(-EINVAL, "not the name of a tree: it would leave the store");
+        return subdirectory(store->fd, "save");
+}
+
+int store_tree_create(const Store *store, const char *tree) {
+        _cleanup_(closep) int save = tree_parent(store, tree);
+        int r;
+
+        if (save < 0)
+                return err_pass(save);
+        r = remove_tree(save, tree);
+        if (r < 0)
+                return err_prefix(r, "clearing the place of an older save: ");
+        return subdirectory(save, tree);
+}
+
+int store_tree_open(const Store *store, const char *tree) {
+        _cleanup_(closep) int save = tree_parent(store, tree);
+        int fd;
+
+        if (save < 0)
+                return err_pass(save);
+        fd = openat(save, tree, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return err_born(-errno, "cannot open the images %s/save/%s", store->path, tree);
+        return fd;
+}
+
+int store_tree_remove(const Store *store, const char *tree) {
+        _cleanup_(closep) int save = tree_parent(store, tree);
+
+        return save < 0 ? err_pass(save) : remove_tree(save, tree);
+}
+
+int store_tree_fail(const Store *store, const char *ticket_id, const char *tree, char **ret_path) {
+        _cleanup_(closep) int save = -1, failed = -1, home = -1;
+        _cleanup_(freep) char *path = NULL;
+
+        if (!name_is_safe(ticket_id))
+                return err_say(-EINVAL, "not the id of a ticket");
+        save = tree_parent(store, tree);
+        if (save < 0)
+                return err_pass(save);
+        failed = subdirectory(store->fd, "failed");
+        if (failed < 0)
+                return err_pass(failed);
+        home = subdirectory(failed, ticket_id);
+        if (home < 0)
+                return err_pass(home);
+        path = text_format("%s/failed/%s/%s", store->path, ticket_id, tree);
+        if (!path)
+                return -ENOMEM;
+        if (renameat(save, tree, home, tree) < 0)
+                return err_born(-errno, "cannot put the images aside as %s", path);
+        if (fsync(home) < 0 || fsync(failed) < 0 || fsync(save) < 0)
+                return err_born(-errno, "cannot bring %s to disk", path);
+        *ret_path = TAKE(path);
+        return 0;
+}
+
+int store_space(const Store *store, uint64_t *ret) {
+        struct statvfs v;
+
+        if (fstatvfs(store->fd, &v) < 0)
+                return err_born(-errno, "cannot ask for the space in %s", store->path);
+        *ret = (uint64_t)v.f_bfree * v.f_frsize;
+        return 0;
+}
+
+static int message_write(int dir_fd, const char *name, CodecKind kind, const ProtobufCMessage *message) {
+        _cleanup_(freep) void *bytes = NULL;
+        size_t size;
+        int r;
+
+        r = codec_encode(kind, message, &bytes, &size);
+        if (r < 0)
+                return err_pass(r);
+        return file_replace(dir_fd, name, bytes, size);
+}
+
+/* Answer 1: there is no such file. */
+static int message_read(int dir_fd, const char *where, const char *name, CodecKind kind,
+                        ProtobufCMessage **ret) {
+        _cleanup_(freep) char *what = text_format("%s/%s", where, name), *bytes = NULL;
+        size_t size;
+        int r;
+
+        if (!what)
+                return -ENOMEM;
+        r = file_slurp(dir_fd, name, CODEC_MAX_BYTES, &bytes, &size);
+        if (r == -ENOENT)
+                return 1;
+        if (r < 0)
+                return err_pass(r);
+        return codec_decode(kind, what, bytes, size, ret);
+}
+
+int store_seal(const Store *store, const Ticket *ticket) {
+        if (faccessat(store->fd, "ticket", F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                return err_say(-EEXIST, "%s/ticket: an older save still waits for its restore", store->path);
+        return message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
+}
+
+static int away(const Store *store, const char *name) {
+        if (unlinkat(store->fd, name, 0) < 0 && errno != ENOENT)
+                return err_born(-errno, "cannot remove %s/%s", store->path, name);
+        if (fsync(store->fd) < 0)
+                return err_born(-errno, "cannot bring %s to disk", store->path);
+        return 0;
+}
+
+int store_unseal(const Store *store) {
+        return away(store, "ticket");
+}
+
+static int rename_durably(const Store *store, const char *from, const char *to) {
+        if (renameat(store->fd, from, store->fd, to) < 0)
+                return err_born(-errno, "cannot rename %s/%s", store->path, from);
+        if (fsync(store->fd) < 0)
+                return err_born(-errno, "cannot bring %s to disk", store->path);
+        return 0;
+}
+
+/* Names become paths and counts become waits, so what decodes is still looked at before it is believed. */
+static int ticket_check(const Ticket *ticket) {
+        if (!name_is_safe(ticket->id))
+                return err_say(-EBADMSG, "the ticket has no proper id");
+        for (size_t i = 0; i < ticket->n_trees; i++) {
+                const Tree *tree = ticket->trees[i];
+
+                if (!name_is_safe(tree->name) || tree->root_pid < 2 || tree->root_pid > 4194304)
+                        return err_say(-EBADMSG, "the ticket names an impossible tree");
+                if (tree->slice && !name_is_safe(tree->slice))
+                        return err_say(-EBADMSG, "the ticket names an impossible slice");
+                if (tree->session &&
+                    (!name_is_safe(tree->session->id) || !name_is_safe(tree->session->scope)))
+                        return err_say(-EBADMSG, "the ticket names an impossible session");
+        }
+        return 0;
+}
+
+static int ticket_read(const Store *store, const char *name, const char *bad, Ticket **ret) {
+        _cleanup_(ticket_freep) Ticket *ticket = NULL;
+        int r;
+
+        r = message_read(store->fd, store->path, name, CODEC_TICKET, (ProtobufCMessage **)&ticket);
+        if (r == 0)
+                r = ticket_check(ticket);
+        if (r == -EBADMSG) {
+                int aside = rename_durably(store, name, bad);
+
+                return aside < 0 ? err_pass(aside)
+                                 : err_say(-EBADMSG,
+                                           "%s/%s is cut short or altered; nothing of it was used, it is "
+                                           "kept as %s/%s",
+                                           store->path, name, store->path, bad);
+        }
+        if (r != 0)
+                return r;
+        *ret = TAKE(ticket);
+        return 0;
+}
+
+int store_ticket(const Store *store, Ticket **ret) {
+        return ticket_read(store, "ticket", "ticket.bad", ret);
+}
+
+int store_claim(const Store *store, const Ticket *ticket) {
+        _cleanup_(closep) int run = private_directory(RUN_DIR);
+        int r;
+
+        if (run < 0)
+                return err_pass(run);
+        /* The mark first: alone it means nothing, but a claim without it would look like another boot's. */
+        r = file_replace(run, "claimed", ticket->id, strlen(ticket->id));
+        if (r < 0)
+                return err_pass(r);
+        return rename_durably(store, "ticket", "ticket.claimed");
+}
+
+int store_claimed(const Store *store, Ticket **ret, bool *ret_ours) {
+        _cleanup_(ticket_freep) Ticket *ticket = NULL;
+        _cleanup_(freep) char *mark = NULL;
+        int r;
+
+        r = ticket_read(store, "ticket.claimed", "ticket.bad", &ticket);
+        if (r != 0)
+                return r;
+        r = file_slurp(AT_FDCWD, RUN_DIR "/claimed", 128, &mark, NULL);
+        if (r < 0 && r != -ENOENT)
+                return err_pass(r);
+        *ret_ours = r >= 0 && strcmp(mark, ticket->id) == 0;
+        *ret = TAKE(ticket);
+        return 0;
+}
+
+int store_tree_begin(int images_fd) {
+        if (faccessat(images_fd, "begun", F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                return 1;
+        return file_replace(images_fd, "begun", "", 0);
+}
+
+int store_report_write(const Store *store, const Ticket *report) {
+        int r;
+
+        r = message_write(store->fd, "report", CODEC_TICKET, &report->base);
+        if (r < 0)
+                return err_pass(r);
+        r = away(store, "ticket.claimed");
+        if (r < 0)
+                return err_pass(r);
+        return remove_tree(store->fd, "save");
+}
+
+int store_report(const Store *store, Ticket **ret) {
+        return ticket_read(store, "report", "report.bad", ret);
+}
+
+static int run_message(const char *name, CodecKind kind, ProtobufCMessage **ret) {
+        _cleanup_(closep) int dir = private_directory(RUN_DIR);
+
+        return dir < 0 ? err_pass(dir) : message_read(dir, RUN_DIR, name, kind, ret);
+}
+
+int run_keep_read(Keep **ret) {
+        int r = run_message("keep", CODEC_KEEP, (ProtobufCMessage **)ret);
+
+        if (r != 1)
+                return r;
+        *ret = model_new(Keep, keep__init);
+        return *ret ? 0 : -ENOMEM;
+}
+
+int run_keep_write(const Keep *keep) {
+        _cleanup_(closep) int dir = private_directory(RUN_DIR);
+
+        return dir < 0 ? err_pass(dir) : message_write(dir, "keep", CODEC_KEEP, &keep->base);
+}
+
+int run_request_read(Request **ret) {
+        return run_message("request", CODEC_REQUEST, (ProtobufCMessage **)ret);
+}
+
+int run_request_write(const Request *request) {
+        _cleanup_(closep) int dir = private_directory(RUN_DIR);
+
+        return dir < 0 ? err_pass(dir) : message_write(dir, "request", CODEC_REQUEST, &request->base);
+}
+
+int run_request_remove(void) {
+        if (unlink(RUN_DIR "/request") < 0 && errno != ENOENT)
+                return err_born(-errno, "cannot remove " RUN_DIR "/request");
+        return 0;
+}
+
+int run_progress(const char *format, ...) {
+        _cleanup_(closep) int dir = private_directory(RUN_DIR), fd = -1;
+        char line[512];
+        va_list ap;
+        int n;
+
+        if (dir < 0)
+                return err_pass(dir);
+        fd = openat(dir, "progress", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+                return err_born(-errno, "cannot write " RUN_PROGRESS);
+        va_start(ap, format);
+        n = vsnprintf(line, sizeof line - 1, format, ap);
+        va_end(ap);
+        if (n > (int)sizeof line - 2)
+                n = (int)sizeof line - 2;
+        line[n++] = '\n';
+        return fd_write_all(fd, line, (size_t)n);
+}
