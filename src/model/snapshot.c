@@ -11,10 +11,11 @@ static void process_done(SnapProcess *p) {
         for (size_t i = 0; i < p->n_fds; i++)
                 free(p->fds[i].target);
         for (size_t i = 0; i < p->n_maps; i++)
-                free(p->maps[i]);
+                free(p->maps[i].path);
         free(p->fds);
         free(p->maps);
         free(p->tids);
+        free(p->affinity);
         free(p->exe);
         free(p->cgroup);
 }
@@ -29,6 +30,7 @@ Snapshot *snapshot_free(Snapshot *s) {
         free(s->processes);
         free(s->unixes);
         free(s->inets);
+        free(s->holders);
         free(s);
         return NULL;
 }
@@ -51,6 +53,13 @@ const SnapInet *snapshot_inet(const Snapshot *s, uint64_t ino) {
         for (size_t i = 0; i < s->n_inets; i++)
                 if (s->inets[i].ino == ino)
                         return s->inets + i;
+        return NULL;
+}
+
+const SnapHolder *snapshot_holder(const Snapshot *s, FdKind kind, uint64_t id) {
+        for (size_t i = 0; i < s->n_holders; i++)
+                if (s->holders[i].kind == kind && s->holders[i].id == id)
+                        return s->holders + i;
         return NULL;
 }
 

@@ -45,11 +45,22 @@ typedef struct SnapFd {
         uint64_t size;
         unsigned flags; /* open flags, from fdinfo */
         int mnt_id;
-        int pty_index; /* FD_PTMX, and FD_TTY on devpts; else -1 */
-        bool locked;   /* fdinfo shows a file lock */
+        bool mnt_foreign; /* opened through a mount that our namespace does not have */
+        int pty_index;    /* FD_PTMX, and FD_TTY on devpts; else -1 */
+        bool locked;      /* fdinfo shows a file lock */
+        pid_t pidfd;      /* FD_ANON "[pidfd]": the process it names, -1 if that is dead; else 0 */
+        uint32_t unread;  /* FD_NETLINK: bytes in the receive queue */
         uid_t uid;
         gid_t gid;
 } SnapFd;
+
+/* A mapping of a file that the next boot may not have: gone, replaced or volatile. */
+typedef struct SnapMap {
+        char *path; /* " (deleted)" cut off */
+        bool deleted, path_replaced, is_volatile;
+        uint64_t dev, ino;
+        uint64_t size; /* of the whole file, not of the mapping: that is what a ghost costs */
+} SnapMap;
 
 typedef struct SnapProcess {
         pid_t pid, ppid, pgid, sid;
@@ -59,19 +70,24 @@ typedef struct SnapProcess {
         char state;     /* R S D Z T t ... */
         bool kernel_thread;
         char comm[64];
-        char *exe; /* readlink, " (deleted)" cut off; NULL for kernel threads and zombies */
+        char title[64]; /* what sshd's processes call themselves; else empty: arguments may be secret */
+        char *exe;      /* readlink, " (deleted)" cut off; NULL for kernel threads and zombies */
         bool exe_deleted;
         mode_t exe_mode;
-        uid_t uid;     /* real */
+        uid_t uid;        /* real */
+        pid_t tracer;     /* who ptraces it, or 0 */
+        int nice, ioprio; /* ioprio_get(2)'s, which follows nice where it was never set */
+        int oom_score_adj;
+        uint8_t *affinity; /* cpu_set_t of n_affinity bytes, only if not all CPUs that are online */
+        size_t n_affinity;
         char *cgroup;  /* v2 path, "/user.slice/..." */
         int tty_index; /* controlling terminal on devpts, else -1 */
         bool no_new_privs;
         int seccomp; /* 0 none, 1 strict, 2 filter */
         uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts, ns_cgroup, ns_time; /* inode numbers */
-        uint64_t rss_bytes;
-        uint64_t sysv_shm; /* number of SysV shared mappings */
-        bool landlocked;   /* no kernel interface tells: always false unless known otherwise */
-        char **maps;       /* paths of file mappings that are gone, replaced or volatile */
+        uint64_t rss_bytes; /* anonymous and shared memory, swap included: what its images would hold */
+        uint64_t sysv_shm;  /* number of SysV shared mappings */
+        SnapMap *maps;
         size_t n_maps;
         SnapFd *fds;
         size_t n_fds;
@@ -81,7 +97,9 @@ typedef struct SnapUnix {
         uint64_t ino, peer; /* peer 0: none */
         int type;           /* SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
         int state;          /* TCP_ESTABLISHED, TCP_LISTEN ... as unix_diag gives it */
+        bool dead_peer;     /* it was connected and its peer has closed */
         char *path;         /* bound name, "@abstract", or NULL */
+        bool is_volatile;   /* the bound name is on tmpfs or ramfs */
         uint32_t rqueue, wqueue;
 } SnapUnix;
 
@@ -94,6 +112,15 @@ typedef struct SnapInet {
         uint32_t rqueue, wqueue; /* for TCP_LISTEN rqueue is the accept queue */
 } SnapInet;
 
+/* Who outside the trees holds the other end of something inside: a pipe (id: inode), a unix socket (id: the
+ * peer's inode), a terminal's master (FD_PTMX, id: index). */
+typedef struct SnapHolder {
+        FdKind kind;
+        uint64_t id;
+        pid_t pid;
+        unsigned flags; /* open flags */
+} SnapHolder;
+
 typedef struct Snapshot {
         SnapProcess *processes;
         size_t n_processes;
@@ -101,7 +128,10 @@ typedef struct Snapshot {
         size_t n_unixes;
         SnapInet *inets;
         size_t n_inets;
-        uint64_t own_mnt, own_net, own_pid, own_user; /* namespaces of the one who looks */
+        SnapHolder *holders;
+        size_t n_holders;
+        bool no_diag; /* the kernel cannot list sockets (module gone): unixes and inets say nothing */
+        uint64_t own_mnt, own_net, own_pid, own_user, own_ipc, own_uts; /* namespaces of the one who looks */
 } Snapshot;
 
 Snapshot *snapshot_free(Snapshot *s);
@@ -113,6 +143,7 @@ static inline void snapshot_freep(Snapshot **p) {
 const SnapProcess *snapshot_process(const Snapshot *s, pid_t pid);
 const SnapUnix *snapshot_unix(const Snapshot *s, uint64_t ino);
 const SnapInet *snapshot_inet(const Snapshot *s, uint64_t ino);
+const SnapHolder *snapshot_holder(const Snapshot *s, FdKind kind, uint64_t id);
 
 /* root and all its descendants, root first, parents before children. -ESRCH if root is not in the snapshot.
  * Caller frees *ret. */

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Descriptors of one process. Three looks at each: readlink for what it is called, stat through the magic
+ * link for what it is, fdinfo for how it was opened. None of them opens the file, so a FIFO never blocks us
+ * and a device never notices. The protocol of a socket comes from the extended attribute that sockfs gives
+ * it, which works for protocols that no socket listing covers.
+ */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "model/model.h"
+#include "sys/procfs-internal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define DELETED      " (deleted)"
+#define FDINFO_LIMIT (1u << 20) /* an inotify or epoll descriptor with thousands of entries has a long one  \
+                                 */
+
+static FdKind socket_kind(const char *protocol) {
+        static const struct {
+                const char *prefix;
+                FdKind kind;
+        } kinds[] = {
+                        {"UNIX", FD_UNIX},       {"TCP", FD_TCP},       {"UDP", FD_UDP},
+                        {"NETLINK", FD_NETLINK}, {"PACKET", FD_PACKET},
+        };
+
+        for (size_t i = 0; i < ELEMENTS(kinds); i++)
+                if (starts_with(protocol, kinds[i].prefix))
+                        return kinds[i].kind;
+        return FD_SOCKET;
+}
+
+static int look_at_socket(int pid_dir, const char *link, SnapFd *f) {
+        char path[64], protocol[32] = "";
+        ssize_t l;
+
+        snprintf(path, sizeof path, "/proc/self/fd/%d/%s", pid_dir, link);
+        l = getxattr(path, "system.sockprotoname", protocol, sizeof protocol - 1);
+        protocol[l < 0 ? 0 : l] = '\0';
+        f->kind = socket_kind(protocol);
+        if (f->kind != FD_SOCKET)
+                return 0;
+        free(f->target);
+        f->target = strdup(protocol[0] ? protocol : "unknown");
+        return f->target ? 0 : -ENOMEM;
+}
+
+/* 136..143 are pty slaves; 4:x consoles and serial lines; 5:0 /dev/tty, 5:1 /dev/console, 5:2 ptmx. Others
+ * are known by name only. */
+static FdKind device_kind(SnapFd *f) {
+        unsigned major = major(f->rdev), minor = minor(f->rdev);
+
+        if (major >= 136 && major <= 143) {
+                f->pty_index = (int)minor;
+                return FD_TTY;
+        }
+        if (major == 5 && minor == 2)
+                return FD_PTMX;
+        if (major == 4 || major == 5 || starts_with(f->target, "/dev/tty") ||
+            starts_with(f->target, "/dev/hvc"))
+                return FD_TTY;
+        return FD_CHAR;
+}
+
+static FdKind kind_of(SnapFd *f) {
+        if (starts_with(f->target, "anon_inode:") || starts_with(f->target, "pidfd:"))
+                return FD_ANON;
+        if (starts_with(f->target, "/memfd:"))
+                return FD_MEMFD;
+        switch (f->mode & S_IFMT) {
+        case S_IFREG:
+                /* ns/... links and whatever else has no place in a tree of directories */
+                return f->target[0] == '/' ? FD_FILE : FD_OTHER;
+        case S_IFDIR:
+                return FD_DIR;
+        case S_IFCHR:
+                return device_kind(f);
+        case S_IFBLK:
+                return FD_BLOCK;
+        case S_IFIFO:
+                return starts_with(f->target, "pipe:") ? FD_PIPE : FD_FIFO;
+        case S_IFSOCK:
+                return FD_SOCKET;
+        default:
+                return f->target[0] == '/' ? FD_OTHER : FD_ANON;
+        }
+}
+
+static int read_link(int pid_dir, const char *link, SnapFd *f) {
+        char target[4096 + sizeof DELETED];
+        ssize_t l = readlinkat(pid_dir, link, target, sizeof target - 1);
+
+        if (l < 0)
+                return -errno;
+        target[l] = '\0';
+        if (target[0] == '/' && ends_with(target, DELETED))
+                target[l - (ssize_t)strlen(DELETED)] = '\0';
+        f->target = strdup(target);
+        return f->target ? 0 : -ENOMEM;
+}
+
+static int read_stat(int pid_dir, const char *link, SnapFd *f, nlink_t *ret_nlink) {
+        struct stat st;
+
+        if (fstatat(pid_dir, link, &st, 0) < 0)
+                return -errno;
+        f->dev = st.st_dev;
+        f->ino = st.st_ino;
+        f->rdev = st.st_rdev;
+        f->mode = st.st_mode;
+        f->size = (uint64_t)st.st_size;
+        f->uid = st.st_uid;
+        f->gid = st.st_gid;
+        *ret_nlink = st.st_nlink;
+        return 0;
+}
+
+static int read_info(int pid_dir, SnapFd *f) {
+        _cleanup_(freep) char *text = NULL;
+        const char *p;
+        char path[32];
+        int r;
+
+        snprintf(path, sizeof path, "fdinfo/%d", f->fd);
+        r = file_slurp(pid_dir, path, FDINFO_LIMIT, &text, NULL);
+        if (r < 0)
+                return r;
+        p = procfs_field(text, "flags:");
+        f->flags = p ? (unsigned)strtoul(p, NULL, 8) : 0;
+        p = procfs_field(text, "mnt_id:");
+        f->mnt_id = p ? atoi(p) : -1;
+        p = procfs_field(text, "tty-index:");
+        if (p && f->kind == FD_PTMX)
+                f->pty_index = atoi(p);
+        p = procfs_field(text, "Pid:");
+        if (p && f->kind == FD_ANON)
+                f->pidfd = atoi(p) > 0 ? atoi(p) : -1;
+        f->locked = procfs_field(text, "lock:");
+        return 0;
+}
+
+/* Where it lives: only for what has a name in a file system that people use. */
+static void place(const Mounts *mounts, SnapFd *f, nlink_t nlink) {
+        const Mount *mount = mounts_by_id(mounts, f->mnt_id);
+        struct stat st;
+
+        f->mnt_foreign = !mount;
+        if (!mount)
+                mount = mounts_by_device(mounts, major(f->dev), minor(f->dev));
+        f->is_volatile = mount && mount->is_volatile;
+        f->deleted = nlink == 0;
+        if (f->mnt_foreign || mount->is_remote || f->kind == FD_DIR)
+                return;
+        f->path_replaced = fstatat(AT_FDCWD, f->target, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) >= 0 &&
+                           (st.st_dev != f->dev || st.st_ino != f->ino);
+}
+
+static int fd_read(int pid_dir, const Mounts *mounts, SnapFd *f) {
+        nlink_t nlink = 1;
+        char link[32];
+        int r;
+
+        snprintf(link, sizeof link, "fd/%d", f->fd);
+        r = read_link(pid_dir, link, f);
+        if (r >= 0)
+                r = read_stat(pid_dir, link, f, &nlink);
+        if (r < 0)
+                return r;
+        f->kind = kind_of(f);
+        if (f->kind == FD_SOCKET)
+                r = look_at_socket(pid_dir, link, f);
+        if (r >= 0)
+                r = read_info(pid_dir, f);
+        if (r < 0)
+                return r;
+        if (f->kind == FD_FILE || f->kind == FD_DIR || f->kind == FD_FIFO)
+                place(mounts, f, nlink);
+        return 0;
+}
+
+static int by_number(const void *a, const void *b) {
+        return ((const SnapFd *)a)->fd - ((const SnapFd *)b)->fd;
+}
+
+int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p) {
+        _cleanup_(closedirp) DIR *d = NULL;
+        struct dirent *e;
+        int dir;
+
+        dir = openat(pid_dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        d = dir < 0 ? NULL : fdopendir(dir);
+        if (!d) {
+                (void)fd_close(dir);
+                return errno == ENOENT || errno == ESRCH
+                                       ? -ESRCH
+                                       : err_born(-errno, "cannot list the descriptors of process %d",
+                                                  (int)p->pid);
+        }
+        while ((e = readdir(d))) {
+                SnapFd f = {.pty_index = -1};
+                uint64_t number;
+                int r;
+
+                if (parse_u64(e->d_name, INT32_MAX, &number) < 0)
+                        continue;
+                if (p->n_fds >= PROCFS_MAX_FDS)
+                        return err_say(-E2BIG, "process %d has more than %u descriptors open", (int)p->pid,
+                                       PROCFS_MAX_FDS);
+                f.fd = (int)number;
+                r = fd_read(pid_dir, mounts, &f);
+                if (r >= 0)
+                        r = model_append(p->fds, p->n_fds, f);
+                if (r >= 0)
+                        continue;
+                free(f.target);
+                if (r != -ENOENT && r != -ESRCH) /* closed meanwhile */
+                        return err_prefix(r, "descriptor %d of process %d: ", f.fd, (int)p->pid);
+        }
+        qsort(p->fds, p->n_fds, sizeof *p->fds, by_number);
+        return 0;
+}
+
+/* The other end outside. */
+
+typedef struct Wanted {
+        FdKind kind;
+        uint64_t id;
+} Wanted;
+
+static int wanted_order(const void *a, const void *b) {
+        const Wanted *x = a, *y = b;
+
+        if (x->kind != y->kind)
+                return x->kind < y->kind ? -1 : 1;
+        return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int wanted_collect(const Snapshot *s, Wanted **ret, size_t *ret_n) {
+        _cleanup_(freep) Wanted *list = NULL;
+        size_t n = 0, at = 0;
+
+        for (size_t i = 0; i < s->n_processes; i++)
+                n += s->processes[i].n_fds;
+        list = calloc(n ?: 1, sizeof *list);
+        if (!list)
+                return -ENOMEM;
+        for (size_t i = 0; i < s->n_processes; i++)
+                for (size_t k = 0; k < s->processes[i].n_fds; k++) {
+                        const SnapFd *f = s->processes[i].fds + k;
+                        const SnapUnix *u = f->kind == FD_UNIX ? snapshot_unix(s, f->ino) : NULL;
+
+                        if (f->kind == FD_PIPE)
+                                list[at++] = (Wanted){FD_PIPE, f->ino};
+                        else if (u && u->peer)
+                                list[at++] = (Wanted){FD_UNIX, u->peer};
+                        else if (f->kind == FD_TTY && f->pty_index >= 0)
+                                list[at++] = (Wanted){FD_PTMX, (uint64_t)f->pty_index};
+                }
+        if (at > 0)
+                qsort(list, at, sizeof *list, wanted_order);
+        *ret = TAKE(list);
+        *ret_n = at;
+        return 0;
+}
+
+static bool holder_candidate(const char *target, Wanted *ret) {
+        if (strcmp(target, "/dev/ptmx") == 0 || strcmp(target, "/dev/pts/ptmx") == 0)
+                *ret = (Wanted){.kind = FD_PTMX};
+        else if (sscanf(target, "pipe:[%" SCNu64 "]", &ret->id) == 1)
+                ret->kind = FD_PIPE;
+        else if (sscanf(target, "socket:[%" SCNu64 "]", &ret->id) == 1)
+                ret->kind = FD_UNIX;
+        else
+                return false;
+        return true;
+}
+
+static int holder_look(int pid_dir, const char *name, pid_t pid, const Wanted *wanted, size_t n,
+                       Snapshot *s) {
+        char path[300], target[64]; /* what does not fit is no candidate */
+        SnapFd f = {.pty_index = -1};
+        Wanted found;
+        ssize_t l;
+
+        snprintf(path, sizeof path, "fd/%s", name);
+        l = readlinkat(pid_dir, path, target, sizeof target - 1);
+        if (l < 0)
+                return 0;
+        target[l] = '\0';
+        if (!holder_candidate(target, &found))
+                return 0;
+        f.fd = atoi(name);
+        f.kind = found.kind;
+        if (found.kind == FD_PTMX || bsearch(&found, wanted, n, sizeof *wanted, wanted_order)) {
+                if (read_info(pid_dir, &f) < 0)
+                        return 0;
+                if (found.kind == FD_PTMX)
+                        found.id = (uint64_t)f.pty_index;
+        }
+        if (!bsearch(&found, wanted, n, sizeof *wanted, wanted_order))
+                return 0;
+        return model_append(s->holders, s->n_holders, ((SnapHolder){found.kind, found.id, pid, f.flags}));
+}
+
+static int holder_process(pid_t pid, const Wanted *wanted, size_t n, Snapshot *s) {
+        _cleanup_(closep) int pid_dir = -1;
+        _cleanup_(closedirp) DIR *d = NULL;
+        struct dirent *e;
+        char path[32];
+        int dir;
+
+        snprintf(path, sizeof path, "/proc/%d", (int)pid);
+        pid_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        dir = pid_dir < 0 ? -1 : openat(pid_dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        d = dir < 0 ? NULL : fdopendir(dir);
+        if (!d) {
+                (void)fd_close(dir);
+                return 0; /* gone, or not ours to look at: nobody is named then */
+        }
+        for (size_t looked = 0; looked < PROCFS_MAX_FDS && (e = readdir(d)); looked++) {
+                int r = e->d_name[0] == '.' ? 0 : holder_look(pid_dir, e->d_name, pid, wanted, n, s);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int procfs_holders(Snapshot *s) {
+        _cleanup_(freep) Wanted *wanted = NULL;
+        size_t n;
+        int r;
+
+        r = wanted_collect(s, &wanted, &n);
+        for (size_t i = 0; r >= 0 && n > 0 && i < s->n_processes; i++) {
+                const SnapProcess *p = s->processes + i;
+
+                /* what was looked at in depth has threads; its descriptors are in the snapshot */
+                if (p->n_tids == 0 && !p->kernel_thread)
+                        r = holder_process(p->pid, wanted, n, s);
+        }
+        return r < 0 ? err_pass(r) : 0;
+}

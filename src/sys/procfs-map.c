@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Mounts, and the files that a process maps. Only mappings whose file may be missing at the restore are
+ * kept: a process maps some fifty libraries, and all that matters of them is whether they are still there.
+ */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "model/model.h"
+#include "sys/procfs-internal.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#define DELETED      " (deleted)"
+#define MOUNTS_LIMIT (32u << 20) /* the kernel's default bound is 100,000 mounts */
+#define MAPS_LIMIT   (16u << 20) /* 65530 mappings, vm.max_map_count's default, of 200 bytes */
+
+static bool is_one_of(const char *type, const char *const *prefixes) {
+        for (; *prefixes; prefixes++)
+                if (starts_with(type, *prefixes))
+                        return true;
+        return false;
+}
+
+static int mount_parse(char *line, Mounts *ret) {
+        static const char *const memory[] = {"tmpfs ", "ramfs ", NULL};
+        static const char *const remote[] = {"fuse", "nfs", "cifs",   "smb3", "9p",
+                                             "ceph", "afs", "autofs", NULL};
+        const char *type = strstr(line, " - ");
+        Mount m = {0};
+
+        if (!type || sscanf(line, "%d %*d %u:%u", &m.id, &m.major, &m.minor) != 3)
+                return err_say(-EBADMSG, "/proc/self/mountinfo has a line that cannot be read");
+        m.is_volatile = is_one_of(type + 3, memory);
+        m.is_remote = is_one_of(type + 3, remote);
+        return model_append(ret->list, ret->n, m);
+}
+
+int mounts_read(Mounts *ret) {
+        _cleanup_(freep) char *text = NULL;
+        char *state, *line;
+        int r;
+
+        r = file_slurp(AT_FDCWD, "/proc/thread-self/mountinfo", MOUNTS_LIMIT, &text, NULL);
+        for (line = r < 0 ? NULL : strtok_r(text, "\n", &state); r >= 0 && line;
+             line = strtok_r(NULL, "\n", &state))
+                r = mount_parse(line, ret);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+void mounts_done(Mounts *mounts) {
+        free(mounts->list);
+        *mounts = (Mounts){0};
+}
+
+const Mount *mounts_by_id(const Mounts *mounts, int id) {
+        for (size_t i = 0; i < mounts->n; i++)
+                if (mounts->list[i].id == id)
+                        return mounts->list + i;
+        return NULL;
+}
+
+const Mount *mounts_by_device(const Mounts *mounts, unsigned major, unsigned minor) {
+        for (size_t i = 0; i < mounts->n; i++)
+                if (mounts->list[i].major == major && mounts->list[i].minor == minor)
+                        return mounts->list + i;
+        return NULL;
+}
+
+/* Memory that only looks like a file: the images hold it. */
+static bool is_memory(const char *path) {
+        static const char *const names[] = {"/memfd:", "/dev/zero", "/[aio]", NULL};
+
+        return is_one_of(path, names);
+}
+
+static int map_find(const SnapProcess *p, uint64_t dev, uint64_t ino) {
+        for (size_t i = 0; i < p->n_maps; i++)
+                if (p->maps[i].dev == dev && p->maps[i].ino == ino)
+                        return 1;
+        return 0;
+}
+
+/* The mapped file itself is reached through map_files, whether it still has a name or not. */
+static int map_look(int pid_dir, const Mounts *mounts, const char *range, char *path, SnapProcess *p) {
+        bool gone = ends_with(path, DELETED);
+        const Mount *mount;
+        char link[64];
+        struct stat st, named;
+        SnapMap m = {0};
+        int r;
+
+        if (gone)
+                path[strlen(path) - strlen(DELETED)] = '\0';
+        if (starts_with(path, "/SYSV")) {
+                p->sysv_shm++;
+                return 0;
+        }
+        snprintf(link, sizeof link, "map_files/%s", range);
+        if (is_memory(path) || fstatat(pid_dir, link, &st, 0) < 0 || !S_ISREG(st.st_mode) ||
+            map_find(p, st.st_dev, st.st_ino))
+                return 0;
+        mount = mounts_by_device(mounts, major(st.st_dev), minor(st.st_dev));
+        m.dev = st.st_dev;
+        m.ino = st.st_ino;
+        m.size = (uint64_t)st.st_size;
+        m.deleted = st.st_nlink == 0;
+        m.is_volatile = mount && mount->is_volatile;
+        /* overlayfs and btrfs show another device in stat than in a mapping: only the inode can be compared
+         */
+        if (!mount || !mount->is_remote)
+                m.path_replaced = fstatat(AT_FDCWD, path, &named, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) >=
+                                                  0 &&
+                                  named.st_ino != st.st_ino;
+        if (!m.deleted && !m.is_volatile && !m.path_replaced)
+                return 0;
+        m.path = strdup(path);
+        r = m.path ? model_append(p->maps, p->n_maps, m) : -ENOMEM;
+        if (r < 0)
+                free(m.path);
+        return r;
+}
+
+int procfs_maps(int pid_dir, const Mounts *mounts, SnapProcess *p) {
+        _cleanup_(freep) char *text = NULL;
+        char *state, *line;
+        int r;
+
+        r = file_slurp(pid_dir, "maps", MAPS_LIMIT, &text, NULL);
+        for (line = r < 0 ? NULL : strtok_r(text, "\n", &state); r >= 0 && line;
+             line = strtok_r(NULL, "\n", &state)) {
+                uint64_t from, to;
+                char range[40];
+                int name = 0;
+
+                if (p->n_maps >= PROCFS_MAX_MAPS)
+                        return err_say(-E2BIG, "process %d maps more than %u files", (int)p->pid,
+                                       PROCFS_MAX_MAPS);
+                if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %*s %n", &from, &to, &name) != 2 ||
+                    name == 0 || line[name] != '/')
+                        continue;
+                snprintf(range, sizeof range, "%" PRIx64 "-%" PRIx64, from, to);
+                r = map_look(pid_dir, mounts, range, line + name, p);
+        }
+        return r;
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Sockets by sock_diag, one dump per family and protocol. CRIU asks the same way, so a kernel that cannot
+ * answer (the
+ * *_diag modules went with a package upgrade) is one on which CRIU fails too: that is a finding for
+ * preflight and no error here.
+ */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "model/model.h"
+#include "sys/procfs-internal.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/inet_diag.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define BOTH_DIRECTIONS 3u /* RCV_SHUTDOWN | SEND_SHUTDOWN, as UNIX_DIAG_SHUTDOWN shows them */
+#define KERNEL_MINOR    20 /* bits of the minor number in the kernel's own dev_t */
+
+typedef struct Diag {
+        Snapshot *s;
+        const Mounts *mounts;
+        int protocol;
+        int r;
+} Diag;
+
+/* Grows by doubling: a machine with 100,000 sockets is rare, and must not cost 100,000 reallocations. */
+#define DIAG_APPEND(array, count, value)                                                                    \
+        (((count) & ((count)-1)) == 0 && !diag_grow((void **)&(array), (count), sizeof *(array))            \
+                         ? -ENOMEM                                                                          \
+                         : ((array)[(count)++] = (value), 0))
+
+static bool diag_grow(void **array, size_t count, size_t size) {
+        void *grown = reallocarray(*array, count ? count * 2 : 1, size);
+
+        if (grown)
+                *array = grown;
+        return grown;
+}
+
+static int too_many(size_t n) {
+        return n >= PROCFS_MAX_SOCKETS
+                               ? err_say(-E2BIG, "there are more than %u sockets", PROCFS_MAX_SOCKETS)
+                               : 0;
+}
+
+static int unix_name(const struct nlattr *name, char **ret) {
+        size_t l = (size_t)nla_len(name);
+        const char *p = nla_data(name);
+        char *text;
+
+        if (l == 0)
+                return 0;
+        text = strndup(p, l);
+        if (!text)
+                return -ENOMEM;
+        if (!p[0]) { /* abstract: a NUL, then any bytes */
+                free(text);
+                text = malloc(l + 1);
+                if (!text)
+                        return -ENOMEM;
+                memcpy(text, p, l);
+                for (size_t i = 0; i < l; i++)
+                        if (!text[i])
+                                text[i] = '@';
+                text[l] = '\0';
+        }
+        *ret = text;
+        return 0;
+}
+
+static int on_unix(struct nl_msg *msg, void *userdata) {
+        struct nlmsghdr *h = nlmsg_hdr(msg);
+        const struct unix_diag_msg *m = nlmsg_data(h);
+        struct nlattr *a[UNIX_DIAG_MAX + 1];
+        Diag *d = userdata;
+        SnapUnix u = {0};
+
+        d->r = too_many(d->s->n_unixes);
+        if (d->r < 0)
+                return NL_STOP;
+        if (nlmsg_parse(h, sizeof *m, a, UNIX_DIAG_MAX, NULL) < 0)
+                return NL_SKIP;
+        u.ino = m->udiag_ino;
+        u.type = m->udiag_type;
+        u.state = m->udiag_state;
+        if (a[UNIX_DIAG_PEER])
+                u.peer = nla_get_u32(a[UNIX_DIAG_PEER]);
+        if (u.state == TCP_ESTABLISHED && u.peer == 0 && a[UNIX_DIAG_SHUTDOWN])
+                u.dead_peer = nla_get_u8(a[UNIX_DIAG_SHUTDOWN]) == BOTH_DIRECTIONS;
+        if (a[UNIX_DIAG_RQLEN] && nla_len(a[UNIX_DIAG_RQLEN]) >= (int)sizeof(struct unix_diag_rqlen)) {
+                const struct unix_diag_rqlen *q = nla_data(a[UNIX_DIAG_RQLEN]);
+
+                u.rqueue = q->udiag_rqueue;
+                u.wqueue = q->udiag_wqueue;
+        }
+        if (a[UNIX_DIAG_VFS] && nla_len(a[UNIX_DIAG_VFS]) >= (int)sizeof(struct unix_diag_vfs)) {
+                const struct unix_diag_vfs *v = nla_data(a[UNIX_DIAG_VFS]);
+                const Mount *mount = mounts_by_device(d->mounts, v->udiag_vfs_dev >> KERNEL_MINOR,
+                                                      v->udiag_vfs_dev & ((1u << KERNEL_MINOR) - 1));
+
+                u.is_volatile = mount && mount->is_volatile;
+        }
+        d->r = a[UNIX_DIAG_NAME] ? unix_name(a[UNIX_DIAG_NAME], &u.path) : 0;
+        if (d->r >= 0)
+                d->r = DIAG_APPEND(d->s->unixes, d->s->n_unixes, u);
+        if (d->r < 0)
+                free(u.path);
+        return d->r < 0 ? NL_STOP : NL_OK;
+}
+
+static int on_inet(struct nl_msg *msg, void *userdata) {
+        struct nlmsghdr *h = nlmsg_hdr(msg);
+        const struct inet_diag_msg *m = nlmsg_data(h);
+        Diag *d = userdata;
+        size_t l = m->idiag_family == AF_INET ? 4 : 16;
+        SnapInet i = {0};
+
+        if (!nlmsg_valid_hdr(h, sizeof *m) || m->idiag_inode == 0)
+                return NL_SKIP; /* time-wait and the like: nobody's any more, or nobody's yet */
+        d->r = too_many(d->s->n_inets);
+        if (d->r < 0)
+                return NL_STOP;
+        i.ino = m->idiag_inode;
+        i.family = m->idiag_family;
+        i.protocol = d->protocol;
+        i.state = m->idiag_state;
+        memcpy(i.local, m->id.idiag_src, l);
+        memcpy(i.remote, m->id.idiag_dst, l);
+        i.local_port = ntohs(m->id.idiag_sport);
+        i.remote_port = ntohs(m->id.idiag_dport);
+        i.rqueue = m->idiag_rqueue;
+        i.wqueue = m->idiag_wqueue;
+        d->r = DIAG_APPEND(d->s->inets, d->s->n_inets, i);
+        return d->r < 0 ? NL_STOP : NL_OK;
+}
+
+static void nl_socket_freep(struct nl_sock **sock) {
+        if (*sock)
+                nl_socket_free(*sock);
+}
+
+/* A socket of its own for each dump: one that was stopped half-way has answers left in it. */
+static int dump(Diag *d, nl_recvmsg_msg_cb_t callback, const void *request, size_t size) {
+        _cleanup_(nl_socket_freep) struct nl_sock *sock = nl_socket_alloc();
+        int r;
+
+        if (!sock)
+                return -ENOMEM;
+        d->r = 0;
+        nl_socket_disable_auto_ack(sock);
+        r = nl_connect(sock, NETLINK_SOCK_DIAG);
+        if (r < 0)
+                return err_say(-EIO, "cannot open a sock_diag socket: %s", nl_geterror(r));
+        (void)nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, callback, d);
+        r = nl_send_simple(sock, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, (void *)(uintptr_t)request, size);
+        if (r >= 0)
+                r = nl_recvmsgs_default(sock);
+        if (d->r < 0)
+                return err_pass(d->r);
+        if (r == -NLE_OBJ_NOTFOUND || r == -NLE_OPNOTSUPP || r == -NLE_INVAL || r == -NLE_PROTO_MISMATCH) {
+                d->s->no_diag = true;
+                return 0;
+        }
+        if (r == -NLE_DUMP_INTR)
+                return 0; /* the list changed under us: as good as a moment later */
+        return r < 0 ? err_say(-EIO, "cannot list sockets: %s", nl_geterror(r)) : 0;
+}
+
+static int dump_unix(Diag *d) {
+        struct unix_diag_req request = {
+                        .sdiag_family = AF_UNIX,
+                        .udiag_states = ~0u,
+                        .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_VFS | UDIAG_SHOW_PEER | UDIAG_SHOW_RQLEN,
+        };
+
+        return err_pass(dump(d, on_unix, &request, sizeof request));
+}
+
+static int dump_inet(Diag *d, int family, int protocol) {
+        struct inet_diag_req_v2 request = {
+                        .sdiag_family = (uint8_t)family,
+                        .sdiag_protocol = (uint8_t)protocol,
+                        .idiag_states = ~0u,
+        };
+
+        d->protocol = protocol;
+        return err_pass(dump(d, on_inet, &request, sizeof request));
+}
+
+/* /proc/net/netlink: sk, protocol, port, groups, bytes unread, written, dump, locks, drops, inode. */
+static int netlink_unread(Snapshot *s) {
+        _cleanup_(freep) char *text = NULL;
+        char *state, *line;
+
+        if (file_slurp(AT_FDCWD, "/proc/thread-self/net/netlink", 64u << 20, &text, NULL) < 0)
+                return 0;
+        for (line = strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
+                uint64_t ino;
+                uint32_t unread;
+
+                if (sscanf(line, "%*s %*u %*d %*x %" SCNu32 " %*u %*u %*u %*u %" SCNu64, &unread, &ino) !=
+                                    2 ||
+                    unread == 0)
+                        continue;
+                for (size_t i = 0; i < s->n_processes; i++)
+                        for (size_t k = 0; k < s->processes[i].n_fds; k++)
+                                if (s->processes[i].fds[k].kind == FD_NETLINK &&
+                                    s->processes[i].fds[k].ino == ino)
+                                        s->processes[i].fds[k].unread = unread;
+        }
+        return 0;
+}
+
+int procfs_sockets(const Mounts *mounts, Snapshot *s) {
+        static const int families[] = {AF_INET, AF_INET6}, protocols[] = {IPPROTO_TCP, IPPROTO_UDP};
+        Diag d = {.s = s, .mounts = mounts};
+        int r = dump_unix(&d);
+
+        for (size_t f = 0; f < ELEMENTS(families); f++)
+                for (size_t p = 0; r >= 0 && p < ELEMENTS(protocols); p++)
+                        r = dump_inet(&d, families[f], protocols[p]);
+        return r < 0 ? err_pass(r) : netlink_unread(s);
+}

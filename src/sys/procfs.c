@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Processes. /proc is read one process at a time while all of them run: whatever disappears between two
+ * reads was not there. Only what a root process of a wanted tree leads to is looked at in depth
+ * (procfs-fd.c), for that costs some system calls per descriptor.
+ */
+
+#include "sys/procfs.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "model/model.h"
+#include "sys/procfs-internal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/kdev_t.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#define FLAG_KTHREAD      0x00200000u /* PF_KTHREAD in /proc/PID/stat's flags: ABI by use, ps relies on it */
+#define MAJOR_PTS_FIRST   136
+#define MAJOR_PTS_LAST    143
+#define IOPRIO_WHO_THREAD 1
+#define SMALL_FILE        (64u << 10) /* stat, status, cgroup: below 8 KiB in practice */
+
+/* A process that vanished shows as any of these, depending on how far it had come. */
+static bool is_gone(int r) {
+        return r == -ENOENT || r == -ESRCH || r == -ENOTDIR;
+}
+
+static int open_process(int proc, pid_t pid) {
+        char name[16];
+        int fd;
+
+        snprintf(name, sizeof name, "%d", (int)pid);
+        fd = openat(proc, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return errno == ENOENT || errno == ESRCH
+                                       ? -ESRCH
+                                       : err_born(-errno, "cannot open /proc/%d", (int)pid);
+        return fd;
+}
+
+const char *procfs_field(const char *text, const char *key) {
+        size_t l = strlen(key);
+
+        for (const char *line = text; line; line = strchr(line, '\n')) {
+                line += *line == '\n';
+                if (strncmp(line, key, l) == 0)
+                        return line + l + strspn(line + l, " \t");
+        }
+        return NULL;
+}
+
+static uint64_t status_number(const char *status, const char *key) {
+        const char *p = procfs_field(status, key);
+
+        return p ? strtoull(p, NULL, 10) : 0;
+}
+
+static int tty_index(int tty_nr) {
+        unsigned device = (unsigned)tty_nr, major = (device >> 8) & 0xfff;
+
+        if (major < MAJOR_PTS_FIRST || major > MAJOR_PTS_LAST)
+                return -1;
+        return (int)((device & 0xff) | ((device >> 12) & 0xfff00));
+}
+
+/* The name stands in parentheses and may hold any character, ')' too: the numbers begin behind the last one.
+ */
+static int read_stat(int dir, SnapProcess *p) {
+        _cleanup_(freep) char *text = NULL;
+        unsigned long long start;
+        int r, tty_nr, ppid, pgid, sid, nice;
+        unsigned flags;
+        char *open, *close, state;
+        size_t l;
+
+        r = file_slurp(dir, "stat", SMALL_FILE, &text, NULL);
+        if (r < 0)
+                return r;
+        open = strchr(text, '(');
+        close = strrchr(text, ')');
+        if (!open || !close || close < open)
+                return err_say(-EBADMSG, "/proc/%d/stat has no name in parentheses", (int)p->pid);
+        if (sscanf(close + 1, " %c %d %d %d %d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %d %*d %*d %llu",
+                   &state, &ppid, &pgid, &sid, &tty_nr, &flags, &nice, &start) != 8)
+                return err_say(-EBADMSG, "/proc/%d/stat has too few fields", (int)p->pid);
+        l = (size_t)(close - open - 1);
+        if (l >= sizeof p->comm)
+                l = sizeof p->comm - 1;
+        memcpy(p->comm, open + 1, l);
+        p->state = state;
+        p->ppid = ppid;
+        p->pgid = pgid;
+        p->sid = sid;
+        p->start = start;
+        p->nice = nice;
+        p->tty_index = tty_nr ? tty_index(tty_nr) : -1;
+        p->kernel_thread = flags & FLAG_KTHREAD;
+        return 0;
+}
+
+static int read_status(int dir, SnapProcess *p) {
+        _cleanup_(freep) char *text = NULL;
+        int r = file_slurp(dir, "status", SMALL_FILE, &text, NULL);
+
+        if (r < 0)
+                return r;
+        p->uid = (uid_t)status_number(text, "Uid:");
+        p->tracer = (pid_t)status_number(text, "TracerPid:");
+        p->no_new_privs = status_number(text, "NoNewPrivs:");
+        p->seccomp = (int)status_number(text, "Seccomp:");
+        p->rss_bytes = (status_number(text, "RssAnon:") + status_number(text, "RssShmem:") +
+                        status_number(text, "VmSwap:"))
+                       << 10;
+        return 0;
+}
+
+static int read_cgroup(int dir, SnapProcess *p) {
+        _cleanup_(freep) char *text = NULL;
+        const char *path;
+        int r = file_slurp(dir, "cgroup", SMALL_FILE, &text, NULL);
+
+        if (r < 0)
+                return r;
+        path = procfs_field(text, "0::");
+        if (!path)
+                return 0; /* no unified hierarchy */
+        p->cgroup = strndup(path, strcspn(path, "\n"));
+        return p->cgroup ? 0 : -ENOMEM;
+}
+
+static int read_exe(int dir, SnapProcess *p) {
+        char path[4096];
+        struct stat st;
+        ssize_t l = readlinkat(dir, "exe", path, sizeof path - 1);
+
+        if (l < 0)
+                return 0; /* a kernel thread, a zombie, or gone: the next read tells */
+        path[l] = '\0';
+        if (ends_with(path, " (deleted)")) {
+                path[l - 10] = '\0';
+                p->exe_deleted = true;
+        }
+        if (fstatat(dir, "exe", &st, 0) >= 0)
+                p->exe_mode = st.st_mode;
+        p->exe = strdup(path);
+        return p->exe ? 0 : -ENOMEM;
+}
+
+/* sshd writes its role over its arguments, and nothing else tells its listener from a session's monitor
+ * whose listener was restarted. */
+static void read_title(int dir, SnapProcess *p) {
+        _cleanup_(closep) int fd = -1;
+        ssize_t l;
+
+        if (strcmp(p->comm, "sshd") != 0 && !starts_with(p->comm, "sshd-"))
+                return;
+        fd = openat(dir, "cmdline", O_RDONLY | O_CLOEXEC);
+        l = fd < 0 ? -1 : read(fd, p->title, sizeof p->title - 1);
+        p->title[l < 0 ? 0 : l] = '\0';
+}
+
+static int process_read(int proc, pid_t pid, SnapProcess *p) {
+        _cleanup_(closep) int dir = -1;
+        int r;
+
+        *p = (SnapProcess){.pid = pid, .tty_index = -1};
+        dir = open_process(proc, pid);
+        if (dir < 0)
+                return dir;
+        r = read_stat(dir, p);
+        if (r >= 0)
+                r = read_status(dir, p);
+        if (r >= 0)
+                r = read_cgroup(dir, p);
+        if (r >= 0)
+                r = read_exe(dir, p);
+        if (r >= 0)
+                read_title(dir, p);
+        return r;
+}
+
+static int processes_read(int proc, Snapshot *s) {
+        _cleanup_(closedirp) DIR *d = NULL;
+        struct dirent *e;
+        size_t room = 0;
+        int fd;
+
+        fd = openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        d = fd < 0 ? NULL : fdopendir(fd);
+        if (!d) {
+                (void)fd_close(fd);
+                return err_born(-errno, "cannot list /proc");
+        }
+        while ((e = readdir(d))) {
+                pid_t pid;
+                int r;
+
+                if (parse_pid(e->d_name, &pid) < 0)
+                        continue;
+                if (s->n_processes >= PROCFS_MAX_PROCESSES)
+                        return err_say(-E2BIG, "there are more than %u processes", PROCFS_MAX_PROCESSES);
+                if (s->n_processes == room) {
+                        SnapProcess *grown;
+
+                        room = room ? room * 2 : 256;
+                        grown = reallocarray(s->processes, room, sizeof *grown);
+                        if (!grown)
+                                return -ENOMEM;
+                        s->processes = grown;
+                }
+                r = process_read(proc, pid, s->processes + s->n_processes);
+                if (is_gone(r)) {
+                        free(s->processes[s->n_processes].cgroup);
+                        free(s->processes[s->n_processes].exe);
+                        continue;
+                }
+                s->n_processes++; /* from here snapshot_free() releases what it holds */
+                if (r < 0)
+                        return err_pass(r);
+        }
+        return 0;
+}
+
+static uint64_t namespace_of(int dir, const char *name) {
+        struct stat st;
+        char path[32];
+
+        snprintf(path, sizeof path, "ns/%s", name);
+        return fstatat(dir, path, &st, 0) < 0 ? 0 : st.st_ino;
+}
+
+static void read_namespaces(int dir, SnapProcess *p) {
+        p->ns_pid = namespace_of(dir, "pid");
+        p->ns_mnt = namespace_of(dir, "mnt");
+        p->ns_net = namespace_of(dir, "net");
+        p->ns_user = namespace_of(dir, "user");
+        p->ns_ipc = namespace_of(dir, "ipc");
+        p->ns_uts = namespace_of(dir, "uts");
+        p->ns_cgroup = namespace_of(dir, "cgroup");
+        p->ns_time = namespace_of(dir, "time");
+}
+
+static int read_threads(int dir, SnapProcess *p) {
+        _cleanup_(closedirp) DIR *d = NULL;
+        struct dirent *e;
+        int fd;
+
+        fd = openat(dir, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        d = fd < 0 ? NULL : fdopendir(fd);
+        if (!d) {
+                (void)fd_close(fd);
+                return -ESRCH;
+        }
+        while ((e = readdir(d))) {
+                pid_t tid;
+
+                if (parse_pid(e->d_name, &tid) < 0)
+                        continue;
+                if (p->n_tids >= PROCFS_MAX_PROCESSES)
+                        return err_say(-E2BIG, "process %d has more than %u threads", (int)p->pid,
+                                       PROCFS_MAX_PROCESSES);
+                if (model_append(p->tids, p->n_tids, tid) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* What CRIU leaves behind of how a process is scheduled. */
+static int read_schedule(int dir, SnapProcess *p) {
+        _cleanup_(freep) char *text = NULL;
+        cpu_set_t cpus;
+        long ioprio;
+
+        if (file_slurp(dir, "oom_score_adj", 64, &text, NULL) >= 0)
+                p->oom_score_adj = atoi(text);
+        ioprio = syscall(SYS_ioprio_get, IOPRIO_WHO_THREAD, p->pid);
+        p->ioprio = ioprio < 0 ? 0 : (int)ioprio;
+        CPU_ZERO(&cpus);
+        if (sched_getaffinity(p->pid, sizeof cpus, &cpus) < 0 || CPU_COUNT(&cpus) >= get_nprocs())
+                return 0;
+        p->affinity = malloc(sizeof cpus);
+        if (!p->affinity)
+                return -ENOMEM;
+        memcpy(p->affinity, &cpus, sizeof cpus);
+        p->n_affinity = sizeof cpus;
+        return 0;
+}
+
+static int process_read_deep(int proc, const Mounts *mounts, SnapProcess *p) {
+        _cleanup_(closep) int dir = -1;
+        int r;
+
+        if (p->n_tids > 0 || p->kernel_thread)
+                return 0; /* seen already, as part of another tree */
+        dir = open_process(proc, p->pid);
+        if (dir < 0)
+                return dir;
+        r = read_threads(dir, p);
+        if (r < 0 || p->state == 'Z')
+                return r;
+        read_namespaces(dir, p);
+        r = read_schedule(dir, p);
+        if (r >= 0)
+                r = procfs_fds(dir, mounts, p);
+        if (r >= 0)
+                r = procfs_maps(dir, mounts, p);
+        return r;
+}
+
+/* A process that ends while we look loses its descriptors first; it stays in the list, empty, and whoever
+ * dumps it will find it gone. */
+static int trees_read(int proc, const Mounts *mounts, Snapshot *s, const pid_t *roots, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_(freep) const SnapProcess **tree = NULL;
+                size_t n_tree;
+                int r;
+
+                r = snapshot_tree(s, roots[i], &tree, &n_tree);
+                if (r == -ESRCH)
+                        continue;
+                for (size_t k = 0; r >= 0 && k < n_tree; k++) {
+                        r = process_read_deep(proc, mounts, s->processes + (tree[k] - s->processes));
+                        r = is_gone(r) ? 0 : r;
+                }
+                if (r < 0)
+                        return err_pass(r);
+        }
+        return 0;
+}
+
+static void read_own(int proc, Snapshot *s) {
+        _cleanup_(closep) int dir = openat(proc, "self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        SnapProcess self = {0};
+
+        if (dir < 0)
+                return;
+        read_namespaces(dir, &self);
+        s->own_mnt = self.ns_mnt;
+        s->own_net = self.ns_net;
+        s->own_pid = self.ns_pid;
+        s->own_user = self.ns_user;
+        s->own_ipc = self.ns_ipc;
+        s->own_uts = self.ns_uts;
+}
+
+static void mounts_freep(Mounts *mounts) {
+        mounts_done(mounts);
+}
+
+int snapshot_take(SnapDepth depth, const pid_t *roots, size_t n, Snapshot **ret) {
+        _cleanup_(snapshot_freep) Snapshot *s = calloc(1, sizeof *s);
+        _cleanup_(mounts_freep) Mounts mounts = {0};
+        _cleanup_(closep) int proc = -1;
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (proc < 0)
+                return err_born(-errno, "cannot open /proc");
+        read_own(proc, s);
+        r = processes_read(proc, s);
+        if (r >= 0 && depth == SNAP_FULL) {
+                r = mounts_read(&mounts);
+                if (r >= 0)
+                        r = trees_read(proc, &mounts, s, roots, n);
+                if (r >= 0)
+                        r = procfs_sockets(&mounts, s);
+                if (r >= 0)
+                        r = procfs_holders(s);
+        }
+        if (r < 0)
+                return err_pass(r);
+        *ret = TAKE(s);
+        return 0;
+}
+
+int process_start_time(pid_t pid, uint64_t *ret) {
+        _cleanup_(closep) int proc = -1, dir = -1;
+        SnapProcess p = {.pid = pid};
+        int r;
+
+        proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (proc < 0)
+                return err_born(-errno, "cannot open /proc");
+        dir = open_process(proc, pid);
+        r = dir < 0 ? dir : read_stat(dir, &p);
+        if (is_gone(r))
+                return err_say(-ESRCH, "there is no process %d", (int)pid);
+        if (r < 0)
+                return err_pass(r);
+        *ret = p.start;
+        return 0;
+}
