@@ -49,7 +49,11 @@ typedef struct CriuJob {
         const char *const *externals; /* dump: values of --external; NULL-terminated or NULL */
         const CriuFd *fds;            /* restore: inherit_fd */
         size_t n_fds;
-        uint64_t timeout_usec; /* deadline of the whole request: CRIU is killed and -ETIMEDOUT returned */
+        uint64_t timeout_usec; /* deadline of the whole request, not counting the time spent in notify:
+                                  -ETIMEDOUT, up to 10 s later. A dump is then taken back by CRIU's own means
+                                  where it still listens; else CRIU is killed and the tree's sockets are
+                                  taken out of TCP repair mode. A restore's half-made processes are killed.
+                                */
         int cgroup_procs_fd;   /* if >= 0: the CRIU process writes itself into this cgroup.procs before it
                                   executes, so that   what it restores lives there (cgroup mode is always
                                   IGNORE)
@@ -59,8 +63,10 @@ typedef struct CriuJob {
 } CriuJob;
 
 /* Always: tcp_established, ext_unix_sk, file_locks, link_remap, manage_cgroups IGNORE. On failure the
- * sentence carries CRIU's own first error line from the log. criu_dump's success means: the tree is dead and
- * its images are complete. */
+ * sentence carries CRIU's own first error line from the log, and the error number is CRIU's where it gives
+ * one (-EEXIST from a restore: a PID is taken), else -EIO; what notify refused with is returned as it is,
+ * with its sentence. criu_dump's success means: the root is dead and its images are complete. fds below 3
+ * cannot be inherited (-EINVAL). */
 int criu_dump(const CriuJob *job);
 int criu_restore(const CriuJob *job, pid_t *ret_pid);
 

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * One running `criu swrk`: started, talked to, ended. For sys/criu-*.c only; the contract for others is in
+ * sys/criu.h.
+ */
+
+#include "base/cleanup.h"
+#include "sys/criu.h"
+
+#include "criu-rpc.pb-c.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct CriuProcess {
+        pid_t pid; /* 0: reaped */
+        int pidfd;
+        int socket; /* SOCK_SEQPACKET, one message per packet */
+} CriuProcess;
+
+#define CRIU_PROCESS_NONE ((CriuProcess){.pidfd = -1, .socket = -1})
+
+typedef struct CriuSpawn {
+        const char *criu;           /* as in CriuJob */
+        const char *const *options; /* before "swrk"; NULL-terminated or NULL */
+        const CriuFd *fds;
+        size_t n_fds;
+        int output_fd;       /* becomes stdout and stderr */
+        int cgroup_procs_fd; /* or -1 */
+} CriuSpawn;
+
+int criu_spawn(const CriuSpawn *how, CriuProcess *ret);
+
+int criu_send(const CriuProcess *process, const RpcRequest *request);
+
+/* The next message. -ETIMEDOUT at the deadline; -ECONNRESET if CRIU hung up, without a sentence: the caller
+ * knows more by criu_end(). */
+int criu_receive(const CriuProcess *process, uint64_t deadline, RpcResponse **ret);
+
+/* Hangs up and waits for the exit, from the deadline on with SIGKILL. *ret_status is a wait status; it may
+ * be NULL. Fine if it has ended already. */
+void criu_end(CriuProcess *process, uint64_t deadline, int *ret_status);
+
+/* For _cleanup_: SIGKILL at once. */
+void criu_process_done(CriuProcess *process);
+
+/* Why a process with this wait status ended before it answered. Caller frees; NULL if out of memory. */
+char *criu_status_text(int status);
+
+static inline void rpc_response_freep(RpcResponse **p) {
+        if (*p)
+                rpc_response__free_unpacked(*p, NULL);
+}
+
+/*
+ * What a killed CRIU leaves behind. criu_mend_tree(): sockets of a dumped tree in TCP repair mode, in which
+ * no data moves, are put back to work. criu_kill_children(): half-made processes of a restore, which would
+ * wait for ever, are killed; CRIU itself goes on and cleans up.
+ */
+int criu_mend_tree(pid_t root);
+void criu_kill_children(pid_t criu);

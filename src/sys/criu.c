@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Dump and restore. Who may stop what, and when:
+ *
+ *  - A dump can be taken back until post-dump is answered with yes. So at the deadline CRIU is not killed at
+ *    once: its next question gets a no, after which it puts the tree back by its own means. Only a CRIU that
+ *    asks nothing for DUMP_GRACE is killed, since it may just then have code of its own in the tree, which
+ *    the tree would run into (it changes a few bytes of its text and back while it injects its parasite).
+ *  - A restore can be taken back until post-restore is answered with yes; nothing has run before. At the
+ *    deadline its processes are killed, CRIU sees that and ends by itself, undoing what it put on disk.
+ *  - The time that the caller's notify function takes (it syncs images) is its own and moves the deadline.
+ */
+
+#include "sys/criu.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "sys/criu-process.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+/* A slow dump comes to its next question within this; its own limit for freezing is 10 s too. */
+#define DUMP_GRACE (10 * USEC_PER_SEC)
+/* For CRIU to end after its last word, or after its children were killed. */
+#define EXIT_GRACE (5 * USEC_PER_SEC)
+/* Everything but the contents of messages: enough for the reports of users. */
+#define LOG_LEVEL 4
+
+/* A line of the log that is a sentence for people; a path may be in it. */
+#define REASON_MAX 400u
+
+typedef struct Run {
+        const CriuJob *job;
+        RpcKind kind;
+        CriuProcess process;
+        uint64_t deadline;
+        bool expired;
+        int refused; /* what notify returned, if negative */
+        pid_t pid;   /* of the restored root, once CRIU told it */
+} Run;
+
+static const char *log_name(RpcKind kind) {
+        return kind == RPC_KIND__DUMP ? "dump.log" : "restore.log";
+}
+
+static const char *verb(RpcKind kind) {
+        return kind == RPC_KIND__DUMP ? "save" : "restore";
+}
+
+/* Errors that CRIU logs and gets over: the exit of iptables, which it tries when it looks around. */
+static bool is_noise(const char *text) {
+        return starts_with(text, "exited, status=");
+}
+
+/* The sentence of a log line "(00.012)   17: Error (criu/x.c:12): sentence", or NULL. */
+static char *error_of_line(char *line) {
+        char *text = strstr(line, "Error (");
+
+        if (!text || !(text = strstr(text, "): ")))
+                return NULL;
+        text += 3;
+        for (char *c = text; *c; c++)
+                if (iscntrl((unsigned char)*c))
+                        *c = *c == '\n' ? '\0' : ' ';
+        if (strlen(text) > REASON_MAX)
+                text[REASON_MAX] = '\0';
+        return text;
+}
+
+int criu_log_error(int images_fd, const char *log, char **ret) {
+        _cleanup_(freep) char *line = NULL, *found = NULL;
+        _cleanup_(fclosep) FILE *file = NULL;
+        size_t room = 0;
+        int fd;
+
+        fd = openat(images_fd, log, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd < 0)
+                return err_born(-errno, "cannot read CRIU's %s", log);
+        file = fdopen(fd, "re");
+        if (!file) {
+                fd_close(fd);
+                return err_born(-errno, "cannot read CRIU's %s", log);
+        }
+        while (!found && getline(&line, &room, file) >= 0) {
+                const char *text = error_of_line(line);
+
+                if (text && *text && !is_noise(text) && !(found = strdup(text)))
+                        return err_born(-ENOMEM, "cannot read CRIU's %s", log);
+        }
+        if (!found && !(found = strdup("")))
+                return err_born(-ENOMEM, "cannot read CRIU's %s", log);
+        *ret = TAKE(found);
+        return 0;
+}
+
+/* Only what the header promises reaches the caller; CRIU asks more ("setup-namespaces"), and later versions
+ * will. */
+static bool is_promised(RpcKind kind, const char *script) {
+        static const char *const at_dump[] = {"query-ext-files", "pre-dump", "post-dump"};
+        static const char *const at_restore[] = {"pre-restore", "post-restore", "pre-resume", "post-resume"};
+        const char *const *list = kind == RPC_KIND__DUMP ? at_dump : at_restore;
+        size_t n = kind == RPC_KIND__DUMP ? ELEMENTS(at_dump) : ELEMENTS(at_restore);
+
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(script, list[i]) == 0)
+                        return true;
+        return false;
+}
+
+static int answer_notify(Run *run, const RpcNotify *notify) {
+        RpcRequest answer = RPC_REQUEST__INIT;
+        const char *script = notify && notify->script ? notify->script : "";
+
+        if (notify && notify->has_pid && notify->pid > 0)
+                run->pid = notify->pid;
+        if (run->job->notify && !run->expired && run->refused == 0 && is_promised(run->kind, script)) {
+                uint64_t begin = now_monotonic();
+                int r = run->job->notify(script, run->pid, run->job->userdata);
+
+                if (r < 0)
+                        run->refused = r;
+                run->deadline += now_monotonic() - begin;
+        }
+        answer.type = RPC_KIND__NOTIFY;
+        answer.has_notify_success = true;
+        answer.notify_success = !run->expired && run->refused == 0;
+        return criu_send(&run->process, &answer);
+}
+
+/* The deadline has passed: 0 to go on listening for a while, or -ETIMEDOUT. */
+static int expire(Run *run) {
+        if (run->expired)
+                return -ETIMEDOUT;
+        run->expired = true;
+        if (run->kind == RPC_KIND__DUMP) {
+                run->deadline = now_monotonic() + DUMP_GRACE;
+        } else {
+                criu_kill_children(run->process.pid);
+                run->deadline = now_monotonic() + EXIT_GRACE;
+        }
+        return 0;
+}
+
+/* Until CRIU's last word. -ETIMEDOUT and -ECONNRESET have no sentence yet. */
+static int converse(Run *run, RpcResponse **ret) {
+        for (;;) {
+                _cleanup_(rpc_response_freep) RpcResponse *response = NULL;
+                int r = criu_receive(&run->process, run->deadline, &response);
+
+                if (r == -ETIMEDOUT)
+                        r = expire(run);
+                if (r < 0)
+                        return r;
+                if (!response)
+                        continue;
+                if (response->type != RPC_KIND__NOTIFY) {
+                        *ret = TAKE(response);
+                        return 0;
+                }
+                r = answer_notify(run, response->notify);
+                if (r < 0)
+                        return err_pass(r);
+        }
+}
+
+static int fill_externals(const CriuJob *job, RpcOptions *options) {
+        for (size_t i = 0; job->externals && job->externals[i]; i++)
+                if (model_append(options->external, options->n_external, (char *)job->externals[i]) < 0)
+                        return err_born(-ENOMEM, "cannot ask CRIU");
+        return 0;
+}
+
+static int fill_fds(const CriuJob *job, RpcInheritFd *fds, RpcOptions *options) {
+        for (size_t i = 0; i < job->n_fds; i++) {
+                rpc_inherit_fd__init(&fds[i]);
+                fds[i].key = (char *)job->fds[i].key;
+                fds[i].fd = job->fds[i].fd;
+                if (model_append(options->inherit_fd, options->n_inherit_fd, &fds[i]) < 0)
+                        return err_born(-ENOMEM, "cannot ask CRIU");
+        }
+        return 0;
+}
+
+#define SET(options, field, value)                                                                          \
+        do {                                                                                                \
+                (options)->has_##field = true;                                                              \
+                (options)->field = (value);                                                                 \
+        } while (0)
+
+static void fill_options(const Run *run, RpcOptions *options) {
+        const CriuJob *job = run->job;
+
+        options->images_dir_fd = job->images_fd;
+        options->log_file = (char *)log_name(run->kind);
+        SET(options, log_level, LOG_LEVEL);
+        SET(options, notify_scripts, true);
+        SET(options, ext_unix_sk, true);
+        SET(options, tcp_established, true);
+        SET(options, file_locks, true);
+        SET(options, link_remap, true);
+        SET(options, shell_job, job->shell_job);
+        SET(options, manage_cgroups_mode, RPC_CGROUP_MODE__IGNORE);
+        SET(options, network_lock, job->lock_skip ? RPC_NETWORK_LOCK__SKIP : RPC_NETWORK_LOCK__NFTABLES);
+        if (job->ghost_limit > 0)
+                SET(options, ghost_limit,
+                    job->ghost_limit > UINT32_MAX ? UINT32_MAX : (uint32_t)job->ghost_limit);
+        if (run->kind == RPC_KIND__DUMP) {
+                SET(options, pid, job->pid);
+                SET(options, leave_running, job->leave_running);
+        }
+}
+
+static int ask(const Run *run) {
+        _cleanup_(freep) RpcInheritFd *fds = NULL;
+        RpcOptions options = RPC_OPTIONS__INIT;
+        RpcRequest request = RPC_REQUEST__INIT;
+        int r = 0;
+
+        fill_options(run, &options);
+        if (run->kind == RPC_KIND__DUMP) {
+                r = fill_externals(run->job, &options);
+        } else {
+                fds = calloc(run->job->n_fds + 1, sizeof *fds);
+                r = fds ? fill_fds(run->job, fds, &options) : err_born(-ENOMEM, "cannot ask CRIU");
+        }
+        if (r >= 0) {
+                request.type = run->kind;
+                request.opts = &options;
+                r = criu_send(&run->process, &request);
+        }
+        free(options.external);
+        free(options.inherit_fd);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int start(Run *run) {
+        const CriuJob *job = run->job;
+        _cleanup_(closep) int out = -1;
+        int r;
+
+        /* An old log must not explain a new failure. */
+        (void)unlinkat(job->images_fd, log_name(run->kind), 0);
+        out = openat(job->images_fd, "criu.out", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
+                     0600);
+        if (out < 0)
+                return err_born(-errno, "cannot write to the image directory");
+        r = criu_spawn(&(CriuSpawn){.criu = job->criu,
+                                    .fds = job->fds,
+                                    .n_fds = run->kind == RPC_KIND__RESTORE ? job->n_fds : 0,
+                                    .output_fd = out,
+                                    .cgroup_procs_fd = job->cgroup_procs_fd},
+                       &run->process);
+        if (r < 0)
+                return err_pass(r);
+        run->deadline = now_monotonic() + job->timeout_usec;
+        return 0;
+}
+
+/* The sentence for a failure that CRIU itself reports or dies of. */
+static int explain(const Run *run, int r, const char *otherwise) {
+        _cleanup_(freep) char *reason = NULL;
+
+        (void)criu_log_error(run->job->images_fd, log_name(run->kind), &reason);
+        if (reason && *reason)
+                return err_say(r, "CRIU cannot %s it: %s", verb(run->kind), reason);
+        return err_say(r, "CRIU cannot %s it: %s", verb(run->kind),
+                       otherwise ? otherwise : "it does not say why");
+}
+
+/* CRIU said nothing any more, by hanging or by dying. */
+static int end_badly(Run *run, int r) {
+        _cleanup_(freep) char *fate = NULL;
+        int status, mended = 0;
+
+        if (r == -ETIMEDOUT && run->kind == RPC_KIND__RESTORE)
+                criu_kill_children(run->process.pid);
+        criu_end(&run->process, r == -ETIMEDOUT ? 0 : now_monotonic() + EXIT_GRACE, &status);
+        if (run->kind == RPC_KIND__DUMP)
+                mended = criu_mend_tree(run->job->pid);
+        if (mended < 0)
+                return err_pass(mended);
+        if (run->refused < 0)
+                return run->refused;
+        if (run->expired)
+                return err_say(-ETIMEDOUT, "CRIU did not %s it within %" PRIu64 " s, and was killed",
+                               verb(run->kind), run->job->timeout_usec / USEC_PER_SEC);
+        if (r != -ECONNRESET)
+                return r;
+        fate = criu_status_text(status);
+        return explain(run, -EIO, fate);
+}
+
+static int judge(const Run *run, const RpcResponse *response) {
+        if (response->success && response->type == run->kind)
+                return 0;
+        if (run->refused < 0)
+                return run->refused; /* with the sentence of the caller's own */
+        if (run->expired)
+                return err_say(-ETIMEDOUT, "CRIU did not %s it within %" PRIu64 " s", verb(run->kind),
+                               run->job->timeout_usec / USEC_PER_SEC);
+        /* Above 4095 is no errno. */
+        if (response->has_cr_errno && response->cr_errno > 0 && response->cr_errno < 4096)
+                return explain(run, -response->cr_errno, response->cr_errmsg);
+        return explain(run, -EIO, response->cr_errmsg);
+}
+
+static int run_job(Run *run, RpcResponse **ret) {
+        _cleanup_(rpc_response_freep) RpcResponse *response = NULL;
+        int r;
+
+        r = start(run);
+        if (r < 0)
+                return err_pass(r);
+        r = ask(run);
+        if (r >= 0)
+                r = converse(run, &response);
+        if (r < 0)
+                return end_badly(run, r);
+        criu_end(&run->process, now_monotonic() + EXIT_GRACE, NULL);
+        r = judge(run, response);
+        if (r < 0)
+                return err_pass(r);
+        *ret = TAKE(response);
+        return 0;
+}
+
+/* CRIU answers when it has sent the SIGKILLs; the root is dead a moment later. */
+static int await_death(int pidfd) {
+        struct pollfd p = {.fd = pidfd, .events = POLLIN};
+        uint64_t deadline = now_monotonic() + EXIT_GRACE;
+        int n;
+
+        while ((n = poll(&p, 1, deadline_ms(deadline))) < 0 && errno == EINTR)
+                ;
+        return n > 0 ? 0 : err_say(-ETIMEDOUT, "CRIU has saved it, but it does not die");
+}
+
+int criu_dump(const CriuJob *job) {
+        _cleanup_(rpc_response_freep) RpcResponse *response = NULL;
+        _cleanup_(closep) int pidfd = -1;
+        Run run = {.job = job, .kind = RPC_KIND__DUMP, .process = CRIU_PROCESS_NONE};
+        int r;
+
+        pidfd = pidfd_open(job->pid, 0);
+        if (pidfd < 0)
+                return err_born(-errno, "cannot save process %d", job->pid);
+        r = run_job(&run, &response);
+        if (r < 0)
+                return err_pass(r);
+        return job->leave_running ? 0 : await_death(pidfd);
+}
+
+int criu_restore(const CriuJob *job, pid_t *ret_pid) {
+        _cleanup_(rpc_response_freep) RpcResponse *response = NULL;
+        Run run = {.job = job, .kind = RPC_KIND__RESTORE, .process = CRIU_PROCESS_NONE};
+        int r;
+
+        r = run_job(&run, &response);
+        if (r < 0)
+                return err_pass(r);
+        if (!response->restore || response->restore->pid <= 0)
+                return err_say(-EBADMSG, "CRIU restored it, but did not say where");
+        *ret_pid = response->restore->pid;
+        return 0;
+}

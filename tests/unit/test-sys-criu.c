@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What can be tested of CRIU's door without CRIU: its log, and programs that are no CRIU. The rest is in
+ * tests/native. */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "sys/criu.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char path[32];
+
+static int make_dir(void **state) {
+        strcpy(path, "/tmp/carryover-test-XXXXXX");
+        return mkdtemp(path) ? 0 : -1;
+}
+
+static int remove_dir(void **state) {
+        return remove_tree(AT_FDCWD, path);
+}
+
+static int log_dir(const char *text) {
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        assert_int_equal(file_replace(fd, "dump.log", text, strlen(text)), 0);
+        return fd;
+}
+
+static void log_says(const char *text, const char *expected) {
+        _cleanup_(closep) int fd = log_dir(text);
+        _cleanup_(freep) char *found = NULL;
+
+        assert_int_equal(criu_log_error(fd, "dump.log", &found), 0);
+        assert_string_equal(found, expected);
+}
+
+static void test_log(void **state) {
+        log_says("", "");
+        log_says("(00.000012) all is well\n", "");
+        log_says("(00.1) x\n(00.2)    17: Error (criu/a.c:1): first one\n(00.3) Error (criu/b.c:2): "
+                 "second\n",
+                 "first one");
+        log_says("(00.1) Error (criu/util.c:642): exited, status=3\n(00.2) Error (criu/a.c:1): real\n",
+                 "real");
+        log_says("Error (criu/a.c:1): no newline and a \x1b[1mcolour", "no newline and a  [1mcolour");
+        log_says("Error (cut off", "");
+}
+
+static void test_log_missing(void **state) {
+        _cleanup_(closep) int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        char *found = (char *)1;
+
+        assert_int_equal(criu_log_error(fd, "no-such.log", &found), -ENOENT);
+        assert_ptr_equal(found, (char *)1);
+}
+
+static void test_not_criu(void **state) {
+        CriuFeatures features;
+
+        assert_int_equal(criu_probe("no-such-criu", &features), -ENOENT);
+        assert_non_null(strstr(err_text(-ENOENT), "install the package criu"));
+        assert_int_equal(criu_probe("/no/such/criu", &features), -ENOENT);
+        assert_int_equal(criu_probe("true", &features), -EIO);
+        assert_int_equal(criu_check("true"), -EOPNOTSUPP);
+}
+
+static void test_not_criu_job(void **state) {
+        _cleanup_(closep) int fd = log_dir("(00.1) Error (criu/a.c:1): of an earlier time\n");
+        CriuJob job = {.criu = "true",
+                       .images_fd = fd,
+                       .pid = getpid(),
+                       .cgroup_procs_fd = -1,
+                       .timeout_usec = 10000000};
+        CriuFd below = {.key = "x", .fd = 0};
+        pid_t pid;
+
+        assert_int_equal(criu_dump(&job), -EIO);
+        assert_non_null(strstr(err_text(-EIO), "it exited with 0"));
+        job.cgroup_procs_fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+        assert_int_equal(criu_restore(&job, &pid), -EIO);
+        assert_non_null(strstr(err_text(-EIO), "cgroup"));
+        assert_int_equal(close(job.cgroup_procs_fd), 0);
+        job.fds = &below;
+        job.n_fds = 1;
+        assert_int_equal(criu_restore(&job, &pid), -EINVAL);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test(test_log),
+                        cmocka_unit_test(test_log_missing),
+                        cmocka_unit_test(test_not_criu),
+                        cmocka_unit_test(test_not_criu_job),
+        };
+
+        return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
