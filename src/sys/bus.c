@@ -134,6 +134,15 @@ int bus_shutdown_action(Bus *b, const char **ret) {
         return 0;
 }
 
+int bus_cancel_shutdown(Bus *b) {
+        _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, "ClearJobs", &error, NULL, "");
+
+        if (r < 0)
+                return failed(r, &error, "clear", "the jobs of the shutdown");
+        return bus_start_unit(b, "default.target", false);
+}
+
 typedef struct Busy {
         const char *own;
         size_t n;

@@ -32,6 +32,10 @@ int bus_unit_property(Bus *bus, const char *unit, const char *interface, const c
  * if there is none. Static string. */
 int bus_shutdown_action(Bus *bus, const char **ret);
 
+/* Takes back a shutdown that has begun: drops all jobs and starts what belongs to the default target again.
+ */
+int bus_cancel_shutdown(Bus *bus);
+
 /*
  * Waits until no job but those that wait for own_unit (and its own) is running, or the deadline. 0 settled,
  * -ETIMEDOUT with the units still busy in the sentence.

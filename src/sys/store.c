@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "model/codec.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -129,6 +130,46 @@ int store_tree_fail(const Store *store, const char *ticket_id, const char *tree,
         return 0;
 }
 
+/* Removes every regular file of a directory whose name ends so. */
+static int remove_files(int dir_fd, const char *suffix) {
+        _cleanup_(closedirp) DIR *d = NULL;
+        struct dirent *e;
+        int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        d = fd < 0 ? NULL : fdopendir(fd);
+        if (!d)
+                return err_born(-errno, "cannot list the images");
+        while ((e = readdir(d)))
+                if (ends_with(e->d_name, suffix) && unlinkat(dir_fd, e->d_name, 0) < 0)
+                        return err_born(-errno, "cannot remove the image %s", e->d_name);
+        return 0;
+}
+
+int store_tree_discard(const Store *store, const char *tree) {
+        _cleanup_(closep) int save = -1, fd = -1, failed = -1, last = -1;
+        int r;
+
+        save = tree_parent(store, tree);
+        if (save < 0)
+                return err_pass(save);
+        fd = openat(save, tree, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return errno == ENOENT ? 0 : err_born(-errno, "cannot open the images of %s", tree);
+        r = remove_files(fd, ".img");
+        if (r < 0)
+                return err_pass(r);
+        failed = subdirectory(store->fd, "failed");
+        if (failed < 0)
+                return err_pass(failed);
+        last = subdirectory(failed, "last");
+        if (last < 0)
+                return err_pass(last);
+        r = remove_tree(last, tree);
+        if (r >= 0 && renameat(save, tree, last, tree) < 0)
+                r = err_born(-errno, "cannot put the logs of %s aside", tree);
+        return r < 0 ? err_pass(r) : 0;
+}
+
 int store_space(const Store *store, uint64_t *ret) {
         struct statvfs v;
 
@@ -180,8 +221,8 @@ static int away(const Store *store, const char *name) {
         return 0;
 }
 
-int store_unseal(const Store *store) {
-        return away(store, "ticket");
+int store_amend(const Store *store, const Ticket *ticket) {
+        return message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
 }
 
 static int rename_durably(const Store *store, const char *from, const char *to) {

@@ -30,6 +30,9 @@ void store_close(Store *store);
 int store_tree_create(const Store *store, const char *tree);
 int store_tree_open(const Store *store, const char *tree);
 int store_tree_remove(const Store *store, const char *tree);
+/* A tree whose save failed: its images (every *.img holds secrets) go, CRIU's logs stay as failed/last/NAME
+ * for whoever asks why. */
+int store_tree_discard(const Store *store, const char *tree);
 /* Moves save/NAME to failed/ID/NAME, durably; *ret_path (caller frees) names it for the user. */
 int store_tree_fail(const Store *store, const char *ticket_id, const char *tree, char **ret_path);
 
@@ -38,8 +41,8 @@ int store_space(const Store *store, uint64_t *ret);
 
 /* The seal: one durable rename. Refuses (-EEXIST) while an older ticket is there. */
 int store_seal(const Store *store, const Ticket *ticket);
-/* Takes the seal back (the trees live on). */
-int store_unseal(const Store *store);
+/* Replaces the sealed ticket by a fuller one with the same id, in one durable step. */
+int store_amend(const Store *store, const Ticket *ticket);
 /* The sealed ticket, or answer 1 if there is none. -EBADMSG: it is set aside as ticket.bad, and the sentence
  * says so. */
 int store_ticket(const Store *store, Ticket **ret);

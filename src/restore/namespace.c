@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * The host's side of a restore in a namespace. CRIU looks at its client by /proc/PID/fd, so its client must
+ * live where its /proc is: the job goes to carryover-init as a message and descriptors, and the init itself
+ * asks CRIU.
+ */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "config-build.h"
+#include "restore/init.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ANSWER_MAX 8192u /* a PID and one sentence */
+
+int init_answer_write(int fd, const InitAnswer *answer) {
+        uint32_t size = (uint32_t)init_answer__get_packed_size(answer);
+        uint8_t bytes[sizeof size + ANSWER_MAX];
+
+        if (size > ANSWER_MAX)
+                return err_say(-E2BIG, "an answer of %u bytes", size);
+        memcpy(bytes, &size, sizeof size);
+        init_answer__pack(answer, bytes + sizeof size);
+        return fd_write_all(fd, bytes, sizeof size + size);
+}
+
+int init_answer_read(int fd, InitAnswer **ret) {
+        uint8_t bytes[ANSWER_MAX];
+        uint32_t size;
+        int r;
+
+        r = fd_read_all(fd, &size, sizeof size);
+        if (r >= 0)
+                r = size <= sizeof bytes ? fd_read_all(fd, bytes, size)
+                                         : err_say(-EBADMSG, "an answer of %u bytes", size);
+        if (r < 0)
+                return err_pass(r);
+        *ret = init_answer__unpack(NULL, size, bytes);
+        return *ret ? 0 : err_say(-EBADMSG, "an answer that does not decode");
+}
+
+static int job_file(const CriuJob *job) {
+        InitJob m = INIT_JOB__INIT;
+        _cleanup_(freep) char **keys = calloc(job->n_fds + 1, sizeof *keys);
+        _cleanup_(freep) uint8_t *bytes = NULL;
+        size_t size;
+
+        if (!keys)
+                return -ENOMEM;
+        for (size_t i = 0; i < job->n_fds; i++)
+                keys[i] = (char *)job->fds[i].key;
+        m.criu = (char *)job->criu;
+        m.shell_job = job->shell_job;
+        m.lock_skip = job->lock_skip;
+        m.timeout = job->timeout_usec;
+        m.keys = keys;
+        m.n_keys = job->n_fds;
+        size = init_job__get_packed_size(&m);
+        bytes = malloc(size ?: 1);
+        if (!bytes)
+                return -ENOMEM;
+        init_job__pack(&m, bytes);
+        return memfd_with("carryover-init-job", bytes, size);
+}
+
+/* Only async-signal-safe calls: the parent has threads. `fds` go to INIT_FD_JOB, ... in order; moved up
+ * first, so that none is overwritten before it is placed. */
+static void child_exec(int *fds, size_t n) {
+        char *const argv[] = {(char *)"carryover-init", NULL};
+
+        for (size_t i = 0; i < n; i++) {
+                fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, INIT_FD_JOB + (int)n);
+                if (fds[i] < 0)
+                        _exit(126);
+        }
+        for (size_t i = 0; i < n; i++)
+                if (dup2(fds[i], INIT_FD_JOB + (int)i) < 0)
+                        _exit(126);
+        execv(LIBEXECDIR "/carryover-init", argv);
+        _exit(127);
+}
+
+static int init_spawn(const CriuJob *job, int answer_fd, pid_t *ret) {
+        _cleanup_(closep) int job_fd = job_file(job);
+        _cleanup_(freep) int *fds = calloc(INIT_FD_INHERIT - INIT_FD_JOB + job->n_fds, sizeof *fds);
+        size_t n = 0;
+        pid_t pid;
+
+        if (job_fd < 0)
+                return err_pass(job_fd);
+        if (!fds)
+                return -ENOMEM;
+        fds[n++] = job_fd;
+        fds[n++] = answer_fd;
+        fds[n++] = job->images_fd;
+        fds[n++] = job->cgroup_procs_fd;
+        for (size_t i = 0; i < job->n_fds; i++)
+                fds[n++] = job->fds[i].fd;
+        pid = fork();
+        if (pid < 0)
+                return err_born(-errno, "cannot start carryover-init");
+        if (pid == 0)
+                child_exec(fds, n);
+        *ret = pid;
+        return 0;
+}
+
+/* Two answers, in either order: the host's PID from the starter, success from the init; or an error from
+ * either. */
+static int wait_for_answers(int fd, pid_t *ret_host_pid) {
+        pid_t host_pid = 0;
+
+        for (int i = 0; i < 2; i++) {
+                InitAnswer *a = NULL;
+                int r = init_answer_read(fd, &a);
+
+                if (r == -ENODATA)
+                        return err_say(-EIO, "carryover-init ended without an answer");
+                if (r >= 0 && a->error)
+                        r = err_say(a->has_code && a->code < 0 ? a->code : -EIO, "%s", a->error);
+                if (r >= 0 && a->has_host_pid)
+                        host_pid = (pid_t)a->host_pid;
+                model_free(a);
+                if (r < 0)
+                        return err_pass(r);
+        }
+        if (host_pid <= 0)
+                return err_say(-EBADMSG, "carryover-init did not tell its number");
+        *ret_host_pid = host_pid;
+        return 0;
+}
+
+int namespace_restore(const CriuJob *job, pid_t *ret_pid) {
+        _cleanup_(closep) int near = -1, far = -1;
+        int pair[2], r;
+        pid_t starter = -1;
+
+        if (pipe2(pair, O_CLOEXEC) < 0)
+                return err_born(-errno, "cannot make a pipe");
+        near = pair[0];
+        far = pair[1];
+        r = init_spawn(job, far, &starter);
+        if (r < 0)
+                return err_pass(r);
+        far = fd_close(far);
+        r = wait_for_answers(near, ret_pid);
+        while (waitpid(starter, NULL, 0) < 0 && errno == EINTR)
+                ;
+        return r < 0 ? err_pass(r) : 0;
+}

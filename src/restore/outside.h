@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* What lies outside the images, made anew as descriptors that CRIU inherits (criu-facts 3, 4, 5). */
+
+#include "model/model.h"
+#include "sys/criu.h"
+
+typedef struct Outside {
+        CriuFd *fds;
+        size_t n;
+} Outside;
+
+/* Opens everything that tree->externals names. On failure nothing is left open. */
+int outside_open(const Tree *tree, Outside *ret);
+void outside_close(Outside *outside);

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * One tree, in the order in which things can still be refused: what costs nothing if it fails comes first,
+ * CRIU last. Until CRIU has let the tree run, a failure leaves nothing but the images.
+ */
+
+#include "restore/restore.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "model/codec.h"
+#include "restore/init.h"
+#include "restore/outside.h"
+#include "sys/image.h"
+#include "sys/netlink.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int images_check(const Tree *tree, int images_fd) {
+        for (size_t i = 0; i < tree->n_images; i++) {
+                const ImageFile *file = tree->images[i];
+                _cleanup_(closep) int fd = -1;
+                uint8_t digest[CODEC_DIGEST];
+                uint64_t size;
+                int r;
+
+                if (!name_is_safe(file->name))
+                        return err_say(-EBADMSG, "the ticket names an impossible image");
+                fd = openat(images_fd, file->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+                if (fd < 0)
+                        return err_born(-errno, "cannot open the image %s", file->name);
+                r = digest_fd(fd, digest, &size);
+                if (r < 0)
+                        return err_pass(r);
+                if (size != file->size || file->digest.len != sizeof digest ||
+                    memcmp(digest, file->digest.data, sizeof digest) != 0)
+                        return err_say(-EBADMSG,
+                                       "the image %s was altered since it was sealed; nothing of it was "
+                                       "used",
+                                       file->name);
+        }
+        return 0;
+}
+
+static int terminal_renumber(const RestoreJob *job, Tree *tree, int images_fd, uint32_t from) {
+        uint32_t to;
+        int r;
+
+        r = pty_spare(job->ptys, &to);
+        if (r >= 0)
+                r = image_move_pty(images_fd, from, to);
+        if (r >= 0)
+                r = tree_degrade(tree, "terminal-number", NULL, "the terminal pts/%u is pts/%u now", from,
+                                 to);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int terminals_release(const RestoreJob *job, Tree *tree, int images_fd) {
+        int r = 0;
+
+        pthread_mutex_lock(job->ptys_lock);
+        for (size_t i = 0; r >= 0 && i < tree->n_ptys; i++) {
+                r = pty_release(job->ptys, tree->ptys[i]);
+                if (r > 0)
+                        r = terminal_renumber(job, tree, images_fd, tree->ptys[i]);
+        }
+        pthread_mutex_unlock(job->ptys_lock);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+/* A number is taken if /proc answers for it: processes and threads alike, zombies too. */
+static uint32_t first_taken(const Tree *tree) {
+        char path[32];
+
+        for (size_t i = 0; i < tree->n_ids; i++) {
+                snprintf(path, sizeof path, "/proc/%u", tree->ids[i]);
+                if (access(path, F_OK) >= 0)
+                        return tree->ids[i];
+        }
+        return 0;
+}
+
+/* What CRIU does not restore (criu-facts 11: "no code"). A process that ended meanwhile needs nothing. */
+static void processes_adjust(const Tree *tree) {
+        for (size_t i = 0; i < tree->n_processes; i++) {
+                const Process *p = tree->processes[i];
+
+                if (p->has_affinity)
+                        (void)sched_setaffinity((pid_t)p->pid, p->affinity.len,
+                                                (const cpu_set_t *)p->affinity.data);
+                if (p->has_ioprio)
+                        (void)syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, (int)p->pid, p->ioprio);
+        }
+}
+
+static int outcome_set(Tree *tree, const char *mode, pid_t pid) {
+        uint64_t now = now_realtime();
+        Outcome *o = tree->outcome;
+
+        o->state = OUTCOME__STATE__CARRIED;
+        o->has_root_pid = true;
+        o->root_pid = (uint32_t)pid;
+        o->has_gap = tree->has_frozen_at && now > tree->frozen_at;
+        o->gap = o->has_gap ? now - tree->frozen_at : 0;
+        return model_set_string(&o->mode, mode);
+}
+
+static int run_criu(const RestoreJob *job, Tree *tree, CriuJob *criu) {
+        uint32_t taken = first_taken(tree);
+        pid_t pid;
+        int r = -EEXIST;
+
+        if (job->pid_mode == PID_MODE_HOST && taken)
+                return err_say(-EEXIST, "process number %u is taken, and PidMode=host allows no namespace",
+                               taken);
+        if (job->pid_mode != PID_MODE_NAMESPACE && !taken) {
+                r = criu_restore(criu, &pid);
+                if (r >= 0) {
+                        processes_adjust(tree);
+                        return outcome_set(tree, "host", pid);
+                }
+        }
+        if (r != -EEXIST || job->pid_mode == PID_MODE_HOST)
+                return err_pass(r);
+        r = namespace_restore(criu, &pid);
+        if (r < 0)
+                return err_pass(r);
+        if (job->pid_mode == PID_MODE_AUTO)
+                (void)tree_degrade(tree, "pid-namespace",
+                                   "`carryover enter` gives a shell in the host's namespaces",
+                                   "the tree lives in a PID namespace of its own: its process numbers were "
+                                   "taken");
+        return outcome_set(tree, "namespace", pid);
+}
+
+static int with_outside(const RestoreJob *job, Tree *tree, const Scope *scope, int images_fd) {
+        StepClock clock = step_begin();
+        Outside outside = {0};
+        int r, end;
+
+        r = outside_open(tree, &outside);
+        if (r < 0)
+                return err_pass(r);
+        r = network_mtu_begin(tree);
+        if (r >= 0)
+                r = fault_point("restore:before-criu");
+        if (r >= 0) {
+                CriuJob criu = {
+                                .criu = job->config->criu,
+                                .images_fd = images_fd,
+                                .shell_job = tree->has_shell_job && tree->shell_job,
+                                .lock_skip = job->features->lock_skip,
+                                .fds = outside.fds,
+                                .n_fds = outside.n,
+                                .timeout_usec = job->config->criu_usec,
+                                .cgroup_procs_fd = scope->procs_fd,
+                };
+                r = run_criu(job, tree, &criu);
+        }
+        end = network_mtu_end(tree);
+        if (r >= 0 && end < 0)
+                (void)tree_degrade(tree, "segment-size", "ip route del by hand", "%s", err_text(end));
+        outside_close(&outside);
+        step_end(job->timeline, "restore.criu", tree->name, clock);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int wait_for_network(const RestoreJob *job, const Tree *tree) {
+        StepClock clock = step_begin();
+        int r = network_wait(tree, now_monotonic() + job->config->network_usec, job->stop_fd);
+
+        step_end(job->timeline, "restore.network", tree->name, clock);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int restore_tree(const RestoreJob *job, Tree *tree, const Scope *scope) {
+        _cleanup_(closep) int images_fd = store_tree_open(job->store, tree->name);
+        StepClock clock;
+        int r;
+
+        if (images_fd < 0)
+                return err_pass(images_fd);
+        clock = step_begin();
+        r = images_check(tree, images_fd);
+        step_end(job->timeline, "restore.check", tree->name, clock);
+        if (r < 0)
+                return err_pass(r);
+        r = wait_for_network(job, tree);
+        if (r < 0)
+                return err_pass(r);
+        r = store_tree_begin(images_fd);
+        if (r > 0)
+                return err_say(-EALREADY, "its restore had begun before and may have run");
+        if (r >= 0)
+                r = terminals_release(job, tree, images_fd);
+        return r < 0 ? err_pass(r) : with_outside(job, tree, scope, images_fd);
+}

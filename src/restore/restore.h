@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Bringing trees back. flow decides what is restored and when the hold goes; this room does one tree at a
+ * time, in any thread.
+ *
+ * Never starts a tree a second time (store_tree_begin), never executes anything from an image whose checksum
+ * differs from the ticket's, never leaves a process behind when it fails: CRIU kills what it had built, and
+ * nothing of it had run.
+ */
+
+#include "model/config.h"
+#include "model/timeline.h"
+#include "sys/bus.h"
+#include "sys/criu.h"
+#include "sys/pty.h"
+#include "sys/store.h"
+
+#include <pthread.h>
+
+/* The units that the trees come back in: one scope for each login session, shared by its trees. A scope
+ * lives as long as there is a process in it; a waiting child of ours holds it open until scopes_release().
+ */
+typedef struct Scope {
+        char name[160];
+        char *cgroup;
+        int procs_fd;
+        pid_t holder;
+} Scope;
+
+typedef struct Scopes {
+        Scope *items;
+        size_t n;
+} Scopes;
+
+/* Makes (or finds) the scope of a tree; *ret stays the Scopes'. Not thread safe. */
+int scopes_get(Scopes *scopes, Bus *manager, const Tree *tree, uint64_t deadline_monotonic,
+               const Scope **ret);
+void scopes_release(Scopes *scopes);
+
+typedef struct RestoreJob {
+        const Config *config;
+        const Store *store;
+        const CriuFeatures *features;
+        PidMode pid_mode;
+        Timeline *timeline;
+        PtyReserve *ptys;
+        pthread_mutex_t *ptys_lock;
+        int stop_fd; /* readable: give up waiting */
+} RestoreJob;
+
+/*
+ * Restores one tree into its scope: waits for its network, passes what lies outside, host PIDs first, a
+ * fresh PID namespace next. On success tree->outcome says how. On failure the sentence says which step; the
+ * images are left as they are.
+ */
+int restore_tree(const RestoreJob *job, Tree *tree, const Scope *scope);
+
+/*
+ * Login sessions as logind and utmp know them. logind reads /run/systemd/sessions/ when it starts, as after
+ * its own upgrade: session and FIFO go there before it starts; when it already runs it is restarted. Answer
+ * 1: a running logind must be restarted.
+ */
+int login_put_back(Bus *manager, const Tree *tree);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* A scope needs a live process from its first moment, and CRIU starts one at a time per tree: so a child
+ * that only waits opens the scope, everything restored joins its cgroup, and the child goes last. */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "restore/restore.h"
+#include "sys/cgroup.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int holder_start(pid_t *ret) {
+        pid_t parent = getpid(), pid = fork();
+
+        if (pid < 0)
+                return err_born(-errno, "cannot start the process that holds a scope open");
+        if (pid == 0) {
+                prctl(PR_SET_NAME, "carryover-hold");
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                if (getppid() == parent)
+                        for (;;)
+                                pause();
+                _exit(1);
+        }
+        *ret = pid;
+        return 0;
+}
+
+static void holder_stop(pid_t pid) {
+        if (pid <= 0)
+                return;
+        kill(pid, SIGKILL);
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+}
+
+static void scope_done(Scope *scope) {
+        holder_stop(scope->holder);
+        scope->procs_fd = fd_close(scope->procs_fd);
+        free(scope->cgroup);
+}
+
+static int scope_start(Bus *manager, const Tree *tree, const char *name, uint64_t deadline, Scope *ret) {
+        const char *slice = tree->slice ?: "system.slice";
+        Scope s = {.procs_fd = -1};
+        char description[256];
+        int r;
+
+        snprintf(s.name, sizeof s.name, "%s", name);
+        snprintf(description, sizeof description, "Carried %s (%s)", tree->target, tree->comm);
+        /* The slice's own job would wait for units that early boot has not started (user-.slice.d orders
+         * it). */
+        r = bus_start_unit_now(manager, slice);
+        if (r >= 0)
+                r = holder_start(&s.holder);
+        if (r >= 0)
+                r = bus_start_scope(manager, name, slice, description, s.holder, deadline, &s.cgroup);
+        if (r >= 0)
+                r = s.procs_fd = cgroup_open_procs(s.cgroup);
+        if (r < 0) {
+                scope_done(&s);
+                return err_pass(r);
+        }
+        *ret = s;
+        return 0;
+}
+
+int scopes_get(Scopes *scopes, Bus *manager, const Tree *tree, uint64_t deadline, const Scope **ret) {
+        char name[160], other[176];
+        Scope scope;
+        int r;
+
+        if (tree->session)
+                snprintf(name, sizeof name, "%s", tree->session->scope);
+        else
+                snprintf(name, sizeof name, "carryover-%s.scope", tree->name);
+        for (size_t i = 0; i < scopes->n; i++)
+                if (strcmp(scopes->items[i].name, name) == 0) {
+                        *ret = scopes->items + i;
+                        return 0;
+                }
+        r = scope_start(manager, tree, name, deadline, &scope);
+        if (r < 0 && tree->session) {
+                /* The old scope is still there when the tree comes back in the kernel that it left. */
+                snprintf(other, sizeof other, "carryover-%s", name);
+                r = scope_start(manager, tree, other, deadline, &scope);
+                snprintf(scope.name, sizeof scope.name, "%s", name);
+        }
+        if (r < 0)
+                return err_pass(r);
+        r = model_append(scopes->items, scopes->n, scope);
+        if (r < 0) {
+                scope_done(&scope);
+                return r;
+        }
+        *ret = scopes->items + scopes->n - 1;
+        return 0;
+}
+
+void scopes_release(Scopes *scopes) {
+        for (size_t i = 0; i < scopes->n; i++)
+                scope_done(scopes->items + i);
+        free(scopes->items);
+        *scopes = (Scopes){0};
+}
