@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Files are read in the order in which later ones win. Every mistake is an error and not a warning: a
+ * misspelt KeepSshSessions= would be noticed only by the sessions that are gone.
+ */
+
+#include "sys/config.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "model/model.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_LIMIT  (64u << 10)
+#define MAX_DROPINS 256u
+#define LONGEST_WAIT                                                                                        \
+        (24 * 3600 * USEC_PER_SEC) /* a bound on everything: nothing may hold up a shutdown for ever */
+
+void config_defaults(Config *ret) {
+        *ret = (Config){
+                        .store = "/var/lib/carryover",
+                        .settle_usec = 20 * USEC_PER_SEC,
+                        .criu_usec = 120 * USEC_PER_SEC,
+                        .network_usec = 120 * USEC_PER_SEC,
+                        .criu = "criu",
+        };
+}
+
+/* Values. Each parser writes one field and returns -EINVAL; the table has the words for what is allowed. */
+
+static int set_bool(const char *value, void *field) {
+        int r = parse_bool(value);
+
+        if (r < 0)
+                return r;
+        *(bool *)field = r;
+        return 0;
+}
+
+static int set_seconds(const char *value, void *field) {
+        static const struct {
+                const char *unit;
+                uint64_t usec;
+        } units[] = {
+                        {"", USEC_PER_SEC},         {"s", USEC_PER_SEC},        {"sec", USEC_PER_SEC},
+                        {"ms", USEC_PER_MSEC},      {"min", 60 * USEC_PER_SEC}, {"m", 60 * USEC_PER_SEC},
+                        {"h", 3600 * USEC_PER_SEC},
+        };
+        size_t digits = strspn(value, "0123456789");
+        const char *unit = value + digits + strspn(value + digits, " ");
+        char number[24];
+        uint64_t n;
+
+        if (digits >= sizeof number)
+                return -EINVAL;
+        memcpy(number, value, digits);
+        number[digits] = '\0';
+        if (parse_u64(number, LONGEST_WAIT, &n) < 0)
+                return -EINVAL;
+        for (size_t i = 0; i < ELEMENTS(units); i++) {
+                if (strcmp(unit, units[i].unit) != 0)
+                        continue;
+                if (n == 0 || n > LONGEST_WAIT / units[i].usec)
+                        return -EINVAL;
+                *(uint64_t *)field = n * units[i].usec;
+                return 0;
+        }
+        return -EINVAL;
+}
+
+static int set_pid_mode(const char *value, void *field) {
+        static const char *const names[] = {[PID_MODE_AUTO] = "auto",
+                                            [PID_MODE_HOST] = "host",
+                                            [PID_MODE_NAMESPACE] = "namespace"};
+
+        for (size_t i = 0; i < ELEMENTS(names); i++)
+                if (strcmp(value, names[i]) == 0) {
+                        *(PidMode *)field = (PidMode)i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static int set_hold(const char *value, void *field) {
+        static const char *const names[] = {
+                        [HOLD_AUTO] = "auto", [HOLD_IPTABLES] = "iptables", [HOLD_NFTABLES] = "nftables"};
+
+        for (size_t i = 0; i < ELEMENTS(names); i++)
+                if (strcmp(value, names[i]) == 0) {
+                        *(HoldBackend *)field = (HoldBackend)i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static bool has_dots(const char *path) {
+        return strstr(path, "/../") || strstr(path, "/./") || strstr(path, "//") || ends_with(path, "/..") ||
+               ends_with(path, "/.");
+}
+
+static int set_path(const char *value, void *field) {
+        size_t l = strlen(value);
+
+        if (value[0] != '/' || l < 2 || l >= sizeof((Config *)0)->store || has_dots(value))
+                return -EINVAL;
+        memcpy(field, value, l + 1);
+        return 0;
+}
+
+static int set_program(const char *value, void *field) {
+        if (value[0] == '/')
+                return set_path(value, field);
+        if (!name_is_safe(value))
+                return -EINVAL;
+        strcpy(field, value); /* at most 128 bytes */
+        return 0;
+}
+
+static const struct {
+        const char *name;
+        int (*set)(const char *value, void *field);
+        size_t offset;
+        const char *allowed;
+} settings[] = {
+                {"Store", set_path, offsetof(Config, store), "an absolute path"},
+                {"KeepSshSessions", set_bool, offsetof(Config, keep_ssh), "yes or no"},
+                {"KeepImages", set_bool, offsetof(Config, keep_images), "yes or no"},
+                {"PidMode", set_pid_mode, offsetof(Config, pid_mode), "auto, host or namespace"},
+                {"Hold", set_hold, offsetof(Config, hold), "auto, iptables or nftables"},
+                {"SettleTimeoutSec", set_seconds, offsetof(Config, settle_usec),
+                 "a time like 20s, up to a day"},
+                {"CriuTimeoutSec", set_seconds, offsetof(Config, criu_usec),
+                 "a time like 120s, up to a day"},
+                {"NetworkTimeoutSec", set_seconds, offsetof(Config, network_usec),
+                 "a time like 2min, up to a day"},
+                {"Criu", set_program, offsetof(Config, criu), "an absolute path or a name"},
+};
+
+/* Lines. */
+
+static char *strip(char *text) {
+        size_t l;
+
+        text += strspn(text, " \t\r");
+        l = strlen(text);
+        while (l > 0 && strchr(" \t\r", text[l - 1]))
+                text[--l] = '\0';
+        return text;
+}
+
+static int setting_apply(const char *path, unsigned number, char *line, Config *c) {
+        char *equals = strchr(line, '=');
+        const char *name, *value;
+
+        if (!equals)
+                return err_say(-EINVAL, "%s:%u: not of the form Name=value", path, number);
+        *equals = '\0';
+        name = strip(line);
+        value = strip(equals + 1);
+        for (size_t i = 0; i < ELEMENTS(settings); i++) {
+                if (strcmp(name, settings[i].name) != 0)
+                        continue;
+                if (settings[i].set(value, (char *)c + settings[i].offset) < 0)
+                        return err_say(-EINVAL, "%s:%u: %s= cannot be '%.64s', it is %s", path, number, name,
+                                       value, settings[i].allowed);
+                return 0;
+        }
+        return err_say(-EINVAL, "%s:%u: there is no setting %.64s=, see carryover.conf(5)", path, number,
+                       name);
+}
+
+static int text_apply(const char *path, char *text, size_t size, Config *c) {
+        bool in_section = false;
+        unsigned number = 0;
+
+        if (strlen(text) != size)
+                return err_say(-EINVAL, "%s: contains a NUL byte", path);
+        for (char *next, *line = text; line; line = next) {
+                int r = 0;
+
+                number++;
+                next = strchr(line, '\n');
+                if (next)
+                        *next++ = '\0';
+                line = strip(line);
+                if (line[0] == '\0' || line[0] == '#' || line[0] == ';')
+                        continue;
+                if (line[0] == '[') {
+                        in_section = strcmp(line, "[Carryover]") == 0;
+                        if (!in_section)
+                                r = err_say(-EINVAL, "%s:%u: there is no section %.64s, only [Carryover]",
+                                            path, number, line);
+                } else if (!in_section)
+                        r = err_say(-EINVAL, "%s:%u: a setting before [Carryover]", path, number);
+                else
+                        r = setting_apply(path, number, line, c);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Files. */
+
+static int trusted(const char *path, const struct stat *st) {
+        if ((st->st_uid != 0 && st->st_uid != geteuid()) || (st->st_mode & 022))
+                return err_say(-EPERM,
+                               "%s could be changed by somebody who is not root: chown root and chmod go-w",
+                               path);
+        return 0;
+}
+
+/* Non-blocking, so that a FIFO in place of a file is refused and not waited for. */
+static int file_apply(const char *path, Config *c) {
+        _cleanup_(freep) char *text = NULL;
+        _cleanup_(closep) int fd = -1;
+        struct stat st;
+        size_t size;
+        int r;
+
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0)
+                return errno == ENOENT ? 0 : err_born(-errno, "cannot read %s", path);
+        if (fstat(fd, &st) < 0)
+                return err_born(-errno, "cannot look at %s", path);
+        if (S_ISCHR(st.st_mode))
+                return 0; /* a link to /dev/null: masked */
+        if (!S_ISREG(st.st_mode))
+                return err_say(-EINVAL, "%s is no regular file", path);
+        r = trusted(path, &st);
+        if (r < 0)
+                return r;
+        r = fd_slurp(fd, FILE_LIMIT, &text, &size);
+        if (r < 0)
+                return err_prefix(r, "%s: ", path);
+        return text_apply(path, text, size, c);
+}
+
+typedef struct Dropins {
+        char *names[MAX_DROPINS]; /* each a whole path */
+        size_t n;
+} Dropins;
+
+static void dropins_done(Dropins *d) {
+        for (size_t i = 0; i < d->n; i++)
+                free(d->names[i]);
+}
+
+static const char *base_name(const char *path) {
+        return strrchr(path, '/') + 1;
+}
+
+static int by_base_name(const void *a, const void *b) {
+        return strcmp(base_name(*(char *const *)a), base_name(*(char *const *)b));
+}
+
+static int dropin_add(Dropins *d, const char *dir, const char *name) {
+        char *path = text_format("%s/%s", dir, name);
+
+        if (!path)
+                return -ENOMEM;
+        for (size_t i = 0; i < d->n; i++)
+                if (strcmp(base_name(d->names[i]), name) == 0) {
+                        free(d->names[i]);
+                        d->names[i] = path;
+                        return 0;
+                }
+        if (d->n == MAX_DROPINS) {
+                free(path);
+                return err_say(-E2BIG, "%s: more than %u files", dir, MAX_DROPINS);
+        }
+        d->names[d->n++] = path;
+        return 0;
+}
+
+static int dropins_list(Dropins *d, const char *dir) {
+        _cleanup_(closedirp) DIR *handle = opendir(dir);
+        struct dirent *e;
+        struct stat st;
+        int r;
+
+        if (!handle)
+                return errno == ENOENT ? 0 : err_born(-errno, "cannot list %s", dir);
+        if (fstat(dirfd(handle), &st) < 0)
+                return err_born(-errno, "cannot look at %s", dir);
+        r = trusted(dir, &st);
+        while (r >= 0 && (e = readdir(handle)))
+                if (e->d_name[0] != '.' && ends_with(e->d_name, ".conf"))
+                        r = dropin_add(d, dir, e->d_name);
+        return r;
+}
+
+int config_load(const char *root, Config *ret) {
+        static const char *const mains[] = {"/usr/lib/carryover", "/etc/carryover"};
+        static const char *const dirs[] = {"/usr/lib/carryover", "/run/carryover", "/etc/carryover"};
+        _cleanup_(dropins_done) Dropins dropins = {.n = 0};
+        char path[PATH_MAX];
+        Config c;
+        int r = 0;
+
+        config_defaults(&c);
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(mains); i++) {
+                snprintf(path, sizeof path, "%s%s/carryover.conf", root, mains[i]);
+                r = file_apply(path, &c);
+        }
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(dirs); i++) {
+                snprintf(path, sizeof path, "%s%s/carryover.conf.d", root, dirs[i]);
+                r = dropins_list(&dropins, path);
+        }
+        if (r >= 0 && dropins.n > 0)
+                qsort(dropins.names, dropins.n, sizeof dropins.names[0], by_base_name);
+        for (size_t i = 0; r >= 0 && i < dropins.n; i++)
+                r = file_apply(dropins.names[i], &c);
+        if (r < 0)
+                return err_pass(r);
+        *ret = c;
+        return 0;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * logind calls its state files private, and sd-login reads them all the same; so do we, since the ticket
+ * carries the whole file across the jump. Unknown lines are kept and ignored.
+ */
+
+#include "sys/login.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <utmpx.h>
+
+#define STATE_LIMIT  (64u << 10) /* about 600 bytes in practice */
+#define MAX_SESSIONS 8192u       /* logind's own SessionsMax= */
+
+bool login_field(const Session *session, const char *key, char *out, size_t size) {
+        size_t l = strlen(key);
+
+        for (const char *line = session->state_file; line; line = strchr(line, '\n')) {
+                size_t n;
+
+                line += *line == '\n';
+                if (strncmp(line, key, l) != 0 || line[l] != '=')
+                        continue;
+                line += l + 1;
+                n = strcspn(line, "\n");
+                if (n >= 2 && line[0] == '"' && line[n - 1] == '"') {
+                        line++;
+                        n -= 2;
+                }
+                snprintf(out, size, "%.*s", (int)(n < size ? n : size - 1), line);
+                return n > 0;
+        }
+        return false;
+}
+
+bool login_is_ssh(const Session *session) {
+        char service[64];
+
+        return login_field(session, "SERVICE", service, sizeof service) && strcmp(service, "sshd") == 0;
+}
+
+/* sshd registers the process that logind calls the leader; a console login registers its terminal first. */
+static int add_utmp(const char *root, Session *session) {
+        struct utmpx *found = NULL;
+        char path[PATH_MAX];
+        int r = 0;
+
+        snprintf(path, sizeof path, "%s/run/utmp", root);
+        if (utmpxname(path) < 0)
+                return 0;
+        setutxent();
+        while (!found && (found = getutxent()))
+                if (found->ut_type != USER_PROCESS ||
+                    !((session->has_leader && found->ut_pid == (pid_t)session->leader) ||
+                      (session->tty && strncmp(found->ut_line, session->tty, sizeof found->ut_line) == 0)))
+                        found = NULL;
+        if (found) {
+                char line[sizeof found->ut_line + 1];
+
+                session->has_utmp = true;
+                r = model_set_bytes(&session->utmp, found, sizeof *found);
+                snprintf(line, sizeof line, "%.*s", (int)sizeof found->ut_line, found->ut_line);
+                if (r >= 0 && !session->tty && line[0])
+                        r = model_set_string(&session->tty, line);
+        }
+        endutxent();
+        return r;
+}
+
+static int set_from(Session *session, const char *key, char **field) {
+        char value[512];
+
+        return login_field(session, key, value, sizeof value) ? model_set_string(field, value) : 0;
+}
+
+static int session_fill(const char *root, const char *id, Session *session) {
+        uint64_t uid, leader;
+        char value[32];
+        int r;
+
+        r = model_set_string(&session->id, id);
+        if (r >= 0)
+                r = set_from(session, "USER", &session->user);
+        if (r >= 0)
+                r = set_from(session, "SCOPE", &session->scope);
+        if (r >= 0)
+                r = set_from(session, "TTY", &session->tty);
+        if (r >= 0)
+                r = set_from(session, "REMOTE_HOST", &session->remote_host);
+        if (r >= 0 && !session->user) /* required in a ticket */
+                r = model_set_string(&session->user, "");
+        if (r >= 0 && !session->scope)
+                r = model_set_string(&session->scope, "");
+        if (r < 0)
+                return r;
+        if (!login_field(session, "UID", value, sizeof value) || parse_u64(value, UINT32_MAX - 1, &uid) < 0)
+                return err_say(-EBADMSG, "logind's file of session %s names no user", id);
+        session->uid = (uint32_t)uid;
+        if (login_field(session, "LEADER", value, sizeof value) && parse_u64(value, 4194304, &leader) >= 0 &&
+            leader > 0) {
+                session->has_leader = true;
+                session->leader = (uint32_t)leader;
+        }
+        return add_utmp(root, session);
+}
+
+static void session_freep(Session **p) {
+        model_free(*p);
+}
+
+int login_session(const char *root, const char *id, Session **ret) {
+        _cleanup_(session_freep) Session *session = model_new(Session, session__init);
+        char path[PATH_MAX];
+        int r;
+
+        if (!session)
+                return -ENOMEM;
+        if (!name_is_safe(id))
+                return 1;
+        snprintf(path, sizeof path, "%s/run/systemd/sessions/%s", root, id);
+        r = file_slurp(AT_FDCWD, path, STATE_LIMIT, &session->state_file, NULL);
+        if (r == -ENOENT)
+                return 1;
+        if (r >= 0)
+                r = session_fill(root, id, session);
+        if (r < 0)
+                return err_pass(r);
+        *ret = TAKE(session);
+        return 0;
+}
+
+void login_sessions_free(Session **sessions, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                model_free(sessions[i]);
+        free(sessions);
+}
+
+static int by_id(const void *a, const void *b) {
+        return strverscmp((*(Session *const *)a)->id, (*(Session *const *)b)->id);
+}
+
+int login_sessions(const char *root, Session ***ret, size_t *ret_n) {
+        _cleanup_(closedirp) DIR *d = NULL;
+        Session **list = NULL;
+        struct dirent *e;
+        char path[PATH_MAX];
+        size_t n = 0;
+        int r = 0;
+
+        snprintf(path, sizeof path, "%s/run/systemd/sessions", root);
+        d = opendir(path);
+        if (!d && errno != ENOENT)
+                return err_born(-errno, "cannot list %s", path);
+        while (d && r >= 0 && (e = readdir(d))) {
+                Session *session = NULL;
+
+                if (e->d_type != DT_REG || e->d_name[0] == '.') /* beside N lies the FIFO N.ref */
+                        continue;
+                r = n < MAX_SESSIONS ? login_session(root, e->d_name, &session)
+                                     : err_say(-E2BIG, "there are more than %u sessions", MAX_SESSIONS);
+                if (r == 0 && session->scope[0])
+                        r = model_append(list, n, session);
+                else if (r == 0)
+                        model_free(session);
+        }
+        if (r < 0) {
+                login_sessions_free(list, n);
+                return err_pass(r);
+        }
+        if (n > 0)
+                qsort(list, n, sizeof *list, by_id);
+        *ret = list;
+        *ret_n = n;
+        return 0;
+}
