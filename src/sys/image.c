@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Reading and correcting images. A file in which nothing changes is not written. Where one correction
+ * touches two files, the one that says "done" comes last, so that a second run after a crash finds the rest
+ * of the work.
+ */
+
+#include "sys/image.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "model/model.h"
+#include "sys/image-file.h"
+
+#include "criu-image.pb-c.h"
+
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#define PID_MAX 4194304u /* the kernel's PID_MAX_LIMIT */
+#define PTY_MAX 1048575u /* devpts minors */
+
+#define TTY_TYPE_PTY 1u /* other types are not made anew by CRIU */
+
+static int decode_each(int images_fd, const char *name, uint32_t magic,
+                       const ProtobufCMessageDescriptor *type,
+                       int (*each)(const ProtobufCMessage *message, void *userdata), void *userdata) {
+        _cleanup_(image_close) Image image = {};
+        int r;
+
+        r = image_open(images_fd, name, &image);
+        if (r < 0)
+                return r;
+        r = image_expect(&image, magic);
+        if (r < 0)
+                return err_pass(r);
+        for (;;) {
+                _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+
+                r = image_next_message(&image, type, &message);
+                if (r > 0)
+                        return 0;
+                if (r >= 0)
+                        r = each(message, userdata);
+                if (r == -EBADMSG && message)
+                        return image_bad(&image, "a number is out of range");
+                if (r < 0)
+                        return err_pass(r);
+        }
+}
+
+typedef struct Numbers {
+        uint32_t *value;
+        size_t n;
+} Numbers;
+
+static void numbers_done(Numbers *numbers) {
+        free(numbers->value);
+}
+
+static int compare_numbers(const void *a, const void *b) {
+        uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+        return (x > y) - (x < y);
+}
+
+/* Sorted, each once; never NULL. */
+static int numbers_finish(Numbers *numbers, uint32_t **ret, size_t *ret_n) {
+        size_t n = 0;
+
+        if (!numbers->value && !(numbers->value = malloc(sizeof *numbers->value)))
+                return err_born(-ENOMEM, "cannot list the numbers of an image");
+        qsort(numbers->value, numbers->n, sizeof *numbers->value, compare_numbers);
+        for (size_t i = 0; i < numbers->n; i++)
+                if (n == 0 || numbers->value[n - 1] != numbers->value[i])
+                        numbers->value[n++] = numbers->value[i];
+        *ret_n = n;
+        *ret = TAKE(numbers->value);
+        return 0;
+}
+
+static int add_id(Numbers *numbers, uint32_t id) {
+        if (id > PID_MAX)
+                return -EBADMSG;
+        if (id == 0)
+                return 0; /* a group or session outside of the PID namespace */
+        return model_append(numbers->value, numbers->n, id);
+}
+
+static int add_ids(const ProtobufCMessage *message, void *userdata) {
+        const ImgPstree *p = (const ImgPstree *)message;
+        const uint32_t ids[] = {p->pid, p->pgid, p->sid};
+        int r = p->pid == 0 ? -EBADMSG : 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(ids); i++)
+                r = add_id(userdata, ids[i]);
+        for (size_t i = 0; r >= 0 && i < p->n_threads; i++)
+                r = add_id(userdata, p->threads[i]);
+        return r;
+}
+
+int image_pids(int images_fd, uint32_t **ret, size_t *ret_n) {
+        _cleanup_(numbers_done) Numbers numbers = {};
+        int r;
+
+        r = decode_each(images_fd, "pstree.img", IMAGE_PSTREE, &img_pstree__descriptor, add_ids, &numbers);
+        if (r == -ENOENT)
+                return err_say(r, "the images have no pstree.img");
+        if (r < 0)
+                return err_pass(r);
+        return numbers_finish(&numbers, ret, ret_n);
+}
+
+/* Masters are opened as /dev/ptmx, 5:2; slaves are 136:N up to 143:N. */
+static bool is_master(const ImgTtyInfo *info) {
+        return info->type == TTY_TYPE_PTY && info->pty && major(info->rdev) == 5 && minor(info->rdev) == 2;
+}
+
+static int add_master(const ProtobufCMessage *message, void *userdata) {
+        const ImgTtyInfo *info = (const ImgTtyInfo *)message;
+        Numbers *numbers = userdata;
+
+        if (!is_master(info))
+                return 0;
+        if (info->pty->index > PTY_MAX)
+                return -EBADMSG;
+        return model_append(numbers->value, numbers->n, info->pty->index);
+}
+
+int image_ptys(int images_fd, uint32_t **ret, size_t *ret_n) {
+        _cleanup_(numbers_done) Numbers numbers = {};
+        int r;
+
+        r = decode_each(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor, add_master,
+                        &numbers);
+        if (r < 0 && r != -ENOENT) /* a tree without any terminal */
+                return err_pass(r);
+        return numbers_finish(&numbers, ret, ret_n);
+}
+
+/* Writes the image anew with what change() makes of each entry: 1 for a changed one. Returns how many were
+ * changed; 0 leaves the file alone. */
+static int rewrite(int images_fd, const char *name, uint32_t magic, const ProtobufCMessageDescriptor *type,
+                   int (*change)(ProtobufCMessage *message, const void *userdata), const void *userdata) {
+        _cleanup_(image_writer_done) ImageWriter writer = {};
+        _cleanup_(image_close) Image image = {};
+        int r, changed = 0;
+
+        r = image_open(images_fd, name, &image);
+        if (r < 0)
+                return r;
+        r = image_expect(&image, magic);
+        if (r >= 0)
+                r = image_put_head(&writer, magic);
+        while (r >= 0) {
+                _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+
+                r = image_next_message(&image, type, &message);
+                if (r > 0)
+                        break;
+                if (r >= 0)
+                        r = change(message, userdata);
+                if (r > 0) {
+                        changed++;
+                        r = image_put_message(&writer, message);
+                } else if (r == 0) {
+                        r = image_put_entry(&writer, image.entry, image.entry_size);
+                }
+        }
+        if (r >= 0 && changed > 0)
+                r = file_replace(images_fd, name, writer.data, writer.size);
+        return r < 0 ? err_pass(r) : changed;
+}
+
+typedef struct Move {
+        uint32_t from, to;
+        char from_path[32];
+        char *to_path;
+} Move;
+
+static int move_path(ProtobufCMessage *message, const void *userdata) {
+        ImgFile *file = (ImgFile *)message;
+        const Move *move = userdata;
+        char *name;
+
+        if (!file->reg || strcmp(file->reg->name, move->from_path) != 0)
+                return 0;
+        name = strdup(move->to_path);
+        if (!name)
+                return err_born(-ENOMEM, "cannot rewrite files.img");
+        free(file->reg->name);
+        file->reg->name = name;
+        return 1;
+}
+
+static int move_index(ProtobufCMessage *message, const void *userdata) {
+        ImgTtyInfo *info = (ImgTtyInfo *)message;
+        const Move *move = userdata;
+
+        if (info->type != TTY_TYPE_PTY || !info->pty || info->pty->index != move->from)
+                return 0;
+        info->pty->index = move->to;
+        return 1;
+}
+
+/* Finds how many ends have the old and the new index. */
+static int count_ends(const ProtobufCMessage *message, void *userdata) {
+        const ImgTtyInfo *info = (const ImgTtyInfo *)message;
+        struct {
+                uint32_t from, to;
+                size_t n_from, n_to;
+        } *count = userdata;
+
+        if (info->type == TTY_TYPE_PTY && info->pty) {
+                count->n_from += info->pty->index == count->from;
+                count->n_to += info->pty->index == count->to;
+        }
+        return 0;
+}
+
+int image_move_pty(int images_fd, uint32_t from, uint32_t to) {
+        struct {
+                uint32_t from, to;
+                size_t n_from, n_to;
+        } count = {.from = from, .to = to};
+        char to_path[32];
+        Move move = {.from = from, .to = to, .to_path = to_path};
+        int r;
+
+        if (from > PTY_MAX || to > PTY_MAX)
+                return err_say(-EINVAL, "there is no terminal pts/%u", from > PTY_MAX ? from : to);
+        snprintf(move.from_path, sizeof move.from_path, "/dev/pts/%u", from);
+        snprintf(to_path, sizeof to_path, "/dev/pts/%u", to);
+
+        r = decode_each(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor, count_ends,
+                        &count);
+        if (r < 0 && r != -ENOENT)
+                return err_pass(r);
+        if (count.n_from == 0)
+                return err_say(-ENOENT, "the images have no terminal pts/%u", from);
+        if (from == to)
+                return 0;
+        if (count.n_to > 0)
+                return err_say(-EEXIST, "the images have a terminal pts/%u already", to);
+
+        r = rewrite(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, move_path, &move);
+        if (r < 0 && r != -ENOENT)
+                return err_pass(r);
+        r = rewrite(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor, move_index, &move);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+/* Whether it had to be changed. */
+static bool fix_stream(ImgTcpStream *stream) {
+        bool changed = false;
+
+        if (!(stream->opt_mask & TCPI_OPT_WSCALE)) {
+                stream->opt_mask |= TCPI_OPT_WSCALE;
+                stream->snd_wscale = 0;
+                stream->has_rcv_wscale = true;
+                stream->rcv_wscale = 0;
+                changed = true;
+        }
+        if (stream->has_timestamp && stream->timestamp & 1) {
+                stream->timestamp &= ~UINT32_C(1);
+                changed = true;
+        }
+        return changed;
+}
+
+static int fix_tcp_file(int images_fd, const char *name, void *userdata) {
+        _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+        _cleanup_(image_writer_done) ImageWriter writer = {};
+        _cleanup_(image_close) Image image = {};
+        const ImgTcpStream *stream;
+        int *changed = userdata, r;
+
+        r = image_open(images_fd, name, &image);
+        if (r < 0)
+                return r;
+        r = image_expect(&image, IMAGE_TCP_STREAM);
+        if (r >= 0)
+                r = image_next_message(&image, &img_tcp_stream__descriptor, &message);
+        if (r > 0)
+                return image_bad(&image, "it is empty");
+        if (r < 0)
+                return err_pass(r);
+        stream = (const ImgTcpStream *)message;
+        if (image_left(&image) != (uint64_t)stream->inq_len + stream->outq_len)
+                return image_bad(&image, "its queues are of another length than it says");
+        if (!fix_stream((ImgTcpStream *)message))
+                return 0;
+        r = image_put_head(&writer, IMAGE_TCP_STREAM);
+        if (r >= 0)
+                r = image_put_message(&writer, message);
+        if (r >= 0)
+                r = image_put_rest(&writer, &image);
+        if (r >= 0)
+                r = file_replace(images_fd, name, writer.data, writer.size);
+        if (r < 0)
+                return err_pass(r);
+        (*changed)++;
+        return 0;
+}
+
+int image_fix_tcp(int images_fd) {
+        int changed = 0, r;
+
+        r = image_each(images_fd, "tcp-stream-", ".img", fix_tcp_file, &changed);
+        return r < 0 ? err_pass(r) : changed;
+}
