@@ -5,15 +5,19 @@
  * The hold: packets of the held connections are dropped both ways, except those that carry CRIU's mark
  * 0xC114 (CRIU injects marked FIN/ACKs when it restores half-closed sockets: libsoccr). It never touches
  * packets of other connections, and rules of ours are recognised without any state file: by the chain
- * "CARRYOVER" (iptables) or the table "carryover" (nftables).
+ * "CARRYOVER" (iptables) or the tables "carryover" and "carryover-guard-*" (nftables).
  *
  * Two backends with one contract:
  *  - HOLD_IPTABLES: libiptc, table `raw`, v4 and v6, a chain CARRYOVER jumped to first from PREROUTING and
- * OUTPUT. Survives `nft flush ruleset` (criu-facts 15: legacy tables are not nft's).
- *  - HOLD_NFTABLES: libnftables, own tables, one set per family, one transaction, constant-time lookup per
- * packet.
+ *    OUTPUT. Survives `nft flush ruleset` (criu-facts 15: legacy tables are not nft's).
+ *  - HOLD_NFTABLES: libnftables, a table `inet carryover`, one set per family, one transaction,
+ * constant-time lookup per packet. `nft flush ruleset` takes it away: hold_guard_start() is the answer.
  *
- * All functions act in the network namespace of the caller and need CAP_NET_ADMIN.
+ * All functions act in the network namespace of the caller and need CAP_NET_ADMIN. None of them loads a
+ * module by itself, except as the kernel does on demand: modules_load(hold_modules) first.
+ *
+ * Addresses are as the packets carry them: for a connection behind this machine's own NAT add what
+ * conntrack_wires() finds. v4-mapped addresses (::ffff:192.0.2.1) are held as IPv4.
  */
 
 #include "model/config.h"
@@ -22,8 +26,9 @@
 /*
  * Puts the hold on for exactly these connections, in place of whatever hold of ours (of either backend) is
  * there: at no moment in between is a connection that is in both the old and the new set without a hold. n =
- * 0 is a hold on nothing (tables present). Idempotent. HOLD_AUTO: the better one that works here; *ret_used
- * (may be NULL) says which.
+ * 0 is a hold on nothing (tables present). Idempotent. HOLD_AUTO: the better one that works here (README.md,
+ * "hold"); *ret_used (may be NULL) says which. -EOPNOTSUPP: this kernel lacks the backend asked for; nothing
+ * has changed. -EINVAL: an address or a port that no connection can have.
  */
 int hold_set(HoldBackend backend, Connection *const *connections, size_t n, HoldBackend *ret_used);
 
@@ -31,8 +36,39 @@ int hold_set(HoldBackend backend, Connection *const *connections, size_t n, Hold
  * is no error. */
 int hold_clear(void);
 
-/* 1 if a hold of ours stands (of either backend), 0 if not. *ret_n (may be NULL): connections held. */
+/* 1 if a hold of ours stands (of either backend, or a guard's), 0 if not. *ret_n (may be NULL): connections
+ * held. */
 int hold_present(size_t *ret_n);
+
+/*
+ * The guard: keeps the hold standing while firewall services of nftables flush and load their rules. It
+ * holds a second table of its own, "carryover-guard-PID-N", with `flags owner` (kernel 5.12): nobody but the
+ * owning netlink socket can flush or delete it, and the kernel drops it when that socket goes, so it is
+ * never left behind. A thread puts the table "carryover" back when somebody deletes it. So while the process
+ * lives there is no moment without a hold, and when it ends the plain hold is there (HOLD_NFTABLES) as
+ * hold_set() made it.
+ *
+ * Start it after hold_set(), with the same connections and what hold_set() used; with HOLD_IPTABLES it
+ * guards against somebody who flushes `raw`. Stop it before hold_clear(): a guard of another process would
+ * put the table back. Answer 1 with *ret NULL: this kernel has no owned tables (or no nftables), nothing is
+ * guarded.
+ */
+typedef struct HoldGuard HoldGuard;
+
+int hold_guard_start(HoldBackend used, Connection *const *connections, size_t n, HoldGuard **ret);
+
+/* Guards exactly these from now on, without a gap. To shrink a hold: update the guard, then hold_set(). */
+int hold_guard_update(HoldGuard *guard, Connection *const *connections, size_t n);
+
+/* Returns NULL. */
+HoldGuard *hold_guard_stop(HoldGuard *guard);
+static inline void hold_guard_stopp(HoldGuard **p) {
+        (void)hold_guard_stop(*p);
+}
+
+/* Kernel modules of both backends, in the order of loading; NULL-terminated. What an initramfs must contain.
+ */
+extern const char *const hold_modules[];
 
 /* CRIU 3.17.1 with its nftables lock leaves tables `inet CRIU-<pid>` behind when it fails: removes the one
  * of this root pid. */

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Private to netfilter*.c: what the front hands to a backend. */
+
+#include "model/model.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* CRIU's own packets during a restore (SOCCR_MARK of its libsoccr). */
+#define HOLD_PASS_MARK 0xC114u
+
+/* One connection, checked. IPv4 uses the first 4 bytes; the rest is 0. Network byte order in the addresses,
+ * the host's in the ports. */
+typedef struct HoldPair {
+        uint8_t local[16], remote[16];
+        uint16_t local_port, remote_port;
+} HoldPair;
+
+/* Sorted, without doubles: IPv4 in pairs[0 .. n_v4), IPv6 in pairs[n_v4 .. n). */
+typedef struct HoldList {
+        HoldPair *pairs;
+        size_t n, n_v4;
+} HoldList;
+
+/*
+ * set: this backend's hold becomes exactly the list, in one step per family. clear: none of its rules is
+ * left; loads no module. present: 1 or 0, and the number of connections. All: -EOPNOTSUPP where the kernel
+ * does not have the backend, -EPERM without the capability.
+ */
+int hold_iptables_set(const HoldList *list);
+int hold_iptables_clear(void);
+int hold_iptables_present(size_t *ret_n);
+
+int hold_nftables_set(const HoldList *list);
+int hold_nftables_clear(void);
+int hold_nftables_present(size_t *ret_n);
+
+#define HOLD_NFT_TABLE "carryover"
+#define HOLD_NFT_GUARD "carryover-guard-" /* PID-N follows */
+
+typedef enum NftOwner {
+        NFT_SHARED, /* outlives us, anybody can delete it */
+        NFT_OWNED,  /* flags owner: ours alone, gone with the netlink socket of the context */
+} NftOwner;
+
+/* The transaction that makes `table` (of family inet) anew with this list. Caller frees *ret. */
+int hold_nftables_text(const char *table, NftOwner owner, const HoldList *list, char **ret);
+
+/* 0 if nf_tables answers us; -EOPNOTSUPP, -EPERM. Must precede nft_ctx_new(), which ends the process where
+ * there is no nfnetlink. */
+int hold_nftables_probe(void);
+
+struct nft_ctx;
+int hold_nftables_context(struct nft_ctx **ret);
+void hold_nftables_context_freep(struct nft_ctx **p);
+/* Runs one transaction; the sentence carries the first line of nft's complaint. */
+int hold_nftables_run(struct nft_ctx *context, const char *text, const char *what);
+
+/* 1 if this table of family inet exists, 0 if not. */
+int hold_nftables_table(const char *table);
+
+int hold_list_make(Connection *const *connections, size_t n, HoldList *ret);
+void hold_list_done(HoldList *list);

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * The front of the hold: checks what is to be held, chooses the backend, and changes over between them
+ * without a gap. The order is always: the new hold on, then the other backend's off. A packet dropped twice
+ * for a moment is no harm; a packet let through draws a reset from a kernel that has no socket for it.
+ */
+
+#include "sys/netfilter.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "sys/netfilter-backend.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* x_tables, nft expressions and hash sets come as dependencies or inside these, from Debian 12's 6.1 on. */
+const char *const hold_modules[] = {
+                "ip_tables", "iptable_raw", "ip6_tables", "ip6table_raw", "xt_mark",
+                "xt_tcpudp", "nfnetlink",   "nf_tables",  NULL,
+};
+
+static const char *const backend_names[] = {
+                [HOLD_AUTO] = "auto",
+                [HOLD_IPTABLES] = "iptables",
+                [HOLD_NFTABLES] = "nftables",
+};
+
+const char *hold_backend_text(HoldBackend backend) {
+        return (size_t)backend < ELEMENTS(backend_names) ? backend_names[backend] : "?";
+}
+
+int hold_backend_parse(const char *text, HoldBackend *ret) {
+        for (size_t i = 0; i < ELEMENTS(backend_names); i++)
+                if (strcmp(text, backend_names[i]) == 0) {
+                        *ret = (HoldBackend)i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+/* Writes the address as packets carry it; its length, or 0 if it is none. */
+static size_t address_on_wire(ProtobufCBinaryData address, uint8_t out[static 16]) {
+        static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+        memset(out, 0, 16);
+        if (address.len == 16 && memcmp(address.data, mapped, sizeof mapped) == 0) {
+                memcpy(out, address.data + sizeof mapped, 4);
+                return 4;
+        }
+        if (address.len != 4 && address.len != 16)
+                return 0;
+        memcpy(out, address.data, address.len);
+        return address.len;
+}
+
+static int pair_make(const Connection *c, HoldPair *ret, bool *ret_v6) {
+        char local_text[46], remote_text[46];
+        HoldPair pair = {0};
+        size_t local, remote;
+
+        local = address_on_wire(c->local, pair.local);
+        remote = address_on_wire(c->remote, pair.remote);
+        if (local == 0 || local != remote || c->local_port - 1 >= UINT16_MAX ||
+            c->remote_port - 1 >= UINT16_MAX)
+                return err_say(-EINVAL,
+                               "cannot hold %s port %" PRIu32 " to %s port %" PRIu32 ": no such connection",
+                               address_text(c->local, local_text), c->local_port,
+                               address_text(c->remote, remote_text), c->remote_port);
+        pair.local_port = (uint16_t)c->local_port;
+        pair.remote_port = (uint16_t)c->remote_port;
+        *ret = pair;
+        *ret_v6 = local == 16;
+        return 0;
+}
+
+static int pair_compare(const void *a, const void *b) {
+        return memcmp(a, b, sizeof(HoldPair));
+}
+
+/* Sorts and takes doubles out; the new count. */
+static size_t pairs_unique(HoldPair *pairs, size_t n) {
+        size_t kept = 0;
+
+        qsort(pairs, n, sizeof *pairs, pair_compare);
+        for (size_t i = 0; i < n; i++)
+                if (kept == 0 || pair_compare(&pairs[kept - 1], &pairs[i]) != 0)
+                        pairs[kept++] = pairs[i];
+        return kept;
+}
+
+int hold_list_make(Connection *const *connections, size_t n, HoldList *ret) {
+        _cleanup_(freep) HoldPair *v4 = calloc(n ?: 1, sizeof *v4);
+        _cleanup_(freep) HoldPair *v6 = calloc(n ?: 1, sizeof *v6);
+        size_t n_v4 = 0, n_v6 = 0;
+
+        if (!v4 || !v6)
+                return err_born(-ENOMEM, "cannot list %zu connections to hold", n);
+        for (size_t i = 0; i < n; i++) {
+                HoldPair pair;
+                bool is_v6 = false;
+                int r = pair_make(connections[i], &pair, &is_v6);
+
+                if (r < 0)
+                        return r;
+                if (is_v6)
+                        v6[n_v6++] = pair;
+                else
+                        v4[n_v4++] = pair;
+        }
+        n_v4 = pairs_unique(v4, n_v4);
+        n_v6 = pairs_unique(v6, n_v6);
+        /* v4 has room for all n, so both fit into it. */
+        memcpy(v4 + n_v4, v6, n_v6 * sizeof *v6);
+        *ret = (HoldList){.pairs = TAKE(v4), .n = n_v4 + n_v6, .n_v4 = n_v4};
+        return 0;
+}
+
+void hold_list_done(HoldList *list) {
+        free(list->pairs);
+        *list = (HoldList){0};
+}
+
+static int set_iptables(const HoldList *list) {
+        int r = hold_iptables_set(list);
+
+        if (r < 0)
+                return err_pass(r);
+        r = hold_nftables_clear();
+        return r == -EOPNOTSUPP ? 0 : err_pass(r);
+}
+
+static int set_nftables(const HoldList *list) {
+        int r = hold_nftables_set(list);
+
+        if (r < 0)
+                return err_pass(r);
+        r = hold_iptables_clear();
+        return r == -EOPNOTSUPP ? 0 : err_pass(r);
+}
+
+int hold_set(HoldBackend backend, Connection *const *connections, size_t n, HoldBackend *ret_used) {
+        _cleanup_(hold_list_done) HoldList list = {0};
+        HoldBackend used = backend;
+        int r;
+
+        r = hold_list_make(connections, n, &list);
+        if (r < 0)
+                return err_pass(r);
+        if (backend == HOLD_AUTO)
+                used = HOLD_IPTABLES;
+        r = used == HOLD_IPTABLES ? set_iptables(&list) : set_nftables(&list);
+        if (r == -EOPNOTSUPP && backend == HOLD_AUTO) {
+                used = HOLD_NFTABLES;
+                r = set_nftables(&list);
+        }
+        if (r < 0)
+                return err_pass(r);
+        if (ret_used)
+                *ret_used = used;
+        return 0;
+}
+
+int hold_clear(void) {
+        int a, b;
+
+        a = hold_iptables_clear();
+        b = hold_nftables_clear();
+        if (a < 0 && a != -EOPNOTSUPP)
+                return err_pass(a);
+        if (b < 0 && b != -EOPNOTSUPP)
+                return err_pass(b);
+        err_clear();
+        return 0;
+}
+
+int hold_present(size_t *ret_n) {
+        size_t n_iptables = 0, n_nftables = 0;
+        int a, b;
+
+        a = hold_iptables_present(&n_iptables);
+        if (a < 0 && a != -EOPNOTSUPP)
+                return err_pass(a);
+        b = hold_nftables_present(&n_nftables);
+        if (b < 0 && b != -EOPNOTSUPP)
+                return err_pass(b);
+        if (ret_n)
+                *ret_n = n_iptables > n_nftables ? n_iptables : n_nftables;
+        return a > 0 || b > 0;
+}

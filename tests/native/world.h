@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Two network namespaces of a test's own, joined by a veth pair, with a real TCP stack on either side:
+ * "ours", where the code under test acts, and "peer", which must not notice. All sockets belong to the one
+ * process; it steps from one namespace into the other. Failures end the test (cmocka assertions).
+ */
+
+#include "model/model.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+typedef enum Flavour {
+        FLAVOUR_V4,
+        FLAVOUR_V6,
+        FLAVOUR_MAPPED, /* IPv4 on the wire, an IPv6 socket at our end */
+} Flavour;
+
+const char *flavour_text(Flavour flavour);
+
+typedef struct World {
+        int home, ours, peer; /* namespace descriptors */
+        pid_t keeper;         /* lives in the peer's namespace until the end */
+        int capture;          /* packet socket at the peer's end of the wire */
+        char device[16];      /* our end of the wire */
+} World;
+
+/* 1 if namespaces cannot be made here (not root). Leaves the caller in "ours". */
+int world_make(World *w);
+void world_end(World *w);
+void world_enter(int ns);
+
+/* Runs a command of iproute2 in the namespace where we are. */
+void world_ip(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* One TCP connection, accepted at our end. */
+typedef struct Line {
+        int listener, ours, peer;
+        Connection *connection; /* as our end sees it */
+} Line;
+
+void line_open(World *w, Flavour flavour, Line *ret);
+/* The same between two sockets of ours over loopback. */
+void line_open_loopback(Line *ret);
+void line_close(Line *l);
+/* Our end vanishes without a word, as when CRIU has killed the tree. */
+void line_vanish(Line *l);
+
+/* What `from` sends arrives at `to` within the time. */
+bool data_passes(int from, int to, int timeout_ms);
+
+typedef struct Seen {
+        size_t from_ours, from_peer, resets; /* TCP packets; resets only from ours */
+} Seen;
+
+/* What the wire has carried since the last call. */
+Seen wire_seen(World *w);
+/* Waits until the peer has put at least one more TCP packet on the wire; false after the time. */
+bool wire_wait_peer(World *w, int timeout_ms, Seen *seen);
+
+/* A process at the peer's end that sends segments of the connection (their acknowledgement number is our
+ * business only in so far as each would draw a reset), as fast as about 20,000 a second. IPv4 only. */
+pid_t world_flood(World *w, const Connection *c);
+void world_flood_end(pid_t flood);
+
+/* Made-up connections that no packet belongs to, v4 and v6 mixed. Free with connections_free(). */
+Connection **connections_invent(size_t n);
+void connections_free(Connection **connections, size_t n);
