@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "base/log.h"
+#include "flow/flow.h"
+
+#include <unistd.h>
+
+int main(int argc, char **argv) {
+        (void)argv;
+        if (argc != 1 || geteuid() != 0) {
+                log_error("carryover-restore is run as root by carryover-restore.service, without "
+                          "arguments");
+                return 2;
+        }
+        return flow_restore();
+}

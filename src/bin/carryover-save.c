@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "base/log.h"
+#include "flow/flow.h"
+
+#include <string.h>
+#include <unistd.h>
+
+int main(int argc, char **argv) {
+        if (argc == 2 && geteuid() == 0) {
+                if (strcmp(argv[1], "--start") == 0)
+                        return flow_start();
+                if (strcmp(argv[1], "--stop") == 0)
+                        return flow_save();
+        }
+        log_error("carryover-save is run as root by carryover.service, with --start or --stop");
+        return 2;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * The order of the steps, the commit points, and who is told what: nothing else knows them. Each of these is
+ * the whole of one program or verb. They log (this is the layer that speaks) and return an exit status as in
+ * DESIGN: 0 ok, 1 failed, 3 nothing kept, 4 refused.
+ */
+
+#include <stdbool.h>
+
+typedef struct RebootOptions {
+        const char *kernel; /* version, or NULL: the newest installed */
+        const char *append; /* words for the new kernel's command line, or NULL */
+        bool no_kexec;      /* an ordinary reboot through the firmware */
+        bool force;         /* go on without the trees that fail */
+} RebootOptions;
+
+/* `carryover reboot`: asks for the shutdown and waits; inside a kept tree it returns in the new kernel. */
+int flow_reboot(const RebootOptions *options);
+
+/* carryover.service, ExecStart: lifts the process numbers before the first login and warms CRIU's cache. */
+int flow_start(void);
+
+/* carryover.service, ExecStop: saves what is kept if the system goes down, else does nothing. */
+int flow_save(void);
+
+/* carryover-restore.service. */
+int flow_restore(void);

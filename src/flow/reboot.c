@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * `carryover reboot`. Everything that can be refused is refused here, while nothing has been touched; then
+ * systemd is asked for the shutdown, and this process waits, as one of the carried ones, for the report that
+ * answers its request.
+ *
+ * It waits with no descriptor open but the terminal's, and looks at two files five times a second: a watch
+ * or a connection would be one more thing that has to be carried, and the wait is over a minute after it
+ * began.
+ */
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "flow/connections.h"
+#include "flow/facts.h"
+#include "flow/flow.h"
+#include "flow/kept.h"
+#include "jump/jump.h"
+#include "preflight/preflight.h"
+#include "report/report.h"
+#include "sys/bus.h"
+#include "sys/config.h"
+#include "sys/procfs.h"
+#include "sys/store.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOOK_NSEC 200000000L /* the answer is shown at most this late */
+
+static void print_notes(const char *name, const Verdict *v) {
+        for (size_t i = 0; i < v->n_notes; i++) {
+                const VerdictNote *n = v->notes + i;
+
+                if (n->level == VERDICT_OK)
+                        continue;
+                fprintf(stderr, "%s: %s: %s%s%s\n", name, verdict_level_text(n->level), n->text,
+                        n->remedy ? "; " : "", n->remedy ?: "");
+        }
+}
+
+/* 0, or the number of refused trees. */
+static int check_all(const Config *config, const RebootOptions *options, const Trees *trees,
+                     const Snapshot *snapshot) {
+        PreflightFacts facts = {0};
+        Verdict machine = {0};
+        int r, refused = 0;
+
+        r = facts_gather(config, options->kernel, !options->no_kexec, &facts);
+        if (r < 0)
+                return err_pass(r);
+        r = preflight_machine(&facts, &machine);
+        if (r >= 0) {
+                print_notes("this machine", &machine);
+                refused += machine.level == VERDICT_REFUSED ? (int)trees->n : 0;
+        }
+        verdict_done(&machine);
+        for (size_t i = 0; r >= 0 && i < trees->n; i++) {
+                Verdict v = {0};
+
+                r = preflight_tree(snapshot, trees->items[i], &facts, &v);
+                print_notes(trees->items[i]->name, &v);
+                refused += v.level == VERDICT_REFUSED;
+                verdict_done(&v);
+        }
+        return r < 0 ? err_pass(r) : refused;
+}
+
+/* Loads the kernel now, with what is known now: a failure must be known before anything stops, and if the
+ * last load fails, this one still jumps (the ticket in the store then tells the early service what this cpio
+ * could not). */
+static int load_now(const RebootOptions *options, const Trees *trees, Kernel *ret) {
+        Ticket ticket = TICKET__INIT;
+        Early *early = NULL;
+        int r;
+
+        r = jump_prepare(options->kernel, ret);
+        if (r < 0)
+                return err_pass(r);
+        ticket.id = (char *)"preliminary";
+        ticket.hold_backend = (char *)"auto";
+        ticket.trees = trees->items;
+        ticket.n_trees = trees->n;
+        r = early_of(&ticket, &early);
+        if (r >= 0)
+                r = jump_load(ret, options->append, early);
+        model_free(early);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int request_leave(const RebootOptions *options, const Kernel *kernel, uint64_t realtime) {
+        Request request = REQUEST__INIT;
+
+        request.action = options->no_kexec ? (char *)"reboot" : (char *)"kexec";
+        request.kernel = options->no_kexec ? NULL : (char *)kernel->version;
+        request.append = (char *)options->append;
+        request.has_force = true;
+        request.force = options->force;
+        request.pid = (uint32_t)getpid();
+        request.realtime = realtime;
+        return run_request_write(&request);
+}
+
+/* Shows what was appended since the last look. A smaller file is the new boot's. */
+static void show_progress(off_t *seen) {
+        _cleanup_(closep) int fd = open(RUN_PROGRESS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        char buffer[1024];
+        off_t size;
+        ssize_t n;
+
+        if (fd < 0)
+                return;
+        size = lseek(fd, 0, SEEK_END);
+        if (size < *seen)
+                *seen = 0;
+        while ((n = pread(fd, buffer, sizeof buffer, *seen)) > 0) {
+                (void)fd_write_all(STDOUT_FILENO, buffer, (size_t)n);
+                *seen += n;
+        }
+}
+
+/* The report that answers our request, or answer 1: not yet. */
+static int answer(const Config *config, uint64_t request, Ticket **ret) {
+        _cleanup_(store_close) Store store = {.fd = -1};
+        _cleanup_(ticket_freep) Ticket *report = NULL;
+        int r;
+
+        r = store_open(config, &store);
+        if (r >= 0)
+                r = store_report(&store, &report);
+        if (r != 0)
+                return r;
+        if (!report->has_request_at || report->request_at != request)
+                return 1;
+        *ret = TAKE(report);
+        return 0;
+}
+
+static int wait_for_answer(const Config *config, uint64_t request, off_t seen) {
+        _cleanup_(ticket_freep) Ticket *report = NULL;
+        int r;
+
+        for (;;) {
+                struct timespec pause = {.tv_nsec = LOOK_NSEC};
+
+                show_progress(&seen);
+                r = answer(config, request, &report);
+                if (r <= 0)
+                        break;
+                (void)nanosleep(&pause, NULL); /* EINTR is the restore itself (criu-facts 7): look at once */
+        }
+        if (r < 0) {
+                log_error("carryover: %s", err_text(r));
+                return 1;
+        }
+        if (report->stopped) {
+                fprintf(stderr, "carryover: not rebooted, everything goes on: %s\n", report->stopped);
+                return 1;
+        }
+        report_summary(stdout, report, isatty(STDOUT_FILENO));
+        return report_ok(report) ? 0 : 1;
+}
+
+static int ask(const RebootOptions *options) {
+        _cleanup_(bus_closep) Bus *manager = NULL;
+        int r = bus_open_manager(&manager);
+
+        if (r >= 0)
+                r = bus_start_unit(manager, options->no_kexec ? "reboot.target" : "kexec.target", true);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int fail(int r) {
+        log_error("carryover: %s", err_text(r));
+        return 1;
+}
+
+/* Where the progress file ends now: an older save's lines are not ours. */
+static off_t progress_end(void) {
+        _cleanup_(closep) int fd = open(RUN_PROGRESS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+        return fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+}
+
+static int refuse(const RebootOptions *options, int refused, size_t n) {
+        if (refused == 0)
+                return 0;
+        if (options->force && (size_t)refused < n)
+                return 0;
+        fprintf(stderr, "carryover: not rebooted: %s\n",
+                options->force ? "no tree could be carried" : "use --force to leave behind what is refused");
+        return 4;
+}
+
+int flow_reboot(const RebootOptions *options) {
+        uint64_t request = now_realtime();
+        off_t seen = progress_end();
+        Kernel kernel = {0};
+        Config config;
+        int r;
+
+        r = config_load("", &config);
+        if (r < 0)
+                return fail(r);
+        {
+                /* A scope of its own: nothing of this is open or mapped when the process is saved. */
+                _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
+                _cleanup_(trees_done) Trees trees = {0};
+
+                r = kept_trees(&config, getpid(), true, &trees, &snapshot);
+                if (r < 0)
+                        return fail(r);
+                if (trees.n == 0) {
+                        fprintf(stderr, "carryover: nothing is kept, and this is no login session: "
+                                        "carryover keep TARGET\n");
+                        return 3;
+                }
+                r = check_all(&config, options, &trees, snapshot);
+                if (r < 0)
+                        return fail(r);
+                r = refuse(options, r, trees.n);
+                if (r != 0)
+                        return r;
+                if (!options->no_kexec) {
+                        r = load_now(options, &trees, &kernel);
+                        if (r < 0)
+                                return fail(r);
+                }
+                for (size_t i = 0; i < trees.n; i++)
+                        printf("keeping %s (%s)\n", trees.items[i]->name, trees.items[i]->comm);
+        }
+        r = request_leave(options, &kernel, request);
+        if (r >= 0)
+                r = ask(options);
+        if (r < 0) {
+                (void)run_request_remove();
+                return fail(r);
+        }
+        if (options->no_kexec)
+                printf("rebooting\n");
+        else
+                printf("jumping into Linux %s\n", kernel.version);
+        fflush(stdout);
+        return wait_for_answer(&config, request, seen);
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * After the jump. The claim comes first and is durable; then every tree is tried once, side by side, each as
+ * soon as its own needs are there. A tree's connections leave the hold when the tree is back or has failed
+ * (then its peers get a reset with their next packet), so that one slow tree does not silence the others.
+ * The report is written last: it ends the claim.
+ */
+
+#include "restore/restore.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "flow/connections.h"
+#include "flow/flow.h"
+#include "report/report.h"
+#include "sys/config.h"
+#include "sys/conntrack.h"
+#include "sys/netfilter.h"
+#include "sys/netlink.h"
+#include "sys/procfs.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+/* A scope needs nothing but PID 1's attention; half a minute means that PID 1 is stuck. */
+#define SCOPE_TIMEOUT (30 * USEC_PER_SEC)
+
+typedef struct Restoring {
+        Config config;
+        Store store;
+        CriuFeatures features;
+        Bus *manager;
+        Ticket *ticket;
+        Timeline timeline;
+        PtyReserve *ptys;
+        Scopes scopes;
+        HoldBackend hold;
+        int stop_fd;
+        bool restart_logind;
+        pthread_mutex_t lock, ptys_lock;
+} Restoring;
+
+typedef struct Worker {
+        Restoring *restoring;
+        Tree *tree;
+        const Scope *scope;
+        pthread_t thread;
+        bool started;
+} Worker;
+
+static void warn(int r, const char *consequence) {
+        if (r < 0)
+                log_warning("%s: %s", consequence, err_text(r));
+}
+
+static void restoring_done(Restoring *x) {
+        scopes_release(&x->scopes);
+        pty_reserve_freep(&x->ptys);
+        bus_closep(&x->manager);
+        model_free(x->ticket);
+        store_close(&x->store);
+        x->stop_fd = fd_close(x->stop_fd);
+}
+
+static int outcomes_begin(Ticket *ticket) {
+        for (size_t i = 0; i < ticket->n_trees; i++) {
+                if (ticket->trees[i]->outcome)
+                        continue;
+                ticket->trees[i]->outcome = model_new(Outcome, outcome__init);
+                if (!ticket->trees[i]->outcome)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* Called with the lock held. */
+static void tree_failed(Restoring *x, Tree *tree, OutcomeState state, const char *reason) {
+        char *path = NULL;
+
+        tree->outcome->state = state;
+        (void)model_set_string(&tree->outcome->reason, reason);
+        if (store_tree_fail(&x->store, x->ticket->id, tree->name, &path) >= 0)
+                tree->outcome->images = path;
+        else
+                log_warning("%s: its images could not be put aside", tree->name);
+        report_event(state == OUTCOME__STATE__LOST ? REPORT_TREE_LOST : REPORT_TREE_FAILED, tree, reason);
+        (void)run_progress("  %s: failed: %s", tree->name, reason);
+}
+
+static void tree_carried(Restoring *x, Tree *tree) {
+        int r = login_put_back(x->manager, tree);
+
+        if (r < 0)
+                (void)tree_degrade(tree, "login-record", "loginctl will not show it", "%s", err_text(r));
+        x->restart_logind |= r > 0;
+        if (!x->config.keep_images)
+                warn(store_tree_remove(&x->store, tree->name), "its images stay in the store");
+        report_event(REPORT_TREE_CARRIED, tree, NULL);
+        (void)run_progress("  %s: back after %.1f s", tree->name, (double)tree->outcome->gap / 1e6);
+}
+
+static void hold_shrink(Restoring *x) {
+        _cleanup_(connections_done) Connections left = {0};
+        int r = connections_of(x->ticket, NULL, &left);
+
+        if (r >= 0)
+                r = left.n > 0 ? hold_set(x->hold, left.items, left.n, NULL) : hold_clear();
+        warn(r, "the hold stays wider than it should be");
+}
+
+static void *worker_run(void *userdata) {
+        Worker *w = userdata;
+        Restoring *x = w->restoring;
+        RestoreJob job = {
+                        .config = &x->config,
+                        .store = &x->store,
+                        .features = &x->features,
+                        .pid_mode = x->config.pid_mode,
+                        .timeline = &x->timeline,
+                        .ptys = x->ptys,
+                        .ptys_lock = &x->ptys_lock,
+                        .stop_fd = x->stop_fd,
+        };
+        int r = restore_tree(&job, w->tree, w->scope);
+
+        pthread_mutex_lock(&x->lock);
+        if (r >= 0)
+                tree_carried(x, w->tree);
+        else {
+                log_debug("%s: %s", w->tree->name, err_way());
+                tree_failed(x, w->tree, r == -EALREADY ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED,
+                            err_text(r));
+        }
+        hold_shrink(x);
+        pthread_mutex_unlock(&x->lock);
+        return NULL;
+}
+
+/* Scopes one after the other, since they share PID 1; then all trees side by side. */
+static int restore_all(Restoring *x) {
+        _cleanup_(freep) Worker *workers = calloc(x->ticket->n_trees ?: 1, sizeof *workers);
+        uint64_t deadline = now_monotonic() + SCOPE_TIMEOUT;
+        size_t n = x->ticket->n_trees;
+
+        if (!workers)
+                return -ENOMEM;
+        /* The array of scopes must not move once a worker points into it. */
+        for (size_t i = 0; i < n; i++) {
+                Tree *tree = x->ticket->trees[i];
+                const Scope *scope;
+                int r;
+
+                if (tree->outcome->state != OUTCOME__STATE__PENDING)
+                        continue;
+                r = scopes_get(&x->scopes, x->manager, tree, deadline, &scope);
+                if (r < 0)
+                        tree_failed(x, tree, OUTCOME__STATE__FAILED, err_text(r));
+        }
+        for (size_t i = 0; i < n; i++) {
+                Tree *tree = x->ticket->trees[i];
+
+                if (tree->outcome->state != OUTCOME__STATE__PENDING)
+                        continue;
+                workers[i] = (Worker){.restoring = x, .tree = tree};
+                (void)scopes_get(&x->scopes, x->manager, tree, deadline, &workers[i].scope);
+                workers[i].started = pthread_create(&workers[i].thread, NULL, worker_run, workers + i) == 0;
+        }
+        for (size_t i = 0; i < n; i++)
+                if (workers[i].started)
+                        pthread_join(workers[i].thread, NULL);
+                else if (x->ticket->trees[i]->outcome->state == OUTCOME__STATE__PENDING)
+                        tree_failed(x, x->ticket->trees[i], OUTCOME__STATE__FAILED,
+                                    "cannot start a thread for its restore");
+        return 0;
+}
+
+/* A boot before this one claimed the ticket and died over it: what had begun may have run, so nothing of it
+ * starts again. */
+static int bury(Restoring *x) {
+        int r = outcomes_begin(x->ticket);
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < x->ticket->n_trees; i++)
+                if (x->ticket->trees[i]->outcome->state == OUTCOME__STATE__PENDING)
+                        tree_failed(x, x->ticket->trees[i], OUTCOME__STATE__LOST,
+                                    "the boot that was to restore it died in the middle");
+        r = store_report_write(&x->store, x->ticket);
+        model_free(x->ticket);
+        x->ticket = NULL;
+        return r < 0 ? err_pass(r) : 0;
+}
+
+/* The claimed ticket of this boot (carryover-early.service claimed it), or a sealed one of this very kernel,
+ * when the jump did not happen. Answer 1: there is nothing to restore. */
+static int ticket_take(Restoring *x) {
+        bool ours;
+        int r;
+
+        r = store_claimed(&x->store, &x->ticket, &ours);
+        if (r == 0 && ours)
+                return 0;
+        if (r == 0)
+                r = bury(x);
+        if (r < 0)
+                return err_pass(r);
+        r = store_ticket(&x->store, &x->ticket);
+        if (r != 0)
+                return r;
+        r = store_claim(&x->store, x->ticket);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+/* What lay between the last step in the old kernel and this moment, told apart by the new kernel's own
+ * start. */
+static void note_jump(Restoring *x) {
+        uint64_t end = x->ticket->sealed_at, realtime = now_realtime(), monotonic = now_monotonic(),
+                 start = realtime - monotonic;
+        Step *step;
+
+        for (size_t i = 0; i < x->ticket->n_steps; i++)
+                if (x->ticket->steps[i]->realtime + x->ticket->steps[i]->duration > end)
+                        end = x->ticket->steps[i]->realtime + x->ticket->steps[i]->duration;
+        if (strcmp(x->ticket->old_boot, x->ticket->new_boot ?: "") == 0 || end > start)
+                return;
+        step_end(&x->timeline, "jump.shutdown", NULL, (StepClock){.realtime = end, .monotonic = 0});
+        step = x->ticket->steps[x->ticket->n_steps - 1];
+        step->duration = start - end;
+        step_end(&x->timeline, "boot.early", NULL, (StepClock){.realtime = start, .monotonic = 0});
+}
+
+static int hold_again(Restoring *x) {
+        _cleanup_(connections_done) Connections all = {0};
+        int r;
+
+        if (hold_backend_parse(x->ticket->hold_backend, &x->hold) < 0)
+                x->hold = HOLD_AUTO;
+        r = hold_present(NULL);
+        if (r > 0)
+                return 0;
+        report_event(REPORT_HOLD_MISSING, NULL, r < 0 ? err_text(r) : NULL);
+        r = connections_of(x->ticket, NULL, &all);
+        if (r >= 0)
+                r = hold_set(x->hold, all.items, all.n, NULL);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int terminals_reserve(Restoring *x) {
+        _cleanup_(freep) uint32_t *wanted = NULL;
+        size_t n = 0;
+
+        for (size_t i = 0; i < x->ticket->n_trees; i++)
+                for (size_t j = 0; j < x->ticket->trees[i]->n_ptys; j++)
+                        if (model_append(wanted, n, x->ticket->trees[i]->ptys[j]) < 0)
+                                return -ENOMEM;
+        return pty_reserve(wanted, n, &x->ptys);
+}
+
+static int prepare(Restoring *x) {
+        char boot[37], kernel[128];
+        int r;
+
+        x->timeline.ticket = x->ticket;
+        r = outcomes_begin(x->ticket);
+        if (r >= 0)
+                r = system_boot_id(boot);
+        if (r >= 0)
+                r = system_kernel(kernel);
+        if (r >= 0)
+                r = model_set_string(&x->ticket->new_boot, boot);
+        if (r >= 0)
+                r = model_set_string(&x->ticket->new_kernel, kernel);
+        if (r < 0)
+                return err_pass(r);
+        x->ticket->has_claimed_at = true;
+        x->ticket->claimed_at = now_realtime();
+        note_jump(x);
+        warn(hold_again(x), "peers may see a reset");
+        return terminals_reserve(x);
+}
+
+static void finish(Restoring *x) {
+        warn(hold_clear(), "the hold stays");
+        warn(network_mtu_sweep(), "a route of ours stays");
+        scopes_release(&x->scopes);
+        if (x->restart_logind)
+                warn(bus_try_restart_unit(x->manager, "systemd-logind.service"),
+                     "loginctl does not know the carried sessions");
+        x->ticket->has_done_at = true;
+        x->ticket->done_at = now_realtime();
+        warn(store_report_write(&x->store, x->ticket), "the next boot will not know how this restore ended");
+        report_event(REPORT_DONE, NULL, NULL);
+}
+
+static int restore_claimed(Restoring *x) {
+        StepClock clock = step_begin();
+        int r;
+
+        r = prepare(x);
+        sd_notify(0, "READY=1");
+        if (r < 0)
+                return err_pass(r);
+        r = criu_probe(x->config.criu, &x->features);
+        if (r >= 0)
+                r = bus_open_manager(&x->manager);
+        if (r >= 0)
+                r = fault_point("restore:after-claim");
+        if (r < 0)
+                return err_pass(r);
+        if (conntrack_restore(x->ticket) < 0)
+                log_warning("connection tracking entries could not be put back, translated connections may "
+                            "break");
+        step_end(&x->timeline, "restore.prepare", NULL, clock);
+        log_info("restoring %zu trees of Linux %s", x->ticket->n_trees, x->ticket->old_kernel);
+        return restore_all(x);
+}
+
+/* Whatever kept us from trying: the trees are failed with that reason, and their peers must not wait for
+ * ever. */
+static void give_up(Restoring *x, int why) {
+        _cleanup_(freep) char *reason = strdup(err_text(why));
+
+        log_error("nothing could be restored: %s", reason);
+        for (size_t i = 0; i < x->ticket->n_trees; i++)
+                if (x->ticket->trees[i]->outcome &&
+                    x->ticket->trees[i]->outcome->state == OUTCOME__STATE__PENDING)
+                        tree_failed(x, x->ticket->trees[i], OUTCOME__STATE__FAILED, reason ?: "no memory");
+}
+
+static bool all_carried(const Ticket *ticket) {
+        for (size_t i = 0; i < ticket->n_trees; i++)
+                if (ticket->trees[i]->outcome->state != OUTCOME__STATE__CARRIED)
+                        return false;
+        return true;
+}
+
+static int stop_signal_fd(void) {
+        sigset_t set;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGTERM);
+        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+                return -errno;
+        return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/* No ticket: a hold that stands now is one that a crash of ours left behind. */
+static int nothing_to_restore(void) {
+        sd_notify(0, "READY=1");
+        if (hold_present(NULL) > 0) {
+                log_warning("a hold without a ticket was left behind; taking it off");
+                warn(hold_clear(), "the stale hold stays");
+        }
+        return 0;
+}
+
+int flow_restore(void) {
+        _cleanup_(restoring_done) Restoring x = {
+                        .store.fd = -1,
+                        .stop_fd = -1,
+                        .lock = PTHREAD_MUTEX_INITIALIZER,
+                        .ptys_lock = PTHREAD_MUTEX_INITIALIZER,
+                        .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER, .after_jump = true},
+        };
+        int r;
+
+        r = config_load("", &x.config);
+        if (r >= 0)
+                r = store_open(&x.config, &x.store);
+        if (r >= 0)
+                r = ticket_take(&x);
+        if (r > 0)
+                return nothing_to_restore();
+        if (r < 0) {
+                log_error("cannot restore: %s", err_text(r));
+                (void)nothing_to_restore();
+                return 1;
+        }
+        x.stop_fd = stop_signal_fd();
+        r = restore_claimed(&x);
+        if (r < 0)
+                give_up(&x, r);
+        finish(&x);
+        return all_carried(x.ticket) ? 0 : 1;
+}

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * The save, from a settled system to the seal. Its one commit point is the seal: all trees stand frozen with
+ * their images on disk, each in a thread that waits inside CRIU's post-dump. Only when the ticket is durable
+ * do the threads let CRIU kill; any failure before lets every tree go on living.
+ */
+
+#include "save/save.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "flow/connections.h"
+#include "flow/flow.h"
+#include "flow/kept.h"
+#include "jump/jump.h"
+#include "report/report.h"
+#include "select/select.h"
+#include "sys/bus.h"
+#include "sys/config.h"
+#include "sys/conntrack.h"
+#include "sys/netfilter.h"
+#include "sys/netlink.h"
+#include "sys/procfs.h"
+
+#include <gcrypt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#define OWN_UNIT "carryover.service"
+
+typedef enum Decision { UNDECIDED, GO, STOP } Decision;
+
+typedef struct Saving {
+        Config config;
+        Store store;
+        CriuFeatures features;
+        Bus *manager;
+        const char *action;
+        Request *request; /* NULL: somebody else's shutdown */
+        Ticket *ticket;
+        Timeline timeline;
+        HoldBackend hold;
+
+        pthread_mutex_t lock;
+        pthread_cond_t change;
+        size_t n_ready, n_failed;
+        Decision decision;
+} Saving;
+
+typedef struct Worker {
+        Saving *saving;
+        Tree *tree;
+        pthread_t thread;
+        bool started;
+} Worker;
+
+static void saving_done(Saving *s) {
+        bus_closep(&s->manager);
+        model_free(s->request);
+        model_free(s->ticket);
+        store_close(&s->store);
+}
+
+static int hold_all(Saving *s) {
+        _cleanup_(connections_done) Connections all = {0};
+        HoldBackend used;
+        int r;
+
+        r = connections_of(s->ticket, NULL, &all);
+        if (r >= 0)
+                r = hold_set(s->hold, all.items, all.n, &used);
+        if (r < 0)
+                return err_pass(r);
+        s->hold = used;
+        return model_set_string(&s->ticket->hold_backend, hold_backend_text(used));
+}
+
+/* Connections come and go until the moment of the freeze; from now on they are what they are. */
+static int on_frozen(Tree *tree, void *userdata) {
+        _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
+        Saving *s = userdata;
+        pid_t root = (pid_t)tree->root_pid;
+        int r;
+
+        r = snapshot_take(SNAP_FULL, &root, 1, &snapshot);
+        if (r < 0)
+                return err_pass(r);
+        pthread_mutex_lock(&s->lock);
+        r = select_describe(snapshot, tree);
+        if (r >= 0)
+                r = hold_all(s);
+        pthread_mutex_unlock(&s->lock);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int on_ready(Tree *tree, void *userdata) {
+        Saving *s = userdata;
+        Decision decision;
+
+        (void)run_progress("  %s: %.1f MB on disk", tree->name, (double)tree->image_bytes / 1e6);
+        pthread_mutex_lock(&s->lock);
+        s->n_ready++;
+        pthread_cond_broadcast(&s->change);
+        while (s->decision == UNDECIDED)
+                pthread_cond_wait(&s->change, &s->lock);
+        decision = s->decision;
+        pthread_mutex_unlock(&s->lock);
+        return decision == GO ? 0 : err_say(-ECANCELED, "the save was stopped");
+}
+
+static int outcome_leave(Tree *tree, const char *reason) {
+        if (!tree->outcome)
+                tree->outcome = model_new(Outcome, outcome__init);
+        if (!tree->outcome)
+                return -ENOMEM;
+        tree->outcome->state = OUTCOME__STATE__LEFT;
+        return model_set_string(&tree->outcome->reason, reason);
+}
+
+static void *worker_run(void *userdata) {
+        Worker *w = userdata;
+        Saving *s = w->saving;
+        SaveJob job = {
+                        .config = &s->config,
+                        .store = &s->store,
+                        .features = &s->features,
+                        .timeline = &s->timeline,
+                        .frozen = on_frozen,
+                        .ready = on_ready,
+                        .userdata = s,
+        };
+        int r = save_tree(&job, w->tree);
+
+        pthread_mutex_lock(&s->lock);
+        if (r < 0 && s->decision == UNDECIDED) {
+                (void)outcome_leave(w->tree, err_text(r));
+                report_event(REPORT_TREE_LEFT, w->tree, err_text(r));
+                log_debug("%s: %s", w->tree->name, err_way());
+                s->n_failed++;
+        }
+        pthread_cond_broadcast(&s->change);
+        pthread_mutex_unlock(&s->lock);
+        return NULL;
+}
+
+static const char *first_reason(const Ticket *ticket) {
+        for (size_t i = 0; i < ticket->n_trees; i++)
+                if (ticket->trees[i]->outcome && ticket->trees[i]->outcome->reason)
+                        return ticket->trees[i]->outcome->reason;
+        return "no tree could be saved";
+}
+
+/* All trees stand frozen or have failed. */
+static int decide(Saving *s) {
+        bool may_go_on = !s->request || (s->request->has_force && s->request->force);
+        StepClock clock = step_begin();
+        int r;
+
+        if (s->n_ready == 0 || (s->n_failed > 0 && !may_go_on))
+                return err_say(-ECANCELED, "%s", first_reason(s->ticket));
+        s->ticket->sealed_at = now_realtime();
+        r = fault_point("save:before-seal");
+        if (r >= 0)
+                r = store_seal(&s->store, s->ticket);
+        if (r < 0)
+                return err_pass(r);
+        step_end(&s->timeline, "save.seal", NULL, clock);
+        report_event(REPORT_SEALED, NULL, NULL);
+        return 0;
+}
+
+static int save_all(Saving *s) {
+        _cleanup_(freep) Worker *workers = calloc(s->ticket->n_trees, sizeof *workers);
+        size_t n = s->ticket->n_trees;
+        int r;
+
+        if (!workers)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                workers[i] = (Worker){.saving = s, .tree = s->ticket->trees[i]};
+                workers[i].started = pthread_create(&workers[i].thread, NULL, worker_run, workers + i) == 0;
+                if (!workers[i].started) {
+                        pthread_mutex_lock(&s->lock);
+                        (void)outcome_leave(workers[i].tree, "cannot start a thread for its save");
+                        s->n_failed++;
+                        pthread_mutex_unlock(&s->lock);
+                }
+        }
+        pthread_mutex_lock(&s->lock);
+        while (s->n_ready + s->n_failed < n)
+                pthread_cond_wait(&s->change, &s->lock);
+        r = decide(s);
+        s->decision = r < 0 ? STOP : GO;
+        pthread_cond_broadcast(&s->change);
+        pthread_mutex_unlock(&s->lock);
+        for (size_t i = 0; i < n; i++)
+                if (workers[i].started)
+                        pthread_join(workers[i].thread, NULL);
+        return r;
+}
+
+static int ticket_begin(Saving *s) {
+        char boot[37], kernel[128];
+        uint8_t random[16];
+        char id[33];
+        Ticket *t = model_new(Ticket, ticket__init);
+        struct utsname u;
+        int r;
+
+        if (!t)
+                return -ENOMEM;
+        s->ticket = t;
+        s->timeline.ticket = t;
+        gcry_create_nonce(random, sizeof random);
+        hex_encode(random, sizeof random, id);
+        r = system_boot_id(boot);
+        if (r >= 0)
+                r = system_kernel(kernel);
+        if (r >= 0 && uname(&u) < 0)
+                r = err_born(-errno, "cannot ask for the machine's kind");
+        if (r < 0)
+                return err_pass(r);
+        if (model_set_string(&t->id, id) < 0 || model_set_string(&t->version, PROJECT_VERSION) < 0 ||
+            model_set_string(&t->old_boot, boot) < 0 || model_set_string(&t->old_kernel, kernel) < 0 ||
+            model_set_string(&t->machine, u.machine) < 0 || model_set_string(&t->action, s->action) < 0 ||
+            model_set_string(&t->hold_backend, "auto") < 0)
+                return -ENOMEM;
+        if (s->request) {
+                t->has_request_at = true;
+                t->request_at = s->request->realtime;
+        }
+        return s->request && s->request->kernel ? model_set_string(&t->target_kernel, s->request->kernel)
+                                                : 0;
+}
+
+static int find_trees(Saving *s) {
+        _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
+        _cleanup_(trees_done) Trees trees = {0};
+        int r;
+
+        r = kept_trees(&s->config, s->request ? (pid_t)s->request->pid : 0, true, &trees, &snapshot);
+        if (r < 0)
+                return err_pass(r);
+        s->ticket->trees = trees.items;
+        s->ticket->n_trees = trees.n;
+        trees = (Trees){0};
+        return 0;
+}
+
+/* Everything that serves others stops before the freeze; the sessions run meanwhile. */
+static void settle(Saving *s) {
+        StepClock clock = step_begin();
+        int r = bus_wait_settled(s->manager, OWN_UNIT, now_monotonic() + s->config.settle_usec);
+
+        if (r < 0)
+                log_warning("%s; saving all the same", err_text(r));
+        step_end(&s->timeline, "save.settle", NULL, clock);
+}
+
+static int hold_begin(Saving *s) {
+        _cleanup_(connections_done) Connections all = {0};
+        StepClock clock = step_begin();
+        int r;
+
+        r = hold_all(s);
+        if (r >= 0)
+                r = connections_of(s->ticket, NULL, &all);
+        if (r >= 0)
+                r = network_record(all.items, all.n, s->ticket);
+        if (r >= 0)
+                r = conntrack_save(all.items, all.n, s->ticket);
+        step_end(&s->timeline, "save.hold", NULL, clock);
+        return r < 0 ? err_pass(r) : fault_point("save:after-hold");
+}
+
+static int jump(Saving *s) {
+        Early *early = NULL;
+        StepClock clock = step_begin();
+        Kernel kernel;
+        int r;
+
+        if (strcmp(s->action, "kexec") != 0)
+                return 0;
+        r = jump_prepare(s->request ? s->request->kernel : NULL, &kernel);
+        if (r >= 0)
+                r = early_of(s->ticket, &early);
+        if (r >= 0)
+                r = fault_point("jump:before-load");
+        if (r >= 0)
+                r = jump_load(&kernel, s->request ? s->request->append : NULL, early);
+        model_free(early);
+        if (r < 0)
+                return err_pass(r);
+        step_end(&s->timeline, "jump.load", NULL, clock);
+        (void)run_progress("loaded Linux %s", kernel.version);
+        return model_set_string(&s->ticket->target_kernel, kernel.version);
+}
+
+static void warn(int r, const char *consequence) {
+        if (r < 0)
+                log_warning("%s: %s", consequence, err_text(r));
+}
+
+/* Before the seal: nothing was killed, so nothing is to be undone but the hold and the files. */
+static int stop(Saving *s, int why) {
+        _cleanup_(freep) char *reason = strdup(err_text(why));
+
+        warn(hold_clear(), "the hold could not be taken off");
+        for (size_t i = 0; i < s->ticket->n_trees; i++) {
+                Tree *tree = s->ticket->trees[i];
+
+                warn(store_tree_discard(&s->store, tree->name),
+                     "images of a stopped save stay in the store");
+                if (!tree->outcome)
+                        (void)outcome_leave(tree, "the save was stopped; it goes on living");
+        }
+        (void)model_set_string(&s->ticket->stopped, reason ?: "no memory");
+        warn(store_report_write(&s->store, s->ticket), "the report could not be written");
+        report_event(REPORT_STOPPED, NULL, reason);
+        if (s->request) {
+                warn(run_request_remove(), "an old request stays");
+                warn(bus_cancel_shutdown(s->manager), "the shutdown goes on");
+        }
+        return 1;
+}
+
+static int saving_open(Saving *s) {
+        int r;
+
+        r = config_load("", &s->config);
+        if (r >= 0)
+                r = bus_open_manager(&s->manager);
+        if (r >= 0)
+                r = bus_shutdown_action(s->manager, &s->action);
+        if (r < 0 || !s->action)
+                return r < 0 ? err_pass(r) : 0;
+        s->hold = s->config.hold;
+        r = run_request_read(&s->request);
+        if (r >= 0)
+                r = store_open(&s->config, &s->store);
+        if (r >= 0)
+                r = criu_probe(s->config.criu, &s->features);
+        if (r >= 0)
+                r = ticket_begin(s);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int flow_save(void) {
+        _cleanup_(saving_done) Saving s = {
+                        .store.fd = -1,
+                        .lock = PTHREAD_MUTEX_INITIALIZER,
+                        .change = PTHREAD_COND_INITIALIZER,
+                        .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER},
+        };
+        int r;
+
+        r = saving_open(&s);
+        if (r < 0) {
+                log_error("nothing was saved: %s", err_text(r));
+                return 1;
+        }
+        if (!s.action) {
+                log_debug("the system does not go down, nothing to save");
+                return 0;
+        }
+        settle(&s);
+        r = find_trees(&s);
+        if (r < 0)
+                return stop(&s, r);
+        if (s.ticket->n_trees == 0) {
+                log_info("nothing is kept");
+                return 0;
+        }
+        log_info("saving %zu trees", s.ticket->n_trees);
+        (void)run_progress("saving %zu trees", s.ticket->n_trees);
+        r = hold_begin(&s);
+        if (r >= 0)
+                r = save_all(&s);
+        if (r < 0)
+                return stop(&s, r);
+        r = jump(&s);
+        if (r < 0) {
+                report_event(REPORT_JUMP_FAILED, NULL, err_text(r));
+                (void)run_progress("the kernel could not be loaded again: %s", err_text(r));
+        }
+        r = store_amend(&s.store, s.ticket);
+        if (r < 0)
+                log_warning("the ticket keeps its first timeline: %s", err_text(r));
+        log_info("sealed");
+        return 0;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* The commit points on disk. Needs root: /run is replaced by a tmpfs in a mount namespace of the test's own.
+ */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "model/model.h"
+#include "sys/store.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static Ticket *sample(const char *id) {
+        Ticket *t = model_new(Ticket, ticket__init);
+        Tree *tree = model_new(Tree, tree__init);
+
+        assert_non_null(t);
+        assert_non_null(tree);
+        tree->root_pid = 1234;
+        assert_int_equal(model_set_string(&tree->name, "session-4"), 0);
+        assert_int_equal(model_set_string(&tree->target, "session:4"), 0);
+        assert_int_equal(model_set_string(&tree->comm, "sshd"), 0);
+        assert_int_equal(model_append(t->trees, t->n_trees, tree), 0);
+        assert_int_equal(model_set_string(&t->id, id), 0);
+        assert_int_equal(model_set_string(&t->version, "1"), 0);
+        assert_int_equal(model_set_string(&t->old_boot, "b"), 0);
+        assert_int_equal(model_set_string(&t->old_kernel, "k"), 0);
+        assert_int_equal(model_set_string(&t->machine, "m"), 0);
+        assert_int_equal(model_set_string(&t->action, "kexec"), 0);
+        assert_int_equal(model_set_string(&t->hold_backend, "auto"), 0);
+        return t;
+}
+
+static Store fresh(void) {
+        static int n;
+        Config config = {0};
+        Store store;
+
+        snprintf(config.store, sizeof config.store, "/run/test-store-%d", n++);
+        assert_int_equal(store_open(&config, &store), 0);
+        return store;
+}
+
+static void test_seal_claim_report(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *t = sample("aa"), *back = NULL, *claimed = NULL, *report = NULL;
+        bool ours = false;
+
+        assert_int_equal(store_ticket(&store, &back), 1);
+        assert_int_equal(store_claimed(&store, &claimed, &ours), 1);
+        assert_int_equal(store_seal(&store, t), 0);
+        assert_int_equal(store_seal(&store, t), -EEXIST);
+        assert_int_equal(store_ticket(&store, &back), 0);
+        assert_string_equal(back->trees[0]->name, "session-4");
+
+        assert_int_equal(store_claim(&store, t), 0);
+        assert_int_equal(store_claim(&store, t), -ENOENT);
+        assert_int_equal(store_claimed(&store, &claimed, &ours), 0);
+        assert_true(ours);
+
+        /* another boot: /run is empty again */
+        assert_int_equal(unlink("/run/carryover/claimed"), 0);
+        model_free(TAKE(claimed));
+        assert_int_equal(store_claimed(&store, &claimed, &ours), 0);
+        assert_false(ours);
+
+        assert_int_equal(store_report(&store, &report), 1);
+        assert_int_equal(store_report_write(&store, claimed), 0);
+        assert_int_equal(store_report(&store, &report), 0);
+        model_free(TAKE(claimed));
+        assert_int_equal(store_claimed(&store, &claimed, &ours), 1);
+        store_close(&store);
+}
+
+static void test_altered_ticket_is_set_aside(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *t = sample("bb"), *back = NULL;
+        _cleanup_(closep) int fd = -1;
+
+        assert_int_equal(store_seal(&store, t), 0);
+        fd = openat(store.fd, "ticket", O_RDWR | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(pwrite(fd, "X", 1, 40), 1);
+        assert_int_equal(store_ticket(&store, &back), -EBADMSG);
+        assert_non_null(strstr(err_text(-EBADMSG), "ticket.bad"));
+        assert_int_equal(store_ticket(&store, &back), 1);
+        assert_int_equal(faccessat(store.fd, "ticket.bad", F_OK, 0), 0);
+        store_close(&store);
+}
+
+static void test_hostile_names_are_refused(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *t = sample("cc"), *back = NULL;
+
+        assert_int_equal(store_tree_create(&store, "../x"), -EINVAL);
+        assert_int_equal(model_set_string(&t->trees[0]->name, "../../etc"), 0);
+        assert_int_equal(store_seal(&store, t), 0);
+        assert_int_equal(store_ticket(&store, &back), -EBADMSG);
+        store_close(&store);
+}
+
+static void test_images_of_a_tree(void **state) {
+        Store store = fresh();
+        _cleanup_(closep) int fd = store_tree_create(&store, "session-4");
+        _cleanup_(freep) char *path = NULL;
+        char log[512];
+
+        assert_true(fd >= 0);
+        assert_int_equal(file_replace(fd, "core-1.img", "x", 1), 0);
+        assert_int_equal(file_replace(fd, "dump.log", "x", 1), 0);
+        assert_int_equal(store_tree_begin(fd), 0);
+        assert_int_equal(store_tree_begin(fd), 1);
+        assert_int_equal(store_tree_discard(&store, "session-4"), 0);
+        snprintf(log, sizeof log, "%s/failed/last/session-4/dump.log", store.path);
+        assert_int_equal(access(log, F_OK), 0);
+        snprintf(log, sizeof log, "%s/failed/last/session-4/core-1.img", store.path);
+        assert_int_equal(access(log, F_OK), -1);
+
+        fd = fd_close(fd);
+        fd = store_tree_create(&store, "session-4");
+        assert_int_equal(store_tree_fail(&store, "dd", "session-4", &path), 0);
+        assert_int_equal(access(path, F_OK), 0);
+        store_close(&store);
+}
+
+static void test_open_store_is_refused(void **state) {
+        Config config = {.store = "/run/test-open"};
+        Store store;
+
+        assert_int_equal(mkdir(config.store, 0755), 0);
+        assert_int_equal(store_open(&config, &store), -EPERM);
+        assert_non_null(strstr(err_text(-EPERM), "chmod 0700"));
+        assert_int_equal(chmod(config.store, 0700), 0);
+        assert_int_equal(store_open(&config, &store), 0);
+        store_close(&store);
+}
+
+static void test_run_files(void **state) {
+        Request request = REQUEST__INIT, *back = NULL;
+        _cleanup_(keep_freep) Keep *keep = NULL;
+
+        assert_int_equal(run_keep_read(&keep), 0);
+        assert_int_equal(keep->n_targets, 0);
+        assert_int_equal(run_request_read(&back), 1);
+        request.action = (char *)"kexec";
+        request.pid = 7;
+        assert_int_equal(run_request_write(&request), 0);
+        assert_int_equal(run_request_read(&back), 0);
+        assert_int_equal(back->pid, 7);
+        model_free(back);
+        assert_int_equal(run_request_remove(), 0);
+        assert_int_equal(run_request_remove(), 0);
+        assert_int_equal(run_progress("%s", "one"), 0);
+        assert_int_equal(run_progress("%s", "two"), 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test(test_seal_claim_report),
+                        cmocka_unit_test(test_altered_ticket_is_set_aside),
+                        cmocka_unit_test(test_hostile_names_are_refused),
+                        cmocka_unit_test(test_images_of_a_tree),
+                        cmocka_unit_test(test_open_store_is_refused),
+                        cmocka_unit_test(test_run_files),
+        };
+
+        if (geteuid() != 0) {
+                printf("skipped: needs root for a mount namespace\n");
+                return 77;
+        }
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") < 0) {
+                perror("cannot make a /run of the test's own");
+                return 1;
+        }
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
