@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Networks for machines. Two kinds, with the same addresses inside the guest:
+
+UserNet     QEMU's own TCP: patient, and without any TCP option; a good odd peer.
+NetnsNet    a network namespace of the test's own with a bridge: a real Linux TCP stack
+            outside the guest, IPv6, several machines, and packets that can be captured.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from .util import LabError, run, wait_for
+
+CLONE_NEWNET = 0x40000000
+
+GUEST4 = "10.0.2.15"
+GUEST6 = "fd00:ca::15"
+HOST4 = "10.0.2.2"
+HOST6 = "fd00:ca::2"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a machine's sshd is reached, and the words that start a client there."""
+
+    host: str
+    port: int
+    prefix: tuple[str, ...] = ()
+
+
+class Network(Protocol):
+    """What a Machine asks of its network."""
+
+    kind: str
+
+    def attach(self, index: int) -> tuple[list[str], tuple[str, ...]]:
+        """QEMU's -netdev arguments for guest number `index`, and what QEMU is started by."""
+
+    def endpoint(self, index: int, family: int = 4) -> Endpoint:
+        """Where the guest's sshd is."""
+
+    def close(self) -> None:
+        """Remove the network; its machines are gone already."""
+
+
+class UserNet:
+    """QEMU's user network, the guest's port 22 on a free port of loopback."""
+
+    kind = "user"
+
+    def __init__(self) -> None:
+        self._ports: dict[int, int] = {}
+
+    def attach(self, index: int) -> tuple[list[str], tuple[str, ...]]:
+        self._ports[index] = _free_port()
+        forward = f"hostfwd=tcp:127.0.0.1:{self._ports[index]}-{GUEST4}:22"
+        return [f"user,id=net0,{forward}"], ()
+
+    def endpoint(self, index: int, family: int = 4) -> Endpoint:
+        if family != 4:
+            raise LabError("QEMU's user network forwards IPv4 only; use a NetnsNet")
+        return Endpoint("127.0.0.1", self._ports[index])
+
+    def close(self) -> None:
+        self._ports.clear()
+
+
+class NetnsNet:
+    """A network namespace with a bridge; guest `index` has the last address byte 15 + index."""
+
+    kind = "netns"
+
+    def __init__(self) -> None:
+        self.name = f"lab-{os.getpid()}-{id(self):x}"[:28]
+        self.prefix = ("ip", "netns", "exec", self.name)
+        self._captures: list[Capture] = []
+        run(["ip", "netns", "add", self.name])
+        self.ip("link", "set", "lo", "up")
+        # No spanning tree and no multicast snooping: a packet that the guest's hold drops
+        # must be the only thing that can be missing.
+        self.ip("link", "add", "br0", "type", "bridge", "stp_state", "0", "mcast_snooping", "0")
+        self.ip("addr", "add", f"{HOST4}/24", "dev", "br0")
+        self.ip("addr", "add", f"{HOST6}/64", "dev", "br0", "nodad")
+        self.ip("link", "set", "br0", "up")
+
+    def ip(self, *words: str) -> str:
+        """Run ip(8) in the namespace."""
+        return run(["ip", "-netns", self.name, *words])
+
+    def run(self, *words: object) -> str:
+        """Run any command in the namespace."""
+        return run([*self.prefix, *words])
+
+    def attach(self, index: int) -> tuple[list[str], tuple[str, ...]]:
+        tap = f"tap{index}"
+        self.ip("tuntap", "add", tap, "mode", "tap")
+        self.ip("link", "set", tap, "master", "br0", "up")
+        return [f"tap,id=net0,ifname={tap},script=no,downscript=no"], self.prefix
+
+    def endpoint(self, index: int, family: int = 4) -> Endpoint:
+        host = f"10.0.2.{15 + index}" if family == 4 else f"fd00:ca::{15 + index}"
+        return Endpoint(host, 22, self.prefix)
+
+    def capture(self, file: Path, expression: str = "tcp") -> "Capture":
+        """Record what passes the bridge, until stop()."""
+        capture = Capture(self.prefix, file, expression)
+        self._captures.append(capture)
+        return capture
+
+    def close(self) -> None:
+        for capture in self._captures:
+            capture.stop()
+        run(["ip", "netns", "delete", self.name])
+
+
+class Capture:
+    """A running tcpdump. The file can be counted in with any filter after stop()."""
+
+    def __init__(self, prefix: tuple[str, ...], file: Path, expression: str) -> None:
+        self.file = file
+        self._log = file.with_suffix(".log")
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [*prefix, "tcpdump", "-U", "-n", "-s", "128", "-Z", "root", "-i", "br0",
+                 "-w", str(file), expression],
+                stdout=subprocess.DEVNULL, stderr=log, stdin=subprocess.DEVNULL)
+        wait_for("tcpdump", lambda: "listening on" in self._log.read_text(), 10)
+
+    def stop(self) -> None:
+        """End the recording; what was seen until now is in the file."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(10)
+
+    def packets(self, expression: str) -> list[str]:
+        """The packets that match, as tcpdump prints them."""
+        text = run(["tcpdump", "-n", "-tttt", "-r", self.file, expression])
+        return [line for line in text.splitlines() if line[:4].isdigit()]
+
+    def resets(self, port: int | None = None) -> list[str]:
+        """Every TCP reset, either way, of both families; of one client port if given."""
+        # The tcp[] accessor knows IPv4 only: for IPv6 look behind the fixed header.
+        flags = "(tcp[tcpflags] & tcp-rst != 0 or (ip6 and ip6[6] = 6 and ip6[53] & 4 != 0))"
+        return self.packets(flags + (f" and tcp port {port}" if port else ""))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def socket_in(endpoint: Endpoint, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+    """A socket of this process in the endpoint's network namespace."""
+    family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+    if not endpoint.prefix:
+        return socket.socket(family, kind)
+    made: list[socket.socket | OSError] = []
+
+    # setns() moves one thread only: a thread that ends right after leaves no trace.
+    def make() -> None:
+        try:
+            with open(f"/run/netns/{endpoint.prefix[-1]}", "rb") as namespace:
+                libc = ctypes.CDLL(None, use_errno=True)
+                if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
+                    raise OSError(ctypes.get_errno(), "setns")
+            made.append(socket.socket(family, kind))
+        except OSError as error:
+            made.append(error)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    if isinstance(made[0], OSError):
+        raise made[0]
+    return made[0]
+
+
+def banner(endpoint: Endpoint, timeout: float = 5) -> str | None:
+    """The greeting of the sshd there, or None while there is none."""
+    with socket_in(endpoint) as probe:
+        probe.settimeout(timeout)
+        try:
+            probe.connect((endpoint.host, endpoint.port))
+            return probe.recv(256).decode("ascii", "replace") or None
+        except OSError:
+            return None
