@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Loading the next kernel. kexec_file_load(2) rather than kexec_load(2): the kernel itself reads image and
+ * initrd from descriptors, checks signatures and builds the boot parameters, so none of that is ours, and it
+ * is the only call that Secure Boot permits.
+ *
+ * The initrd that it reads is a memfd: the distribution's file, streamed, and our small archive behind it.
+ * The kernel unpacks archives one after the other, so ours only adds its file to the root of the initramfs.
+ * Nothing in /boot is ever written.
+ */
+
+#include "sys/kexec.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/kexec.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* x86 and arm64 kernels take no more (COMMAND_LINE_SIZE), the NUL included. */
+#define CMDLINE_MAX 2048u
+
+/* An lz4 stream ends only at a zero length word, and the unpacker skips zeros between archives: so at least
+ * this many zeros follow the distribution's part, whatever packed it. */
+#define INITRD_GAP 8u
+
+DEFINE_CLEANUP(struct archive *, archive_write_free)
+DEFINE_CLEANUP(struct archive_entry *, archive_entry_free)
+
+/* Where a character stands in Debian's order: the tilde before the end of the text, letters before the
+ * rest. */
+static int rank(unsigned char c) {
+        if (c == '~')
+                return -1;
+        if (c == '\0' || isdigit(c))
+                return 0;
+        if (isalpha(c))
+                return c;
+        return c + 256;
+}
+
+int version_compare(const char *a, const char *b) {
+        while (*a || *b) {
+                size_t na, nb;
+                int d;
+
+                while ((*a && !isdigit((unsigned char)*a)) || (*b && !isdigit((unsigned char)*b))) {
+                        d = rank((unsigned char)*a) - rank((unsigned char)*b);
+                        if (d != 0)
+                                return d;
+                        a += *a != '\0';
+                        b += *b != '\0';
+                }
+                a += strspn(a, "0");
+                b += strspn(b, "0");
+                na = strspn(a, "0123456789");
+                nb = strspn(b, "0123456789");
+                if (na != nb)
+                        return na < nb ? -1 : 1;
+                d = strncmp(a, b, na);
+                if (d != 0)
+                        return d;
+                a += na;
+                b += nb;
+        }
+        return 0;
+}
+
+/* A version as it may stand in the name of a file in /boot; backups of package tools are not kernels. */
+static bool version_is_plausible(const char *version) {
+        if (!isdigit((unsigned char)version[0]) || strlen(version) >= sizeof((Kernel *)NULL)->version)
+                return false;
+        if (version[strspn(version, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+~-")])
+                return false;
+        return !ends_with(version, ".old") && !ends_with(version, ".bak") && !strstr(version, ".dpkg-");
+}
+
+static bool kernel_fill(const char *boot, const char *version, Kernel *ret) {
+        Kernel k = {0};
+        struct stat st;
+
+        if (snprintf(k.version, sizeof k.version, "%s", version) >= (int)sizeof k.version ||
+            snprintf(k.image, sizeof k.image, "%s/vmlinuz-%s", boot, version) >= (int)sizeof k.image ||
+            snprintf(k.initrd, sizeof k.initrd, "%s/initrd.img-%s", boot, version) >= (int)sizeof k.initrd)
+                return false;
+        if (stat(k.image, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+                return false;
+        if (stat(k.initrd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+                k.initrd[0] = '\0';
+        *ret = k;
+        return true;
+}
+
+/* A kernel that is unpacked but not yet configured has no initrd: it is no candidate for the newest. */
+int kernel_find(const char *boot, const char *version, Kernel *ret) {
+        _cleanup_(closedirp) DIR *dir = NULL;
+        Kernel best = {0}, k;
+        char there[512] = "";
+        struct dirent *de;
+
+        dir = opendir(boot);
+        if (!dir)
+                return err_born(-errno, "cannot look for kernels in %s", boot);
+        while ((de = readdir(dir))) {
+                const char *v = de->d_name + strlen("vmlinuz-");
+                size_t l = strlen(there);
+
+                if (!starts_with(de->d_name, "vmlinuz-") || !version_is_plausible(v) ||
+                    !kernel_fill(boot, v, &k))
+                        continue;
+                snprintf(there + l, sizeof there - l, "%s%s%s", l ? ", " : "", v,
+                         k.initrd[0] ? "" : " (no initrd)");
+                if (version ? strcmp(v, version) == 0
+                            : k.initrd[0] && (!best.version[0] || version_compare(v, best.version) > 0))
+                        best = k;
+        }
+        if (version && best.version[0] && !best.initrd[0])
+                return err_say(-ENOENT, "kernel %s has no initrd: run 'update-initramfs -c -k %s'", version,
+                               version);
+        if (!best.version[0])
+                return version ? err_say(-ENOENT, "there is no kernel %s in %s, only: %s", version, boot,
+                                         there[0] ? there : "none")
+                               : err_say(-ENOENT, "there is no kernel with an initrd in %s, only: %s", boot,
+                                         there[0] ? there : "none");
+        *ret = best;
+        return 0;
+}
+
+/* Words that describe how the running kernel was loaded, not how it is to run. carryover=off is the way out
+ * of one boot; a jump that carries sessions and then leaves them in the store would be absurd. */
+static bool word_is_dropped(const char *word, size_t n) {
+        static const char *const dropped[] = {"BOOT_IMAGE=",  "initrd=",    "kexec_jump_back_entry=",
+                                              "elfcorehdr=",  "acpi_rsdp=", "retain_initrd",
+                                              "carryover=off"};
+
+        for (size_t i = 0; i < ELEMENTS(dropped); i++) {
+                size_t l = strlen(dropped[i]);
+
+                if (n >= l && strncmp(word, dropped[i], l) == 0 && (n == l || dropped[i][l - 1] == '='))
+                        return true;
+        }
+        return false;
+}
+
+/* Length of the word at `text`; double quotes hold blanks together, as the kernel reads it. */
+static size_t word_length(const char *text) {
+        bool quoted = false;
+        size_t n = 0;
+
+        for (; text[n] && (quoted || !isspace((unsigned char)text[n])); n++)
+                if (text[n] == '"')
+                        quoted = !quoted;
+        return n;
+}
+
+static int line_add(char line[static CMDLINE_MAX], const char *word, size_t n) {
+        size_t l = strlen(line);
+
+        if (n == 0)
+                return 0;
+        if (l + (l > 0) + n >= CMDLINE_MAX)
+                return err_say(-E2BIG, "the command line for the next kernel is longer than %u bytes",
+                               CMDLINE_MAX - 1);
+        if (l > 0)
+                line[l++] = ' ';
+        memcpy(line + l, word, n);
+        line[l + n] = '\0';
+        return 0;
+}
+
+/* What stands behind a word "--" belongs to init, so `append` goes before it. */
+int kernel_cmdline(const char *running, const char *append, char **ret) {
+        char line[CMDLINE_MAX] = "";
+        bool appended = !append;
+        int r;
+
+        for (const char *p = append; p && *p; p++)
+                if (iscntrl((unsigned char)*p))
+                        return err_say(-EINVAL, "the words to append contain a control character");
+        for (const char *p = running;;) {
+                size_t n;
+
+                while (isspace((unsigned char)*p))
+                        p++;
+                n = word_length(p);
+                if (!appended && (n == 0 || (n == 2 && strncmp(p, "--", 2) == 0))) {
+                        r = line_add(line, append, strlen(append));
+                        if (r < 0)
+                                return err_pass(r);
+                        appended = true;
+                }
+                if (n == 0)
+                        break;
+                if (!word_is_dropped(p, n)) {
+                        r = line_add(line, p, n);
+                        if (r < 0)
+                                return err_pass(r);
+                }
+                p += n;
+        }
+        *ret = strdup(line);
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* 0, a number of one line, or the default if there is no such file. */
+static uint64_t number_file(const char *path, uint64_t absent) {
+        _cleanup_(freep) char *text = NULL;
+        uint64_t v;
+
+        if (file_slurp(AT_FDCWD, path, 64, &text, NULL) < 0)
+                return absent;
+        text[strcspn(text, "\n")] = '\0';
+        return parse_u64(text, UINT64_MAX, &v) < 0 ? absent : v;
+}
+
+static long load(int kernel_fd, int initrd_fd, const char *cmdline, unsigned long flags) {
+        return syscall(SYS_kexec_file_load, kernel_fd, initrd_fd,
+                       cmdline ? (unsigned long)strlen(cmdline) + 1 : 0UL, cmdline, flags);
+}
+
+static bool locked_down(void) {
+        _cleanup_(freep) char *text = NULL;
+
+        if (file_slurp(AT_FDCWD, "/sys/kernel/security/lockdown", 256, &text, NULL) < 0)
+                return false;
+        return !strstr(text, "[none]");
+}
+
+/*
+ * Lockdown (integrity or confidentiality) is no refusal here: it forbids kexec_load(2), and permits
+ * kexec_file_load(2) of an image whose signature checks, as those of Debian do. Whether this one does is
+ * known when it is loaded, and load_failed() says what it then means.
+ */
+int kexec_allowed(void) {
+        if (number_file("/proc/sys/kernel/kexec_load_disabled", 0) != 0)
+                return err_say(-EPERM,
+                               "kexec is switched off until the next boot "
+                               "(kernel.kexec_load_disabled = 1): remove that sysctl setting, or use "
+                               "--no-kexec");
+        if (number_file("/proc/sys/kernel/kexec_load_limit_reboot", UINT64_MAX) == 0)
+                return err_say(-EPERM,
+                               "no kernel may be loaded any more until the next boot "
+                               "(kernel.kexec_load_limit_reboot = 0): remove that sysctl setting, or "
+                               "use --no-kexec");
+        /* No flag has this value: a kernel that has the call and lets us use it says EINVAL, and does
+         * nothing. */
+        if (load(-1, -1, NULL, ~0UL) >= 0 || errno == EINVAL)
+                return 0;
+        if (errno == ENOSYS)
+                return err_say(-ENOSYS, "this kernel has no kexec_file_load: use --no-kexec");
+        return err_born(-errno, "this system does not let us kexec (CAP_SYS_BOOT is needed)");
+}
+
+static int load_failed(int r, const Kernel *kernel) {
+        if ((r == -EPERM && locked_down()) || r == -EKEYREJECTED || r == -ENOKEY || r == -EBADMSG)
+                return err_born(r,
+                                "kernel %s has no signature that this locked-down system trusts; install "
+                                "a signed kernel, or use --no-kexec",
+                                kernel->image);
+        if (r == -ENOEXEC)
+                return err_born(r, "%s is no kernel that can be loaded by kexec", kernel->image);
+        return err_born(r, "cannot load kernel %s", kernel->image);
+}
+
+static int stream(int from, int to, const char *path, size_t *ret_size) {
+        size_t total = 0;
+
+        for (;;) {
+                ssize_t k = sendfile(to, from, NULL, 16u << 20);
+
+                if (k < 0 && errno == EINTR)
+                        continue;
+                if (k < 0)
+                        return err_born(-errno, "cannot copy %s", path);
+                if (k == 0)
+                        break;
+                total += (size_t)k;
+        }
+        *ret_size = total;
+        return 0;
+}
+
+static int initrd_with(const Kernel *kernel, const void *extra, size_t extra_size) {
+        static const char zeros[INITRD_GAP + 4] = {0};
+        _cleanup_(closep) int fd = -1, in = -1;
+        size_t size = 0, gap;
+        int r;
+
+        in = open(kernel->initrd, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (in < 0)
+                return err_born(-errno, "cannot read the initrd %s", kernel->initrd);
+        fd = memfd_create("carryover-initrd", MFD_CLOEXEC);
+        if (fd < 0)
+                return err_born(-errno, "cannot make room for the initrd");
+        r = stream(in, fd, kernel->initrd, &size);
+        if (r < 0)
+                return err_pass(r);
+        if (extra_size > 0) {
+                gap = INITRD_GAP + (4 - size % 4) % 4;
+                r = fd_write_all(fd, zeros, gap);
+                if (r >= 0)
+                        r = fd_write_all(fd, extra, extra_size);
+                if (r < 0)
+                        return err_pass(r);
+        }
+        if (lseek(fd, 0, SEEK_SET) < 0)
+                return err_born(-errno, "cannot rewind the initrd");
+        return TAKE_FD(fd);
+}
+
+int kexec_load_kernel(const Kernel *kernel, const void *extra, size_t extra_size, const char *cmdline) {
+        _cleanup_(closep) int kernel_fd = -1, initrd_fd = -1;
+
+        kernel_fd = open(kernel->image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (kernel_fd < 0)
+                return err_born(-errno, "cannot read the kernel %s", kernel->image);
+        initrd_fd = initrd_with(kernel, extra, extra_size);
+        if (initrd_fd < 0)
+                return err_pass(initrd_fd);
+        if (load(kernel_fd, initrd_fd, cmdline, 0) < 0)
+                return load_failed(-errno, kernel);
+        return 0;
+}
+
+int kexec_loaded(void) {
+        return number_file("/sys/kernel/kexec_loaded", 0) != 0;
+}
+
+int kexec_unload(void) {
+        if (load(-1, -1, NULL, KEXEC_FILE_UNLOAD) < 0)
+                return err_born(-errno, "cannot unload the kernel that was to be next");
+        return 0;
+}
+
+static int cpio_entry(struct archive *a, const char *path, mode_t mode, size_t size) {
+        _cleanup_(archive_entry_freep) struct archive_entry *e = archive_entry_new();
+
+        if (!e)
+                return -ENOMEM;
+        archive_entry_set_pathname(e, path);
+        archive_entry_set_mode(e, mode);
+        archive_entry_set_nlink(e, S_ISDIR(mode) ? 2 : 1);
+        archive_entry_set_size(e, (la_int64_t)size);
+        if (archive_write_header(a, e) != ARCHIVE_OK)
+                return err_say(-EIO, "cannot pack %s: %s", path, archive_error_string(a));
+        return 0;
+}
+
+int cpio_with_file(const char *path, const void *data, size_t size, void **ret, size_t *ret_size) {
+        _cleanup_(archive_write_freep) struct archive *a = archive_write_new();
+        _cleanup_(freep) char *parent = strdup(path), *buffer = NULL;
+        /* Headers of at most 512 bytes for each entry and the trailer, and the blocking to 512. */
+        size_t entries = 2, room, used = 0;
+        int r;
+
+        if (!a || !parent)
+                return -ENOMEM;
+        for (const char *p = path; *p; p++)
+                entries += *p == '/';
+        room = size + strlen(path) * entries + entries * 512 + 1024;
+        buffer = malloc(room);
+        if (!buffer)
+                return -ENOMEM;
+        archive_write_set_format_cpio_newc(a);
+        archive_write_set_bytes_per_block(a, 512);
+        if (archive_write_open_memory(a, buffer, room, &used) != ARCHIVE_OK)
+                return err_say(-EIO, "cannot pack %s: %s", path, archive_error_string(a));
+        for (char *p = strchr(parent, '/'); p; p = strchr(p + 1, '/')) {
+                *p = '\0';
+                r = cpio_entry(a, parent, S_IFDIR | 0700, 0);
+                if (r < 0)
+                        return err_pass(r);
+                *p = '/';
+        }
+        r = cpio_entry(a, path, S_IFREG | 0600, size);
+        if (r < 0)
+                return err_pass(r);
+        if (archive_write_data(a, data, size) != (la_ssize_t)size || archive_write_close(a) != ARCHIVE_OK)
+                return err_say(-EIO, "cannot pack %s: %s", path, archive_error_string(a));
+        *ret = TAKE(buffer);
+        *ret_size = used;
+        return 0;
+}

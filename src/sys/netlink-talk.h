@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Inside sys: what netlink.c and netlink-mtu.c ask the kernel by rtnetlink. */
+
+#include "model/model.h"
+
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/msg.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ROUTE_PROTOCOL 0xC1 /* ours, as in RTA protocol numbers; nobody in iproute2's rt_protos has it */
+
+static inline void nl_msgp(struct nl_msg **p) {
+        if (*p)
+                nlmsg_free(*p);
+}
+
+typedef struct IpAddress {
+        uint8_t family; /* AF_INET, AF_INET6 */
+        uint8_t length; /* 4, 16 */
+        uint8_t bytes[16];
+} IpAddress;
+
+/* False for anything that is not 4 or 16 bytes. */
+bool ip_from(ProtobufCBinaryData data, IpAddress *ret);
+bool ip_from_attr(uint8_t family, const struct nlattr *attr, IpAddress *ret);
+bool ip_equal(const IpAddress *a, const IpAddress *b);
+bool ip_is_loopback(const IpAddress *a);
+const char *ip_text(const IpAddress *a, char buffer[static 46]);
+
+/*
+ * Sends one request and waits for its answer; `each` (may be NULL) sees every message of it and stops the
+ * walk by returning negative. Returns 0 or the kernel's errno, without a record: the caller knows what it was
+ * for.
+ */
+typedef int (*TalkEach)(struct nlmsghdr *h, void *userdata);
+int talk(struct nl_msg *m, TalkEach each, void *userdata);
+
+typedef struct Link {
+        int index;
+        unsigned flags; /* IFF_* */
+        uint32_t mtu;
+        char name[IFNAMSIZ];
+        uint8_t mac[32];
+        size_t mac_size;
+} Link;
+
+/* By index (name NULL) or name; -ENODEV. */
+int link_get(int index, const char *name, Link *ret);
+
+/* One address of this machine. */
+typedef struct Held {
+        IpAddress address;
+        int index;
+        uint8_t prefix;
+        uint32_t flags; /* IFA_F_* */
+} Held;
+
+int held_list(Held **ret, size_t *ret_n);
+
+typedef struct Path {
+        uint8_t type; /* RTN_* */
+        uint32_t table;
+        int index;
+        bool has_gateway, has_source;
+        IpAddress gateway, source;
+        uint32_t mtu; /* of the route, 0 if it has none */
+} Path;
+
+/* What the kernel would do with a packet to `to`, from `from` (may be NULL). */
+int path_get(const IpAddress *to, const IpAddress *from, Path *ret);
+
+/* A host route of ours. mtu 0: none. path gives device, gateway, table. */
+int route_put(const IpAddress *to, const Path *path, uint32_t metric, uint32_t mtu);
+/* Fine if it is not there. */
+int route_drop(const IpAddress *to, uint32_t table, uint32_t metric);
+
+/* Every host route of ours. */
+typedef struct OwnRoute {
+        IpAddress to;
+        uint32_t table, metric;
+        int index;
+} OwnRoute;
+
+int own_routes(OwnRoute **ret, size_t *ret_n);

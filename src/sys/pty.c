@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * devpts hands out the lowest free index. So opening masters until one has an index at or above the highest
+ * that is wanted settles the fate of every wanted one: it is ours, or somebody else held it before. The
+ * masters in between ("fillers") stay open: with them, an index that is let go is the lowest free one, and
+ * CRIU, which tries 32 times, gets it at the first (criu-facts 5).
+ *
+ * A reservation is a set of open descriptors and lives as long as the process that made it: that is why the
+ * restore makes it, and not a oneshot before it.
+ */
+
+#include "sys/pty.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* CRIU's own limit for an index. */
+#define PTY_INDEX_MAX 1000u
+
+typedef struct Master {
+        uint32_t index;
+        bool wanted;
+        int fd;
+} Master;
+
+struct PtyReserve {
+        Master *masters;
+        size_t n;
+        uint32_t *given; /* what pty_spare() handed out */
+        size_t n_given;
+};
+
+PtyReserve *pty_reserve_free(PtyReserve *reserve) {
+        if (!reserve)
+                return NULL;
+        for (size_t i = 0; i < reserve->n; i++)
+                fd_close(reserve->masters[i].fd);
+        free(reserve->masters);
+        free(reserve->given);
+        free(reserve);
+        return NULL;
+}
+
+static bool contains(const uint32_t *set, size_t n, uint32_t index) {
+        for (size_t i = 0; i < n; i++)
+                if (set[i] == index)
+                        return true;
+        return false;
+}
+
+/* One more master into the reserve. */
+static int master_open(PtyReserve *reserve, Master **ret) {
+        _cleanup_(closep) int fd = -1;
+        unsigned index;
+        Master *grown;
+
+        fd = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (fd < 0)
+                return err_born(-errno, "cannot open a pseudo terminal");
+        if (ioctl(fd, TIOCGPTN, &index) < 0)
+                return err_born(-errno, "cannot tell the number of a pseudo terminal");
+        grown = reallocarray(reserve->masters, reserve->n + 1, sizeof *grown);
+        if (!grown)
+                return -ENOMEM;
+        reserve->masters = grown;
+        grown[reserve->n] = (Master){.index = index, .fd = TAKE_FD(fd)};
+        *ret = &grown[reserve->n++];
+        return 0;
+}
+
+/* Closes one master; its index is the kernel's to give again when this returns. */
+static uint32_t master_drop(PtyReserve *reserve, Master *m) {
+        uint32_t index = m->index;
+
+        fd_close(m->fd);
+        *m = reserve->masters[--reserve->n];
+        return index;
+}
+
+int pty_reserve(const uint32_t *wanted, size_t n, PtyReserve **ret) {
+        _cleanup_(pty_reserve_freep) PtyReserve *reserve = calloc(1, sizeof *reserve);
+        uint32_t highest = 0;
+        Master *m;
+        int r;
+
+        if (!reserve)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                if (wanted[i] > PTY_INDEX_MAX)
+                        return err_say(-ERANGE, "terminal number %u is beyond what can be restored (%u)",
+                                       wanted[i], PTY_INDEX_MAX);
+                if (wanted[i] > highest)
+                        highest = wanted[i];
+        }
+        while (n > 0) {
+                r = master_open(reserve, &m);
+                if (r < 0)
+                        return err_pass(r);
+                m->wanted = contains(wanted, n, m->index);
+                if (m->index >= highest)
+                        break;
+        }
+        *ret = TAKE(reserve);
+        return 0;
+}
+
+int pty_release(PtyReserve *reserve, uint32_t index) {
+        for (size_t i = 0; i < reserve->n; i++)
+                if (reserve->masters[i].wanted && reserve->masters[i].index == index) {
+                        master_drop(reserve, &reserve->masters[i]);
+                        return 0;
+                }
+        return 1;
+}
+
+static int remember(PtyReserve *reserve, uint32_t index) {
+        uint32_t *grown = reallocarray(reserve->given, reserve->n_given + 1, sizeof *grown);
+
+        if (!grown)
+                return -ENOMEM;
+        reserve->given = grown;
+        grown[reserve->n_given++] = index;
+        return 0;
+}
+
+/* A filler if there is one, else a fresh master. One that was handed out before may still be free, if its
+ * terminal is not yet made: then it becomes a filler and the next is tried. */
+int pty_spare(PtyReserve *reserve, uint32_t *ret) {
+        uint32_t index;
+        int r;
+
+        for (;;) {
+                Master *m = NULL;
+
+                for (size_t i = 0; i < reserve->n && !m; i++)
+                        if (!reserve->masters[i].wanted &&
+                            !contains(reserve->given, reserve->n_given, reserve->masters[i].index))
+                                m = &reserve->masters[i];
+                if (!m) {
+                        r = master_open(reserve, &m);
+                        if (r < 0)
+                                return err_pass(r);
+                }
+                if (m->index > PTY_INDEX_MAX)
+                        return err_say(-ENOSPC, "there is no free terminal number below %u", PTY_INDEX_MAX);
+                if (contains(reserve->given, reserve->n_given, m->index))
+                        continue;
+                index = m->index;
+                r = remember(reserve, index);
+                if (r < 0)
+                        return r;
+                master_drop(reserve, m);
+                break;
+        }
+        *ret = index;
+        return 0;
+}
