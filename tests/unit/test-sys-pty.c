@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* On the real devpts, with whatever else is open on it. */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "sys/pty.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define SKIP_UNLESS(x)                                                                                      \
+        do {                                                                                                \
+                if (!(x))                                                                                   \
+                        skip();                                                                             \
+        } while (0)
+
+static int open_master(uint32_t *ret_index) {
+        unsigned index = 0;
+        int fd = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+        if (fd < 0)
+                return -1;
+        assert_int_equal(ioctl(fd, TIOCGPTN, &index), 0);
+        *ret_index = index;
+        return fd;
+}
+
+/* The lowest free index. */
+static bool lowest(uint32_t *ret) {
+        _cleanup_(closep) int fd = open_master(ret);
+
+        return fd >= 0;
+}
+
+static void test_far(void **state) {
+        _cleanup_(pty_reserve_freep) PtyReserve *reserve = NULL;
+        _cleanup_(closep) int near_fd = -1, far_fd = -1, other_fd = -1;
+        uint32_t low, index, wanted[2];
+
+        SKIP_UNLESS(lowest(&low));
+        wanted[0] = low + 70; /* farther than CRIU's 32 attempts reach */
+        wanted[1] = low + 3;
+        assert_int_equal(pty_reserve(wanted, 2, &reserve), 0);
+
+        other_fd = open_master(&index);
+        assert_true(index > low + 70);
+
+        assert_int_equal(pty_release(reserve, low + 70), 0);
+        far_fd = open_master(&index);
+        assert_int_equal(index, low + 70);
+        assert_int_equal(pty_release(reserve, low + 3), 0);
+        near_fd = open_master(&index);
+        assert_int_equal(index, low + 3);
+
+        assert_int_equal(pty_release(reserve, low + 3), 1);
+        assert_int_equal(pty_release(reserve, low + 4), 1); /* a filler is not to be had by number */
+}
+
+static void test_taken(void **state) {
+        _cleanup_(pty_reserve_freep) PtyReserve *reserve = NULL;
+        _cleanup_(closep) int rival = -1;
+        uint32_t low, spare, second, index;
+
+        rival = open_master(&low);
+        SKIP_UNLESS(rival >= 0);
+        assert_int_equal(pty_reserve(&low, 1, &reserve), 0);
+        assert_int_equal(pty_release(reserve, low), 1);
+
+        assert_int_equal(pty_spare(reserve, &spare), 0);
+        assert_int_not_equal(spare, low);
+        assert_int_equal(pty_spare(reserve, &second), 0);
+        assert_int_not_equal(second, spare);
+        {
+                _cleanup_(closep) int a = open_master(&index);
+                assert_true(index == spare || index == second);
+        }
+}
+
+static void test_bounds(void **state) {
+        _cleanup_(pty_reserve_freep) PtyReserve *reserve = NULL;
+        uint32_t wanted = 1001, before, after;
+
+        SKIP_UNLESS(lowest(&before));
+        assert_int_equal(pty_reserve(&wanted, 1, &reserve), -ERANGE);
+        assert_int_equal(pty_reserve(NULL, 0, &reserve), 0);
+        assert_true(lowest(&after));
+        assert_int_equal(after, before);
+        assert_null(pty_reserve_free(NULL));
+}
+
+static void test_let_go(void **state) {
+        PtyReserve *reserve = NULL;
+        uint32_t low, after, wanted;
+
+        SKIP_UNLESS(lowest(&low));
+        wanted = low + 5;
+        assert_int_equal(pty_reserve(&wanted, 1, &reserve), 0);
+        assert_true(lowest(&after));
+        assert_true(after > wanted);
+        pty_reserve_free(reserve);
+        assert_true(lowest(&after));
+        assert_int_equal(after, low);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test(test_far),
+                        cmocka_unit_test(test_taken),
+                        cmocka_unit_test(test_bounds),
+                        cmocka_unit_test(test_let_go),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
