@@ -2,19 +2,19 @@
 
 /*
  * The cure for segments of 524 bytes. A socket that connects in repair mode takes its segment size before it
- * knows the path, and the kernel computes it anew only when the path MTU differs from the one that the socket
- * remembers. So it is restored over a host route with another MTU; when that route goes, the next packet
- * finds the real one.
+ * knows the path, and the kernel computes it anew only when the path MTU differs from the one that the
+ * socket remembers. So it is restored over a host route with another MTU; when that route goes, the next
+ * packet finds the real one.
  *
  * The MTU of the detour only has to differ: nothing but what carries CRIU's mark leaves while the hold
  * stands. It is the path's own less 100: smaller, so that no packet ever is too large for the path; not by
  * less, so that the segment size differs after rounding for options; not by more, so that a detour that is
- * forgotten costs 7 %. IPv6 promises 1280, and the kernel takes no less; below it IPv4 still is free, down to
- * 576 that every host must take.
+ * forgotten costs 7 %. IPv6 promises 1280, and the kernel takes no less; below it IPv4 still is free, down
+ * to 576 that every host must take.
  *
- * Trees that share a peer must not pull each other's routes away, and may be restored by different processes.
- * Each has a route of its own: the metric is its root PID, which no other tree of the ticket has. Which of
- * them the kernel uses is all the same.
+ * Trees that share a peer must not pull each other's routes away, and may be restored by different
+ * processes. Each has a route of its own: the metric is its root PID, which no other tree of the ticket has.
+ * Which of them the kernel uses is all the same.
  */
 
 #include "sys/netlink.h"
@@ -43,8 +43,8 @@ static int peer_path(const Connection *c, IpAddress *ret_to, Path *ret) {
         return r;
 }
 
-/* 0 if the path cannot have a smaller one. A route that is one detour below its link is taken for the detour of
- * another tree, or each of twenty trees with one peer would dig deeper than the last. */
+/* 0 if the path cannot have a smaller one. A route that is one detour below its link is taken for the detour
+ * of another tree, or each of twenty trees with one peer would dig deeper than the last. */
 static uint32_t detour_mtu(const IpAddress *to, const Path *path) {
         uint32_t floor = to->family == AF_INET6 ? MTU_MIN_IPV6 : MTU_MIN_IPV4, mtu;
         Link link;
@@ -82,7 +82,8 @@ int network_mtu_begin(const Tree *tree) {
                         continue;
                 r = route_put(&to, &path, tree->root_pid, mtu);
                 if (r < 0)
-                        return err_born(r, "cannot set a route with a smaller MTU to %s", ip_text(&to, text));
+                        return err_born(r, "cannot set a route with a smaller MTU to %s",
+                                        ip_text(&to, text));
         }
         return 0;
 }

@@ -2,8 +2,8 @@
 
 /*
  * rtnetlink, one request per socket: no state, no cache that could be stale, and threads cannot read each
- * other's answers. Messages are built and taken apart with libnl-3 alone; its route objects (libnl-route) are
- * five times as large, and this code is in the initramfs, too.
+ * other's answers. Messages are built and taken apart with libnl-3 alone; its route objects (libnl-route)
+ * are five times as large, and this code is in the initramfs, too.
  */
 
 #include "sys/netlink-talk.h"
@@ -290,8 +290,8 @@ int route_put(const IpAddress *to, const Path *path, uint32_t metric, uint32_t m
                            .rtm_scope = path->has_gateway || to->family == AF_INET6 ? RT_SCOPE_UNIVERSE
                                                                                     : RT_SCOPE_LINK,
                            .rtm_flags = path->has_gateway ? RTNH_F_ONLINK : 0};
-        _cleanup_(nl_msgp) struct nl_msg *m = request(
-                        RTM_NEWROUTE, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE, &rt, sizeof rt);
+        _cleanup_(nl_msgp) struct nl_msg *m =
+                        request(RTM_NEWROUTE, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE, &rt, sizeof rt);
 
         if (!m || nla_put(m, RTA_DST, to->length, to->bytes) < 0 ||
             nla_put_u32(m, RTA_OIF, (uint32_t)path->index) < 0 ||
@@ -344,7 +344,8 @@ static int on_own(struct nlmsghdr *h, void *userdata) {
 
 int own_routes(OwnRoute **ret, size_t *ret_n) {
         struct rtmsg rt = {.rtm_family = AF_UNSPEC};
-        _cleanup_(nl_msgp) struct nl_msg *m = request(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP, &rt, sizeof rt);
+        _cleanup_(nl_msgp) struct nl_msg *m =
+                        request(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP, &rt, sizeof rt);
         OwnList list = {0};
         int r;
 

@@ -33,8 +33,8 @@ const char *ip_text(const IpAddress *a, char buffer[static 46]);
 
 /*
  * Sends one request and waits for its answer; `each` (may be NULL) sees every message of it and stops the
- * walk by returning negative. Returns 0 or the kernel's errno, without a record: the caller knows what it was
- * for.
+ * walk by returning negative. Returns 0 or the kernel's errno, without a record: the caller knows what it
+ * was for.
  */
 typedef int (*TalkEach)(struct nlmsghdr *h, void *userdata);
 int talk(struct nl_msg *m, TalkEach each, void *userdata);

@@ -3,15 +3,15 @@
 /*
  * Where the held connections stood, and when they can stand there again.
  *
- * Waiting is: subscribe first, look second, then look again after every event. What the kernel is asked is the
- * very question that matters ("is this address usable, is there a route from it to that peer"), so nobody has
- * to understand why an event came, and lost events (ENOBUFS) cost nothing but one look more.
+ * Waiting is: subscribe first, look second, then look again after every event. What the kernel is asked is
+ * the very question that matters ("is this address usable, is there a route from it to that peer"), so
+ * nobody has to understand why an event came, and lost events (ENOBUFS) cost nothing but one look more.
  *
  * network_apply() shortens that wait, and its danger is whoever configures the network afterwards: ifupdown
- * fails on an address that is there already, NetworkManager adopts an interface that has one and then runs no
- * DHCP on it. So an IPv4 address goes to the loopback device: the kernel answers ARP for it on every link all
- * the same, and the interface is empty when its manager comes. IPv6 answers only for addresses of the link
- * itself; there it is put as it was. Both end by themselves after LEASE seconds, as an address that the
+ * fails on an address that is there already, NetworkManager adopts an interface that has one and then runs
+ * no DHCP on it. So an IPv4 address goes to the loopback device: the kernel answers ARP for it on every link
+ * all the same, and the interface is empty when its manager comes. IPv6 answers only for addresses of the
+ * link itself; there it is put as it was. Both end by themselves after LEASE seconds, as an address that the
  * network has given to somebody else in the meantime must: a manager that adopts it sets a lifetime of its
  * own.
  */
@@ -36,7 +36,6 @@
 
 /* Above any metric that a network manager uses: its own routes win as soon as they are there. */
 #define APPLY_METRIC 0x40000000u
-
 
 static bool is_link_local(const IpAddress *a) {
         return a->family == AF_INET6 && a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
@@ -151,10 +150,12 @@ typedef int (*Look)(void *userdata);
 static int event_socket(void) {
         static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
                                      RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE};
+        struct sockaddr_nl any = {.nl_family = AF_NETLINK};
         _cleanup_(closep) int fd =
                         socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
-        if (fd < 0)
+        /* A socket without a port of its own is passed over when the kernel tells of its own changes. */
+        if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof any) < 0)
                 return err_born(-errno, "cannot listen to the network's changes");
         for (size_t i = 0; i < ELEMENTS(groups); i++)
                 if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof groups[i]) < 0)
@@ -303,9 +304,8 @@ static int address_message(int type, int flags, const IpAddress *a, const Link *
             nla_put(m, IFA_LOCAL, a->length, a->bytes) < 0 ||
             nla_put(m, IFA_ADDRESS, a->length, a->bytes) < 0)
                 return -ENOMEM;
-        if (type == RTM_NEWADDR &&
-            (nla_put(m, IFA_CACHEINFO, sizeof lease, &lease) < 0 ||
-             (a->family == AF_INET6 && nla_put_u32(m, IFA_FLAGS, IFA_F_NODAD) < 0)))
+        if (type == RTM_NEWADDR && (nla_put(m, IFA_CACHEINFO, sizeof lease, &lease) < 0 ||
+                                    (a->family == AF_INET6 && nla_put_u32(m, IFA_FLAGS, IFA_F_NODAD) < 0)))
                 return -ENOMEM;
         return talk(m, NULL, NULL);
 }
