@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "report/report.h"
+
+#include "base/cleanup.h"
+
+static Outcome__State state_of(const Tree *tree) {
+        return tree->outcome ? tree->outcome->state : OUTCOME__STATE__PENDING;
+}
+
+ReportVerdict report_verdict(const Ticket *report) {
+        size_t carried = 0, left = 0;
+
+        for (size_t i = 0; i < report->n_trees; i++) {
+                Outcome__State state = state_of(report->trees[i]);
+
+                if (state == OUTCOME__STATE__PENDING)
+                        return REPORT_PENDING;
+                carried += state == OUTCOME__STATE__CARRIED;
+                left += state == OUTCOME__STATE__LEFT;
+        }
+        if (carried == report->n_trees)
+                return REPORT_CARRIED;
+        if (left == report->n_trees)
+                return REPORT_STOPPED;
+        return carried ? REPORT_PARTLY : REPORT_FAILED;
+}
+
+const char *report_verdict_text(ReportVerdict verdict) {
+        static const char *const texts[] = {
+                        [REPORT_PENDING] = "pending", [REPORT_CARRIED] = "carried",
+                        [REPORT_PARTLY] = "partly",   [REPORT_FAILED] = "failed",
+                        [REPORT_STOPPED] = "stopped",
+        };
+
+        return texts[verdict];
+}
+
+/* The number comes out of a file: one that this version does not know is no reason to read beyond a table.
+ */
+const char *report_state_text(Outcome__State state) {
+        switch (state) {
+        case OUTCOME__STATE__PENDING:
+                return "pending";
+        case OUTCOME__STATE__CARRIED:
+                return "carried";
+        case OUTCOME__STATE__FAILED:
+                return "failed";
+        case OUTCOME__STATE__LOST:
+                return "lost";
+        case OUTCOME__STATE__LEFT:
+                return "left";
+        default:
+                return "unknown";
+        }
+}
+
+const char *report_phase_text(ReportPhase phase) {
+        static const char *const texts[] = {
+                        [PHASE_IDLE] = "idle",
+                        [PHASE_SEALED] = "sealed",
+                        [PHASE_RESTORING] = "restoring",
+                        [PHASE_INTERRUPTED] = "interrupted",
+        };
+
+        return texts[phase];
+}
+
+uint64_t report_gap(const Ticket *report) {
+        uint64_t longest = 0;
+
+        for (size_t i = 0; i < report->n_trees; i++) {
+                const Outcome *outcome = report->trees[i]->outcome;
+
+                if (state_of(report->trees[i]) == OUTCOME__STATE__CARRIED && outcome->has_gap &&
+                    outcome->gap > longest)
+                        longest = outcome->gap;
+        }
+        return longest;
+}

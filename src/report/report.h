@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * What the user sees of a save and a restore. The report is the ticket with its outcomes filled in; a save
+ * that was stopped before the jump is a report whose trees are all LEFT.
+ *
+ * Never changes anything. What comes from a ticket (names of processes, reasons that quote CRIU) is shown
+ * with everything but printable ASCII replaced: a process name must not speak to the administrator's
+ * terminal.
+ */
+
+#include "model/model.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef enum ReportVerdict {
+        REPORT_PENDING, /* a tree's outcome is open: sealed, or a restore is under way */
+        REPORT_CARRIED, /* every tree */
+        REPORT_PARTLY,  /* some, not all */
+        REPORT_FAILED,  /* none */
+        REPORT_STOPPED, /* the save stopped before the jump: every tree goes on living where it was */
+} ReportVerdict;
+
+ReportVerdict report_verdict(const Ticket *report);
+const char *
+report_verdict_text(ReportVerdict verdict); /* "pending", "carried", "partly", "failed", "stopped" */
+const char *report_state_text(Outcome__State state); /* "pending", "carried", "failed", "lost", "left" */
+
+/* The longest gap of the carried trees in microseconds; 0 if none was carried. */
+uint64_t report_gap(const Ticket *report);
+
+/* The summary for people: at most 100 columns, but a path is never broken. */
+void report_summary(FILE *out, const Ticket *report, bool colour);
+
+/* What stands now, beside the last report. */
+typedef enum ReportPhase {
+        PHASE_IDLE,
+        PHASE_SEALED,      /* a ticket waits for the next boot */
+        PHASE_RESTORING,   /* claimed in this boot and not ended */
+        PHASE_INTERRUPTED, /* claimed in an earlier boot, which did not end it */
+} ReportPhase;
+
+typedef struct ReportNow {
+        ReportPhase phase;
+        bool hold;     /* packet rules of ours stand */
+        uint64_t held; /* connections in them */
+        uint64_t kept; /* targets on the keep list */
+} ReportNow;
+
+const char *report_phase_text(ReportPhase phase); /* "idle", "sealed", "restoring", "interrupted" */
+
+/*
+ * One JSON object and a newline: the fields of carryover(1), "JSON". `report` may be NULL: there never was a
+ * save. `now` may be NULL: its fields are left out. Fields are added, never renamed or removed. -ENOMEM, or
+ * -EIO if `out` does not take it.
+ */
+int report_json(FILE *out, const Ticket *report, const ReportNow *now, bool pretty);

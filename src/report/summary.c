@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* The summary that `carryover reboot` prints in the new kernel and `carryover status` at any time later: the
+ * answer first, then the figures, then each tree with what there is to know of it, then where the time went.
+ */
+
+#include "report/report.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "report/text.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define NAME_COLUMNS 28 /* of 100: a session's name is short, a unit's is cut */
+
+typedef struct Paint {
+        const char *good, *warn, *bad, *dim, *bold, *off;
+} Paint;
+
+static const Paint colours = {
+                .good = "\033[32m",
+                .warn = "\033[33m",
+                .bad = "\033[31m",
+                .dim = "\033[2m",
+                .bold = "\033[1m",
+                .off = "\033[0m",
+};
+static const Paint plain = {"", "", "", "", "", ""};
+
+static const char *verdict_paint(const Paint *paint, ReportVerdict verdict) {
+        switch (verdict) {
+        case REPORT_CARRIED:
+                return paint->good;
+        case REPORT_FAILED:
+        case REPORT_PARTLY:
+                return paint->bad;
+        default:
+                return paint->warn;
+        }
+}
+
+static const char *state_paint(const Paint *paint, Outcome__State state) {
+        switch (state) {
+        case OUTCOME__STATE__CARRIED:
+                return paint->good;
+        case OUTCOME__STATE__PENDING:
+        case OUTCOME__STATE__LEFT:
+                return paint->warn;
+        default:
+                return paint->bad;
+        }
+}
+
+static Outcome__State state_of(const Tree *tree) {
+        return tree->outcome ? tree->outcome->state : OUTCOME__STATE__PENDING;
+}
+
+static size_t count(const Ticket *report, Outcome__State state) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < report->n_trees; i++)
+                n += state_of(report->trees[i]) == state;
+        return n;
+}
+
+static void headline(FILE *out, const Ticket *report, const Paint *paint) {
+        ReportVerdict verdict = report_verdict(report);
+        _cleanup_(freep) char *old = text_printable(report->old_kernel);
+        _cleanup_(freep) char *action = text_printable(report->action);
+        _cleanup_(freep) char *next = text_printable(report->new_kernel);
+        const char *trees = report->n_trees == 1 ? "tree" : "trees";
+        size_t carried = count(report, OUTCOME__STATE__CARRIED);
+
+        if (!old || !action || !next)
+                return;
+        fprintf(out, "%s* %s%s%s: ", verdict_paint(paint, verdict), paint->bold,
+                report_verdict_text(verdict), paint->off);
+        switch (verdict) {
+        case REPORT_STOPPED:
+                fprintf(out, "nothing was rebooted, %zu %s live on in %s\n", report->n_trees, trees, old);
+                break;
+        case REPORT_PENDING:
+                fprintf(out, "%zu of %zu %s back so far, saved in %s (%s)\n", carried, report->n_trees,
+                        trees, old, action);
+                break;
+        default:
+                fprintf(out, "%zu of %zu %s, %s -> %s (%s)\n", carried, report->n_trees, trees, old,
+                        next[0] ? next : "?", action);
+        }
+}
+
+/* Fails soft: a time that localtime does not know is shown as the number it is. */
+static void moment(FILE *out, const char *label, uint64_t realtime) {
+        time_t seconds = (time_t)(realtime / USEC_PER_SEC);
+        struct tm tm;
+        char text[64];
+
+        if (!localtime_r(&seconds, &tm) || strftime(text, sizeof text, "%a %Y-%m-%d %H:%M:%S %Z", &tm) == 0)
+                snprintf(text, sizeof text, "%" PRIu64 " us", realtime);
+        fprintf(out, "%10s: %s\n", label, text);
+}
+
+static void figures(FILE *out, const Ticket *report, const Paint *paint) {
+        uint64_t gap = report_gap(report);
+        _cleanup_(freep) char *id = text_printable(report->id);
+
+        if (gap > 0)
+                fprintf(out, "%10s: %s%.2f s%s\n", "Gap", paint->bold, (double)gap / USEC_PER_SEC,
+                        paint->off);
+        if (report->sealed_at > 0)
+                moment(out, "Sealed", report->sealed_at);
+        if (report->has_done_at)
+                moment(out, "Done", report->done_at);
+        fprintf(out, "%10s: %s\n", "Ticket", id ?: "?");
+}
+
+static void notes(FILE *out, Note *const *all, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                text_paragraph(out, 4, "degraded: ", all[i]->text);
+                if (all[i]->remedy)
+                        text_paragraph(out, 4, "  remedy: ", all[i]->remedy);
+        }
+}
+
+static void tree_line(FILE *out, const Tree *tree, const Paint *paint) {
+        _cleanup_(freep) char *name = text_printable(tree->name);
+        _cleanup_(freep) char *comm = text_printable(tree->comm);
+        _cleanup_(freep) char *mode = text_printable(tree->outcome ? tree->outcome->mode : NULL);
+        const Outcome *outcome = tree->outcome;
+        char gap[32] = "-";
+        uint32_t pid = outcome && outcome->has_root_pid ? outcome->root_pid : tree->root_pid;
+
+        if (!name || !comm || !mode)
+                return;
+        if (outcome && outcome->has_gap)
+                snprintf(gap, sizeof gap, "%.2f s", (double)outcome->gap / USEC_PER_SEC);
+        fprintf(out, "  %-*.*s %s%-8s%s %-9.9s %10s  %" PRIu32 " (%.16s)\n", NAME_COLUMNS, NAME_COLUMNS,
+                name, state_paint(paint, state_of(tree)), report_state_text(state_of(tree)), paint->off,
+                mode[0] ? mode : "-", gap, pid, comm);
+}
+
+static void trees(FILE *out, const Ticket *report, const Paint *paint) {
+        fprintf(out, "\n%s  %-*s %-8s %-9s %10s  %s%s\n", paint->dim, NAME_COLUMNS, "TREE", "OUTCOME",
+                "PIDS", "GAP", "ROOT", paint->off);
+        for (size_t i = 0; i < report->n_trees; i++) {
+                const Tree *tree = report->trees[i];
+                const Outcome *outcome = tree->outcome;
+
+                tree_line(out, tree, paint);
+                if (outcome && outcome->reason)
+                        text_paragraph(out, 4, "because: ", outcome->reason);
+                notes(out, tree->degraded, tree->n_degraded);
+                if (outcome)
+                        notes(out, outcome->notes, outcome->n_notes);
+                if (outcome && outcome->images)
+                        text_paragraph(out, 4, "images kept: ", outcome->images);
+        }
+}
+
+static int by_begin(const void *a, const void *b) {
+        const Step *x = *(Step *const *)a, *y = *(Step *const *)b;
+
+        if (x->after_jump != y->after_jump)
+                return x->after_jump ? 1 : -1;
+        return x->realtime < y->realtime ? -1 : x->realtime > y->realtime;
+}
+
+static void step_line(FILE *out, const Step *step, const Step *first, const Paint *paint) {
+        _cleanup_(freep) char *name = text_printable(step->name);
+        _cleanup_(freep) char *tree = text_printable(step->tree);
+        double begin = ((double)step->realtime - (double)first->realtime) / USEC_PER_SEC;
+
+        if (!name || !tree)
+                return;
+        fprintf(out, "  %-*.*s %-24.24s %9.2f s %8.0f ms  %s%s%s\n", NAME_COLUMNS, NAME_COLUMNS, name,
+                tree[0] ? tree : "-", begin, (double)step->duration / USEC_PER_MSEC,
+                step->after_jump ? paint->bold : "", step->after_jump ? "new" : "old", paint->off);
+}
+
+/* In the order in which they began; the ticket has them in the order in which they ended. */
+static void steps(FILE *out, const Ticket *report, const Paint *paint) {
+        _cleanup_(freep) Step **sorted = NULL;
+
+        if (report->n_steps == 0)
+                return;
+        sorted = reallocarray(NULL, report->n_steps, sizeof *sorted);
+        if (!sorted)
+                return;
+        memcpy(sorted, report->steps, report->n_steps * sizeof *sorted);
+        qsort(sorted, report->n_steps, sizeof *sorted, by_begin);
+        fprintf(out, "\n%s  %-*s %-24s %11s %11s  %s%s\n", paint->dim, NAME_COLUMNS, "STEP", "TREE",
+                "BEGINS", "TAKES", "KERNEL", paint->off);
+        for (size_t i = 0; i < report->n_steps; i++)
+                step_line(out, sorted[i], sorted[0], paint);
+}
+
+void report_summary(FILE *out, const Ticket *report, bool colour) {
+        const Paint *paint = colour ? &colours : &plain;
+
+        headline(out, report, paint);
+        figures(out, report, paint);
+        trees(out, report, paint);
+        steps(out, report, paint);
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "report/report.h"
+#include "report/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <json-c/json.h>
+
+#define SECOND USEC_PER_SEC
+
+static Tree *add_tree(Ticket *ticket, const char *name, Outcome__State state, uint64_t gap) {
+        Tree *tree = model_new(Tree, tree__init);
+        Outcome *outcome = model_new(Outcome, outcome__init);
+
+        assert_non_null(tree);
+        assert_non_null(outcome);
+        tree->name = strdup(name);
+        tree->target = strdup("session:4");
+        tree->comm = strdup("sshd");
+        tree->root_pid = 1234;
+        outcome->state = state;
+        outcome->has_gap = gap > 0;
+        outcome->gap = gap;
+        tree->outcome = outcome;
+        assert_int_equal(model_append(ticket->trees, ticket->n_trees, tree), 0);
+        return tree;
+}
+
+static void add_step(Ticket *ticket, const char *name, const char *tree, uint64_t begin, bool after) {
+        Step *step = model_new(Step, step__init);
+
+        assert_non_null(step);
+        step->name = strdup(name);
+        step->tree = tree ? strdup(tree) : NULL;
+        step->realtime = 1700000000 * SECOND + begin;
+        step->monotonic = begin;
+        step->duration = 250 * USEC_PER_MSEC;
+        step->after_jump = after;
+        assert_int_equal(model_append(ticket->steps, ticket->n_steps, step), 0);
+}
+
+static Ticket *sample(void) {
+        Ticket *ticket = model_new(Ticket, ticket__init);
+
+        assert_non_null(ticket);
+        ticket->id = strdup("0123456789abcdef0123456789abcdef");
+        ticket->version = strdup("0.1.0");
+        ticket->old_boot = strdup("11111111-1111-1111-1111-111111111111");
+        ticket->old_kernel = strdup("6.1.0-32-amd64");
+        ticket->new_boot = strdup("22222222-2222-2222-2222-222222222222");
+        ticket->new_kernel = strdup("6.12.38-amd64");
+        ticket->machine = strdup("x86_64");
+        ticket->action = strdup("kexec");
+        ticket->hold_backend = strdup("iptables");
+        ticket->sealed_at = 1700000003 * SECOND;
+        return ticket;
+}
+
+static char *summary_of(const Ticket *ticket, bool colour) {
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+
+        assert_non_null(out);
+        report_summary(out, ticket, colour);
+        fclose(out);
+        return text;
+}
+
+static json_object *json_of(const Ticket *ticket, const ReportNow *now) {
+        _cleanup_(freep) char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+        json_object *o;
+
+        assert_non_null(out);
+        assert_int_equal(report_json(out, ticket, now, false), 0);
+        fclose(out);
+        assert_int_equal(text[size - 1], '\n');
+        assert_null(memchr(text, '\n', size - 1));
+        o = json_tokener_parse(text);
+        assert_non_null(o);
+        return o;
+}
+
+static json_object *at(json_object *o, const char *key) {
+        json_object *value = NULL;
+
+        assert_true(json_object_object_get_ex(o, key, &value));
+        return value;
+}
+
+static const char *text_at(json_object *o, const char *key) {
+        return json_object_get_string(at(o, key));
+}
+
+static void test_verdict(void **state) {
+        static const struct {
+                Outcome__State a, b;
+                ReportVerdict verdict;
+        } cases[] = {
+                        {OUTCOME__STATE__CARRIED, OUTCOME__STATE__CARRIED, REPORT_CARRIED},
+                        {OUTCOME__STATE__CARRIED, OUTCOME__STATE__FAILED, REPORT_PARTLY},
+                        {OUTCOME__STATE__CARRIED, OUTCOME__STATE__LOST, REPORT_PARTLY},
+                        {OUTCOME__STATE__CARRIED, OUTCOME__STATE__LEFT, REPORT_PARTLY},
+                        {OUTCOME__STATE__FAILED, OUTCOME__STATE__LEFT, REPORT_FAILED},
+                        {OUTCOME__STATE__LEFT, OUTCOME__STATE__LEFT, REPORT_STOPPED},
+                        {OUTCOME__STATE__FAILED, OUTCOME__STATE__PENDING, REPORT_PENDING},
+        };
+
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                _cleanup_(ticket_freep) Ticket *ticket = sample();
+
+                add_tree(ticket, "a", cases[i].a, 0);
+                add_tree(ticket, "b", cases[i].b, 0);
+                assert_int_equal(report_verdict(ticket), cases[i].verdict);
+        }
+}
+
+static void test_gap_is_the_longest_of_the_carried(void **state) {
+        _cleanup_(ticket_freep) Ticket *ticket = sample();
+
+        assert_int_equal(report_gap(ticket), 0);
+        add_tree(ticket, "a", OUTCOME__STATE__CARRIED, 12 * SECOND);
+        add_tree(ticket, "b", OUTCOME__STATE__CARRIED, 14 * SECOND);
+        add_tree(ticket, "c", OUTCOME__STATE__FAILED, 90 * SECOND);
+        assert_int_equal(report_gap(ticket), 14 * SECOND);
+}
+
+static void test_summary(void **state) {
+        _cleanup_(ticket_freep) Ticket *ticket = sample();
+        _cleanup_(freep) char *text = NULL;
+        Tree *bad;
+
+        add_tree(ticket, "session-4", OUTCOME__STATE__CARRIED, 14320 * USEC_PER_MSEC);
+        bad = add_tree(ticket, "session-5", OUTCOME__STATE__FAILED, 0);
+        bad->outcome->reason = strdup("restore.criu: the address 192.0.2.7 did not come back");
+        bad->outcome->images = strdup("/var/lib/carryover/failed/0123/session-5");
+        assert_int_equal(tree_degrade(bad, "bus", "start it again", "its D-Bus connection ends"), 0);
+        add_step(ticket, "restore.criu", "session-4", 13 * SECOND, true);
+        add_step(ticket, "save.dump", "session-4", 0, false);
+        text = summary_of(ticket, false);
+        assert_non_null(strstr(text, "* partly: 1 of 2 trees, 6.1.0-32-amd64 -> 6.12.38-amd64 (kexec)\n"));
+        assert_non_null(strstr(text, "Gap: 14.32 s\n"));
+        assert_non_null(strstr(text, "because: restore.criu: the address 192.0.2.7 did not come back\n"));
+        assert_non_null(strstr(text, "degraded: its D-Bus connection ends\n"));
+        assert_non_null(strstr(text, "remedy: start it again\n"));
+        assert_non_null(strstr(text, "images kept: /var/lib/carryover/failed/0123/session-5\n"));
+        assert_non_null(strstr(text, "13.00 s      250 ms  new\n"));
+        assert_true(strstr(text, "save.dump") < strstr(text, "restore.criu      "));
+        assert_null(strchr(text, '\033'));
+}
+
+static void test_summary_of_a_stopped_save(void **state) {
+        _cleanup_(ticket_freep) Ticket *ticket = sample();
+        _cleanup_(freep) char *text = NULL;
+
+        free(TAKE(ticket->new_kernel));
+        add_tree(ticket, "session-4", OUTCOME__STATE__LEFT, 0);
+        text = summary_of(ticket, false);
+        assert_non_null(strstr(text, "* stopped: nothing was rebooted, 1 tree live"));
+}
+
+/* Long sentences are broken, and a process name can't speak to the terminal. */
+static void test_summary_is_narrow_and_harmless(void **state) {
+        _cleanup_(ticket_freep) Ticket *ticket = sample();
+        _cleanup_(freep) char *text = NULL, *colourful = NULL;
+        Tree *tree = add_tree(ticket, "a-name-that-is-much-longer-than-its-column", OUTCOME__STATE__FAILED,
+                              1000000 * SECOND);
+        char reason[600];
+
+        for (size_t i = 0; i < sizeof reason - 1; i++)
+                reason[i] = i % 7 == 6 ? ' ' : 'x';
+        reason[sizeof reason - 1] = '\0';
+        tree->outcome->reason = strdup(reason);
+        free(tree->comm);
+        tree->comm = strdup("\033]0;own\a\x9b\xc2\x9b");
+        add_step(ticket, "a.step.with.a.very.long.name.indeed", "a-name-that-is-much-longer-than-its-column",
+                 4294967295u * SECOND, true);
+        text = summary_of(ticket, false);
+        for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+                assert_true(strlen(line) <= REPORT_COLUMNS);
+                for (char *p = line; *p; p++)
+                        assert_in_range(*p, ' ', '~');
+        }
+        colourful = summary_of(ticket, true);
+        assert_non_null(strstr(colourful, "\033[31m"));
+        assert_null(strstr(colourful, "\033]"));
+}
+
+static void test_json(void **state) {
+        _cleanup_(ticket_freep) Ticket *ticket = sample();
+        Tree *tree = add_tree(ticket, "session-4", OUTCOME__STATE__CARRIED, 14 * SECOND);
+        ReportNow now = {.phase = PHASE_IDLE, .kept = 3};
+        json_object *o, *t, *s;
+
+        assert_int_equal(tree_degrade(tree, "bus", NULL, "caf\xc3\xa9 \xff \xed\xa0\x80 \xc2"), 0);
+        add_step(ticket, "save.settle", NULL, 0, false);
+        o = json_of(ticket, &now);
+        assert_string_equal(text_at(o, "verdict"), "carried");
+        assert_string_equal(text_at(at(o, "old"), "kernel"), "6.1.0-32-amd64");
+        assert_string_equal(text_at(at(o, "new"), "boot_id"), "22222222-2222-2222-2222-222222222222");
+        assert_int_equal(json_object_get_uint64(at(o, "gap_usec")), 14 * SECOND);
+        assert_null(at(o, "done_usec"));
+        assert_int_equal(json_object_get_uint64(at(o, "kept")), 3);
+        assert_false(json_object_get_boolean(at(o, "hold")));
+        t = json_object_array_get_idx(at(o, "trees"), 0);
+        assert_string_equal(text_at(t, "state"), "carried");
+        assert_null(at(t, "reason"));
+        assert_string_equal(text_at(json_object_array_get_idx(at(t, "notes"), 0), "text"),
+                            "caf\xc3\xa9 ? ??? ?");
+        s = json_object_array_get_idx(at(o, "steps"), 0);
+        assert_null(at(s, "tree"));
+        assert_int_equal(json_object_get_uint64(at(s, "duration_usec")), 250000);
+        json_object_put(o);
+}
+
+static void test_json_of_nothing(void **state) {
+        ReportNow now = {.phase = PHASE_SEALED, .hold = true, .held = 2};
+        json_object *o = json_of(NULL, &now);
+
+        assert_string_equal(text_at(o, "phase"), "sealed");
+        assert_int_equal(json_object_get_uint64(at(o, "held_connections")), 2);
+        assert_false(json_object_object_get_ex(o, "trees", NULL));
+        json_object_put(o);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test(test_verdict),
+                        cmocka_unit_test(test_gap_is_the_longest_of_the_carried),
+                        cmocka_unit_test(test_summary),
+                        cmocka_unit_test(test_summary_of_a_stopped_save),
+                        cmocka_unit_test(test_summary_is_narrow_and_harmless),
+                        cmocka_unit_test(test_json),
+                        cmocka_unit_test(test_json_of_nothing),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
