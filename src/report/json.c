@@ -139,6 +139,7 @@ static void put_report(Node *node, const Ticket *report) {
         put_text(node, "version", report->version);
         put_text(node, "id", report->id);
         put_text(node, "verdict", report_verdict_text(report_verdict(report)));
+        put_text(node, "stopped", report->stopped);
         put_kernel(node, "old", report->old_kernel, report->old_boot);
         if (report->new_kernel)
                 put_kernel(node, "new", report->new_kernel, report->new_boot);

@@ -11,6 +11,8 @@ static Outcome__State state_of(const Tree *tree) {
 ReportVerdict report_verdict(const Ticket *report) {
         size_t carried = 0, left = 0;
 
+        if (report->stopped)
+                return REPORT_STOPPED;
         for (size_t i = 0; i < report->n_trees; i++) {
                 Outcome__State state = state_of(report->trees[i]);
 
@@ -24,6 +26,10 @@ ReportVerdict report_verdict(const Ticket *report) {
         if (left == report->n_trees)
                 return REPORT_STOPPED;
         return carried ? REPORT_PARTLY : REPORT_FAILED;
+}
+
+bool report_ok(const Ticket *report) {
+        return report_verdict(report) == REPORT_CARRIED;
 }
 
 const char *report_verdict_text(ReportVerdict verdict) {

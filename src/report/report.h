@@ -25,6 +25,7 @@ typedef enum ReportVerdict {
 } ReportVerdict;
 
 ReportVerdict report_verdict(const Ticket *report);
+bool report_ok(const Ticket *report); /* REPORT_CARRIED */
 const char *
 report_verdict_text(ReportVerdict verdict); /* "pending", "carried", "partly", "failed", "stopped" */
 const char *report_state_text(Outcome__State state); /* "pending", "carried", "failed", "lost", "left" */

@@ -81,7 +81,8 @@ static void headline(FILE *out, const Ticket *report, const Paint *paint) {
                 report_verdict_text(verdict), paint->off);
         switch (verdict) {
         case REPORT_STOPPED:
-                fprintf(out, "nothing was rebooted, %zu %s live on in %s\n", report->n_trees, trees, old);
+                fprintf(out, "nothing was rebooted, %zu %s on in %s\n", report->n_trees,
+                        report->n_trees == 1 ? "tree lives" : "trees live", old);
                 break;
         case REPORT_PENDING:
                 fprintf(out, "%zu of %zu %s back so far, saved in %s (%s)\n", carried, report->n_trees,
@@ -202,6 +203,8 @@ void report_summary(FILE *out, const Ticket *report, bool colour) {
         const Paint *paint = colour ? &colours : &plain;
 
         headline(out, report, paint);
+        if (report->stopped)
+                text_paragraph(out, 3, "Because: ", report->stopped);
         figures(out, report, paint);
         trees(out, report, paint);
         steps(out, report, paint);

@@ -162,9 +162,13 @@ static void test_summary_of_a_stopped_save(void **state) {
         _cleanup_(freep) char *text = NULL;
 
         free(TAKE(ticket->new_kernel));
+        ticket->stopped = strdup("session-4: an io_uring is open");
         add_tree(ticket, "session-4", OUTCOME__STATE__LEFT, 0);
         text = summary_of(ticket, false);
-        assert_non_null(strstr(text, "* stopped: nothing was rebooted, 1 tree live"));
+        assert_non_null(strstr(text,
+                               "* stopped: nothing was rebooted, 1 tree lives on in 6.1.0-32-amd64\n"));
+        assert_non_null(strstr(text, "Because: session-4: an io_uring is open\n"));
+        assert_false(report_ok(ticket));
 }
 
 /* Long sentences are broken, and a process name can't speak to the terminal. */
