@@ -80,6 +80,7 @@ static void test_taken(void **state) {
         assert_int_not_equal(second, spare);
         {
                 _cleanup_(closep) int a = open_master(&index);
+                assert_true(a >= 0);
                 assert_true(index == spare || index == second);
         }
 }

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * carryover-early --initramfs      from the initramfs script: lift the process numbers, put the hold on
+ * carryover-early                  carryover-early.service: the same in the real root, and the claim
+ * carryover-early --list-modules   for the initramfs hooks: what they must pack
+ *
+ * Never fails a boot: the exit status is 0 unless the arguments are wrong.
+ */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "early/early.h"
+#include "sys/config.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The only log that an initramfs has; one write is one record. */
+static void say_kmsg(int priority, const char *sentence) {
+        _cleanup_(closep) int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NOCTTY);
+
+        if (fd >= 0)
+                (void)dprintf(fd, "<%d>carryover: %s\n", priority, sentence);
+}
+
+static void say_log(int priority, const char *sentence) {
+        log_line(priority, "%s", sentence);
+}
+
+static int in_initramfs(void) {
+        if (early_initramfs(say_kmsg) > 0)
+                say_kmsg(LOG_WARNING, "continuing boot");
+        return 0;
+}
+
+static int in_system(void) {
+        Config config;
+        int r;
+
+        r = config_load("", &config);
+        if (r < 0) {
+                log_warning("%s; going on with the defaults", err_text(r));
+                config_defaults(&config);
+        }
+        (void)early_service(&config, say_log);
+        return 0;
+}
+
+static int list_modules(void) {
+        for (const char *const *m = early_modules(); *m; m++)
+                puts(*m);
+        return 0;
+}
+
+int main(int argc, char *argv[]) {
+        if (argc == 1)
+                return in_system();
+        if (argc == 2 && strcmp(argv[1], "--initramfs") == 0)
+                return in_initramfs();
+        if (argc == 2 && strcmp(argv[1], "--list-modules") == 0)
+                return list_modules();
+        fputs("usage: carryover-early [--initramfs | --list-modules]\n", stderr);
+        return 2;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Order matters twice. Process numbers first: every process that starts before the lift may take a number
+ * that a restore needs. The hold next, because the network may come up in the initramfs: the first packet of
+ * a peer that meets no hold draws a reset. The claim last, when what could be done for a good restore is
+ * done.
+ *
+ * The claim is here rather than in the restore, so that a restore that dies, or a unit that is started
+ * twice, finds a ticket that is claimed already, whatever the reason.
+ */
+
+#include "early/early.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "model/codec.h"
+#include "sys/initrd.h"
+#include "sys/kmod.h"
+#include "sys/netfilter.h"
+#include "sys/procfs.h"
+#include "sys/store.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/statfs.h>
+
+/* 10,000 connections make 0.3 MiB. */
+#define EARLY_MAX_BYTES (16u << 20)
+
+const char *const *early_modules(void) {
+        return hold_modules;
+}
+
+bool early_off(void) {
+        _cleanup_(freep) char *line = NULL;
+        char *save = NULL;
+
+        if (file_slurp(AT_FDCWD, "/proc/cmdline", 16384, &line, NULL) < 0)
+                return false;
+        for (char *w = strtok_r(line, " \n", &save); w; w = strtok_r(NULL, " \n", &save)) {
+                if (strcmp(w, "--") == 0)
+                        break;
+                if (strcmp(w, "carryover=off") == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* One failed step. */
+static int failed(EarlySay say, int r, const char *consequence) {
+        _cleanup_(freep) char *text = text_format("%s; %s", err_text(r), consequence);
+
+        say(LOG_WARNING, text ?: err_text(r));
+        return 1;
+}
+
+static int load(EarlySay say, const char *const *names) {
+        _cleanup_(freep) char *text = NULL;
+        int n = modules_load(names);
+
+        if (n <= 0)
+                return 0;
+        text = text_format("%d kernel modules could not be loaded, going on", n);
+        say(LOG_WARNING, text ?: "kernel modules could not be loaded, going on");
+        return 1;
+}
+
+static int lift(EarlySay say, uint32_t max_pid) {
+        int r = max_pid > 0 ? pids_lift(max_pid) : 0;
+
+        return r < 0 ? failed(say, r, "a session may have to come back in a namespace of its own") : 0;
+}
+
+/* A kernel that lacks the backend of the last one gets the other. */
+static int hold(EarlySay say, const char *backend, Connection *const *connections, size_t n) {
+        HoldBackend wanted;
+        int r;
+
+        if (hold_backend_parse(backend, &wanted) < 0)
+                wanted = HOLD_AUTO;
+        r = hold_set(wanted, connections, n, NULL);
+        if (r == -EOPNOTSUPP && wanted != HOLD_AUTO)
+                r = hold_set(HOLD_AUTO, connections, n, NULL);
+        return r < 0 ? failed(say, r, "connections of carried sessions may be reset") : 0;
+}
+
+static bool root_is_memory(void) {
+        struct statfs fs;
+
+        return statfs("/", &fs) == 0 && (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC);
+}
+
+int early_initramfs(EarlySay say) {
+        _cleanup_(early_freep) Early *early = NULL;
+        _cleanup_(freep) char *data = NULL, *text = NULL;
+        ProtobufCMessage *message = NULL;
+        size_t size;
+        int r, n = 0;
+
+        if (!root_is_memory()) {
+                say(LOG_ERR, "not in an initramfs: nothing done");
+                return 1;
+        }
+        r = file_slurp(AT_FDCWD, "/" INITRD_EARLY, EARLY_MAX_BYTES, &data, &size);
+        if (r == -ENOENT)
+                return 0;
+        if (early_off()) {
+                say(LOG_NOTICE, "switched off by carryover=off: what was saved stays in the store");
+                return 0;
+        }
+        if (r >= 0)
+                r = codec_decode(CODEC_EARLY, "/" INITRD_EARLY, data, size, &message);
+        if (r < 0)
+                return failed(say, r, "connections of carried sessions may be reset");
+        early = (Early *)message;
+        n += lift(say, early->max_pid);
+        n += load(say, hold_modules);
+        n += hold(say, early->hold_backend, early->connections, early->n_connections);
+        text = text_format("process numbers above %u, %zu connections held%s", early->max_pid,
+                           early->n_connections, n ? ", with failures" : "");
+        say(n ? LOG_WARNING : LOG_INFO, text ?: "done");
+        return n;
+}
+
+typedef struct Needs {
+        uint32_t max_pid;
+        Connection **connections; /* the ticket's */
+        size_t n;
+} Needs;
+
+static void needs_done(Needs *needs) {
+        free(needs->connections);
+}
+
+static int needs_of(const Ticket *ticket, Needs *ret) {
+        for (size_t i = 0; i < ticket->n_trees; i++) {
+                const Tree *tree = ticket->trees[i];
+
+                for (size_t k = 0; k < tree->n_ids; k++)
+                        if (tree->ids[k] > ret->max_pid)
+                                ret->max_pid = tree->ids[k];
+                for (size_t k = 0; k < tree->n_connections; k++)
+                        if (model_append(ret->connections, ret->n, tree->connections[k]) < 0)
+                                return -ENOMEM;
+        }
+        return 0;
+}
+
+/* Nobody comes back to these connections: an answer is better than silence. */
+static int hold_without_ticket(const Store *store, EarlySay say) {
+        _cleanup_(ticket_freep) Ticket *claimed = NULL;
+        bool ours;
+        int r;
+
+        if (hold_present(NULL) != 1)
+                return 0;
+        r = store_claimed(store, &claimed, &ours);
+        if (r == 0 && ours)
+                return 0; /* a restore is going on in this boot: it is its hold */
+        say(LOG_WARNING, "there is a hold and no ticket for it: taking it off");
+        r = hold_clear();
+        return r < 0 ? failed(say, r, "the hold stays") : 0;
+}
+
+static int claim(const Store *store, EarlySay say) {
+        _cleanup_(needs_done) Needs needs = {0};
+        _cleanup_(ticket_freep) Ticket *ticket = NULL;
+        size_t held = 0;
+        int r, n = 0;
+
+        r = store_ticket(store, &ticket);
+        if (r < 0)
+                n += failed(say, r, "nothing is restored");
+        if (r != 0)
+                return n + hold_without_ticket(store, say);
+        r = needs_of(ticket, &needs);
+        if (r < 0)
+                return n + failed(say, r, "the ticket stays for the next boot");
+        n += lift(say, needs.max_pid);
+        if (hold_present(&held) != 1 || held < needs.n)
+                n += hold(say, ticket->hold_backend, needs.connections, needs.n);
+        r = store_claim(store, ticket);
+        if (r < 0)
+                return n + failed(say, r, "nothing is restored");
+        return n;
+}
+
+int early_service(const Config *config, EarlySay say) {
+        Store store = {.fd = -1};
+        int r, n = 0;
+
+        if (early_off()) {
+                say(LOG_NOTICE, "switched off by carryover=off: what was saved stays in the store");
+                return 0;
+        }
+        n += load(say, modules_needed);
+        n += load(say, hold_modules);
+        r = store_open(config, &store);
+        if (r < 0)
+                return n + failed(say, r, "nothing is restored");
+        n += claim(&store, say);
+        store_close(&store);
+        return n;
+}

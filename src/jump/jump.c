@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Everything that can be refused is refused here, while every session still lives: the kernel, the
+ * permission to kexec, and an initrd that was made before carryover was installed. That last one would boot,
+ * but without the hold: the new kernel's first answer to the peers of the carried connections would be a
+ * reset.
+ *
+ * The early part is looked for by its program. Both the initramfs-tools hook and the dracut module install
+ * it together with the script that calls it, at places of their own.
+ */
+
+#include "jump/jump.h"
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "model/codec.h"
+#include "sys/initrd.h"
+
+#include <fcntl.h>
+
+int jump_prepare(const char *version, Kernel *ret) {
+        Kernel kernel;
+        int r;
+
+        r = kexec_allowed();
+        if (r >= 0)
+                r = kernel_find("/boot", version, &kernel);
+        if (r >= 0)
+                r = initrd_contains(kernel.initrd, INITRD_PROGRAM);
+        if (r < 0)
+                return err_pass(r);
+        if (r == 0)
+                return err_say(-EXDEV,
+                               "%s was made without carryover's part: run 'update-initramfs -u -k %s' (or "
+                               "'dracut --force --kver %s')",
+                               kernel.initrd, kernel.version, kernel.version);
+        *ret = kernel;
+        return 0;
+}
+
+int jump_load(const Kernel *kernel, const char *append, const Early *early) {
+        _cleanup_(freep) char *running = NULL, *cmdline = NULL;
+        _cleanup_(freep) void *message = NULL, *archive = NULL;
+        size_t message_size, archive_size;
+        int r;
+
+        r = file_slurp(AT_FDCWD, "/proc/cmdline", 16384, &running, NULL);
+        if (r >= 0)
+                r = kernel_cmdline(running, append, &cmdline);
+        if (r >= 0)
+                r = codec_encode(CODEC_EARLY, &early->base, &message, &message_size);
+        if (r >= 0)
+                r = cpio_with_file(INITRD_EARLY, message, message_size, &archive, &archive_size);
+        if (r >= 0)
+                r = kexec_load_kernel(kernel, archive, archive_size, cmdline);
+        return r < 0 ? err_pass(r) : 0;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * The jump, up to the loaded kernel: which one, whether it may be, and whether its initramfs knows what to
+ * do with what we send along. Starting kexec.target is flow's.
+ */
+
+#include "model/model.h"
+#include "sys/kexec.h"
+
+/*
+ * The newest installed kernel (version NULL) or this one, if it can be jumped into; nothing is loaded.
+ * -ENOENT: there is no such kernel, or no initrd; -EPERM, -ENOSYS: this system does not kexec; -EXDEV: the
+ * initrd was made without carryover's part (the sentence has the remedy). Reads the whole initrd: about as
+ * long as unpacking it takes.
+ */
+int jump_prepare(const char *version, Kernel *ret);
+
+/* Loads the kernel with its initrd, `early` in a cpio archive behind it, and the running command line plus
+ * append (may be NULL). Replaces what was loaded before; a failure leaves that as it was. */
+int jump_load(const Kernel *kernel, const char *append, const Early *early);

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Our part of it. */
+#define INITRD_PROGRAM "carryover-early" /* base name of what the initramfs hooks pack */
+#define INITRD_EARLY                                                                                        \
+        "carryover/early" /* what jump sends along: the Early message; read in the root of the initramfs */
+
+/*
+ * 1 if the initrd (a chain of newc archives, each packed or not, as Linux reads it) has a file of this base
+ * name, 0 if not. -EBADMSG: it cannot be read as such.
+ */
+int initrd_contains(const char *path, const char *base_name);
