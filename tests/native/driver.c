@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * driver ours|bare PIG IMAGES: one guinea pig's two lives. It is saved, killed and restored either by
+ * carryover's code (sys/criu and sys/image, with the images checked, corrected and synced in post-dump) or
+ * by the criu command with the same options, and woken to judge itself. Prints one line of JSON. Stands for
+ * the outside world too: it is the peer of the pig's connection.
+ */
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "sys/criu.h"
+#include "sys/image.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OUTPUT      "/run/pig.out"
+#define PATIENCE    (60 * USEC_PER_SEC)
+#define GHOST_LIMIT (64u << 20)
+
+typedef struct Trial {
+        const char *images; /* path */
+        int images_fd;
+        pid_t pid;
+        uint64_t dump, restore, checks; /* microseconds; checks are part of dump */
+        int tcp_fixed;
+} Trial;
+
+static _Noreturn void finish(const Trial *trial, const char *result, const char *why) {
+        printf("{\"result\": \"%s\", \"dump_us\": %llu, \"checks_us\": %llu, \"restore_us\": %llu, "
+               "\"tcp_fixed\": %d, \"why\": \"",
+               result, (unsigned long long)trial->dump, (unsigned long long)trial->checks,
+               (unsigned long long)trial->restore, trial->tcp_fixed);
+        for (; *why; why++)
+                if (*why >= ' ' && *why != '"' && *why != '\\')
+                        putchar(*why);
+        printf("\"}\n");
+        exit(strcmp(result, "PASS") == 0 ? 0 : 1);
+}
+
+static void must(const Trial *trial, int r, const char *step) {
+        if (r < 0) {
+                _cleanup_(freep) char *why = text_format("%s: %s", step, err_text(r));
+
+                finish(trial, "FAIL", why ? why : step);
+        }
+}
+
+static _Noreturn void echo(int listener) {
+        char buffer[4096];
+        int fd = accept(listener, NULL, NULL);
+        ssize_t k;
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        while ((k = read(fd, buffer, sizeof buffer)) > 0)
+                if (fd_write_all(fd, buffer, (size_t)k) < 0)
+                        break;
+        _exit(0);
+}
+
+/* The peer of a pig that wants one: an echo server for one connection, at PIG_PORT. */
+static int start_peer(void) {
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t size = sizeof a;
+        char port[16];
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (fd < 0 || bind(fd, (struct sockaddr *)&a, size) < 0 || listen(fd, 1) < 0 ||
+            getsockname(fd, (struct sockaddr *)&a, &size) < 0)
+                return -errno;
+        snprintf(port, sizeof port, "%d", ntohs(a.sin_port));
+        setenv("PIG_PORT", port, 1);
+        if (fork() == 0)
+                echo(fd);
+        close(fd);
+        return 0;
+}
+
+static pid_t start_pig(const char *pig) {
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                int in = open("/dev/null", O_RDONLY),
+                    out = open(OUTPUT, O_WRONLY | O_CREAT | O_APPEND, 0600);
+
+                setsid();
+                dup2(in, 0);
+                dup2(out, 1);
+                dup2(out, 2);
+                close_range(3, ~0u, 0);
+                execl(pig, pig, (char *)NULL);
+                _exit(127);
+        }
+        return pid < 0 ? -errno : pid;
+}
+
+/* Waits until the pig's output ends with this line. */
+static int wait_output(const char *line) {
+        _cleanup_(closep) int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        uint64_t deadline = now_monotonic() + PATIENCE;
+
+        if (watch < 0 || inotify_add_watch(watch, "/run", IN_MODIFY) < 0)
+                return err_born(-errno, "cannot watch the pig's output");
+        for (;;) {
+                struct pollfd p = {.fd = watch, .events = POLLIN};
+                _cleanup_(freep) char *text = NULL;
+                char events[4096];
+                size_t size;
+
+                if (file_slurp(-1, OUTPUT, 65536, &text, &size) >= 0 && ends_with(text, line))
+                        return 0;
+                if (text && strstr(text, "FAIL"))
+                        return err_say(-EIO, "the pig says %s", text);
+                if (poll(&p, 1, deadline_ms(deadline)) == 0)
+                        return err_say(-ETIMEDOUT, "the pig says nothing");
+                (void)!read(watch, events, sizeof events);
+        }
+}
+
+/* The end of a process that need not be our child. */
+static int wait_death(pid_t pid, int pidfd) {
+        struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+        if (poll(&p, 1, (int)(PATIENCE / USEC_PER_MSEC)) != 1)
+                return err_say(-ETIMEDOUT, "it does not end");
+        (void)waitpid(pid, NULL, WNOHANG);
+        return 0;
+}
+
+static int check_images(const char *script, pid_t pid, void *userdata) {
+        Trial *trial = userdata;
+        uint64_t begin = now_monotonic();
+        int r;
+
+        if (strcmp(script, "post-dump") != 0)
+                return 0;
+        r = image_verify(trial->images_fd);
+        if (r >= 0)
+                r = trial->tcp_fixed = image_fix_tcp(trial->images_fd);
+        if (r >= 0)
+                r = sync_tree(trial->images_fd);
+        trial->checks = now_monotonic() - begin;
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static CriuJob job_of(Trial *trial) {
+        return (CriuJob){.criu = "criu",
+                         .images_fd = trial->images_fd,
+                         .pid = trial->pid,
+                         .lock_skip = true,
+                         .ghost_limit = GHOST_LIMIT,
+                         .timeout_usec = PATIENCE,
+                         .cgroup_procs_fd = -1,
+                         .notify = check_images,
+                         .userdata = trial};
+}
+
+static int dump_ours(Trial *trial) {
+        CriuJob job = job_of(trial);
+
+        return criu_dump(&job);
+}
+
+static int restore_ours(Trial *trial) {
+        CriuJob job = job_of(trial);
+        pid_t pid;
+        int r = criu_restore(&job, &pid);
+
+        if (r >= 0 && pid != trial->pid)
+                return err_say(-EIO, "it came back as process %d", pid);
+        return r;
+}
+
+static int run_criu(const char *const *words) {
+        int status;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                int null = open("/dev/null", O_RDWR);
+
+                dup2(null, 0);
+                dup2(null, 1);
+                dup2(null, 2);
+                execvp("criu", (char *const *)words);
+                _exit(127);
+        }
+        if (pid < 0 || waitpid(pid, &status, 0) < 0)
+                return err_born(-errno, "cannot run criu");
+        return status == 0 ? 0 : err_say(-EIO, "criu failed with status %d", status);
+}
+
+static int dump_bare(Trial *trial) {
+        char pid[16], limit[16];
+        const char *words[] = {"criu",
+                               "dump",
+                               "--no-default-config",
+                               "-D",
+                               trial->images,
+                               "-t",
+                               pid,
+                               "--tcp-established",
+                               "--ext-unix-sk",
+                               "--file-locks",
+                               "--link-remap",
+                               "--manage-cgroups=ignore",
+                               "--network-lock",
+                               "skip",
+                               "--ghost-limit",
+                               limit,
+                               "-v4",
+                               "-o",
+                               "dump.log",
+                               NULL};
+
+        snprintf(pid, sizeof pid, "%d", trial->pid);
+        snprintf(limit, sizeof limit, "%u", GHOST_LIMIT);
+        return run_criu(words);
+}
+
+static int restore_bare(Trial *trial) {
+        const char *words[] = {"criu",
+                               "restore",
+                               "--no-default-config",
+                               "-D",
+                               trial->images,
+                               "-d",
+                               "--tcp-established",
+                               "--ext-unix-sk",
+                               "--file-locks",
+                               "--link-remap",
+                               "--manage-cgroups=ignore",
+                               "-v4",
+                               "-o",
+                               "restore.log",
+                               NULL};
+
+        return run_criu(words);
+}
+
+/* How the failure looks from inside of CRIU, for a bare run. */
+static void blame(const Trial *trial, int r, const char *log, const char *step) {
+        _cleanup_(freep) char *reason = NULL;
+
+        if (r < 0 && criu_log_error(trial->images_fd, log, &reason) == 0 && *reason)
+                finish(trial, "FAIL", reason);
+        must(trial, r, step);
+}
+
+static void live_twice(Trial *trial, const char *pig, bool ours) {
+        _cleanup_(closep) int pidfd = -1;
+        uint64_t begin;
+        int r;
+
+        must(trial, start_peer(), "peer");
+        trial->pid = start_pig(pig);
+        must(trial, trial->pid, "start");
+        must(trial, wait_output("ready\n"), "first life");
+        pidfd = pidfd_open(trial->pid, 0);
+
+        begin = now_monotonic();
+        r = ours ? dump_ours(trial) : dump_bare(trial);
+        trial->dump = now_monotonic() - begin;
+        if (ours)
+                must(trial, r, "dump");
+        blame(trial, r, "dump.log", "dump");
+        must(trial, wait_death(trial->pid, pidfd), "death");
+
+        begin = now_monotonic();
+        r = ours ? restore_ours(trial) : restore_bare(trial);
+        trial->restore = now_monotonic() - begin;
+        if (ours)
+                must(trial, r, "restore");
+        blame(trial, r, "restore.log", "restore");
+
+        closep(&pidfd);
+        pidfd = pidfd_open(trial->pid, 0);
+        must(trial, kill(trial->pid, SIGUSR1) < 0 ? -errno : 0, "wake");
+        must(trial, wait_death(trial->pid, pidfd), "second life");
+        must(trial, wait_output("ready\nPASS\n"), "second life");
+}
+
+int main(int argc, char **argv) {
+        Trial trial = {.images_fd = -1};
+
+        if (argc != 4) {
+                fprintf(stderr, "usage: %s ours|bare PIG IMAGES\n", argv[0]);
+                return 2;
+        }
+        trial.images = argv[3];
+        must(&trial, make_dirs(argv[3], 0700), "images");
+        trial.images_fd = open(argv[3], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        must(&trial, trial.images_fd < 0 ? -errno : 0, "images");
+        /* Fills CRIU's cache, as carryover does once at each boot, so that neither side pays for it. */
+        must(&trial, criu_check("criu"), "check");
+        live_twice(&trial, argv[2], strcmp(argv[1], "ours") == 0);
+        finish(&trial, "PASS", "");
+}
