@@ -45,6 +45,7 @@ typedef struct Plan {
         int *keep; /* ascending */
         size_t n_keep;
         int null_fd, output_fd, cgroup_procs_fd; /* all above 2 */
+        mode_t mask;
 } Plan;
 
 static int find_executable(const char *name, char path[static PATH_MAX]) {
@@ -76,7 +77,7 @@ static _Noreturn void become_criu(const Plan *plan) {
                 (void)sigaction(s, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
         sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
-        (void)umask(0); /* CRIU gives the mode of each ghost file and directory that it makes */
+        (void)umask(plan->mask);
 
         if (plan->cgroup_procs_fd >= 0 && write(plan->cgroup_procs_fd, "0", 1) != 1)
                 _exit(CHILD_NO_CGROUP);
@@ -176,7 +177,8 @@ static int make_sockets(int *ret_ours, int *ret_theirs) {
 }
 
 int criu_spawn(const CriuSpawn *how, CriuProcess *ret) {
-        _cleanup_(plan_done) Plan plan = {.null_fd = -1, .output_fd = -1, .cgroup_procs_fd = -1};
+        _cleanup_(plan_done) Plan plan = {
+                        .null_fd = -1, .output_fd = -1, .cgroup_procs_fd = -1, .mask = how->mask};
         _cleanup_(criu_process_done) CriuProcess process = CRIU_PROCESS_NONE;
         _cleanup_(closep) int theirs = -1, null = -1;
         char number[16];

@@ -30,6 +30,7 @@ typedef struct CriuSpawn {
         size_t n_fds;
         int output_fd;       /* becomes stdout and stderr */
         int cgroup_procs_fd; /* or -1 */
+        mode_t mask; /* umask: CRIU makes images with 0644, and files of a restored tree with theirs */
 } CriuSpawn;
 
 int criu_spawn(const CriuSpawn *how, CriuProcess *ret);

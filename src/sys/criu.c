@@ -59,9 +59,11 @@ static const char *verb(RpcKind kind) {
         return kind == RPC_KIND__DUMP ? "save" : "restore";
 }
 
-/* Errors that CRIU logs and gets over: the exit of iptables, which it tries when it looks around. */
+/* Errors that CRIU logs and gets over: the exit of iptables, which it tries when it looks around; the limit
+ * of its own descriptors, where it lacks CAP_SYS_RESOURCE. */
 static bool is_noise(const char *text) {
-        return starts_with(text, "exited, status=");
+        return starts_with(text, "exited, status=") ||
+               starts_with(text, "rlimit: Can't setup RLIMIT_NOFILE for self");
 }
 
 /* The sentence of a log line "(00.012)   17: Error (criu/x.c:12): sentence", or NULL. */
@@ -260,6 +262,7 @@ static int start(Run *run) {
                                     .fds = job->fds,
                                     .n_fds = run->kind == RPC_KIND__RESTORE ? job->n_fds : 0,
                                     .output_fd = out,
+                                    .mask = run->kind == RPC_KIND__DUMP ? 077 : 0,
                                     .cgroup_procs_fd = job->cgroup_procs_fd},
                        &run->process);
         if (r < 0)

@@ -52,6 +52,7 @@ static void test_log(void **state) {
                  "first one");
         log_says("(00.1) Error (criu/util.c:642): exited, status=3\n(00.2) Error (criu/a.c:1): real\n",
                  "real");
+        log_says("(00.1) Error (criu/util.c:1534): rlimit: Can't setup RLIMIT_NOFILE for self: x\n", "");
         log_says("Error (criu/a.c:1): no newline and a \x1b[1mcolour", "no newline and a  [1mcolour");
         log_says("Error (cut off", "");
 }
