@@ -18,7 +18,8 @@ static _Thread_local struct {
         char shown[1200];
 } record;
 
-static void set(const char *file, int line, int r, bool plain, const char *format, va_list ap) {
+static void __attribute__((format(printf, 5, 0)))
+set(const char *file, int line, int r, bool plain, const char *format, va_list ap) {
         record.r = r;
         record.plain = plain;
         vsnprintf(record.text, sizeof record.text, format, ap);

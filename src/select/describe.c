@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * What of a tree lies outside CRIU's images. The rules, all from runs (criu-facts 3, 4, 5, 15):
+ *
+ *  - logind's FIFO was opened in logind's mount namespace, so CRIU cannot find it: declared by mount and
+ * inode. Any other FIFO is CRIU's. Only root's own path is declared, for restore makes the FIFO there as
+ * root.
+ *  - A stream socket whose peer is alive outside is declared at dump and inherited at restore; one whose
+ * peer has closed must be left alone (declaring it makes CRIU 3.17.1 wait for ever).
+ *  - A pipe whose other end is outside needs nothing at dump, and an inherited end at restore.
+ *  - A terminal whose master is outside is declared at both.
+ *  - Connections that packets can leave the machine for are held. IPv4 in IPv6 sockets is written as IPv4,
+ * since that is what the packets are.
+ */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "model/members.h"
+#include "select/select.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/ioprio.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+
+#define JOURNAL_STDOUT "/run/systemd/journal/stdout"
+#define LOGIND_FIFOS   "/run/systemd/sessions/"
+
+static void external_freep(External **p) {
+        model_free(*p);
+}
+
+/* Once per restore_key: descriptors that are shared or duplicated are one thing to CRIU. */
+static int external_add(Tree *tree, External__Kind kind, const char *dump_key, const char *restore_key,
+                        const char *path, const SnapFd *f, External **ret) {
+        _cleanup_(external_freep) External *e = NULL;
+        int r;
+
+        for (size_t i = 0; i < tree->n_externals; i++)
+                if (strcmp(tree->externals[i]->restore_key, restore_key) == 0)
+                        return 0;
+        e = model_new(External, external__init);
+        if (!e)
+                return -ENOMEM;
+        e->kind = kind;
+        e->has_flags = true;
+        e->flags = f->flags;
+        r = model_set_string(&e->dump_key, dump_key);
+        if (r >= 0)
+                r = model_set_string(&e->restore_key, restore_key);
+        if (r >= 0 && path)
+                r = model_set_string(&e->path, path);
+        if (r >= 0)
+                r = model_append(tree->externals, tree->n_externals, e);
+        if (r < 0)
+                return r;
+        if (ret)
+                *ret = e;
+        e = NULL;
+        return 0;
+}
+
+static int add_fifo(Tree *tree, const SnapFd *f) {
+        External *e = NULL;
+        char key[64];
+        int r;
+
+        if (!starts_with(f->target, LOGIND_FIFOS) || f->uid != 0)
+                return 0;
+        snprintf(key, sizeof key, "file[%x:%" PRIx64 "]", (unsigned)f->mnt_id, f->ino);
+        r = external_add(tree, EXTERNAL__KIND__FIFO, key, key, f->target, f, &e);
+        if (r < 0 || !e)
+                return r;
+        e->has_mode = e->has_uid = e->has_gid = true;
+        e->mode = f->mode & 07777;
+        e->uid = f->uid;
+        e->gid = f->gid;
+        return 0;
+}
+
+static bool is_bus(const char *path) {
+        return strcmp(path, "/run/dbus/system_bus_socket") == 0 ||
+               (starts_with(path, "/run/user/") && ends_with(path, "/bus"));
+}
+
+static int set_label(External *e, const char *comm) {
+        int r = model_set_string(&e->label, comm);
+
+        /* It becomes a line of the journal's header: a name with a line break would add lines of its own. */
+        for (char *p = e->label; r >= 0 && *p; p++)
+                if ((unsigned char)*p < ' ' || *p == 0x7f)
+                        *p = '?';
+        return r;
+}
+
+static int add_unix(const Members *m, Tree *tree, const SnapProcess *p, const SnapFd *f) {
+        const SnapUnix *u = snapshot_unix(m->s, f->ino), *peer;
+        External__Kind kind = EXTERNAL__KIND__STREAM;
+        char dump_key[40], restore_key[40];
+        External *e = NULL;
+        const char *path;
+        int r;
+
+        if (!u || u->type != SOCK_STREAM || u->state == TCP_LISTEN || u->peer == 0 ||
+            members_have_socket(m, u->peer))
+                return 0;
+        peer = snapshot_unix(m->s, u->peer);
+        path = peer ? peer->path : NULL;
+        if (path && strcmp(path, JOURNAL_STDOUT) == 0)
+                kind = EXTERNAL__KIND__JOURNAL_STREAM;
+        else if (path && is_bus(path))
+                kind = EXTERNAL__KIND__BUS;
+        snprintf(dump_key, sizeof dump_key, "unix[%" PRIu64 "]", f->ino);
+        snprintf(restore_key, sizeof restore_key, "socket:[%" PRIu64 "]", f->ino);
+        r = external_add(tree, kind, dump_key, restore_key, path && path[0] == '/' ? path : NULL, f, &e);
+        if (r >= 0 && e && kind == EXTERNAL__KIND__JOURNAL_STREAM)
+                r = set_label(e, p->comm);
+        return r;
+}
+
+static int add_pipe(const Members *m, Tree *tree, const SnapFd *f) {
+        char key[40];
+
+        if (members_pipe(m, f->ino) != PIPE_OUTSIDE)
+                return 0;
+        snprintf(key, sizeof key, "pipe:[%" PRIu64 "]", f->ino);
+        return external_add(tree, EXTERNAL__KIND__PIPE, "", key, NULL, f, NULL);
+}
+
+static int add_tty(const Members *m, Tree *tree, const SnapFd *f) {
+        char key[64], path[32];
+
+        if (f->pty_index < 0 || members_have_master(m, f->pty_index))
+                return 0;
+        snprintf(key, sizeof key, "tty[%" PRIx64 ":%" PRIx64 "]", f->rdev, f->dev);
+        snprintf(path, sizeof path, "/dev/pts/%d", f->pty_index);
+        return external_add(tree, EXTERNAL__KIND__TTY, key, key, path, f, NULL);
+}
+
+static int add_master(Tree *tree, const SnapFd *f) {
+        if (f->pty_index < 0)
+                return 0;
+        for (size_t i = 0; i < tree->n_ptys; i++)
+                if (tree->ptys[i] == (uint32_t)f->pty_index)
+                        return 0;
+        return model_append(tree->ptys, tree->n_ptys, (uint32_t)f->pty_index);
+}
+
+/* TCP. */
+
+static int set_address(ProtobufCBinaryData *field, int family, const uint8_t address[static 16]) {
+        if (family == AF_INET)
+                return model_set_bytes(field, address, 4);
+        if (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)address))
+                return model_set_bytes(field, address + 12, 4);
+        return model_set_bytes(field, address, 16);
+}
+
+static bool same_bytes(ProtobufCBinaryData a, ProtobufCBinaryData b) {
+        return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+static void connection_freep(Connection **p) {
+        model_free(*p);
+}
+
+static int add_connection(Tree *tree, const SnapInet *i) {
+        _cleanup_(connection_freep) Connection *c = model_new(Connection, connection__init);
+        int r;
+
+        if (!c)
+                return -ENOMEM;
+        c->local_port = i->local_port;
+        c->remote_port = i->remote_port;
+        r = set_address(&c->local, i->family, i->local);
+        if (r >= 0)
+                r = set_address(&c->remote, i->family, i->remote);
+        for (size_t k = 0; r >= 0 && k < tree->n_connections; k++) {
+                const Connection *o = tree->connections[k];
+
+                if (o->local_port == c->local_port && o->remote_port == c->remote_port &&
+                    same_bytes(o->local, c->local) && same_bytes(o->remote, c->remote))
+                        return 0;
+        }
+        if (r >= 0)
+                r = model_append(tree->connections, tree->n_connections, c);
+        if (r >= 0)
+                c = NULL;
+        return r;
+}
+
+static int add_listen(Tree *tree, const SnapInet *i) {
+        static const uint8_t any[16];
+        ProtobufCBinaryData address = {0};
+        int r;
+
+        r = set_address(&address, i->family, i->local);
+        if (r < 0)
+                return r;
+        for (size_t k = 0; k < tree->n_listens; k++)
+                if (same_bytes(tree->listens[k], address))
+                        goto known;
+        if (memcmp(address.data, any, address.len) == 0)
+                goto known;
+        r = model_append(tree->listens, tree->n_listens, address);
+        if (r >= 0)
+                return 0;
+known:
+        free(address.data);
+        return r;
+}
+
+static int add_inet(const Members *m, Tree *tree, const SnapFd *f) {
+        const SnapInet *i = snapshot_inet(m->s, f->ino);
+
+        if (!i || i->protocol != IPPROTO_TCP)
+                return 0;
+        if (i->state == TCP_LISTEN)
+                return add_listen(tree, i);
+        if (!members_is_connected(i) || members_have_other_end(m, i))
+                return 0;
+        return add_connection(tree, i);
+}
+
+/* What CRIU does not carry of a process. */
+
+static bool ioprio_is_set(const SnapProcess *p) {
+        int class = IOPRIO_PRIO_CLASS(p->ioprio), level = (int)(IOPRIO_PRIO_DATA(p->ioprio) & 7);
+
+        /* Where nobody set one, the kernel shows the level that follows from nice. */
+        if (class == IOPRIO_CLASS_BE)
+                return level != (p->nice + 20) / 5;
+        return class == IOPRIO_CLASS_RT || class == IOPRIO_CLASS_IDLE;
+}
+
+static int add_process(Tree *tree, const SnapProcess *p) {
+        Process *x;
+        int r = 0;
+
+        if (p->n_affinity == 0 && p->oom_score_adj == 0 && !ioprio_is_set(p))
+                return 0;
+        x = model_new(Process, process__init);
+        if (!x)
+                return -ENOMEM;
+        x->pid = (uint32_t)p->pid;
+        x->has_oom_score_adj = p->oom_score_adj != 0;
+        x->oom_score_adj = p->oom_score_adj;
+        x->has_ioprio = ioprio_is_set(p);
+        x->ioprio = p->ioprio;
+        if (p->n_affinity > 0) {
+                x->has_affinity = true;
+                r = model_set_bytes(&x->affinity, p->affinity, p->n_affinity);
+        }
+        if (r >= 0)
+                r = model_append(tree->processes, tree->n_processes, x);
+        if (r < 0)
+                model_free(x);
+        return r;
+}
+
+static int add_fd(const Members *m, Tree *tree, const SnapProcess *p, const SnapFd *f) {
+        switch (f->kind) {
+        case FD_FIFO:
+                return add_fifo(tree, f);
+        case FD_UNIX:
+                return add_unix(m, tree, p, f);
+        case FD_PIPE:
+                return add_pipe(m, tree, f);
+        case FD_TTY:
+                return add_tty(m, tree, f);
+        case FD_PTMX:
+                return add_master(tree, f);
+        case FD_TCP:
+                return add_inet(m, tree, f);
+        default:
+                return 0;
+        }
+}
+
+#define FREE_MESSAGES(tree, field)                                                                          \
+        do {                                                                                                \
+                for (size_t i_ = 0; i_ < (tree)->n_##field; i_++)                                           \
+                        model_free((tree)->field[i_]);                                                      \
+                free((tree)->field);                                                                        \
+                (tree)->field = NULL;                                                                       \
+                (tree)->n_##field = 0;                                                                      \
+        } while (0)
+
+static void forget(Tree *tree) {
+        FREE_MESSAGES(tree, externals);
+        FREE_MESSAGES(tree, connections);
+        FREE_MESSAGES(tree, processes);
+        for (size_t i = 0; i < tree->n_listens; i++)
+                free(tree->listens[i].data);
+        free(tree->listens);
+        free(tree->ptys);
+        tree->listens = NULL;
+        tree->ptys = NULL;
+        tree->n_listens = tree->n_ptys = 0;
+}
+
+int select_describe(const Snapshot *full, Tree *tree) {
+        _cleanup_(members_done) Members m = {0};
+        int r;
+
+        r = members_of(full, (pid_t)tree->root_pid, &m);
+        if (r < 0)
+                return err_pass(r);
+        forget(tree);
+        for (size_t i = 0; r >= 0 && i < m.n; i++) {
+                const SnapProcess *p = m.list[i];
+
+                r = add_process(tree, p);
+                for (size_t k = 0; r >= 0 && k < p->n_fds; k++)
+                        r = add_fd(&m, tree, p, p->fds + k);
+        }
+        return r < 0 ? err_pass(r) : 0;
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * A session is found by its cgroup, "…/session-4.scope", which logind gives it and which no process of an
+ * ordinary user leaves. sshd without PAM makes no session: its processes stay in the cgroup of ssh.service.
+ * There the way leads up through the parents (sudo and su are just parents) to the topmost process below the
+ * listener: OpenSSH 9 calls it "sshd: joe [priv]", OpenSSH 10 sshd-session. The listener itself serves the
+ * next logins and stays; a monitor whose listener was restarted has PID 1 for its parent, so the listener is
+ * known by what it calls itself.
+ */
+
+#include "select/select.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "select/tree.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct Target {
+        enum { TARGET_SESSION, TARGET_PID, TARGET_UNIT } kind;
+        char name[128]; /* session or unit */
+        pid_t pid;
+        uint64_t start; /* 0: any */
+} Target;
+
+/* Targets. */
+
+static int target_syntax(const char *target) {
+        return err_say(-EINVAL, "'%.64s' is no target: it is session:ID, pid:NUMBER or unit:NAME", target);
+}
+
+static int target_pid(const char *target, const char *text, Target *ret) {
+        char number[16];
+        size_t l = strcspn(text, "@");
+
+        if (l >= sizeof number)
+                return target_syntax(target);
+        memcpy(number, text, l);
+        number[l] = '\0';
+        if (parse_pid(number, &ret->pid) < 0)
+                return target_syntax(target);
+        if (text[l] == '@' && (parse_u64(text + l + 1, UINT64_MAX, &ret->start) < 0 || ret->start == 0))
+                return target_syntax(target);
+        ret->kind = TARGET_PID;
+        return 0;
+}
+
+static bool unit_is_valid(const char *name) {
+        static const char *const suffixes[] = {".service", ".scope", ".slice"};
+
+        if (!name[0] || name[0] == '.' || strlen(name) >= sizeof((Target *)0)->name)
+                return false;
+        for (const char *p = name; *p; p++)
+                if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.@-:\\", *p))
+                        return false;
+        for (size_t i = 0; i < ELEMENTS(suffixes); i++)
+                if (ends_with(name, suffixes[i]))
+                        return true;
+        return false;
+}
+
+static int target_unit(const char *target, const char *text, Target *ret) {
+        char id[sizeof ret->name];
+
+        snprintf(ret->name, sizeof ret->name, strchr(text, '.') ? "%s" : "%s.service", text);
+        if (strlen(text) >= sizeof ret->name || !unit_is_valid(ret->name))
+                return target_syntax(target);
+        ret->kind = TARGET_UNIT;
+        if (select_session_id(ret->name, id)) { /* another name of a session */
+                ret->kind = TARGET_SESSION;
+                memcpy(ret->name, id, sizeof id);
+        }
+        return 0;
+}
+
+static int target_parse(const char *target, Target *ret) {
+        *ret = (Target){0};
+        if (starts_with(target, "pid:"))
+                return target_pid(target, target + 4, ret);
+        if (starts_with(target, "unit:"))
+                return target_unit(target, target + 5, ret);
+        if (!starts_with(target, "session:") || !name_is_safe(target + 8) ||
+            strlen(target + 8) >= sizeof ret->name)
+                return target_syntax(target);
+        ret->kind = TARGET_SESSION;
+        strcpy(ret->name, target + 8);
+        return 0;
+}
+
+/* The default: the caller's own session. */
+
+static int target_of_caller(const SelectWorld *w, pid_t caller, Target *ret) {
+        const SnapProcess *p = snapshot_process(w->all, caller), *top = NULL;
+
+        *ret = (Target){0};
+        /* Parents are finite: each step goes to another process, and a loop would need more steps than there
+         * are. */
+        for (size_t steps = 0; p && p->pid != 1 && steps <= w->all->n_processes; steps++) {
+                if (p->cgroup && select_session_id(p->cgroup, ret->name)) {
+                        ret->kind = TARGET_SESSION;
+                        return 0;
+                }
+                if (select_is_listener(p))
+                        break;
+                top = p;
+                p = snapshot_process(w->all, p->ppid);
+        }
+        if (!top || !select_is_sshd(top))
+                return err_say(-ESRCH, "this command does not run in a login session: name one, "
+                                       "like session:ID (see loginctl) or pid:NUMBER");
+        ret->kind = TARGET_PID;
+        ret->pid = top->pid;
+        ret->start = top->start;
+        return 0;
+}
+
+/* Roots. */
+
+typedef struct Roots {
+        const SnapProcess **list;
+        size_t n;
+} Roots;
+
+static void roots_done(Roots *roots) {
+        free(roots->list);
+}
+
+static const SnapProcess *parent_of(const Snapshot *s, const SnapProcess *p) {
+        return p->ppid > 0 ? snapshot_process(s, p->ppid) : NULL;
+}
+
+static bool in_unit(const SnapProcess *p, const char *unit) {
+        return p->cgroup && select_cgroup_part(p->cgroup, unit);
+}
+
+/* A process of the unit one of whose ancestors is of the unit belongs to that one's tree, also when the
+ * parents in between are elsewhere. */
+static bool has_ancestor_in(const Snapshot *s, const SnapProcess *p, const char *unit) {
+        size_t steps = 0;
+
+        for (p = parent_of(s, p); p && steps <= s->n_processes; p = parent_of(s, p), steps++)
+                if (in_unit(p, unit))
+                        return true;
+        return false;
+}
+
+static int roots_of_unit(const Snapshot *s, const char *unit, Roots *ret) {
+        for (size_t i = 0; i < s->n_processes; i++) {
+                const SnapProcess *p = s->processes + i;
+
+                if (p->state == 'Z' || !in_unit(p, unit) || has_ancestor_in(s, p, unit))
+                        continue;
+                if (model_append(ret->list, ret->n, p) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static const Session *session_find(const SelectWorld *w, const char *id) {
+        for (size_t i = 0; i < w->n_sessions; i++)
+                if (strcmp(w->sessions[i]->id, id) == 0)
+                        return w->sessions[i];
+        return NULL;
+}
+
+static int compare_roots(const void *a, const void *b, void *userdata) {
+        const SnapProcess *x = *(const SnapProcess *const *)a, *y = *(const SnapProcess *const *)b;
+        const Session *session = userdata;
+        bool x_leads, y_leads;
+
+        x_leads = session && session->has_leader ? (pid_t)session->leader == x->pid : select_is_sshd(x);
+        y_leads = session && session->has_leader ? (pid_t)session->leader == y->pid : select_is_sshd(y);
+        if (x_leads != y_leads)
+                return y_leads - x_leads;
+        return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+static int root_of_pid(const SelectWorld *w, const Target *t, Roots *ret) {
+        const SnapProcess *p = snapshot_process(w->all, t->pid);
+
+        if (!p || (t->start && p->start != t->start))
+                return err_say(-ESRCH, "there is no process %d%s", (int)t->pid,
+                               p ? " that began then: another one has its number now" : "");
+        if (p->state == 'Z')
+                return err_say(-ESRCH, "process %d is dead and waits only for its parent to notice",
+                               (int)t->pid);
+        return model_append(ret->list, ret->n, p);
+}
+
+static int roots_find(const SelectWorld *w, const Target *t, const Session *session, Roots *ret) {
+        char scope[sizeof t->name + 16];
+        int r;
+
+        if (t->kind == TARGET_PID)
+                return root_of_pid(w, t, ret);
+        if (t->kind == TARGET_SESSION)
+                snprintf(scope, sizeof scope, "session-%s.scope", t->name);
+        else
+                snprintf(scope, sizeof scope, "%s", t->name);
+        r = roots_of_unit(w->all, scope, ret);
+        if (r < 0)
+                return r;
+        if (ret->n == 0 && t->kind == TARGET_UNIT)
+                return err_say(-ESRCH, "no process runs in the unit %s", t->name);
+        if (ret->n == 0)
+                return err_say(-ESRCH, "there is no session %s: see loginctl", t->name);
+        qsort_r(ret->list, ret->n, sizeof *ret->list, compare_roots, (void *)(uintptr_t)session);
+        return 0;
+}
+
+/* Trees. */
+
+static int tree_named(const Target *t, size_t index, Tree *tree) {
+        _cleanup_(freep) char *target = NULL, *base = NULL, *name = NULL;
+        char unit[101]; /* leaves room in 128 bytes for what stands around it */
+        int r;
+
+        switch (t->kind) {
+        case TARGET_SESSION:
+                target = text_format("session:%s", t->name);
+                base = text_format("session-%.100s", t->name);
+                break;
+        case TARGET_UNIT:
+                snprintf(unit, sizeof unit, "%s", t->name);
+                for (char *p = unit; *p; p++)
+                        if (*p == '\\' || *p == ':')
+                                *p = '_';
+                target = text_format("unit:%s", t->name);
+                base = text_format("unit-%s", unit);
+                break;
+        case TARGET_PID:
+                target = text_format("pid:%d", (int)t->pid);
+                base = text_format("pid-%d", (int)t->pid);
+                break;
+        }
+        name = base ? (index == 0 ? strdup(base) : text_format("%s.%zu", base, index + 1)) : NULL;
+        if (!target || !name)
+                return -ENOMEM;
+        r = model_set_string(&tree->target, target);
+        return r < 0 ? r : model_set_string(&tree->name, name);
+}
+
+static const Session *session_of_root(const SelectWorld *w, const Target *t, const SnapProcess *root) {
+        if (t->kind == TARGET_SESSION)
+                return session_find(w, t->name);
+        for (size_t i = 0; i < w->n_sessions; i++)
+                if (w->sessions[i]->has_leader && (pid_t)w->sessions[i]->leader == root->pid)
+                        return w->sessions[i];
+        return NULL;
+}
+
+static int trees_make(const SelectWorld *w, const Target *t, pid_t caller, const Roots *roots,
+                      Tree **trees) {
+        for (size_t i = 0; i < roots->n; i++) {
+                int r;
+
+                trees[i] = model_new(Tree, tree__init);
+                if (!trees[i])
+                        return -ENOMEM;
+                r = tree_named(t, i, trees[i]);
+                if (r >= 0)
+                        r = select_fill(w->all, roots->list[i], session_of_root(w, t, roots->list[i]),
+                                        caller, trees[i]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+void select_free(Tree **trees, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                model_free(trees[i]);
+        free(trees);
+}
+
+int select_resolve(const SelectWorld *w, const char *target, pid_t caller, Tree ***ret, size_t *ret_n) {
+        _cleanup_(roots_done) Roots roots = {0};
+        Tree **trees;
+        Target t;
+        int r;
+
+        r = target ? target_parse(target, &t) : target_of_caller(w, caller, &t);
+        if (r >= 0)
+                r = roots_find(w, &t, t.kind == TARGET_SESSION ? session_find(w, t.name) : NULL, &roots);
+        if (r < 0)
+                return err_pass(r);
+        trees = calloc(roots.n, sizeof *trees);
+        if (!trees)
+                return -ENOMEM;
+        r = trees_make(w, &t, caller, &roots, trees);
+        if (r < 0) {
+                select_free(trees, roots.n);
+                return err_pass(r);
+        }
+        *ret = trees;
+        *ret_n = roots.n;
+        return 0;
+}
+
+int select_stable(const Tree *tree, char **ret) {
+        char *text = starts_with(tree->target, "pid:") ? text_format("pid:%" PRIu32 "@%" PRIu64,
+                                                                     tree->root_pid, tree->root_start)
+                                                       : strdup(tree->target);
+
+        if (!text)
+                return -ENOMEM;
+        *ret = text;
+        return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Which processes a target means: from a snapshot to trees, without looking at anything else.
+ *
+ * Targets: "session:ID" (logind's), "pid:N" or "pid:N@START" (start time in clock ticks, so that a number
+ * that was reused is not taken for the old process), "unit:NAME"; NULL is the login session that the caller
+ * is in.
+ *
+ * Inside a session or unit every process whose parent is outside is the root of a tree: a daemonised job
+ * beside the shell gives a tree of its own. Descendants belong to their root's tree, whatever cgroup they
+ * are in.
+ */
+
+#include "model/model.h"
+#include "model/snapshot.h"
+#include "model/verdict.h"
+
+typedef struct SelectWorld {
+        const Snapshot *all; /* SNAP_PROCESSES is enough */
+        Session *const *sessions;
+        size_t n_sessions;
+} SelectWorld;
+
+/*
+ * -EINVAL: no target has this form; -ESRCH: there is no such session, unit or process; -EPERM: it must not
+ * be carried (the kernel's own threads, PID 1 and what a shutdown needs, sshd's listener, carryover itself).
+ * Fills name, target, root_pid, root_start, comm, uid, pids, ids, cgroup, slice, session, shell_job. At
+ * least one tree; the login's root first, then by PID. Free with select_free().
+ */
+int select_resolve(const SelectWorld *world, const char *target, pid_t caller, Tree ***ret, size_t *ret_n);
+
+/*
+ * What a keep list (NULL: none) and the rule "all ssh sessions" select together, each process once: a tree
+ * inside another one is carried by that. What is gone or cannot be selected any more becomes a note of
+ * *problems (degraded, "target-gone" or "target-refused") and does not stop the others.
+ */
+int select_kept(const SelectWorld *world, const Keep *keep, bool all_ssh, Tree ***ret, size_t *ret_n,
+                Verdict *problems);
+
+/* The form of a tree's target that still means the same tomorrow, for the keep list: "session:4",
+ * "pid:123@START", "unit:x.service". The caller frees. */
+int select_stable(const Tree *tree, char **ret);
+
+/* Fills externals, ptys, connections, listens and processes of a tree from a SNAP_FULL snapshot; what was
+ * there is replaced. What CRIU is told of them: criu-facts 3, 4, 5, 15. */
+int select_describe(const Snapshot *full, Tree *tree);
+
+void select_free(Tree **trees, size_t n);

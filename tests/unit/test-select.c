@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Layouts of sshd, sudo and logind as they were seen on Debian 12 and 13, and the refusals. */
+
+#include "tests/unit/world.h"
+
+#include "base/err.h"
+#include "select/select.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#define S4 "/user.slice/user-1000.slice/session-4.scope"
+#define S5 "/user.slice/user-0.slice/session-5.scope"
+
+typedef struct World {
+        Snapshot *s;
+        Session *sessions[2];
+        Tree **trees;
+        size_t n;
+} World;
+
+static Session *session(const char *id, uint32_t uid, uint32_t leader, const char *service) {
+        Session *x = model_new(Session, session__init);
+        char text[128];
+
+        assert_non_null(x);
+        x->uid = uid;
+        x->has_leader = true;
+        x->leader = leader;
+        assert_int_equal(model_set_string(&x->id, id), 0);
+        assert_int_equal(model_set_string(&x->user, uid ? "joe" : "root"), 0);
+        snprintf(text, sizeof text, "session-%s.scope", id);
+        assert_int_equal(model_set_string(&x->scope, text), 0);
+        snprintf(text, sizeof text, "# private\nUID=%u\nSERVICE=%s\nLEADER=%u\n", uid, service, leader);
+        assert_int_equal(model_set_string(&x->state_file, text), 0);
+        return x;
+}
+
+/* OpenSSH 9 with PAM: listener 100; joe's session 4 with a setsid job, root's session 5 with sudo and su. */
+static int setup(void **state) {
+        World *w = calloc(1, sizeof *w);
+        Snapshot *s = w->s = world_new();
+
+        strcpy(world_process(s, 100, 1, "sshd", "/system.slice/ssh.service")->title,
+               "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups");
+        strcpy(world_process(s, 400, 100, "sshd", S4)->title, "sshd: joe [priv]");
+        world_process(s, 401, 400, "sshd", S4)->uid = 1000;
+        world_at(s, 401)->sid = world_at(s, 401)->pgid = 400;
+        world_process(s, 402, 401, "bash", S4)->uid = 1000;
+        world_process(s, 403, 402, "make", S4)->uid = 1000;
+        world_at(s, 403)->sid = 402;
+        world_process(s, 390, 1, "daemon", S4)->uid = 1000; /* older number than the login's */
+        world_process(s, 391, 390, "child", S4)->uid = 1000;
+        world_process(s, 500, 100, "sshd", S5);
+        world_process(s, 502, 500, "bash", S5);
+        world_process(s, 503, 502, "sudo", S5);
+        world_process(s, 504, 503, "su", S5);
+        world_process(s, 505, 504, "bash", S5)->uid = 33;
+        world_process(s, 506, 505, "carryover", S5);
+        world_process(s, 700, 1, "dbus-daemon", "/system.slice/dbus.service");
+        world_process(s, 701, 1, "systemd-logind", "/system.slice/systemd-logind.service");
+        world_process(s, 800, 1, "python3", "/system.slice/app.service");
+        world_process(s, 801, 1, "python3", "/system.slice/app.service/sub");
+        w->sessions[0] = session("4", 1000, 400, "sshd");
+        w->sessions[1] = session("5", 0, 500, "sshd");
+        *state = w;
+        return 0;
+}
+
+static int teardown(void **state) {
+        World *w = *state;
+
+        snapshot_free(w->s);
+        model_free(w->sessions[0]);
+        model_free(w->sessions[1]);
+        select_free(w->trees, w->n);
+        free(w);
+        return 0;
+}
+
+static SelectWorld look(World *w) {
+        return (SelectWorld){.all = w->s, .sessions = w->sessions, .n_sessions = 2};
+}
+
+static int resolve(World *w, const char *target, pid_t caller) {
+        SelectWorld world = look(w);
+
+        select_free(w->trees, w->n);
+        w->trees = NULL;
+        w->n = 0;
+        err_clear();
+        return select_resolve(&world, target, caller, &w->trees, &w->n);
+}
+
+static void refused(World *w, const char *target, pid_t caller, int error, const char *sentence) {
+        int r = resolve(w, target, caller);
+
+        assert_int_equal(r, error);
+        if (!strstr(err_text(r), sentence))
+                fail_msg("%s: '%s' does not say '%s'", target ? target : "(default)", err_text(r), sentence);
+}
+
+static void test_session(void **state) {
+        World *w = *state;
+        Tree *t;
+
+        assert_int_equal(resolve(w, "session:4", 506), 0);
+        assert_int_equal(w->n, 2);
+        t = w->trees[0];
+        assert_string_equal(t->name, "session-4");
+        assert_string_equal(t->target, "session:4");
+        assert_int_equal(t->root_pid, 400);
+        assert_int_equal(t->root_start, 4000);
+        assert_int_equal(t->uid, 1000);
+        assert_string_equal(t->comm, "sshd");
+        assert_int_equal(t->n_pids, 4);
+        assert_int_equal(t->pids[0], 400);
+        assert_int_equal(t->n_ids, 4);
+        assert_string_equal(t->cgroup, S4);
+        assert_string_equal(t->slice, "user-1000.slice");
+        assert_false(t->shell_job);
+        assert_non_null(t->session);
+        assert_string_equal(t->session->scope, "session-4.scope");
+        t = w->trees[1];
+        assert_string_equal(t->name, "session-4.2");
+        assert_int_equal(t->root_pid, 390);
+        assert_int_equal(t->n_pids, 2);
+}
+
+static void test_default(void **state) {
+        World *w = *state;
+
+        /* from inside sudo and su */
+        assert_int_equal(resolve(w, NULL, 506), 0);
+        assert_int_equal(w->n, 1);
+        assert_string_equal(w->trees[0]->target, "session:5");
+        assert_int_equal(w->trees[0]->root_pid, 500);
+        /* moved to another cgroup, but a child of the session */
+        free(world_at(w->s, 506)->cgroup);
+        world_at(w->s, 506)->cgroup = strdup("/user.slice/user-0.slice/run-1.scope");
+        assert_int_equal(resolve(w, NULL, 506), 0);
+        assert_string_equal(w->trees[0]->target, "session:5");
+        refused(w, NULL, 800, -ESRCH, "does not run in a login session");
+        refused(w, NULL, 9999, -ESRCH, "does not run in a login session");
+}
+
+/* UsePAM no: no logind session, everything in the cgroup of ssh.service. */
+static void no_pam(World *w, bool ten) {
+        Snapshot *s = w->s;
+
+        strcpy(world_process(s, 600, 100, ten ? "sshd-session" : "sshd", "/system.slice/ssh.service")->title,
+               "sshd: joe [priv]");
+        world_process(s, 601, 600, ten ? "sshd-session" : "sshd", "/system.slice/ssh.service")->uid = 1000;
+        world_process(s, 602, 601, "bash", "/system.slice/ssh.service")->uid = 1000;
+        world_process(s, 603, 602, "sudo", "/system.slice/ssh.service");
+        world_process(s, 604, 603, "carryover", "/system.slice/ssh.service");
+}
+
+static void test_no_logind_session(void **state) {
+        _cleanup_(freep) char *stable = NULL;
+        World *w = *state;
+
+        no_pam(w, false);
+        assert_int_equal(resolve(w, NULL, 604), 0);
+        assert_int_equal(w->n, 1);
+        assert_int_equal(w->trees[0]->root_pid, 600);
+        assert_int_equal(w->trees[0]->uid, 1000);
+        assert_string_equal(w->trees[0]->name, "pid-600");
+        assert_int_equal(select_stable(w->trees[0], &stable), 0);
+        assert_string_equal(stable, "pid:600@6000");
+        /* the listener was restarted meanwhile */
+        world_at(w->s, 600)->ppid = 1;
+        assert_int_equal(resolve(w, NULL, 604), 0);
+        assert_int_equal(w->trees[0]->root_pid, 600);
+}
+
+static void test_openssh_10(void **state) {
+        World *w = *state;
+
+        no_pam(w, true);
+        assert_int_equal(resolve(w, NULL, 604), 0);
+        assert_int_equal(w->trees[0]->root_pid, 600);
+        assert_int_equal(w->trees[0]->uid, 1000);
+}
+
+static void test_unit(void **state) {
+        World *w = *state;
+
+        assert_int_equal(resolve(w, "unit:app", 1234), 0);
+        assert_int_equal(w->n, 2);
+        assert_string_equal(w->trees[0]->name, "unit-app.service");
+        assert_string_equal(w->trees[1]->name, "unit-app.service.2");
+        assert_int_equal(w->trees[1]->root_pid, 801);
+        assert_string_equal(w->trees[0]->slice, "system.slice");
+        assert_int_equal(resolve(w, "unit:session-4.scope", 1234), 0);
+        assert_string_equal(w->trees[0]->target, "session:4");
+}
+
+static void test_pid(void **state) {
+        World *w = *state;
+
+        assert_int_equal(resolve(w, "pid:403", 506), 0);
+        assert_int_equal(w->n, 1);
+        assert_true(w->trees[0]->shell_job);
+        assert_int_equal(w->trees[0]->n_ids, 2); /* the session's leader too */
+        assert_null(w->trees[0]->session);
+        assert_int_equal(resolve(w, "pid:403@4030", 506), 0);
+        refused(w, "pid:403@4031", 506, -ESRCH, "another one has its number now");
+}
+
+static void test_refusals(void **state) {
+        static const char *const bad[] = {
+                        "",
+                        "4",
+                        "session:",
+                        "session:../4",
+                        "session:4\n",
+                        "pid:",
+                        "pid:0",
+                        "pid:-1",
+                        "pid:1x",
+                        "pid:4194305",
+                        "pid:1@",
+                        "pid:1@0",
+                        "unit:",
+                        "unit:a/b",
+                        "unit:x.mount",
+                        "unit:.service",
+                        "tree:4",
+                        "pid:99999999999999999999",
+        };
+        World *w = *state;
+
+        for (size_t i = 0; i < ELEMENTS(bad); i++)
+                refused(w, bad[i], 506, -EINVAL, "is no target");
+        refused(w, "session:9", 506, -ESRCH, "there is no session 9");
+        refused(w, "unit:nothing.service", 506, -ESRCH, "no process runs in the unit");
+        refused(w, "pid:12345", 506, -ESRCH, "there is no process 12345");
+        refused(w, "pid:1", 506, -EPERM, "PID 1");
+        refused(w, "pid:3", 506, -EPERM, "a thread of the kernel");
+        refused(w, "pid:506", 506, -EPERM, "this command itself");
+        refused(w, "pid:100", 506, -EPERM, "sshd's listener");
+        refused(w, "unit:ssh", 506, -EPERM, "sshd's listener");
+        refused(w, "unit:dbus.service", 506, -EPERM, "the system bus");
+        refused(w, "unit:systemd-logind", 506, -EPERM, "logind");
+        world_at(w->s, 403)->state = 'Z';
+        refused(w, "pid:403", 506, -ESRCH, "is dead");
+        /* something inside that must stay */
+        world_process(w->s, 404, 402, "x", "/system.slice/carryover.service");
+        refused(w, "session:4", 506, -EPERM, "holds process 404, carryover itself");
+}
+
+static void test_zombie_root(void **state) {
+        World *w = *state;
+
+        world_at(w->s, 390)->state = 'Z';
+        world_at(w->s, 391)->ppid = 1;
+        assert_int_equal(resolve(w, "session:4", 506), 0);
+        assert_int_equal(w->n, 2);
+        assert_int_equal(w->trees[1]->root_pid, 391);
+}
+
+static void test_user_slice(void **state) {
+        World *w = *state;
+
+        world_process(w->s, 900, 1, "x", "/user.slice/user-7.slice/user@7.service/app.slice/x.service");
+        assert_int_equal(resolve(w, "unit:x", 506), 0);
+        assert_string_equal(w->trees[0]->slice, "user-7.slice");
+}
+
+static void test_kept(void **state) {
+        char *targets[] = {(char *)"pid:403", (char *)"session:4", (char *)"pid:400@1", (char *)"unit:dbus"};
+        Keep keep = KEEP__INIT;
+        Verdict problems = {0};
+        SelectWorld world;
+        World *w = *state;
+
+        world = look(w);
+        keep.targets = targets;
+        keep.n_targets = ELEMENTS(targets);
+        assert_int_equal(select_kept(&world, &keep, false, &w->trees, &w->n, &problems), 0);
+        assert_int_equal(w->n, 2); /* pid:403 went into session:4 */
+        assert_int_equal(problems.n_notes, 2);
+        assert_string_equal(problems.notes[0].what, "target-gone");
+        assert_string_equal(problems.notes[1].what, "target-refused");
+        verdict_done(&problems);
+        select_free(w->trees, w->n);
+        assert_int_equal(select_kept(&world, &keep, true, &w->trees, &w->n, &problems), 0);
+        assert_int_equal(w->n, 3);
+        verdict_done(&problems);
+        select_free(w->trees, w->n);
+        assert_int_equal(select_kept(&world, NULL, false, &w->trees, &w->n, &problems), 0);
+        assert_int_equal(w->n, 0);
+        assert_int_equal(problems.n_notes, 0);
+}
+
+/* Describing. */
+
+static const External *external(const Tree *t, const char *restore_key) {
+        for (size_t i = 0; i < t->n_externals; i++)
+                if (strcmp(t->externals[i]->restore_key, restore_key) == 0)
+                        return t->externals[i];
+        fail_msg("no external %s", restore_key);
+        return NULL;
+}
+
+static void test_describe_files(void **state) {
+        World *w = *state;
+        const External *e;
+        SnapFd *f;
+        Tree *t;
+
+        assert_int_equal(resolve(w, "session:4", 506), 0);
+        t = w->trees[0];
+        f = world_fd(w->s, 400, FD_FIFO, 0x1ab, "/run/systemd/sessions/4.ref");
+        f->mnt_id = 0x1f;
+        f->mode = S_IFIFO | 0600;
+        f->flags = O_WRONLY | O_NONBLOCK;
+        f->mnt_foreign = true;
+        world_fd(w->s, 402, FD_FIFO, 7, "/tmp/theirs");
+        world_fd(w->s, 402, FD_FIFO, 8, "/run/systemd/sessions/9.ref")->uid = 1000;
+        /* the terminal: master in sshd, slave in the shell; and one of somebody else's */
+        world_fd(w->s, 401, FD_PTMX, 9, "/dev/ptmx")->pty_index = 3;
+        world_fd(w->s, 401, FD_PTMX, 9, "/dev/ptmx")->pty_index = 3;
+        world_fd(w->s, 402, FD_TTY, 10, "/dev/pts/3")->pty_index = 3;
+        f = world_fd(w->s, 403, FD_TTY, 11, "/dev/pts/5");
+        f->pty_index = 5;
+        f->rdev = 0x8805;
+        f->dev = 0x18;
+        /* pipes: within, to somebody, and one whose other end is closed */
+        world_fd(w->s, 402, FD_PIPE, 20, "pipe:[20]")->flags = O_RDONLY;
+        world_fd(w->s, 403, FD_PIPE, 20, "pipe:[20]")->flags = O_WRONLY;
+        world_fd(w->s, 403, FD_PIPE, 21, "pipe:[21]")->flags = O_WRONLY;
+        world_fd(w->s, 403, FD_PIPE, 22, "pipe:[22]")->flags = O_WRONLY;
+        assert_int_equal(model_append(w->s->holders, w->s->n_holders,
+                                      ((SnapHolder){FD_PIPE, 21, 800, O_RDONLY})),
+                         0);
+
+        for (int twice = 0; twice < 2; twice++) {
+                assert_int_equal(select_describe(w->s, t), 0);
+                assert_int_equal(t->n_externals, 3);
+                e = external(t, "file[1f:1ab]");
+                assert_int_equal(e->kind, EXTERNAL__KIND__FIFO);
+                assert_string_equal(e->dump_key, "file[1f:1ab]");
+                assert_string_equal(e->path, "/run/systemd/sessions/4.ref");
+                assert_int_equal(e->mode, 0600);
+                assert_int_equal(e->flags, O_WRONLY | O_NONBLOCK);
+                e = external(t, "tty[8805:18]");
+                assert_string_equal(e->path, "/dev/pts/5");
+                assert_string_equal(e->dump_key, "tty[8805:18]");
+                e = external(t, "pipe:[21]");
+                assert_string_equal(e->dump_key, "");
+                assert_int_equal(t->n_ptys, 1);
+                assert_int_equal(t->ptys[0], 3);
+        }
+}
+
+static void test_describe_unix(void **state) {
+        World *w = *state;
+        const External *e;
+        Snapshot *s = w->s;
+        Tree *t;
+
+        assert_int_equal(resolve(w, "session:4", 506), 0);
+        t = w->trees[0];
+        world_fd(s, 402, FD_UNIX, 30, NULL); /* pair within */
+        world_fd(s, 403, FD_UNIX, 31, NULL);
+        world_unix(s, 30, 31, SOCK_STREAM, NULL);
+        world_unix(s, 31, 30, SOCK_STREAM, NULL);
+        world_fd(s, 402, FD_UNIX, 32, NULL); /* journal */
+        world_unix(s, 32, 92, SOCK_STREAM, NULL);
+        world_unix(s, 92, 32, SOCK_STREAM, "/run/systemd/journal/stdout");
+        world_fd(s, 402, FD_UNIX, 33, NULL); /* bus */
+        world_unix(s, 33, 93, SOCK_STREAM, NULL);
+        world_unix(s, 93, 33, SOCK_STREAM, "/run/dbus/system_bus_socket");
+        world_fd(s, 402, FD_UNIX, 34, NULL); /* any other, shared by two */
+        world_fd(s, 403, FD_UNIX, 34, NULL);
+        world_unix(s, 34, 94, SOCK_STREAM, NULL);
+        world_unix(s, 94, 34, SOCK_STREAM, NULL);
+        world_fd(s, 400, FD_UNIX, 35, NULL); /* peer closed: leave alone */
+        world_unix(s, 35, 0, SOCK_STREAM, NULL)->dead_peer = true;
+        world_fd(s, 400, FD_UNIX, 36, NULL); /* to /dev/log */
+        world_unix(s, 36, 96, SOCK_DGRAM, NULL);
+        world_unix(s, 96, 0, SOCK_DGRAM, "/run/systemd/journal/dev-log");
+        world_fd(s, 402, FD_UNIX, 37, NULL);
+        world_unix(s, 37, 0, SOCK_STREAM, "/tmp/agent")->state = TCP_LISTEN;
+        strcpy(world_at(s, 402)->comm, "ba\nsh");
+        assert_int_equal(select_describe(s, t), 0);
+        assert_int_equal(t->n_externals, 3);
+        e = external(t, "socket:[32]");
+        assert_int_equal(e->kind, EXTERNAL__KIND__JOURNAL_STREAM);
+        assert_string_equal(e->dump_key, "unix[32]");
+        assert_string_equal(e->label, "ba?sh");
+        assert_int_equal(external(t, "socket:[33]")->kind, EXTERNAL__KIND__BUS);
+        assert_int_equal(external(t, "socket:[34]")->kind, EXTERNAL__KIND__STREAM);
+}
+
+static void test_describe_tcp(void **state) {
+        World *w = *state;
+        Snapshot *s = w->s;
+        SnapInet *i;
+        Tree *t;
+
+        assert_int_equal(resolve(w, "session:4", 506), 0);
+        t = w->trees[0];
+        for (uint64_t ino = 40; ino < 50; ino++)
+                world_fd(s, 400, FD_TCP, ino, NULL);
+        world_fd(s, 401, FD_TCP, 40, NULL); /* shared */
+        world_tcp(s, 40, TCP_ESTABLISHED, 0x0a000001, 22, 0x0a000002, 5000);
+        world_tcp(s, 41, TCP_LISTEN, 0, 80, 0, 0); /* any address */
+        world_tcp(s, 42, TCP_LISTEN, 0x0a000001, 81, 0, 0);
+        world_tcp(s, 43, TCP_LISTEN, 0x0a000001, 82, 0, 0);                  /* the same address */
+        world_tcp(s, 44, TCP_ESTABLISHED, 0x7f000001, 90, 0x7f000001, 6000); /* both ends within */
+        world_tcp(s, 45, TCP_ESTABLISHED, 0x7f000001, 6000, 0x7f000001, 90);
+        world_tcp(s, 46, TCP_ESTABLISHED, 0x7f000001, 91, 0x7f000001, 6001); /* other end outside */
+        world_tcp(s, 96, TCP_ESTABLISHED, 0x7f000001, 6001, 0x7f000001, 91);
+        world_tcp(s, 47, TCP_CLOSE, 0, 0, 0, 0);
+        i = world_tcp(s, 48, TCP_CLOSE_WAIT, 0, 23, 0, 5001);
+        i->family = AF_INET6;
+        memcpy(i->local, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\x01", 16);
+        memcpy(i->remote, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\x02", 16);
+        world_tcp(s, 49, TCP_ESTABLISHED, 1, 24, 2, 5002)->protocol = IPPROTO_UDP;
+        assert_int_equal(select_describe(s, t), 0);
+        assert_int_equal(t->n_connections, 3);
+        assert_int_equal(t->connections[0]->remote_port, 5000);
+        assert_memory_equal(t->connections[0]->local.data, "\x0a\0\0\x01", 4);
+        assert_int_equal(t->connections[1]->local_port, 91);
+        assert_int_equal(t->connections[2]->local_port, 23);
+        assert_int_equal(t->connections[2]->remote.len, 4);
+        assert_memory_equal(t->connections[2]->remote.data, "\x0a\0\0\x02", 4);
+        assert_int_equal(t->n_listens, 1);
+        assert_int_equal(t->listens[0].len, 4);
+}
+
+static void test_describe_schedule(void **state) {
+        World *w = *state;
+        Tree *t;
+
+        assert_int_equal(resolve(w, "session:4", 506), 0);
+        t = w->trees[0];
+        world_at(w->s, 401)->ioprio = 2 << 13 | 4; /* what nice 0 gives */
+        world_at(w->s, 402)->ioprio = 2 << 13 | 7;
+        world_at(w->s, 403)->oom_score_adj = -500;
+        assert_int_equal(select_describe(w->s, t), 0);
+        assert_int_equal(t->n_processes, 2);
+        assert_true(t->processes[0]->pid == 402 && t->processes[0]->has_ioprio);
+        assert_true(t->processes[1]->has_oom_score_adj && t->processes[1]->oom_score_adj == -500);
+        assert_false(t->processes[1]->has_affinity);
+}
+
+int main(void) {
+#define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
+        const struct CMUnitTest tests[] = {
+                        T(test_session),
+                        T(test_default),
+                        T(test_no_logind_session),
+                        T(test_openssh_10),
+                        T(test_unit),
+                        T(test_pid),
+                        T(test_refusals),
+                        T(test_zombie_root),
+                        T(test_user_slice),
+                        T(test_kept),
+                        T(test_describe_files),
+                        T(test_describe_unix),
+                        T(test_describe_tcp),
+                        T(test_describe_schedule),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
