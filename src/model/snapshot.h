@@ -33,7 +33,7 @@ typedef enum FdKind {
 } FdKind;
 
 typedef struct SnapFd {
-        int fd;
+        int fd; /* -1: the working directory */
         FdKind kind;
         char *target;       /* readlink of /proc/PID/fd/N, " (deleted)" cut off */
         bool deleted;       /* no link left */

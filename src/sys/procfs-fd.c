@@ -24,9 +24,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define DELETED      " (deleted)"
-#define FDINFO_LIMIT (1u << 20) /* an inotify or epoll descriptor with thousands of entries has a long one  \
-                                 */
+#define DELETED " (deleted)"
+#define FDINFO_LIMIT                                                                                        \
+        (1u << 20) /* an inotify or epoll descriptor with thousands of entries has a long one               \
+                    */
 
 static FdKind socket_kind(const char *protocol) {
         static const struct {
@@ -195,10 +196,31 @@ static int by_number(const void *a, const void *b) {
         return ((const SnapFd *)a)->fd - ((const SnapFd *)b)->fd;
 }
 
+/* The working directory is needed at the restore as an open one is. */
+static int cwd_read(int pid_dir, const Mounts *mounts, SnapProcess *p) {
+        SnapFd f = {.fd = -1, .kind = FD_DIR, .pty_index = -1};
+        nlink_t nlink;
+        int r;
+
+        r = read_link(pid_dir, "cwd", &f);
+        if (r >= 0)
+                r = read_stat(pid_dir, "cwd", &f, &nlink);
+        if (r >= 0) {
+                const Mount *mount = mounts_by_device(mounts, major(f.dev), minor(f.dev));
+
+                f.is_volatile = mount && mount->is_volatile;
+                f.deleted = nlink == 0;
+                r = model_append(p->fds, p->n_fds, f);
+        }
+        if (r < 0)
+                free(f.target);
+        return r == -ENOENT ? -ESRCH : r;
+}
+
 int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p) {
         _cleanup_(closedirp) DIR *d = NULL;
         struct dirent *e;
-        int dir;
+        int dir, r;
 
         dir = openat(pid_dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         d = dir < 0 ? NULL : fdopendir(dir);
@@ -212,7 +234,6 @@ int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p) {
         while ((e = readdir(d))) {
                 SnapFd f = {.pty_index = -1};
                 uint64_t number;
-                int r;
 
                 if (parse_u64(e->d_name, INT32_MAX, &number) < 0)
                         continue;
@@ -229,6 +250,9 @@ int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p) {
                 if (r != -ENOENT && r != -ESRCH) /* closed meanwhile */
                         return err_prefix(r, "descriptor %d of process %d: ", f.fd, (int)p->pid);
         }
+        r = cwd_read(pid_dir, mounts, p);
+        if (r < 0)
+                return err_pass(r);
         qsort(p->fds, p->n_fds, sizeof *p->fds, by_number);
         return 0;
 }

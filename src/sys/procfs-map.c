@@ -119,7 +119,7 @@ static int map_look(int pid_dir, const Mounts *mounts, const char *range, char *
         if (!mount || !mount->is_remote)
                 m.path_replaced = fstatat(AT_FDCWD, path, &named, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) >=
                                                   0 &&
-                                  named.st_ino != st.st_ino;
+                                  named.st_dev == st.st_dev && named.st_ino != st.st_ino;
         if (!m.deleted && !m.is_volatile && !m.path_replaced)
                 return 0;
         m.path = strdup(path);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Files, devices and the kernel's anonymous descriptors. criu-facts 4, 10, 11. */
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "preflight/checks.h"
+
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#define MAJOR_MEM 1u /* null, zero, full, random, urandom, kmsg: stateless, every kernel has them */
+
+static const char *noun(const SnapFd *f) {
+        if (f->fd < 0)
+                return "the working directory";
+        return f->kind == FD_DIR ? "the directory" : f->kind == FD_FIFO ? "the FIFO" : "the file";
+}
+
+static int check_named(const Check *c, const SnapFd *f) {
+        Who who;
+
+        if (f->kind == FD_FIFO && starts_with(f->target, "/run/systemd/sessions/") && f->uid == 0)
+                return 0; /* logind's: made again (select/describe.c) */
+        if (strcmp(f->target, "/secretmem") == 0)
+                return note_refused(c, "memfd-secret", "end that program before the reboot",
+                                    "%s has secret memory that not even the kernel can copy",
+                                    check_who(c->p, &who));
+        if (f->mnt_foreign)
+                return note_refused(c, "foreign-mount", "close it, or end that program",
+                                    "%s has %s %s open through a mount that this namespace does not have",
+                                    check_who(c->p, &who), noun(f), f->target);
+        if (f->deleted)
+                return 0; /* a ghost: its content goes into the images */
+        if (f->path_replaced)
+                return note_refused(c, "path-reused", "close it, or give it back its name",
+                                    "%s has a file open whose name %s is another file's now, while it still "
+                                    "has a "
+                                    "name elsewhere",
+                                    check_who(c->p, &who), f->target);
+        if (f->is_volatile)
+                return note_degraded(
+                                c, "volatile-file",
+                                "put it on a file system that outlives the reboot, or have it made at boot",
+                                "%s has %s %s open, which is in memory only and must exist again at the "
+                                "restore",
+                                check_who(c->p, &who), noun(f), f->target);
+        return 0;
+}
+
+static int check_device(const Check *c, const SnapFd *f) {
+        Who who;
+
+        if (f->kind == FD_CHAR && major(f->rdev) == MAJOR_MEM)
+                return 0;
+        return note_refused(c, "device", "close it, or end that program",
+                            "%s has the device %s open, whose state CRIU cannot save", check_who(c->p, &who),
+                            f->target);
+}
+
+/* "mnt:[4026531841]": fine if it is a namespace that the next kernel has too, which is ours. */
+static int check_namespace_file(const Check *c, const SnapFd *f) {
+        const Snapshot *s = c->m->s;
+        const uint64_t ours[] = {s->own_mnt, s->own_net, s->own_pid, s->own_user, s->own_ipc, s->own_uts};
+        Who who;
+
+        for (size_t i = 0; i < ELEMENTS(ours); i++)
+                if (f->ino == ours[i])
+                        return 0;
+        return note_refused(c, "descriptor", "close it, or end that program",
+                            "%s has '%s' open, which CRIU does not know", check_who(c->p, &who), f->target);
+}
+
+int check_file(const Check *c, const SnapFd *f) {
+        switch (f->kind) {
+        case FD_CHAR:
+        case FD_BLOCK:
+                return check_device(c, f);
+        case FD_OTHER:
+                return check_namespace_file(c, f);
+        default:
+                return check_named(c, f);
+        }
+}
+
+int check_maps(const Check *c) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < c->p->n_maps; i++) {
+                const SnapMap *m = c->p->maps + i;
+                Who who;
+
+                if (m->deleted)
+                        continue;
+                if (strcmp(m->path, "/secretmem") == 0)
+                        r = note_refused(c, "memfd-secret", "end that program before the reboot",
+                                         "%s has secret memory that not even the kernel can copy",
+                                         check_who(c->p, &who));
+                else if (m->path_replaced)
+                        r = note_refused(c, "path-reused", "restart that program",
+                                         "%s maps a file whose name %s is another file's now, while it "
+                                         "still has a name "
+                                         "elsewhere",
+                                         check_who(c->p, &who), m->path);
+                else if (m->is_volatile)
+                        r = note_degraded(c, "volatile-mapping",
+                                          "put it on a file system that outlives the reboot, or have it "
+                                          "made at boot",
+                                          "%s maps %s, which is in memory only and must exist again at the "
+                                          "restore",
+                                          check_who(c->p, &who), m->path);
+        }
+        return r;
+}
+
+/* What CRIU cannot save, by the name that the kernel gives the descriptor. What is in neither list is
+ * refused as unknown. */
+static const struct {
+        const char *target, *what, *noun, *remedy;
+} anon_refused[] = {
+                {"[io_uring]", "io-uring", "an io_uring",
+                 "run it without io_uring (Node.js: UV_USE_IO_URING=0)"},
+                {"[userfaultfd]", "userfaultfd", "a userfaultfd", "end that program before the reboot"},
+                {"[perf_event]", "perf-event", "a performance counter", "end perf or the profiler"},
+                {"bpf-prog", "bpf", "a BPF program", "end that program before the reboot"},
+                {"bpf_link", "bpf", "a BPF link", "end that program before the reboot"},
+                {"bpf-link", "bpf", "a BPF link", "end that program before the reboot"},
+                {"btf", "bpf", "BPF type data", "end that program before the reboot"},
+                {"seccomp notify", "seccomp-listener", "a seccomp listener",
+                 "end that supervisor before the reboot"},
+                {"[landlock-ruleset]", "landlock", "a landlock ruleset",
+                 "end that program before the reboot"},
+                {"kvm-", "kvm", "a virtual machine", "shut it down or suspend it before the reboot"},
+};
+
+static const char *const anon_allowed[] = {"[eventfd]", "[eventpoll]", "[signalfd]", "[timerfd]", "inotify",
+                                           "[inotify]", "[fanotify]",  "fanotify",   "bpf-map"};
+
+static int check_pidfd(const Check *c, const SnapFd *f) {
+        Who who;
+
+        if (!c->facts->criu_lock_skip)
+                return note_refused(c, "pidfd", "install CRIU 4.1 or later, or end that program",
+                                    "%s has a pidfd open, which this CRIU cannot save",
+                                    check_who(c->p, &who));
+        if (f->pidfd < 0 || members_have_process(c->m, f->pidfd))
+                return 0;
+        return note_refused(c, "pidfd", "end that program before the reboot",
+                            "%s has a pidfd of process %d open, which is outside the tree",
+                            check_who(c->p, &who), (int)f->pidfd);
+}
+
+int check_anon(const Check *c, const SnapFd *f) {
+        const char *name = starts_with(f->target, "anon_inode:") ? f->target + strlen("anon_inode:")
+                                                                 : f->target;
+        Who who;
+
+        if (f->pidfd || strcmp(name, "[pidfd]") == 0 || starts_with(name, "pidfd:"))
+                return check_pidfd(c, f);
+        for (size_t i = 0; i < ELEMENTS(anon_allowed); i++)
+                if (strcmp(name, anon_allowed[i]) == 0)
+                        return 0;
+        for (size_t i = 0; i < ELEMENTS(anon_refused); i++)
+                if (starts_with(name, anon_refused[i].target))
+                        return note_refused(c, anon_refused[i].what, anon_refused[i].remedy,
+                                            "%s has %s open, which CRIU cannot save", check_who(c->p, &who),
+                                            anon_refused[i].noun);
+        return note_refused(c, "descriptor", "close it, or end that program",
+                            "%s has '%s' open, which CRIU does not know", check_who(c->p, &who), f->target);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What has another end: terminals, pipes, sockets. criu-facts 3, 4, 5, 11, 14, 15. */
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "preflight/checks.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+int check_tty(const Check *c, const SnapFd *f) {
+        Who who, holder;
+
+        if (f->pty_index < 0) {
+                if (f->rdev == makedev(5, 0))
+                        return 0; /* /dev/tty: whatever the terminal is */
+                return note_refused(c, "console", "use an ssh session, or tmux inside one",
+                                    "%s is on the terminal %s, which is hardware and cannot be carried",
+                                    check_who(c->p, &who), f->target);
+        }
+        if (members_have_master(c->m, f->pty_index))
+                return 0;
+        return note_degraded(c, "tty-outside",
+                             "carry the whole session of that terminal, or detach from it first",
+                             "%s is on the terminal /dev/pts/%d, whose other side%s is outside the tree: it "
+                             "works "
+                             "again only if that side comes back too",
+                             check_who(c->p, &who), f->pty_index,
+                             check_holder(c, FD_PTMX, (uint64_t)f->pty_index, &holder));
+}
+
+int check_pipe(const Check *c, const SnapFd *f) {
+        Who who, holder;
+
+        if (f->flags & (unsigned)O_DIRECT)
+                return note_refused(c, "pipe-packets", "end that program before the reboot",
+                                    "%s has a pipe in packet mode (O_DIRECT), which CRIU cannot save",
+                                    check_who(c->p, &who));
+        if (members_pipe(c->m, f->ino) != PIPE_OUTSIDE)
+                return 0;
+        return note_degraded(c, "pipe-outside", "carry the tree that has the other end too",
+                             "%s has a pipe (descriptor %d) whose other end%s is outside the tree: it will "
+                             "read the end of "
+                             "file, or fail to write",
+                             check_who(c->p, &who), f->fd, check_holder(c, FD_PIPE, f->ino, &holder));
+}
+
+/* Unix sockets. */
+
+static int check_bound(const Check *c, const SnapUnix *u) {
+        Who who;
+
+        if (!u->path || u->path[0] != '/' || !u->is_volatile)
+                return 0;
+        return note_degraded(c, "socket-path", "the program that listens there must make it again",
+                             "%s listens at %s, which is in memory only: others find it there no more",
+                             check_who(c->p, &who), u->path);
+}
+
+static int check_dgram(const Check *c, const SnapUnix *u) {
+        const SnapUnix *peer = u->peer ? snapshot_unix(c->m->s, u->peer) : NULL;
+        Who who, holder;
+
+        if (u->peer == 0 || members_have_socket(c->m, u->peer))
+                return check_bound(c, u);
+        if (peer && peer->path)
+                return check_bound(c, u); /* /dev/log and its like: CRIU connects again */
+        return note_refused(c, "unix-unnamed", "end that program before the reboot",
+                            "%s has a datagram socket to one without a name%s, outside the tree",
+                            check_who(c->p, &who), check_holder(c, FD_UNIX, u->peer, &holder));
+}
+
+static int check_outside_stream(const Check *c, const SnapFd *f, const SnapUnix *u) {
+        const SnapUnix *peer = snapshot_unix(c->m->s, u->peer);
+        const char *path = peer ? peer->path : NULL;
+        Who who, holder;
+
+        if (u->type != SOCK_STREAM)
+                return note_refused(c, "unix-seqpacket", "end that program before the reboot",
+                                    "%s has a packet socket to%s outside the tree", check_who(c->p, &who),
+                                    path ?: check_holder(c, FD_UNIX, u->peer, &holder));
+        if (path && strcmp(path, "/run/systemd/journal/stdout") == 0)
+                return note_ok(c, "journal-stream", NULL,
+                               "%s writes to the journal, which it is connected to again",
+                               check_who(c->p, &who));
+        if (path && ends_with(path, "bus_socket"))
+                return note_degraded(c, "bus-connection", "most programs connect again by themselves",
+                                     "%s is connected to D-Bus and will see that connection closed",
+                                     check_who(c->p, &who));
+        if (path && starts_with(path, "/run/user/") && ends_with(path, "/bus"))
+                return note_degraded(
+                                c, "bus-connection", "most programs connect again by themselves",
+                                "%s is connected to its user's D-Bus and will see that connection closed",
+                                check_who(c->p, &who));
+        return note_degraded(c, "stream-outside",
+                             "carry the tree that has the other end too, or let it connect again",
+                             "%s has a connection (descriptor %d) to %s%s outside the tree and will see it "
+                             "closed",
+                             check_who(c->p, &who), f->fd, path ?: "a socket",
+                             check_holder(c, FD_UNIX, u->peer, &holder));
+}
+
+int check_unix(const Check *c, const SnapFd *f) {
+        const SnapUnix *u = snapshot_unix(c->m->s, f->ino);
+        Who who;
+
+        if (!u)
+                return 0; /* never bound nor connected, or the kernel cannot list: said once for all */
+        if (u->state == TCP_LISTEN)
+                return check_bound(c, u);
+        if (u->type == SOCK_DGRAM)
+                return check_dgram(c, u);
+        if (u->peer)
+                return members_have_socket(c->m, u->peer) ? 0 : check_outside_stream(c, f, u);
+        if (u->state != TCP_ESTABLISHED || u->dead_peer)
+                return 0;
+        return note_refused(c, "unix-unaccepted", "try again in a moment",
+                            "%s has a connection that the other side has not accepted yet",
+                            check_who(c->p, &who));
+}
+
+/* Internet sockets. */
+
+static void remote_text(const SnapInet *i, char out[static INET6_ADDRSTRLEN]) {
+        if (!inet_ntop(i->family, i->remote, out, INET6_ADDRSTRLEN))
+                strcpy(out, "?");
+}
+
+static int check_connected(const Check *c, const SnapInet *i) {
+        char remote[INET6_ADDRSTRLEN];
+        Who who;
+
+        remote_text(i, remote);
+        if (i->family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL((const struct in6_addr *)i->local))
+                return note_refused(c, "link-local", "connect to an address that is not link-local",
+                                    "%s has a connection with %s over a link-local address, which CRIU "
+                                    "cannot bind again",
+                                    check_who(c->p, &who), remote);
+        if (!inet_is_loopback(i) || members_have_other_end(c->m, i))
+                return 0;
+        return note_degraded(c, "loopback",
+                             "keep the tree of the other end too, or let the program connect again",
+                             "%s has a connection with port %u of this machine itself, whose other end is "
+                             "outside the tree "
+                             "and may be gone",
+                             check_who(c->p, &who), i->remote_port);
+}
+
+int check_inet(const Check *c, const SnapFd *f) {
+        const SnapInet *i = snapshot_inet(c->m->s, f->ino);
+        Who who;
+
+        if (!i || i->protocol != IPPROTO_TCP)
+                return 0;
+        if (i->state == TCP_LISTEN && i->rqueue > 0)
+                return note_refused(c, "accept-queue", "let the program accept them, and try again",
+                                    "%s listens on port %u where %u connections wait to be accepted",
+                                    check_who(c->p, &who), i->local_port, i->rqueue);
+        if (!members_is_connected(i))
+                return 0;
+        return check_connected(c, i);
+}
+
+int check_socket(const Check *c, const SnapFd *f) {
+        static const struct {
+                const char *protocol, *what, *remedy;
+        } known[] = {
+                        {"MPTCP", "mptcp", "run it without MPTCP (Go: GODEBUG=multipathtcp=0)"},
+                        {"AF_VSOCK", "vsock", "end that program before the reboot"},
+                        {"vsock", "vsock", "end that program before the reboot"},
+        };
+        Who who;
+
+        if (f->kind == FD_PACKET)
+                return 0;
+        if (f->kind == FD_NETLINK) {
+                if (f->unread == 0)
+                        return 0;
+                return note_refused(c, "netlink-unread", "try again in a moment",
+                                    "%s has not read %u bytes of a netlink socket, which CRIU cannot save",
+                                    check_who(c->p, &who), f->unread);
+        }
+        if (starts_with(f->target, "RAW"))
+                return 0;
+        for (size_t i = 0; i < ELEMENTS(known); i++)
+                if (starts_with(f->target, known[i].protocol))
+                        return note_refused(c, known[i].what, known[i].remedy,
+                                            "%s has a socket of %s, which CRIU cannot save",
+                                            check_who(c->p, &who), f->target);
+        return note_refused(c, "socket-kind", "end that program before the reboot",
+                            "%s has a socket of the kind '%s', which CRIU does not know",
+                            check_who(c->p, &who), f->target);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * A refusal here costs the user a sentence; the same finding during the save costs a shutdown's time, and
+ * during the restore the session. So whatever can only fail late is refused early, and where CRIU's answer
+ * is not known the note says so.
+ */
+
+#include "preflight/preflight.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "preflight/checks.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+const char *check_who(const SnapProcess *p, Who *buffer) {
+        snprintf(buffer->text, sizeof buffer->text, "%s (%d)", p->comm, (int)p->pid);
+        return buffer->text;
+}
+
+const char *check_holder(const Check *c, FdKind kind, uint64_t id, Who *buffer) {
+        const SnapHolder *h = snapshot_holder(c->m->s, kind, id);
+        const SnapProcess *p = h ? snapshot_process(c->m->s, h->pid) : NULL;
+
+        buffer->text[0] = '\0';
+        if (p)
+                snprintf(buffer->text, sizeof buffer->text, " of %s (%d)", p->comm, (int)p->pid);
+        return buffer->text;
+}
+
+static int check_fd(const Check *c, const SnapFd *f) {
+        switch (f->kind) {
+        case FD_FILE:
+        case FD_DIR:
+        case FD_FIFO:
+        case FD_CHAR:
+        case FD_BLOCK:
+        case FD_OTHER:
+                return check_file(c, f);
+        case FD_MEMFD:
+        case FD_PTMX:
+                return 0;
+        case FD_TTY:
+                return check_tty(c, f);
+        case FD_PIPE:
+                return check_pipe(c, f);
+        case FD_UNIX:
+                return check_unix(c, f);
+        case FD_TCP:
+        case FD_UDP:
+                return check_inet(c, f);
+        case FD_NETLINK:
+        case FD_PACKET:
+        case FD_SOCKET:
+                return check_socket(c, f);
+        case FD_ANON:
+                return check_anon(c, f);
+        }
+        return 0;
+}
+
+static bool has_sockets(const Members *m) {
+        return m->sockets.n > 0;
+}
+
+static int check_members(Check *c) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < c->m->n; i++) {
+                c->p = c->m->list[i];
+                r = check_process(c);
+                for (size_t k = 0; r >= 0 && k < c->p->n_fds; k++)
+                        r = check_fd(c, c->p->fds + k);
+                if (r >= 0)
+                        r = check_maps(c);
+        }
+        return r;
+}
+
+static int check_space(uint64_t need, uint64_t free_bytes, const char *what, const char *whose, Verdict *v) {
+        if (need <= free_bytes)
+                return 0;
+        return verdict_add(v, VERDICT_REFUSED, what,
+                           "make room there, or set Store= to a larger file system",
+                           "the store has %" PRIu64 " MiB free, the images of %s need about %" PRIu64 " MiB",
+                           free_bytes / MIB, whose, (need + MIB - 1) / MIB);
+}
+
+int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *facts, Verdict *ret) {
+        _cleanup_(members_done) Members m = {0};
+        _cleanup_(verdict_done) Verdict v = {0};
+        Check c = {.m = &m, .tree = tree, .facts = facts, .v = &v};
+        const SnapProcess *root = snapshot_process(s, (pid_t)tree->root_pid);
+        PreflightNeeds needs;
+        int r;
+
+        if (!root || root->start != tree->root_start || root->state == 'Z') {
+                r = note_refused(&c, "gone", NULL, "process %u has ended", tree->root_pid);
+        } else {
+                r = members_of(s, root->pid, &m);
+                if (r >= 0)
+                        r = check_members(&c);
+                if (r >= 0 && s->no_diag && has_sockets(&m))
+                        r = note_refused(&c, "socket-diag",
+                                         "modprobe unix_diag tcp_diag udp_diag; where an upgrade removed "
+                                         "the running "
+                                         "kernel's modules, install that kernel's package again",
+                                         "this kernel cannot list sockets, so CRIU cannot save any");
+                if (r >= 0)
+                        r = preflight_needs(s, tree, &needs);
+                if (r >= 0 && facts && !facts->store_error)
+                        r = check_space(needs.bytes, facts->store_free, "space", "this tree", &v);
+        }
+        if (r < 0)
+                return err_pass(r);
+        *ret = v;
+        v = (Verdict){0};
+        return 0;
+}
+
+int preflight_machine(const PreflightFacts *facts, uint64_t all_bytes, Verdict *ret) {
+        _cleanup_(verdict_done) Verdict v = {0};
+        int r = 0;
+
+        if (facts->criu_error)
+                r = verdict_add(&v, VERDICT_REFUSED, "criu", "install a CRIU that supports this kernel",
+                                "%s", facts->criu_error);
+        if (r >= 0 && facts->store_error)
+                r = verdict_add(&v, VERDICT_REFUSED, "store", NULL, "%s", facts->store_error);
+        else if (r >= 0)
+                r = check_space(all_bytes, facts->store_free, "space-all", "all kept trees together", &v);
+        if (r >= 0 && facts->kexec_error)
+                r = verdict_add(&v, VERDICT_DEGRADED, "kexec",
+                                "carryover reboot --no-kexec goes by the firmware, with a longer gap", "%s",
+                                facts->kexec_error);
+        if (r >= 0 && facts->kernel_error)
+                r = verdict_add(&v, VERDICT_DEGRADED, "kernel",
+                                "carryover reboot --no-kexec leaves the choice to the boot loader", "%s",
+                                facts->kernel_error);
+        if (r < 0)
+                return err_pass(r);
+        *ret = v;
+        v = (Verdict){0};
+        return 0;
+}
+
+/* Needs. */
+
+typedef struct Ghost {
+        uint64_t dev, ino, size;
+} Ghost;
+
+static int by_file(const void *a, const void *b) {
+        const Ghost *x = a, *y = b;
+
+        if (x->dev != y->dev)
+                return x->dev < y->dev ? -1 : 1;
+        return x->ino < y->ino ? -1 : x->ino > y->ino;
+}
+
+static size_t ghosts_of(const SnapProcess *p, Ghost *out) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < p->n_fds; i++)
+                if (p->fds[i].kind == FD_FILE && p->fds[i].deleted)
+                        out[n++] = (Ghost){p->fds[i].dev, p->fds[i].ino, p->fds[i].size};
+        for (size_t i = 0; i < p->n_maps; i++)
+                if (p->maps[i].deleted)
+                        out[n++] = (Ghost){p->maps[i].dev, p->maps[i].ino, p->maps[i].size};
+        return n;
+}
+
+static uint64_t plus(uint64_t a, uint64_t b) {
+        uint64_t sum;
+
+        return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+int preflight_needs(const Snapshot *s, const Tree *tree, PreflightNeeds *ret) {
+        _cleanup_(members_done) Members m = {0};
+        _cleanup_(freep) Ghost *ghosts = NULL;
+        PreflightNeeds needs = {0};
+        size_t room = 1, n = 0;
+        int r;
+
+        r = members_of(s, (pid_t)tree->root_pid, &m);
+        if (r < 0)
+                return err_pass(r);
+        for (size_t i = 0; i < m.n; i++)
+                room += m.list[i]->n_fds + m.list[i]->n_maps;
+        ghosts = calloc(room, sizeof *ghosts);
+        if (!ghosts)
+                return -ENOMEM;
+        for (size_t i = 0; i < m.n; i++) {
+                needs.bytes = plus(needs.bytes, m.list[i]->rss_bytes);
+                n += ghosts_of(m.list[i], ghosts + n);
+        }
+        qsort(ghosts, n, sizeof *ghosts, by_file);
+        for (size_t i = 0; i < n; i++) {
+                if (i > 0 && by_file(ghosts + i, ghosts + i - 1) == 0)
+                        continue;
+                needs.bytes = plus(needs.bytes, ghosts[i].size);
+                if (ghosts[i].size > needs.ghost_max)
+                        needs.ghost_max = ghosts[i].size;
+        }
+        needs.bytes = plus(needs.bytes, needs.bytes / 5);
+        *ret = needs;
+        return 0;
+}

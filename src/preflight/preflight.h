@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Whether a tree can be carried, and as how much of itself, said before anything is touched. Pure: a
+ * snapshot and facts in, a verdict out.
+ *
+ * refused: CRIU would fail, or what came back would not be the same program; degraded: it will come back,
+ * and the notes say what it will miss; ok notes tell what may take longer.
+ *
+ * Never says "ok" for a kind of descriptor that it does not know. What no interface shows (a corked UDP
+ * socket, a landlock domain, a SysV semaphore) it cannot see.
+ */
+
+#include "model/snapshot.h"
+#include "model/verdict.h"
+
+/* About the machine. The sentences are NULL where all is well; they stay the caller's. */
+typedef struct PreflightFacts {
+        const char *criu_error;   /* none found, or `criu check` says that it cannot work on this kernel */
+        bool criu_lock_skip;      /* network_lock SKIP: also the mark of a CRIU that knows pidfds */
+        const char *store_error;  /* it cannot be opened, or not be written to */
+        uint64_t store_free;      /* bytes */
+        const char *kexec_error;  /* kexec is not allowed here */
+        const char *kernel_error; /* no kernel with an initrd to jump into */
+} PreflightFacts;
+
+/* What a tree's images take: memory and files that have no name any more, 1.2 times (page tables, headers
+ * and what grows until the freeze), and the largest such file, which CRIU's ghost limit must allow. */
+typedef struct PreflightNeeds {
+        uint64_t bytes;
+        uint64_t ghost_max;
+} PreflightNeeds;
+
+/* `s` is a SNAP_FULL one of this tree. 0 with *ret filled (release with verdict_done()), or -ENOMEM. */
+int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *facts, Verdict *ret);
+
+/* The machine, and whether all the trees together fit into the store. */
+int preflight_machine(const PreflightFacts *facts, uint64_t all_bytes, Verdict *ret);
+
+int preflight_needs(const Snapshot *s, const Tree *tree, PreflightNeeds *ret);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What a process is: namespaces, tracing, state, its place in sessions, its executable. criu-facts 6,
+ * 10, 11. */
+
+#include "preflight/checks.h"
+
+#include <sys/stat.h>
+
+static int check_namespaces(const Check *c) {
+        const Snapshot *s = c->m->s;
+        const struct {
+                const char *name;
+                uint64_t its, ours;
+                const char *remedy;
+        } spaces[] = {
+                        {"mount", c->p->ns_mnt, s->own_mnt,
+                         "for a unit: PrivateTmp=, ProtectSystem= and their like give it one"},
+                        {"PID", c->p->ns_pid, s->own_pid, "carry the container by its own manager"},
+                        {"network", c->p->ns_net, s->own_net, "for a unit: PrivateNetwork= gives it one"},
+                        {"user", c->p->ns_user, s->own_user, "for a unit: PrivateUsers= gives it one"},
+                        {"IPC", c->p->ns_ipc, s->own_ipc, "for a unit: PrivateIPC= gives it one"},
+                        {"UTS", c->p->ns_uts, s->own_uts, "for a unit: ProtectHostname= gives it one"},
+        };
+        Who who;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < sizeof spaces / sizeof spaces[0]; i++)
+                if (spaces[i].its && spaces[i].its != spaces[i].ours)
+                        r = note_refused(c, "namespace", spaces[i].remedy,
+                                         "%s has a %s namespace of its own", check_who(c->p, &who),
+                                         spaces[i].name);
+        return r;
+}
+
+static int check_state(const Check *c) {
+        const SnapProcess *tracer;
+        Who who, other;
+
+        if (c->p->tracer) {
+                tracer = snapshot_process(c->m->s, c->p->tracer);
+                return note_refused(c, "traced", "end the debugger or strace that is attached",
+                                    "%s is traced by %s, and only one can trace it: CRIU must",
+                                    check_who(c->p, &who),
+                                    tracer ? check_who(tracer, &other) : "another process");
+        }
+        if (c->p->state == 'D')
+                return note_ok(c, "busy",
+                               "if it stays so, the file system or device that it waits for is in trouble",
+                               "%s waits for the kernel just now, and the freeze waits with it, up to 10 s",
+                               check_who(c->p, &who));
+        return 0;
+}
+
+/* CRIU makes the leader of every session that it meets, dead or alive (criu-facts 6); one that lives outside
+ * cannot be made. The root's own session is exempt, since CRIU puts a shell job into its caller's. */
+static int check_session(const Check *c) {
+        const SnapProcess *root = c->m->list[0];
+        Who who;
+
+        if (c->p->sid == root->sid || members_have_process(c->m, c->p->sid))
+                return 0;
+        if (c->p->sid != 0 && !snapshot_process(c->m->s, c->p->sid))
+                return 0;
+        return note_refused(c, "session-leader", "carry the tree that the leader is in",
+                            "%s belongs to the session of process %d, which is outside the tree",
+                            check_who(c->p, &who), (int)c->p->sid);
+}
+
+static int check_executable(const Check *c) {
+        Who who;
+
+        if (!c->p->exe || !S_ISREG(c->p->exe_mode) || (c->p->exe_mode & 0111))
+                return 0;
+        return note_refused(c, "exec-bit", "chmod u+x /proc/PID/exe, as root, with the number above",
+                            "the executable of %s, %s, has lost its exec bit (a package upgrade takes it "
+                            "from replaced "
+                            "setuid programs), and the kernel would refuse it at the restore",
+                            check_who(c->p, &who), c->p->exe);
+}
+
+int check_process(const Check *c) {
+        Who who;
+        int r;
+
+        if (c->p->kernel_thread || c->p->state == 'Z')
+                return 0;
+        r = check_namespaces(c);
+        if (r >= 0)
+                r = check_state(c);
+        if (r >= 0)
+                r = check_session(c);
+        if (r >= 0)
+                r = check_executable(c);
+        if (r >= 0 && c->p->sysv_shm > 0)
+                r = note_refused(c, "sysv-shm", "end that program before the reboot",
+                                 "%s uses SysV shared memory, which CRIU saves only with a whole IPC "
+                                 "namespace",
+                                 check_who(c->p, &who));
+        if (r >= 0 && (c->p->seccomp < 0 || c->p->seccomp > 2))
+                r = note_refused(c, "seccomp", NULL, "%s is in a seccomp mode (%d) that is not known",
+                                 check_who(c->p, &who), c->p->seccomp);
+        return r;
+}

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* One table row or test per finding; and an ordinary ssh session, which must have none. */
+
+#include "tests/unit/world.h"
+
+#include "base/err.h"
+#include "preflight/preflight.h"
+
+#include <fcntl.h>
+#include <sys/sysmacros.h>
+
+#define S4 "/user.slice/user-0.slice/session-4.scope"
+
+typedef struct World {
+        Snapshot *s;
+        Tree tree;
+        PreflightFacts facts;
+        Verdict v;
+} World;
+
+static int setup(void **state) {
+        World *w = calloc(1, sizeof *w);
+
+        w->s = world_new();
+        world_process(w->s, 100, 1, "sshd", "/system.slice/ssh.service");
+        world_process(w->s, 400, 100, "sshd", S4);
+        world_process(w->s, 402, 400, "bash", S4);
+        world_process(w->s, 800, 1, "tmux", S4);
+        tree__init(&w->tree);
+        w->tree.root_pid = 400;
+        w->tree.root_start = 4000;
+        w->facts = (PreflightFacts){.store_free = UINT64_C(1) << 30, .criu_lock_skip = true};
+        *state = w;
+        return 0;
+}
+
+static int teardown(void **state) {
+        World *w = *state;
+
+        snapshot_free(w->s);
+        verdict_done(&w->v);
+        free(w);
+        return 0;
+}
+
+static void look(World *w) {
+        verdict_done(&w->v);
+        assert_int_equal(preflight_tree(w->s, &w->tree, &w->facts, &w->v), 0);
+}
+
+static void expect(World *w, VerdictLevel level, const char *what, const char *text) {
+        look(w);
+        if (w->v.n_notes != 1)
+                fail_msg("%s: %zu notes, the first is %s", what, w->v.n_notes,
+                         w->v.n_notes ? w->v.notes[0].text : "-");
+        assert_string_equal(w->v.notes[0].what, what);
+        assert_int_equal(w->v.level, level);
+        if (!strstr(w->v.notes[0].text, text))
+                fail_msg("'%s' does not say '%s'", w->v.notes[0].text, text);
+        if (level == VERDICT_REFUSED && strcmp(what, "gone") != 0)
+                assert_non_null(w->v.notes[0].remedy);
+}
+
+static void expect_ok(World *w) {
+        look(w);
+        if (w->v.n_notes != 0)
+                fail_msg("not ok: %s", w->v.notes[0].text);
+        assert_int_equal(w->v.level, VERDICT_OK);
+}
+
+/* As seen on Debian 12 (criu-facts 15), with the usual of a shell and of Go, Node and Java programs. */
+static void test_ordinary_session(void **state) {
+        World *w = *state;
+        Snapshot *s = w->s;
+        SnapFd *f;
+
+        world_fd(s, 400, FD_CHAR, 5, "/dev/null")->rdev = makedev(1, 3);
+        world_fd(s, 400, FD_TCP, 40, NULL);
+        world_tcp(s, 40, TCP_ESTABLISHED, 0x0a000001, 22, 0x0a000002, 5000);
+        world_fd(s, 400, FD_UNIX, 41, NULL);
+        world_unix(s, 41, 90, SOCK_DGRAM, NULL);
+        world_unix(s, 90, 0, SOCK_DGRAM, "/run/systemd/journal/dev-log");
+        world_fd(s, 400, FD_UNIX, 42, NULL);
+        world_unix(s, 42, 0, SOCK_STREAM, NULL)->dead_peer = true;
+        f = world_fd(s, 400, FD_FIFO, 43, "/run/systemd/sessions/4.ref");
+        f->mnt_foreign = f->is_volatile = true;
+        for (int i = 0; i < 3; i++)
+                world_fd(s, 400, FD_PTMX, 44, "/dev/ptmx")->pty_index = 0;
+        for (int i = 0; i < 3; i++) {
+                f = world_fd(s, 402, FD_TTY, 45, "/dev/pts/0");
+                f->pty_index = 0;
+                f->rdev = makedev(136, 0);
+        }
+        f = world_fd(s, 402, FD_TTY, 46, "/dev/tty");
+        f->rdev = makedev(5, 0);
+        world_fd(s, 402, FD_FILE, 47, "/root/x")->locked = true;
+        f = world_fd(s, 402, FD_FILE, 48, "/usr/lib/x86_64-linux-gnu/libc.so.6");
+        f->deleted = f->path_replaced = true;
+        world_fd(s, 402, FD_DIR, 2, "/root")->fd = -1;
+        world_fd(s, 402, FD_ANON, 49, "anon_inode:[eventpoll]");
+        world_fd(s, 402, FD_ANON, 49, "anon_inode:[eventfd]");
+        world_fd(s, 402, FD_ANON, 49, "anon_inode:[timerfd]");
+        world_fd(s, 402, FD_ANON, 49, "anon_inode:[signalfd]");
+        world_fd(s, 402, FD_ANON, 49, "anon_inode:inotify");
+        world_fd(s, 402, FD_ANON, 49, "anon_inode:[pidfd]")->pidfd = 400;
+        world_fd(s, 402, FD_ANON, 49, "anon_inode:[pidfd]")->pidfd = -1;
+        world_fd(s, 402, FD_MEMFD, 50, "/memfd:x");
+        world_fd(s, 402, FD_NETLINK, 51, NULL);
+        world_fd(s, 402, FD_PACKET, 52, NULL);
+        world_fd(s, 402, FD_PIPE, 53, "pipe:[53]")->flags = O_WRONLY;
+        world_fd(s, 400, FD_PIPE, 53, "pipe:[53]")->flags = O_RDONLY;
+        world_fd(s, 402, FD_PIPE, 54, "pipe:[54]")->flags = O_WRONLY; /* nobody reads it */
+        world_fd(s, 402, FD_TCP, 55, NULL);
+        world_tcp(s, 55, TCP_LISTEN, 0, 8080, 0, 0);
+        world_fd(s, 402, FD_UDP, 56, NULL);
+        world_fd(s, 402, FD_OTHER, NS, "net:[4026531836]");
+        world_at(s, 402)->state = 'T';
+        world_at(s, 402)->seccomp = 2;
+        expect_ok(w);
+}
+
+static void test_unsavable_descriptors(void **state) {
+        static const struct {
+                FdKind kind;
+                const char *target, *what;
+        } rows[] = {
+                        {FD_ANON, "anon_inode:[io_uring]", "io-uring"},
+                        {FD_ANON, "anon_inode:[userfaultfd]", "userfaultfd"},
+                        {FD_ANON, "anon_inode:[perf_event]", "perf-event"},
+                        {FD_ANON, "anon_inode:bpf-prog", "bpf"},
+                        {FD_ANON, "anon_inode:bpf_link", "bpf"},
+                        {FD_ANON, "anon_inode:seccomp notify", "seccomp-listener"},
+                        {FD_ANON, "anon_inode:[landlock-ruleset]", "landlock"},
+                        {FD_ANON, "anon_inode:kvm-vcpu:0", "kvm"},
+                        {FD_ANON, "anon_inode:[something new]", "descriptor"},
+                        {FD_FILE, "/secretmem", "memfd-secret"},
+                        {FD_SOCKET, "MPTCP", "mptcp"},
+                        {FD_SOCKET, "MPTCPv6", "mptcp"},
+                        {FD_SOCKET, "AF_VSOCK", "vsock"},
+                        {FD_SOCKET, "XDP", "socket-kind"},
+                        {FD_CHAR, "/dev/fuse", "device"},
+                        {FD_BLOCK, "/dev/vda", "device"},
+                        {FD_OTHER, "mnt:[4026539999]", "descriptor"},
+        };
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_ANON, 60, "");
+
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                free(f->target);
+                f->target = strdup(rows[i].target);
+                f->kind = rows[i].kind;
+                expect(w, VERDICT_REFUSED, rows[i].what, "bash (402)");
+        }
+}
+
+static void test_pidfd(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_ANON, 60, "anon_inode:[pidfd]");
+
+        f->pidfd = 800;
+        expect(w, VERDICT_REFUSED, "pidfd", "of process 800");
+        f->pidfd = 400;
+        expect_ok(w);
+        w->facts.criu_lock_skip = false;
+        expect(w, VERDICT_REFUSED, "pidfd", "this CRIU");
+}
+
+static void test_files(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_FILE, 60, "/tmp/a\nb");
+
+        f->is_volatile = true;
+        expect(w, VERDICT_DEGRADED, "volatile-file", "the file /tmp/a?b");
+        f->deleted = true;
+        expect_ok(w);
+        f->deleted = false;
+        f->kind = FD_DIR;
+        f->fd = -1;
+        expect(w, VERDICT_DEGRADED, "volatile-file", "the working directory");
+        f->kind = FD_FIFO;
+        f->fd = 0;
+        expect(w, VERDICT_DEGRADED, "volatile-file", "the FIFO");
+        f->is_volatile = false;
+        f->path_replaced = true;
+        expect(w, VERDICT_REFUSED, "path-reused", "/tmp/a?b");
+        f->path_replaced = false;
+        f->mnt_foreign = true;
+        expect(w, VERDICT_REFUSED, "foreign-mount", "/tmp/a?b");
+}
+
+static void test_maps(void **state) {
+        World *w = *state;
+        SnapMap m = {.path = strdup("/dev/shm/x"), .is_volatile = true};
+        SnapProcess *p = world_at(w->s, 402);
+
+        assert_int_equal(model_append(p->maps, p->n_maps, m), 0);
+        expect(w, VERDICT_DEGRADED, "volatile-mapping", "/dev/shm/x");
+        p->maps[0].deleted = true;
+        expect_ok(w);
+        p->maps[0].deleted = false;
+        p->maps[0].path_replaced = true;
+        expect(w, VERDICT_REFUSED, "path-reused", "maps a file");
+}
+
+static void test_processes(void **state) {
+        World *w = *state;
+        SnapProcess *p = world_at(w->s, 402);
+
+        p->tracer = 800;
+        expect(w, VERDICT_REFUSED, "traced", "by tmux (800)");
+        p->tracer = 0;
+        p->state = 'D';
+        expect(w, VERDICT_OK, "busy", "waits for the kernel");
+        p->state = 'S';
+        p->ns_mnt = 1;
+        expect(w, VERDICT_REFUSED, "namespace", "a mount namespace");
+        p->ns_mnt = NS;
+        p->ns_pid = 1;
+        expect(w, VERDICT_REFUSED, "namespace", "a PID namespace");
+        p->ns_pid = NS;
+        p->sysv_shm = 1;
+        expect(w, VERDICT_REFUSED, "sysv-shm", "SysV");
+        p->sysv_shm = 0;
+        p->exe_mode = S_IFREG | 0600;
+        expect(w, VERDICT_REFUSED, "exec-bit", "/usr/bin/x");
+        p->exe_mode = S_IFREG | 0755;
+        p->seccomp = 3;
+        look(w);
+        assert_string_equal(w->v.notes[0].what, "seccomp");
+        p->seccomp = 0;
+        p->sid = 800;
+        expect(w, VERDICT_REFUSED, "session-leader", "process 800");
+        p->sid = 799; /* dead: CRIU makes a helper */
+        expect_ok(w);
+        p->state = 'Z'; /* a zombie has nothing left to be refused for */
+        p->ns_mnt = 1;
+        expect_ok(w);
+}
+
+static void test_shell_job(void **state) {
+        World *w = *state;
+
+        world_at(w->s, 402)->sid = 400;
+        w->tree.root_pid = 402;
+        w->tree.root_start = 4020;
+        expect_ok(w);
+}
+
+static void test_terminals(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_TTY, 60, "/dev/pts/7");
+
+        f->pty_index = 7;
+        f->rdev = makedev(136, 7);
+        expect(w, VERDICT_DEGRADED, "tty-outside", "/dev/pts/7, whose other side is outside");
+        assert_int_equal(model_append(w->s->holders, w->s->n_holders,
+                                      ((SnapHolder){FD_PTMX, 7, 800, O_RDWR})),
+                         0);
+        expect(w, VERDICT_DEGRADED, "tty-outside", "of tmux (800)");
+        f->pty_index = -1;
+        f->rdev = makedev(4, 64);
+        expect(w, VERDICT_REFUSED, "console", "hardware");
+}
+
+static void test_pipes(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_PIPE, 60, "pipe:[60]");
+
+        f->flags = O_WRONLY;
+        expect_ok(w);
+        assert_int_equal(model_append(w->s->holders, w->s->n_holders,
+                                      ((SnapHolder){FD_PIPE, 60, 800, O_WRONLY})),
+                         0);
+        expect_ok(w); /* another writer is no reader */
+        w->s->holders[0].flags = O_RDONLY;
+        expect(w, VERDICT_DEGRADED, "pipe-outside", "of tmux (800)");
+        f->flags |= O_DIRECT;
+        expect(w, VERDICT_REFUSED, "pipe-packets", "O_DIRECT");
+}
+
+static void test_unix(void **state) {
+        World *w = *state;
+        SnapUnix *u, *peer;
+
+        world_fd(w->s, 402, FD_UNIX, 60, NULL);
+        world_unix(w->s, 60, 90, SOCK_STREAM, NULL);
+        world_unix(w->s, 90, 60, SOCK_STREAM, NULL);
+        u = w->s->unixes;
+        peer = u + 1;
+        expect(w, VERDICT_DEGRADED, "stream-outside", "a socket outside");
+        peer->path = strdup("/run/systemd/journal/stdout");
+        expect(w, VERDICT_OK, "journal-stream", "connected to again");
+        free(peer->path);
+        peer->path = strdup("/run/dbus/system_bus_socket");
+        expect(w, VERDICT_DEGRADED, "bus-connection", "D-Bus");
+        free(peer->path);
+        peer->path = strdup("/run/user/1000/bus");
+        expect(w, VERDICT_DEGRADED, "bus-connection", "its user's D-Bus");
+        u->type = SOCK_SEQPACKET;
+        expect(w, VERDICT_REFUSED, "unix-seqpacket", "packet socket");
+        u->type = SOCK_DGRAM;
+        expect_ok(w);
+        free(TAKE(peer->path));
+        expect(w, VERDICT_REFUSED, "unix-unnamed", "without a name");
+        u->type = SOCK_STREAM;
+        u->peer = 0;
+        expect(w, VERDICT_REFUSED, "unix-unaccepted", "not accepted");
+        u->dead_peer = true;
+        expect_ok(w);
+        u->state = TCP_LISTEN;
+        u->path = strdup("/run/agent");
+        expect_ok(w);
+        u->is_volatile = true;
+        expect(w, VERDICT_DEGRADED, "socket-path", "/run/agent");
+        u->path[0] = '@';
+        expect_ok(w);
+}
+
+static void test_tcp(void **state) {
+        World *w = *state;
+        SnapInet *i;
+
+        world_fd(w->s, 402, FD_TCP, 60, NULL);
+        i = world_tcp(w->s, 60, TCP_ESTABLISHED, 0x7f000001, 99, 0x7f000001, 5432);
+        expect(w, VERDICT_DEGRADED, "loopback", "port 5432");
+        world_fd(w->s, 400, FD_TCP, 61, NULL);
+        world_tcp(w->s, 61, TCP_ESTABLISHED, 0x7f000001, 5432, 0x7f000001, 99);
+        expect_ok(w);
+        i = w->s->inets;
+        i->state = TCP_LISTEN;
+        i->rqueue = 2;
+        i[1].state = TCP_CLOSE;
+        expect(w, VERDICT_REFUSED, "accept-queue", "2 connections");
+        i->state = TCP_ESTABLISHED;
+        i->family = AF_INET6;
+        memcpy(i->local, "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\x01", 16);
+        expect(w, VERDICT_REFUSED, "link-local", "link-local");
+        w->s->no_diag = true;
+        look(w);
+        assert_string_equal(w->v.notes[w->v.n_notes - 1].what, "socket-diag");
+}
+
+static void test_netlink(void **state) {
+        World *w = *state;
+
+        world_fd(w->s, 402, FD_NETLINK, 60, NULL)->unread = 7;
+        expect(w, VERDICT_REFUSED, "netlink-unread", "7 bytes");
+}
+
+static void test_space(void **state) {
+        World *w = *state;
+        PreflightNeeds needs;
+        SnapMap m = {.path = strdup("/lib/a"), .deleted = true, .dev = 1, .ino = 2, .size = 50u << 20};
+        SnapProcess *p = world_at(w->s, 402);
+        SnapFd *f = world_fd(w->s, 400, FD_FILE, 2, "/lib/a");
+
+        f->dev = 1;
+        f->deleted = true;
+        f->size = 50u << 20;
+        assert_int_equal(model_append(p->maps, p->n_maps, m), 0);
+        p->rss_bytes = 100u << 20;
+        assert_int_equal(preflight_needs(w->s, &w->tree, &needs), 0);
+        assert_true(needs.bytes == UINT64_C(180) << 20); /* the ghost counts once */
+        assert_true(needs.ghost_max == UINT64_C(50) << 20);
+        w->facts.store_free = needs.bytes;
+        expect_ok(w);
+        w->facts.store_free--;
+        expect(w, VERDICT_REFUSED, "space", "179 MiB free, the images of this tree need about 180 MiB");
+        p->rss_bytes = UINT64_MAX - 1;
+        assert_int_equal(preflight_needs(w->s, &w->tree, &needs), 0);
+        assert_true(needs.bytes == UINT64_MAX);
+}
+
+static void test_gone(void **state) {
+        World *w = *state;
+
+        w->tree.root_start++;
+        expect(w, VERDICT_REFUSED, "gone", "process 400 has ended");
+        w->tree.root_pid = 12345;
+        expect(w, VERDICT_REFUSED, "gone", "process 12345 has ended");
+}
+
+static void test_machine(void **state) {
+        World *w = *state;
+
+        assert_int_equal(preflight_machine(&w->facts, 1, &w->v), 0);
+        assert_int_equal(w->v.n_notes, 0);
+        w->facts.kexec_error = "lockdown";
+        w->facts.kernel_error = "no kernel";
+        assert_int_equal(preflight_machine(&w->facts, 1, &w->v), 0);
+        assert_int_equal(w->v.level, VERDICT_DEGRADED);
+        assert_int_equal(w->v.n_notes, 2);
+        verdict_done(&w->v);
+        w->facts.criu_error = "no criu";
+        assert_int_equal(preflight_machine(&w->facts, w->facts.store_free + 1, &w->v), 0);
+        assert_int_equal(w->v.level, VERDICT_REFUSED);
+        assert_string_equal(w->v.notes[0].what, "criu");
+        assert_string_equal(w->v.notes[1].what, "space-all");
+        verdict_done(&w->v);
+        w->facts.store_error = "store is read-only";
+        assert_int_equal(preflight_machine(&w->facts, w->facts.store_free + 1, &w->v), 0);
+        assert_string_equal(w->v.notes[1].what, "store");
+        assert_int_equal(w->v.n_notes, 4);
+}
+
+int main(void) {
+#define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
+        const struct CMUnitTest tests[] = {
+                        T(test_ordinary_session),
+                        T(test_unsavable_descriptors),
+                        T(test_pidfd),
+                        T(test_files),
+                        T(test_maps),
+                        T(test_processes),
+                        T(test_shell_job),
+                        T(test_terminals),
+                        T(test_pipes),
+                        T(test_unix),
+                        T(test_tcp),
+                        T(test_netlink),
+                        T(test_space),
+                        T(test_gone),
+                        T(test_machine),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
