@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "early/early.h"
 #include "sys/config.h"
 
@@ -19,12 +20,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The only log that an initramfs has; one write is one record. */
+/* The only log that an initramfs has; one write is one record. (dprintf() would fail: it seeks first.) */
 static void say_kmsg(int priority, const char *sentence) {
         _cleanup_(closep) int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NOCTTY);
+        _cleanup_(freep) char *line = text_format("<%d>carryover: %s\n", priority, sentence);
 
-        if (fd >= 0)
-                (void)dprintf(fd, "<%d>carryover: %s\n", priority, sentence);
+        if (fd >= 0 && line)
+                (void)fd_write_all(fd, line, strlen(line));
 }
 
 static void say_log(int priority, const char *sentence) {
