@@ -228,7 +228,8 @@ def _put_tree(root: Path, tree: Path, kernels: list[str], log: Path) -> None:
     copy = 'tar -C "$0" --owner=0 --group=0 -c . | tar -C "$1" --keep-directory-symlink -x'
     run(["bash", "-o", "pipefail", "-c", copy, tree, root], log=log)
     script = ["set -e", "mount -t proc proc /proc"]
-    units = sorted(path.name for path in (tree / "usr/lib/systemd/system").glob("*.service")
+    # Debian 12's systemd still says /lib/systemd/system.
+    units = sorted(path.name for path in tree.glob("**/lib/systemd/system/*.service")
                    if "[Install]" in path.read_text())
     if units:
         script.append("systemctl preset " + " ".join(units))
