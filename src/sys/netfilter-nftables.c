@@ -36,6 +36,9 @@
 /* libnftables keeps tables of its own outside the context; the guard runs it in a thread. */
 static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER;
 
+/* A question has a head and at most one flag. */
+typedef char QuestionBuffer[256] __attribute__((aligned(NLMSG_ALIGNTO)));
+
 /* A message of nfnetlink with its family header; the caller adds attributes. */
 static struct nlmsghdr *request(void *buffer, int type, uint16_t flags) {
         struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
@@ -53,7 +56,8 @@ static struct nlmsghdr *request(void *buffer, int type, uint16_t flags) {
 /* Sends one request and hands each answer to `each` until the end. A negative errno of the kernel is
  * returned bare: its meaning is the caller's. */
 static int ask(const struct nlmsghdr *message, mnl_cb_t each, void *userdata) {
-        char buffer[16384]; /* a dump comes in pieces of at most a page or two */
+        char buffer[16384] __attribute__((
+                        aligned(NLMSG_ALIGNTO))); /* a dump comes in pieces of at most a page or two */
         struct mnl_socket *socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
         ssize_t n;
         int r = MNL_CB_OK;
@@ -79,7 +83,7 @@ static int ask(const struct nlmsghdr *message, mnl_cb_t each, void *userdata) {
 }
 
 int hold_nftables_probe(void) {
-        char buffer[256];
+        QuestionBuffer buffer;
         int r;
 
         /* A single question, asked with ACK so that the exchange has an end. */
@@ -129,7 +133,7 @@ static int search_table(const struct nlmsghdr *message, void *userdata) {
 
 /* The tables of family inet that `wanted` says yes to. Caller frees search->names. */
 static int tables_find(Search *search) {
-        char buffer[256];
+        QuestionBuffer buffer;
         int r;
 
         r = hold_nftables_probe();

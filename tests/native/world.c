@@ -203,15 +203,38 @@ static void line_finish(Line *l) {
         l->connection = connection_of(l->ours);
 }
 
-void line_open(World *w, Flavour flavour, Line *ret) {
+uint16_t line_listen(Flavour flavour, Line *ret) {
         uint16_t port;
 
         *ret = (Line){.ours = -1, .peer = -1};
         ret->listener = listen_on(flavour == FLAVOUR_V4 ? AF_INET : AF_INET6, &port);
+        return port;
+}
+
+void line_connect(World *w, Flavour flavour, uint16_t port, Line *l) {
         world_enter(w->peer);
-        ret->peer = connect_to(flavour == FLAVOUR_V6 ? OUR_V6 : OUR_V4, port);
+        l->peer = connect_to(flavour == FLAVOUR_V6 ? OUR_V6 : OUR_V4, port);
         world_enter(w->ours);
-        line_finish(ret);
+        line_finish(l);
+}
+
+void line_open(World *w, Flavour flavour, Line *ret) {
+        uint16_t port = line_listen(flavour, ret);
+
+        line_connect(w, flavour, port, ret);
+}
+
+void line_open_out(World *w, Flavour flavour, Line *ret) {
+        uint16_t port;
+
+        *ret = (Line){.ours = -1, .peer = -1};
+        world_enter(w->peer);
+        ret->listener = listen_on(flavour == FLAVOUR_V6 ? AF_INET6 : AF_INET, &port);
+        world_enter(w->ours);
+        ret->ours = connect_to(flavour == FLAVOUR_V6 ? PEER_V6 : PEER_V4, port);
+        ret->peer = accept4(ret->listener, NULL, NULL, SOCK_CLOEXEC);
+        assert_true(ret->peer >= 0);
+        ret->connection = connection_of(ret->ours);
 }
 
 void line_open_loopback(Line *ret) {

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 typedef enum Flavour {
@@ -43,6 +44,11 @@ typedef struct Line {
 } Line;
 
 void line_open(World *w, Flavour flavour, Line *ret);
+/* The two halves of it; the peer may go to another port than the one we listen on. */
+uint16_t line_listen(Flavour flavour, Line *ret);
+void line_connect(World *w, Flavour flavour, uint16_t port, Line *l);
+/* The same, but our end has begun it. */
+void line_open_out(World *w, Flavour flavour, Line *ret);
 /* The same between two sockets of ours over loopback. */
 void line_open_loopback(Line *ret);
 void line_close(Line *l);
