@@ -135,48 +135,44 @@ static size_t tail_make(const Rule *rule, uint8_t tail[static TAIL_MAX], size_t 
 }
 
 static int add4(const char *chain, const Rule *rule, bool first, struct xtc_handle *h) {
-        struct {
-                struct ipt_entry entry;
-                uint8_t tail[TAIL_MAX] __attribute__((aligned(8)));
-        } e = {0};
-        size_t target, size = tail_make(rule, e.tail, &target);
+        uint8_t bytes[sizeof(struct ipt_entry) + TAIL_MAX] __attribute__((aligned(8))) = {0};
+        struct ipt_entry *entry = (void *)bytes;
+        size_t target, size = tail_make(rule, bytes + sizeof *entry, &target);
 
-        e.entry.target_offset = (uint16_t)(sizeof e.entry + target);
-        e.entry.next_offset = (uint16_t)(sizeof e.entry + size);
-        e.entry.ip.proto = rule->tcp ? IPPROTO_TCP : 0;
+        entry->target_offset = (uint16_t)(sizeof *entry + target);
+        entry->next_offset = (uint16_t)(sizeof *entry + size);
+        entry->ip.proto = rule->tcp ? IPPROTO_TCP : 0;
         if (rule->source) {
-                memcpy(&e.entry.ip.src, rule->source, 4);
-                memset(&e.entry.ip.smsk, 0xff, 4);
+                memcpy(&entry->ip.src, rule->source, 4);
+                memset(&entry->ip.smsk, 0xff, 4);
         }
         if (rule->destination) {
-                memcpy(&e.entry.ip.dst, rule->destination, 4);
-                memset(&e.entry.ip.dmsk, 0xff, 4);
+                memcpy(&entry->ip.dst, rule->destination, 4);
+                memset(&entry->ip.dmsk, 0xff, 4);
         }
-        return first ? iptc_insert_entry(chain, &e.entry, 0, h) : iptc_append_entry(chain, &e.entry, h);
+        return first ? iptc_insert_entry(chain, entry, 0, h) : iptc_append_entry(chain, entry, h);
 }
 
 static int add6(const char *chain, const Rule *rule, bool first, struct xtc_handle *h) {
-        struct {
-                struct ip6t_entry entry;
-                uint8_t tail[TAIL_MAX] __attribute__((aligned(8)));
-        } e = {0};
-        size_t target, size = tail_make(rule, e.tail, &target);
+        uint8_t bytes[sizeof(struct ip6t_entry) + TAIL_MAX] __attribute__((aligned(8))) = {0};
+        struct ip6t_entry *entry = (void *)bytes;
+        size_t target, size = tail_make(rule, bytes + sizeof *entry, &target);
 
-        e.entry.target_offset = (uint16_t)(sizeof e.entry + target);
-        e.entry.next_offset = (uint16_t)(sizeof e.entry + size);
+        entry->target_offset = (uint16_t)(sizeof *entry + target);
+        entry->next_offset = (uint16_t)(sizeof *entry + size);
         if (rule->tcp) {
-                e.entry.ipv6.proto = IPPROTO_TCP;
-                e.entry.ipv6.flags = IP6T_F_PROTO;
+                entry->ipv6.proto = IPPROTO_TCP;
+                entry->ipv6.flags = IP6T_F_PROTO;
         }
         if (rule->source) {
-                memcpy(&e.entry.ipv6.src, rule->source, 16);
-                memset(&e.entry.ipv6.smsk, 0xff, 16);
+                memcpy(&entry->ipv6.src, rule->source, 16);
+                memset(&entry->ipv6.smsk, 0xff, 16);
         }
         if (rule->destination) {
-                memcpy(&e.entry.ipv6.dst, rule->destination, 16);
-                memset(&e.entry.ipv6.dmsk, 0xff, 16);
+                memcpy(&entry->ipv6.dst, rule->destination, 16);
+                memset(&entry->ipv6.dmsk, 0xff, 16);
         }
-        return first ? ip6tc_insert_entry(chain, &e.entry, 0, h) : ip6tc_append_entry(chain, &e.entry, h);
+        return first ? ip6tc_insert_entry(chain, entry, 0, h) : ip6tc_append_entry(chain, entry, h);
 }
 
 static const char *walk4(const char *chain, const void **rule, struct xtc_handle *h) {
@@ -472,11 +468,11 @@ static int table_try(const Family *f, const HoldPair *pairs, size_t n) {
 }
 
 static int table_edit(const Family *f, const HoldPair *pairs, size_t n) {
-        _cleanup_(closep) int lock = lock_tools();
-        int r = 1;
+        int lock = lock_tools(), r = 1;
 
         for (int i = 0; r == 1 && i < COMMIT_TRIES; i++)
                 r = table_try(f, pairs, n);
+        fd_close(lock);
         if (r == 1)
                 return err_say(-EAGAIN, "cannot write the %s table %s: another program keeps changing it",
                                f->name, TABLE);

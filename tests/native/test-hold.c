@@ -338,24 +338,24 @@ static char *raw_table(void) {
 }
 
 static void foreign_rules(void) {
-        struct {
-                struct ipt_entry entry;
-                struct xt_standard_target target;
-        } e = {0};
+        uint8_t bytes[sizeof(struct ipt_entry) + sizeof(struct xt_standard_target)]
+                        __attribute__((aligned(8))) = {0};
+        struct ipt_entry *entry = (void *)bytes;
+        struct xt_standard_target *verdict = (void *)(bytes + sizeof *entry);
         struct xtc_handle *h = iptc_init("raw");
 
         assert_non_null(h);
-        e.entry.target_offset = sizeof e.entry;
-        e.entry.next_offset = sizeof e;
-        e.target.target.u.target_size = sizeof e.target;
+        entry->target_offset = sizeof *entry;
+        entry->next_offset = sizeof bytes;
+        verdict->target.u.target_size = sizeof *verdict;
         assert_true(iptc_create_chain(foreign, h));
-        strcpy(e.target.target.u.user.name, "RETURN");
-        assert_true(iptc_append_entry(foreign, &e.entry, h));
-        strcpy(e.target.target.u.user.name, foreign);
-        assert_true(iptc_append_entry(prerouting, &e.entry, h));
-        strcpy(e.target.target.u.user.name, "ACCEPT");
-        e.entry.ip.proto = IPPROTO_UDP;
-        assert_true(iptc_insert_entry(output, &e.entry, 0, h));
+        strcpy(verdict->target.u.user.name, "RETURN");
+        assert_true(iptc_append_entry(foreign, entry, h));
+        strcpy(verdict->target.u.user.name, foreign);
+        assert_true(iptc_append_entry(prerouting, entry, h));
+        strcpy(verdict->target.u.user.name, "ACCEPT");
+        entry->ip.proto = IPPROTO_UDP;
+        assert_true(iptc_insert_entry(output, entry, 0, h));
         assert_true(iptc_commit(h));
         iptc_free(h);
 }
