@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "report/trees.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "report/node.h"
+#include "report/text.h"
+
+#include <inttypes.h>
+
+#define INDENT 4u
+
+static const char *const level_colours[] = {"\033[32m", "\033[33m", "\033[31m"};
+
+static void headline(FILE *out, const char *name, const Verdict *verdict, ReportStyle style) {
+        const char *colour = style.colour && verdict ? level_colours[verdict->level] : "";
+        const char *reset = colour[0] ? "\033[0m" : "", *dot = style.utf8 ? "\u25cf" : "*";
+        _cleanup_(freep) char *clean = text_printable(name);
+
+        if (verdict && verdict->level == VERDICT_REFUSED)
+                dot = style.utf8 ? "\u00d7" : "x";
+        fprintf(out, "%s%s%s %s", colour, dot, reset, clean ?: "?");
+        if (verdict)
+                fprintf(out, " - %s%s%s", colour, verdict_level_text(verdict->level), reset);
+        fputc('\n', out);
+}
+
+static void notes(FILE *out, const Verdict *verdict, ReportStyle style) {
+        for (size_t i = 0; verdict && i < verdict->n_notes; i++) {
+                const VerdictNote *n = verdict->notes + i;
+                char label[64];
+
+                snprintf(label, sizeof label, "%s: ", n->what);
+                text_paragraph(out, INDENT, label, n->text);
+                if (n->remedy)
+                        text_paragraph(out, 2 * INDENT, style.utf8 ? "\u2192 " : "-> ", n->remedy);
+        }
+}
+
+static void count(FILE *out, size_t n, const char *one, const char *many) {
+        if (n > 0)
+                fprintf(out, ", %zu %s", n, n == 1 ? one : many);
+}
+
+void report_tree(FILE *out, const Tree *tree, const Verdict *verdict, ReportStyle style) {
+        _cleanup_(freep) char *comm = text_printable(tree->comm), *target = text_printable(tree->target);
+
+        headline(out, tree->name, verdict, style);
+        fprintf(out, "    %s, %s (%" PRIu32 ")", target ?: "?", comm ?: "?", tree->root_pid);
+        if (tree->session && tree->session->user[0]) {
+                _cleanup_(freep) char *user = text_printable(tree->session->user);
+
+                fprintf(out, " of %s", user ?: "?");
+        } else
+                fprintf(out, " of user %" PRIu32, tree->uid);
+        count(out, tree->n_pids, "process", "processes");
+        count(out, tree->n_connections, "connection", "connections");
+        count(out, tree->n_ptys, "terminal", "terminals");
+        fputc('\n', out);
+        notes(out, verdict, style);
+}
+
+void report_machine(FILE *out, const Verdict *verdict, ReportStyle style) {
+        headline(out, "this machine", verdict, style);
+        notes(out, verdict, style);
+}
+
+static void put_verdict(Node *node, const Verdict *verdict) {
+        Node array = node_array();
+
+        node_text(node, "level", verdict_level_text(verdict->level));
+        for (size_t i = 0; i < verdict->n_notes; i++) {
+                const VerdictNote *n = verdict->notes + i;
+                Node o = node_object();
+
+                node_text(&o, "level", verdict_level_text(n->level));
+                node_text(&o, "what", n->what);
+                node_text(&o, "text", n->text);
+                node_text(&o, "remedy", n->remedy);
+                node_append(&array, &o);
+        }
+        node_put(node, "notes", &array);
+}
+
+static void append_tree(Node *array, const Tree *tree, const Verdict *verdict) {
+        Node o = node_object();
+
+        node_text(&o, "name", tree->name);
+        node_text(&o, "target", tree->target);
+        node_text(&o, "comm", tree->comm);
+        node_number(&o, "uid", true, tree->uid);
+        node_text(&o, "user", tree->session ? tree->session->user : NULL);
+        node_text(&o, "session", tree->session ? tree->session->id : NULL);
+        node_number(&o, "root_pid", true, tree->root_pid);
+        node_number(&o, "processes", true, tree->n_pids);
+        node_number(&o, "connections", true, tree->n_connections);
+        node_number(&o, "terminals", true, tree->n_ptys);
+        if (verdict)
+                put_verdict(&o, verdict);
+        node_append(array, &o);
+}
+
+int report_trees_json(FILE *out, Tree *const *trees, const Verdict *verdicts, size_t n,
+                      const Verdict *machine, bool pretty) {
+        Node node = node_object(), array = node_array();
+
+        for (size_t i = 0; i < n; i++)
+                append_tree(&array, trees[i], verdicts ? verdicts + i : NULL);
+        node_put(&node, "trees", &array);
+        if (machine) {
+                Node o = node_object();
+
+                put_verdict(&o, machine);
+                node_put(&node, "machine", &o);
+        } else
+                node_null(&node, "machine");
+        return err_pass(node_write(out, &node, pretty));
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Trees before a save, and what preflight says of them, for people and for programs. Like report.h: never
+ * changes anything, and shows names with everything but printable ASCII replaced. */
+
+#include "model/model.h"
+#include "model/verdict.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+typedef struct ReportStyle {
+        bool colour;
+        bool utf8; /* the terminal's: "●" and "→", else "*" and "->" */
+} ReportStyle;
+
+/* Name, state, what it is, and the notes with their remedies. verdict NULL: none was made. */
+void report_tree(FILE *out, const Tree *tree, const Verdict *verdict, ReportStyle style);
+void report_machine(FILE *out, const Verdict *verdict, ReportStyle style);
+
+/* {"trees": […], "machine": …}. verdicts: one for each tree, or NULL; machine may be NULL. Fields as in
+ * carryover(1), "JSON"; they are added, never renamed or removed. */
+int report_trees_json(FILE *out, Tree *const *trees, const Verdict *verdicts, size_t n,
+                      const Verdict *machine, bool pretty);
