@@ -124,25 +124,42 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
         return 0;
 }
 
-int preflight_machine(const PreflightFacts *facts, uint64_t all_bytes, Verdict *ret) {
+void preflight_facts_done(PreflightFacts *facts) {
+        free(facts->criu_error);
+        free(facts->store_error);
+        free(facts->kexec_error);
+        free(facts->kernel_error);
+        *facts = (PreflightFacts){0};
+}
+
+int preflight_space(const PreflightFacts *facts, uint64_t all_bytes, Verdict *machine) {
+        if (facts->store_error)
+                return 0;
+        return check_space(all_bytes, facts->store_free, "space-all", "all kept trees together", machine);
+}
+
+int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
+        const struct {
+                const char *what, *error, *remedy;
+                VerdictLevel level;
+        } rows[] = {
+                        {"criu", facts->criu_error, "install a CRIU that supports this kernel",
+                         VERDICT_REFUSED},
+                        {"store", facts->store_error, NULL, VERDICT_REFUSED},
+                        {"kexec", facts->kexec_error,
+                         "carryover reboot --no-kexec goes by the firmware, with a longer gap",
+                         VERDICT_DEGRADED},
+                        {"kernel", facts->kernel_error,
+                         "carryover reboot --no-kexec leaves the choice to the boot loader",
+                         VERDICT_DEGRADED},
+        };
         _cleanup_(verdict_done) Verdict v = {0};
         int r = 0;
 
-        if (facts->criu_error)
-                r = verdict_add(&v, VERDICT_REFUSED, "criu", "install a CRIU that supports this kernel",
-                                "%s", facts->criu_error);
-        if (r >= 0 && facts->store_error)
-                r = verdict_add(&v, VERDICT_REFUSED, "store", NULL, "%s", facts->store_error);
-        else if (r >= 0)
-                r = check_space(all_bytes, facts->store_free, "space-all", "all kept trees together", &v);
-        if (r >= 0 && facts->kexec_error)
-                r = verdict_add(&v, VERDICT_DEGRADED, "kexec",
-                                "carryover reboot --no-kexec goes by the firmware, with a longer gap", "%s",
-                                facts->kexec_error);
-        if (r >= 0 && facts->kernel_error)
-                r = verdict_add(&v, VERDICT_DEGRADED, "kernel",
-                                "carryover reboot --no-kexec leaves the choice to the boot loader", "%s",
-                                facts->kernel_error);
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(rows); i++)
+                if (rows[i].error)
+                        r = verdict_add(&v, rows[i].level, rows[i].what, rows[i].remedy, "%s",
+                                        rows[i].error);
         if (r < 0)
                 return err_pass(r);
         *ret = v;

@@ -15,15 +15,17 @@
 #include "model/snapshot.h"
 #include "model/verdict.h"
 
-/* About the machine. The sentences are NULL where all is well; they stay the caller's. */
+/* About the machine. The sentences are NULL where all is well; release with preflight_facts_done(). */
 typedef struct PreflightFacts {
-        const char *criu_error;   /* none found, or `criu check` says that it cannot work on this kernel */
-        bool criu_lock_skip;      /* network_lock SKIP: also the mark of a CRIU that knows pidfds */
-        const char *store_error;  /* it cannot be opened, or not be written to */
-        uint64_t store_free;      /* bytes */
-        const char *kexec_error;  /* kexec is not allowed here */
-        const char *kernel_error; /* no kernel with an initrd to jump into */
+        char *criu_error;    /* none found, or `criu check` says that it cannot work on this kernel */
+        bool criu_lock_skip; /* network_lock SKIP: also the mark of a CRIU that knows pidfds */
+        char *store_error;   /* it cannot be opened, or not be written to */
+        uint64_t store_free; /* bytes */
+        char *kexec_error;   /* kexec is not allowed here */
+        char *kernel_error;  /* no kernel with an initrd to jump into */
 } PreflightFacts;
+
+void preflight_facts_done(PreflightFacts *facts);
 
 /* What a tree's images take: memory and files that have no name any more, 1.2 times (page tables, headers
  * and what grows until the freeze), and the largest such file, which CRIU's ghost limit must allow. */
@@ -35,7 +37,9 @@ typedef struct PreflightNeeds {
 /* `s` is a SNAP_FULL one of this tree. 0 with *ret filled (release with verdict_done()), or -ENOMEM. */
 int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *facts, Verdict *ret);
 
-/* The machine, and whether all the trees together fit into the store. */
-int preflight_machine(const PreflightFacts *facts, uint64_t all_bytes, Verdict *ret);
+int preflight_machine(const PreflightFacts *facts, Verdict *ret);
+
+/* Adds a note if the images of all the trees together do not fit into the store. */
+int preflight_space(const PreflightFacts *facts, uint64_t all_bytes, Verdict *machine);
 
 int preflight_needs(const Snapshot *s, const Tree *tree, PreflightNeeds *ret);

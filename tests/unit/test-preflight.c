@@ -383,25 +383,30 @@ static void test_gone(void **state) {
 
 static void test_machine(void **state) {
         World *w = *state;
+        PreflightFacts f = {.store_free = 10 << 20};
 
-        assert_int_equal(preflight_machine(&w->facts, 1, &w->v), 0);
+        assert_int_equal(preflight_machine(&f, &w->v), 0);
+        assert_int_equal(preflight_space(&f, 10 << 20, &w->v), 0);
         assert_int_equal(w->v.n_notes, 0);
-        w->facts.kexec_error = "lockdown";
-        w->facts.kernel_error = "no kernel";
-        assert_int_equal(preflight_machine(&w->facts, 1, &w->v), 0);
+        f.kexec_error = strdup("lockdown");
+        f.kernel_error = strdup("no kernel");
+        assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_int_equal(w->v.level, VERDICT_DEGRADED);
         assert_int_equal(w->v.n_notes, 2);
         verdict_done(&w->v);
-        w->facts.criu_error = "no criu";
-        assert_int_equal(preflight_machine(&w->facts, w->facts.store_free + 1, &w->v), 0);
+        f.criu_error = strdup("no criu");
+        assert_int_equal(preflight_machine(&f, &w->v), 0);
+        assert_int_equal(preflight_space(&f, 11 << 20, &w->v), 0);
         assert_int_equal(w->v.level, VERDICT_REFUSED);
         assert_string_equal(w->v.notes[0].what, "criu");
-        assert_string_equal(w->v.notes[1].what, "space-all");
+        assert_string_equal(w->v.notes[3].what, "space-all");
         verdict_done(&w->v);
-        w->facts.store_error = "store is read-only";
-        assert_int_equal(preflight_machine(&w->facts, w->facts.store_free + 1, &w->v), 0);
+        f.store_error = strdup("store is read-only");
+        assert_int_equal(preflight_machine(&f, &w->v), 0);
+        assert_int_equal(preflight_space(&f, 11 << 20, &w->v), 0);
         assert_string_equal(w->v.notes[1].what, "store");
         assert_int_equal(w->v.n_notes, 4);
+        preflight_facts_done(&f);
 }
 
 int main(void) {

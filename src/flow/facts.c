@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* A machine that lacks something is an answer here, not an error: check reports all of it at once, where
+ * each error alone would hide the next. */
+
+#include "flow/facts.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "sys/criu.h"
+#include "sys/kexec.h"
+#include "sys/login.h"
+#include "sys/procfs.h"
+#include "sys/store.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+int world_look(World *ret) {
+        _cleanup_(world_done) World w = {0};
+        int r;
+
+        r = snapshot_take(SNAP_PROCESSES, NULL, 0, &w.all);
+        if (r >= 0)
+                r = login_sessions("", &w.sessions, &w.n_sessions);
+        if (r < 0)
+                return err_pass(r);
+        *ret = w;
+        w = (World){0};
+        return 0;
+}
+
+void world_done(World *world) {
+        (void)snapshot_free(world->all);
+        login_sessions_free(world->sessions, world->n_sessions);
+        *world = (World){0};
+}
+
+SelectWorld world_select(const World *world) {
+        return (SelectWorld){
+                        .all = world->all, .sessions = world->sessions, .n_sessions = world->n_sessions};
+}
+
+/* Keeps the sentence of a failure. */
+static int keep_sentence(int r, char **answer) {
+        if (r >= 0)
+                return 0;
+        *answer = strdup(err_text(r));
+        return *answer ? 0 : -ENOMEM;
+}
+
+static int ask_criu(const Config *config, PreflightFacts *f) {
+        CriuFeatures features;
+        int r;
+
+        r = criu_probe(config->criu, &features);
+        if (r >= 0) {
+                f->criu_lock_skip = features.lock_skip;
+                r = criu_check(config->criu);
+        }
+        return keep_sentence(r, &f->criu_error);
+}
+
+static int ask_store(const Config *config, PreflightFacts *f) {
+        Store store;
+        int r;
+
+        r = store_open(config, &store);
+        if (r >= 0) {
+                r = store_space(&store, &f->store_free);
+                if (r >= 0 && faccessat(store.fd, ".", W_OK, 0) < 0)
+                        r = err_born(-errno, "the store %s cannot be written to", store.path);
+                store_close(&store);
+        }
+        return keep_sentence(r, &f->store_error);
+}
+
+int facts_gather(const Config *config, const char *kernel, bool kexec, PreflightFacts *ret) {
+        _cleanup_(preflight_facts_done) PreflightFacts f = {0};
+        Kernel found;
+        int r;
+
+        r = ask_criu(config, &f);
+        if (r >= 0)
+                r = ask_store(config, &f);
+        if (r >= 0 && kexec)
+                r = keep_sentence(kexec_allowed(), &f.kexec_error);
+        if (r >= 0 && kexec)
+                r = keep_sentence(kernel_find("/boot", kernel, &found), &f.kernel_error);
+        if (r < 0)
+                return err_pass(r);
+        *ret = f;
+        f = (PreflightFacts){0};
+        return 0;
+}
+
+void inspection_done(Inspection *inspection) {
+        (void)snapshot_free(inspection->full);
+        for (size_t i = 0; i < inspection->n; i++)
+                verdict_done(inspection->verdicts + i);
+        free(inspection->verdicts);
+        verdict_done(&inspection->machine);
+        *inspection = (Inspection){0};
+}
+
+static void raise_level(Inspection *i, const Verdict *v) {
+        if (v->level > i->worst)
+                i->worst = v->level;
+}
+
+/* A tree that ended since it was selected is described by nobody; its verdict says that it is gone. */
+static int inspect_tree(const PreflightFacts *facts, Tree *tree, Inspection *i, Verdict *ret,
+                        uint64_t *bytes) {
+        PreflightNeeds needs;
+        int r;
+
+        r = preflight_tree(i->full, tree, facts, ret);
+        if (r < 0)
+                return r;
+        raise_level(i, ret);
+        r = select_describe(i->full, tree);
+        if (r >= 0)
+                r = preflight_needs(i->full, tree, &needs);
+        if (r == -ESRCH)
+                return 0;
+        if (r < 0)
+                return r;
+        if (__builtin_add_overflow(*bytes, needs.bytes, bytes))
+                *bytes = UINT64_MAX;
+        if (needs.ghost_max > i->ghost_max)
+                i->ghost_max = needs.ghost_max;
+        return 0;
+}
+
+int inspect(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspection *ret) {
+        _cleanup_(inspection_done) Inspection i = {.n = n};
+        _cleanup_(freep) pid_t *roots = calloc(n ?: 1, sizeof *roots);
+        uint64_t bytes = 0;
+        int r;
+
+        i.verdicts = calloc(n ?: 1, sizeof *i.verdicts);
+        if (!roots || !i.verdicts)
+                return -ENOMEM;
+        for (size_t k = 0; k < n; k++)
+                roots[k] = (pid_t)trees[k]->root_pid;
+        r = snapshot_take(SNAP_FULL, roots, n, &i.full);
+        for (size_t k = 0; r >= 0 && k < n; k++)
+                r = inspect_tree(facts, trees[k], &i, i.verdicts + k, &bytes);
+        if (r >= 0)
+                r = preflight_machine(facts, &i.machine);
+        if (r >= 0)
+                r = preflight_space(facts, bytes, &i.machine);
+        if (r < 0)
+                return err_pass(r);
+        raise_level(&i, &i.machine);
+        *ret = i;
+        i = (Inspection){0};
+        return 0;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* What select and preflight are asked about, gathered from the system: both are pure and never look
+ * themselves. */
+
+#include "model/config.h"
+#include "model/model.h"
+#include "preflight/preflight.h"
+#include "select/select.h"
+
+/* Processes and login sessions as they are now. */
+typedef struct World {
+        Snapshot *all;
+        Session **sessions;
+        size_t n_sessions;
+} World;
+
+int world_look(World *ret);
+void world_done(World *world);
+SelectWorld world_select(const World *world); /* valid as long as the world is */
+
+/*
+ * The machine: CRIU and what it says of this kernel, the store, and for a kexec whether it is allowed and
+ * the kernel to jump into (NULL: the newest). What is wrong is a sentence in the answer; the gathering
+ * itself fails with -ENOMEM only.
+ */
+int facts_gather(const Config *config, const char *kernel, bool kexec, PreflightFacts *ret);
+
+/* The trees with all that they hold, and what preflight says of each. Verdicts and snapshot are released by
+ * inspection_done(); the trees stay the caller's and are described (select_describe()). */
+typedef struct Inspection {
+        Snapshot *full;
+        Verdict *verdicts; /* one for each tree */
+        size_t n;
+        Verdict machine;
+        VerdictLevel worst; /* of the trees and the machine */
+        uint64_t ghost_max; /* the largest file without a name that any tree holds */
+} Inspection;
+
+int inspect(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspection *ret);
+void inspection_done(Inspection *inspection);
