@@ -3,10 +3,18 @@
 /*
  * Dump and restore. Who may stop what, and when:
  *
- *  - A dump can be taken back until post-dump is answered with yes. So at the deadline CRIU is not killed at
- *    once: its next question gets a no, after which it puts the tree back by its own means. Only a CRIU that
- *    asks nothing for DUMP_GRACE is killed, since it may just then have code of its own in the tree, which
- *    the tree would run into (it changes a few bytes of its text and back while it injects its parasite).
+ *  - A dump can be taken back until post-dump is answered with yes, but only CRIU can do that: it has code
+ * of its own in the tree and the threads' registers in its memory. Measured with SIGKILL at random moments,
+ *    one tree in seven ran into that code and died of SIGTRAP, and as many connections stayed in TCP repair
+ *    mode. So at the deadline CRIU's next question gets a no, which makes it put the tree back. One that
+ * asks nothing gets SIGALRM, upon which its own handler makes the system call it hangs in fail. SIGKILL is
+ * the end of patience, and criu-tree.c then repairs what can be repaired.
+ *  - CRIU does not kill the tree, we do. Asked to kill it itself, it takes the unread bytes out of the
+ *    terminals and sets O_NONBLOCK on both ends before it asks post-dump, and a no does not put them back: a
+ *    program that reads its terminal then fails with EAGAIN. Asked to leave it stopped, it tidies up at
+ * once.
+ *  - With the yes to post-dump the tree has to die, whatever becomes of CRIU: the caller may have promised
+ *    that it comes back, and it must not live twice.
  *  - A restore can be taken back until post-restore is answered with yes; nothing has run before. At the
  *    deadline its processes are killed, CRIU sees that and ends by itself, undoing what it put on disk.
  *  - The time that the caller's notify function takes (it syncs images) is its own and moves the deadline.
@@ -23,16 +31,16 @@
 
 #include <ctype.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
-/* A slow dump comes to its next question within this; its own limit for freezing is 10 s too. */
-#define DUMP_GRACE (10 * USEC_PER_SEC)
+/* A slow dump comes to its next question within this; a large one writes about 250 MB a second. */
+#define REFUSE_GRACE (6 * USEC_PER_SEC)
+/* CRIU's handler interrupts once a second, and aborts at the sixth time. */
+#define INTERRUPT_GRACE (4 * USEC_PER_SEC)
 /* For CRIU to end after its last word, or after its children were killed. */
 #define EXIT_GRACE (5 * USEC_PER_SEC)
 /* Everything but the contents of messages: enough for the reports of users. */
@@ -46,7 +54,11 @@ typedef struct Run {
         RpcKind kind;
         CriuProcess process;
         uint64_t deadline;
-        bool expired;
+        bool expired;     /* from here on every question gets a no */
+        bool interrupted; /* the last kind means are used up */
+        bool committed;   /* post-dump was answered with yes */
+        pid_t *tree;      /* dump: who has to die then */
+        size_t n_tree;
         int refused; /* what notify returned, if negative */
         pid_t pid;   /* of the restored root, once CRIU told it */
 } Run;
@@ -59,11 +71,23 @@ static const char *verb(RpcKind kind) {
         return kind == RPC_KIND__DUMP ? "save" : "restore";
 }
 
-/* Errors that CRIU logs and gets over: the exit of iptables, which it tries when it looks around; the limit
- * of its own descriptors, where it lacks CAP_SYS_RESOURCE. */
+/* Errors that CRIU logs and gets over: what it finds missing when it looks around for the first time after a
+ * boot, and the limit of its own descriptors where it lacks CAP_SYS_RESOURCE. */
 static bool is_noise(const char *text) {
-        return starts_with(text, "exited, status=") ||
-               starts_with(text, "rlimit: Can't setup RLIMIT_NOFILE for self");
+        static const char *const noise[] = {
+                        "exited, status=", /* of iptables */
+                        "tun: Unable to create tun",
+                        "rlimit: Can't setup RLIMIT_NOFILE for self",
+        };
+
+        for (size_t i = 0; i < ELEMENTS(noise); i++)
+                if (starts_with(text, noise[i]))
+                        return true;
+        return false;
+}
+
+static double seconds(const Run *run) {
+        return (double)run->job->timeout_usec / USEC_PER_SEC;
 }
 
 /* The sentence of a log line "(00.012)   17: Error (criu/x.c:12): sentence", or NULL. */
@@ -121,18 +145,31 @@ static bool is_promised(RpcKind kind, const char *script) {
         return false;
 }
 
+/* The caller's answer, and for a dump's last question what we need to keep our word. */
+static int ask_caller(Run *run, const char *script) {
+        bool last = run->kind == RPC_KIND__DUMP && !run->job->leave_running &&
+                    strcmp(script, "post-dump") == 0;
+        int r = 0;
+
+        if (last)
+                r = criu_tree_list(run->job->pid, &run->tree, &run->n_tree);
+        if (r >= 0 && run->job->notify && is_promised(run->kind, script))
+                r = run->job->notify(script, run->pid, run->job->userdata);
+        if (r >= 0 && last)
+                run->committed = true;
+        return r < 0 ? r : 0;
+}
+
 static int answer_notify(Run *run, const RpcNotify *notify) {
         RpcRequest answer = RPC_REQUEST__INIT;
         const char *script = notify && notify->script ? notify->script : "";
 
         if (notify && notify->has_pid && notify->pid > 0)
                 run->pid = notify->pid;
-        if (run->job->notify && !run->expired && run->refused == 0 && is_promised(run->kind, script)) {
+        if (!run->expired && run->refused == 0) {
                 uint64_t begin = now_monotonic();
-                int r = run->job->notify(script, run->pid, run->job->userdata);
 
-                if (r < 0)
-                        run->refused = r;
+                run->refused = ask_caller(run, script);
                 run->deadline += now_monotonic() - begin;
         }
         answer.type = RPC_KIND__NOTIFY;
@@ -143,15 +180,20 @@ static int answer_notify(Run *run, const RpcNotify *notify) {
 
 /* The deadline has passed: 0 to go on listening for a while, or -ETIMEDOUT. */
 static int expire(Run *run) {
-        if (run->expired)
+        if (run->interrupted)
                 return -ETIMEDOUT;
-        run->expired = true;
-        if (run->kind == RPC_KIND__DUMP) {
-                run->deadline = now_monotonic() + DUMP_GRACE;
+        if (run->kind == RPC_KIND__DUMP && !run->expired) {
+                run->deadline = now_monotonic() + REFUSE_GRACE;
+        } else if (run->kind == RPC_KIND__DUMP) {
+                (void)kill(run->process.pid, SIGALRM);
+                run->interrupted = true;
+                run->deadline = now_monotonic() + INTERRUPT_GRACE;
         } else {
                 criu_kill_children(run->process.pid);
+                run->interrupted = true;
                 run->deadline = now_monotonic() + EXIT_GRACE;
         }
+        run->expired = true;
         return 0;
 }
 
@@ -248,6 +290,8 @@ static int ask(const Run *run) {
 }
 
 static int start(Run *run) {
+        static const char *const leave_stopped[] = {"--leave-stopped",
+                                                    NULL}; /* leave_running overrides it */
         const CriuJob *job = run->job;
         _cleanup_(closep) int out = -1;
         int r;
@@ -259,6 +303,7 @@ static int start(Run *run) {
         if (out < 0)
                 return err_born(-errno, "cannot write to the image directory");
         r = criu_spawn(&(CriuSpawn){.criu = job->criu,
+                                    .options = run->kind == RPC_KIND__DUMP ? leave_stopped : NULL,
                                     .fds = job->fds,
                                     .n_fds = run->kind == RPC_KIND__RESTORE ? job->n_fds : 0,
                                     .output_fd = out,
@@ -282,7 +327,7 @@ static int explain(const Run *run, int r, const char *otherwise) {
                        otherwise ? otherwise : "it does not say why");
 }
 
-/* CRIU said nothing any more, by hanging or by dying. */
+/* CRIU said nothing any more, by hanging or by dying. 0: it does not matter any more. */
 static int end_badly(Run *run, int r) {
         _cleanup_(freep) char *fate = NULL;
         int status, mended = 0;
@@ -290,15 +335,17 @@ static int end_badly(Run *run, int r) {
         if (r == -ETIMEDOUT && run->kind == RPC_KIND__RESTORE)
                 criu_kill_children(run->process.pid);
         criu_end(&run->process, r == -ETIMEDOUT ? 0 : now_monotonic() + EXIT_GRACE, &status);
+        if (run->committed)
+                return 0;
         if (run->kind == RPC_KIND__DUMP)
-                mended = criu_mend_tree(run->job->pid);
+                mended = criu_tree_mend(run->job->pid);
         if (mended < 0)
                 return err_pass(mended);
         if (run->refused < 0)
                 return run->refused;
         if (run->expired)
-                return err_say(-ETIMEDOUT, "CRIU did not %s it within %" PRIu64 " s, and was killed",
-                               verb(run->kind), run->job->timeout_usec / USEC_PER_SEC);
+                return err_say(-ETIMEDOUT, "CRIU did not %s it within %.1f s, and was killed",
+                               verb(run->kind), seconds(run));
         if (r != -ECONNRESET)
                 return r;
         fate = criu_status_text(status);
@@ -306,13 +353,13 @@ static int end_badly(Run *run, int r) {
 }
 
 static int judge(const Run *run, const RpcResponse *response) {
-        if (response->success && response->type == run->kind)
+        if (run->committed || (response->success && response->type == run->kind))
                 return 0;
         if (run->refused < 0)
                 return run->refused; /* with the sentence of the caller's own */
         if (run->expired)
-                return err_say(-ETIMEDOUT, "CRIU did not %s it within %" PRIu64 " s", verb(run->kind),
-                               run->job->timeout_usec / USEC_PER_SEC);
+                return err_say(-ETIMEDOUT, "CRIU did not %s it within %.1f s", verb(run->kind),
+                               seconds(run));
         /* Above 4095 is no errno. */
         if (response->has_cr_errno && response->cr_errno > 0 && response->cr_errno < 4096)
                 return explain(run, -response->cr_errno, response->cr_errmsg);
@@ -330,7 +377,7 @@ static int run_job(Run *run, RpcResponse **ret) {
         if (r >= 0)
                 r = converse(run, &response);
         if (r < 0)
-                return end_badly(run, r);
+                return err_pass(end_badly(run, r));
         criu_end(&run->process, now_monotonic() + EXIT_GRACE, NULL);
         r = judge(run, response);
         if (r < 0)
@@ -339,30 +386,16 @@ static int run_job(Run *run, RpcResponse **ret) {
         return 0;
 }
 
-/* CRIU answers when it has sent the SIGKILLs; the root is dead a moment later. */
-static int await_death(int pidfd) {
-        struct pollfd p = {.fd = pidfd, .events = POLLIN};
-        uint64_t deadline = now_monotonic() + EXIT_GRACE;
-        int n;
-
-        while ((n = poll(&p, 1, deadline_ms(deadline))) < 0 && errno == EINTR)
-                ;
-        return n > 0 ? 0 : err_say(-ETIMEDOUT, "CRIU has saved it, but it does not die");
-}
-
 int criu_dump(const CriuJob *job) {
         _cleanup_(rpc_response_freep) RpcResponse *response = NULL;
-        _cleanup_(closep) int pidfd = -1;
         Run run = {.job = job, .kind = RPC_KIND__DUMP, .process = CRIU_PROCESS_NONE};
         int r;
 
-        pidfd = pidfd_open(job->pid, 0);
-        if (pidfd < 0)
-                return err_born(-errno, "cannot save process %d", job->pid);
         r = run_job(&run, &response);
-        if (r < 0)
-                return err_pass(r);
-        return job->leave_running ? 0 : await_death(pidfd);
+        if (r >= 0 && run.n_tree > 0)
+                r = criu_tree_kill(run.tree, run.n_tree, now_monotonic() + EXIT_GRACE);
+        free(run.tree);
+        return r < 0 ? err_pass(r) : 0;
 }
 
 int criu_restore(const CriuJob *job, pid_t *ret_pid) {

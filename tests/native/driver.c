@@ -18,7 +18,9 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,22 +64,22 @@ static void must(const Trial *trial, int r, const char *step) {
         }
 }
 
-static _Noreturn void echo(int listener) {
+static void *echo(void *listener) {
+        _cleanup_(closep) int fd = accept4((int)(intptr_t)listener, NULL, NULL, SOCK_CLOEXEC);
         char buffer[4096];
-        int fd = accept(listener, NULL, NULL);
         ssize_t k;
 
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
         while ((k = read(fd, buffer, sizeof buffer)) > 0)
                 if (fd_write_all(fd, buffer, (size_t)k) < 0)
                         break;
-        _exit(0);
+        return NULL;
 }
 
 /* The peer of a pig that wants one: an echo server for one connection, at PIG_PORT. */
 static int start_peer(void) {
         struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         socklen_t size = sizeof a;
+        pthread_t thread;
         char port[16];
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -86,10 +88,7 @@ static int start_peer(void) {
                 return -errno;
         snprintf(port, sizeof port, "%d", ntohs(a.sin_port));
         setenv("PIG_PORT", port, 1);
-        if (fork() == 0)
-                echo(fd);
-        close(fd);
-        return 0;
+        return -pthread_create(&thread, NULL, echo, (void *)(intptr_t)fd);
 }
 
 static pid_t start_pig(const char *pig) {
@@ -262,16 +261,15 @@ static void blame(const Trial *trial, int r, const char *log, const char *step) 
         must(trial, r, step);
 }
 
-static void live_twice(Trial *trial, const char *pig, bool ours) {
-        _cleanup_(closep) int pidfd = -1;
+/* The numbers are needed again: until the last of the tree is reaped. Its orphans are ours (subreaper). */
+static void reap_all(void) {
+        while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+                ;
+}
+
+static void die_and_return(Trial *trial, bool ours) {
         uint64_t begin;
         int r;
-
-        must(trial, start_peer(), "peer");
-        trial->pid = start_pig(pig);
-        must(trial, trial->pid, "start");
-        must(trial, wait_output("ready\n"), "first life");
-        pidfd = pidfd_open(trial->pid, 0);
 
         begin = now_monotonic();
         r = ours ? dump_ours(trial) : dump_bare(trial);
@@ -279,7 +277,7 @@ static void live_twice(Trial *trial, const char *pig, bool ours) {
         if (ours)
                 must(trial, r, "dump");
         blame(trial, r, "dump.log", "dump");
-        must(trial, wait_death(trial->pid, pidfd), "death");
+        reap_all();
 
         begin = now_monotonic();
         r = ours ? restore_ours(trial) : restore_bare(trial);
@@ -287,8 +285,50 @@ static void live_twice(Trial *trial, const char *pig, bool ours) {
         if (ours)
                 must(trial, r, "restore");
         blame(trial, r, "restore.log", "restore");
+}
 
-        closep(&pidfd);
+static int say_no(const char *script, pid_t pid, void *userdata) {
+        return strcmp(script, "post-dump") == 0 ? err_say(-ENOTRECOVERABLE, "no, thank you") : 0;
+}
+
+static void be_refused(Trial *trial) {
+        CriuJob job = job_of(trial);
+        int r;
+
+        job.notify = say_no;
+        r = criu_dump(&job);
+        if (r != -ENOTRECOVERABLE || strcmp(err_text(r), "no, thank you") != 0)
+                finish(trial, "FAIL", r < 0 ? err_text(r) : "a refused dump is a success");
+}
+
+static void hang(Trial *trial) {
+        CriuJob job = job_of(trial);
+        uint64_t begin = now_monotonic();
+        int r;
+
+        must(trial, mkfifoat(trial->images_fd, "pages-1.img", 0600) < 0 ? -errno : 0, "FIFO");
+        job.timeout_usec = USEC_PER_SEC;
+        r = criu_dump(&job);
+        trial->dump = now_monotonic() - begin;
+        if (r != -ETIMEDOUT)
+                finish(trial, "FAIL", r < 0 ? err_text(r) : "a hung dump is a success");
+}
+
+static void live_twice(Trial *trial, const char *pig, const char *way) {
+        _cleanup_(closep) int pidfd = -1;
+
+        must(trial, start_peer(), "peer");
+        trial->pid = start_pig(pig);
+        must(trial, trial->pid, "start");
+        must(trial, wait_output("ready\n"), "first life");
+
+        if (strcmp(way, "refused") == 0)
+                be_refused(trial);
+        else if (strcmp(way, "hung") == 0)
+                hang(trial);
+        else
+                die_and_return(trial, strcmp(way, "ours") == 0);
+
         pidfd = pidfd_open(trial->pid, 0);
         must(trial, kill(trial->pid, SIGUSR1) < 0 ? -errno : 0, "wake");
         must(trial, wait_death(trial->pid, pidfd), "second life");
@@ -299,15 +339,16 @@ int main(int argc, char **argv) {
         Trial trial = {.images_fd = -1};
 
         if (argc != 4) {
-                fprintf(stderr, "usage: %s ours|bare PIG IMAGES\n", argv[0]);
+                fprintf(stderr, "usage: %s ours|bare|refused|hung PIG IMAGES\n", argv[0]);
                 return 2;
         }
         trial.images = argv[3];
+        must(&trial, prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ? -errno : 0, "subreaper");
         must(&trial, make_dirs(argv[3], 0700), "images");
         trial.images_fd = open(argv[3], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         must(&trial, trial.images_fd < 0 ? -errno : 0, "images");
         /* Fills CRIU's cache, as carryover does once at each boot, so that neither side pays for it. */
         must(&trial, criu_check("criu"), "check");
-        live_twice(&trial, argv[2], strcmp(argv[1], "ours") == 0);
+        live_twice(&trial, argv[2], argv[1]);
         finish(&trial, "PASS", "");
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * A CRIU that hangs in the middle of a dump has to be killed, and the tree is to go on living. What the
+ * The processes of a tree, by the kernel's lists of children, which are exact while the tree is frozen.
+ *
+ * A CRIU that hangs in the middle of a dump may have to be killed, and the tree is to go on living. What the
  * kernel undoes by itself when the tracer dies: ptrace stops end, suspended seccomp filters work again, and
  * CRIU's parasite in the tree finds its socket closed and puts the thread back where it was. What nobody
  * undoes is TCP repair mode, a property of the sockets: they would neither send nor receive for ever.
@@ -12,6 +14,7 @@
 
 #include "sys/criu-process.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
@@ -19,6 +22,7 @@
 #include <dirent.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,18 +143,45 @@ static void mend_process(pid_t pid, size_t *failed) {
         }
 }
 
-int criu_mend_tree(pid_t root) {
+int criu_tree_list(pid_t root, pid_t **ret, size_t *ret_n) {
         _cleanup_(pids_done) Pids pids = {};
-        size_t failed = 0;
         int r;
 
         r = pids_add(&pids, root);
         if (r >= 0)
                 r = add_descendants(&pids, root);
-        for (size_t i = 0; i < pids.n; i++)
-                mend_process(pids.pid[i], &failed);
         if (r < 0)
                 return err_born(r, "cannot walk the tree of process %d", root);
+        *ret_n = pids.n;
+        *ret = TAKE(pids.pid);
+        return 0;
+}
+
+int criu_tree_kill(const pid_t *pids, size_t n, uint64_t deadline) {
+        for (size_t i = 0; i < n; i++)
+                (void)kill(pids[i], SIGKILL);
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_(closep) int pidfd = pidfd_open(pids[i], 0);
+                struct pollfd p = {.fd = pidfd, .events = POLLIN};
+                int k;
+
+                while (pidfd >= 0 && (k = poll(&p, 1, deadline_ms(deadline))) <= 0)
+                        if (k == 0 || errno != EINTR)
+                                return err_say(-ETIMEDOUT, "process %d does not die", pids[i]);
+        }
+        return 0;
+}
+
+int criu_tree_mend(pid_t root) {
+        _cleanup_(freep) pid_t *pids = NULL;
+        size_t n, failed = 0;
+        int r;
+
+        r = criu_tree_list(root, &pids, &n);
+        if (r < 0)
+                return err_pass(r);
+        for (size_t i = 0; i < n; i++)
+                mend_process(pids[i], &failed);
         if (failed > 0)
                 return err_say(-EIO, "%zu connections of the tree of process %d stay in TCP repair mode",
                                failed, root);
