@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "sys/kmod.h"
 #include "sys/netfilter-backend.h"
 
 #include <errno.h>
@@ -124,8 +125,18 @@ void hold_list_done(HoldList *list) {
         *list = (HoldList){0};
 }
 
+/* A kernel answers for its modules only once they are there: ip_tables is not loaded on demand. */
+static int with_modules(int (*set)(const HoldList *list), const HoldList *list) {
+        int r = set(list);
+
+        if (r != -EOPNOTSUPP)
+                return r;
+        (void)modules_load(hold_modules);
+        return set(list);
+}
+
 static int set_iptables(const HoldList *list) {
-        int r = hold_iptables_set(list);
+        int r = with_modules(hold_iptables_set, list);
 
         if (r < 0)
                 return err_pass(r);
@@ -134,7 +145,7 @@ static int set_iptables(const HoldList *list) {
 }
 
 static int set_nftables(const HoldList *list) {
-        int r = hold_nftables_set(list);
+        int r = with_modules(hold_nftables_set, list);
 
         if (r < 0)
                 return err_pass(r);

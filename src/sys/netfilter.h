@@ -13,8 +13,9 @@
  *  - HOLD_NFTABLES: libnftables, a table `inet carryover`, one set per family, one transaction,
  * constant-time lookup per packet. `nft flush ruleset` takes it away: hold_guard_start() is the answer.
  *
- * All functions act in the network namespace of the caller and need CAP_NET_ADMIN. None of them loads a
- * module by itself, except as the kernel does on demand: modules_load(hold_modules) first.
+ * All functions act in the network namespace of the caller and need CAP_NET_ADMIN. hold_set() loads
+ * hold_modules where the kernel does not answer for a backend; the others load none, except as the kernel
+ * does on demand.
  *
  * Addresses are as the packets carry them: for a connection behind this machine's own NAT add what
  * conntrack_wires() finds. v4-mapped addresses (::ffff:192.0.2.1) are held as IPv4.
