@@ -182,8 +182,11 @@ static int claim(const Store *store, EarlySay say) {
         if (r < 0)
                 return n + failed(say, r, "the ticket stays for the next boot");
         n += lift(say, needs.max_pid);
-        if (hold_present(&held) != 1 || held < needs.n)
+        if (hold_present(&held) != 1 || held < needs.n) {
+                n += load(say, hold_modules);
                 n += hold(say, ticket->hold_backend, needs.connections, needs.n);
+        }
+        n += load(say, modules_needed);
         r = store_claim(store, ticket);
         if (r < 0)
                 return n + failed(say, r, "nothing is restored");
@@ -198,8 +201,6 @@ int early_service(const Config *config, EarlySay say) {
                 say(LOG_NOTICE, "switched off by carryover=off: what was saved stays in the store");
                 return 0;
         }
-        n += load(say, modules_needed);
-        n += load(say, hold_modules);
         r = store_open(config, &store);
         if (r < 0)
                 return n + failed(say, r, "nothing is restored");
