@@ -10,6 +10,7 @@
 
 #include <endian.h>
 #include <gcrypt.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,7 +38,18 @@ static const ProtobufCMessageDescriptor *descriptor_of(CodecKind kind) {
         return NULL;
 }
 
+/* libgcrypt warns on stderr, into everybody's output, unless its user says that the set-up is finished. No
+ * secret is handled here, so it needs no locked memory. */
+static void gcrypt_ready(void) {
+        gcry_check_version(NULL);
+        gcry_control(GCRYCTL_DISABLE_SECMEM, 0);
+        gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
+}
+
+static pthread_once_t gcrypt_once = PTHREAD_ONCE_INIT;
+
 void digest_bytes(const void *data, size_t size, uint8_t ret[static CODEC_DIGEST]) {
+        pthread_once(&gcrypt_once, gcrypt_ready);
         gcry_md_hash_buffer(GCRY_MD_BLAKE2B_256, ret, data, size);
 }
 
@@ -48,6 +60,7 @@ int digest_fd(int fd, uint8_t ret[static CODEC_DIGEST], uint64_t *ret_size) {
         uint64_t size = 0;
         ssize_t n;
 
+        pthread_once(&gcrypt_once, gcrypt_ready);
         if (!buffer || gcry_md_open(&md, GCRY_MD_BLAKE2B_256, 0) != 0)
                 return -ENOMEM;
         while ((n = read(fd, buffer, CHUNK)) != 0) {
