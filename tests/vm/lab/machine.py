@@ -19,18 +19,22 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import TypeVar
 
 from . import cache, images, net
 from .qmp import Qmp
-from .ssh import SshSession, client
+from .ssh import Download, SshSession, SshShell, Upload, client
 from .util import LabError, progress, run, wait_for
 
 # Everything is ten to thirty times slower than on metal: a boot that takes longer than
 # this is stuck.
 BOOT_TIMEOUT = 180.0
 
-CMDLINE = ("root=/dev/vda rw console=ttyS0 net.ifnames=0 panic=10 loglevel=5 "
+CMDLINE = ("root=/dev/vda rw console=ttyS0 net.ifnames=0 panic=10 loglevel=6 "
            "systemd.show_status=1 random.trust_cpu=on mitigations=off audit=0")
+
+
+Opened = TypeVar("Opened", SshSession, SshShell, Upload, Download)
 
 
 class Machine:
@@ -52,6 +56,7 @@ class Machine:
         self._sockets = Path(tempfile.mkdtemp(prefix="lab-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._attached: tuple[list[str], tuple[str, ...]] | None = None
+        self._clients: list[SshSession | SshShell | Upload | Download] = []
         self.qmp: Qmp | None = None
         directory.mkdir(parents=True, exist_ok=True)
 
@@ -94,6 +99,8 @@ class Machine:
 
     def close(self) -> None:
         """End the machine and remove its disk; logs stay in its directory."""
+        for opened in self._clients:
+            opened.close()
         if self._process:
             self.power_cut()
         self.disk.unlink(missing_ok=True)
@@ -145,7 +152,21 @@ class Machine:
 
     def session(self, user: str = "root", family: int = 4, command: str | None = None) -> SshSession:
         """A real ssh client on a terminal of its own, logged in."""
-        return SshSession(self.network.endpoint(self.index, family), user, command)
+        return self._opened(SshSession(self.network.endpoint(self.index, family), user, command))
+
+    def shell(self, user: str = "root", family: int = 4) -> SshShell:
+        """A shell without a terminal, for bulk data both ways on one connection."""
+        return self._opened(SshShell(self.network.endpoint(self.index, family), user))
+
+    def upload(self, path: str, size: int, user: str = "root", family: int = 4,
+               rate: float | None = None) -> Upload:
+        """Begin to send random bytes to a file of the guest."""
+        return self._opened(
+            Upload(self.network.endpoint(self.index, family), path, size, user, rate))
+
+    def download(self, path: str, user: str = "root", family: int = 4) -> Download:
+        """Begin to read a file of the guest."""
+        return self._opened(Download(self.network.endpoint(self.index, family), path, user))
 
     def write(self, path: str, content: str | bytes, mode: str = "644") -> None:
         """Put a file into the guest."""
@@ -168,6 +189,10 @@ class Machine:
         except (LabError, subprocess.TimeoutExpired):
             self._journal_from_disk(target)
 
+    def _opened(self, opened: Opened) -> Opened:
+        self._clients.append(opened)
+        return opened
+
     # -- inside -----------------------------------------------------------------------------
 
     def _argv(self) -> list[str]:
@@ -175,7 +200,8 @@ class Machine:
         accelerator = "kvm" if _has_kvm() else "tcg,thread=multi"
         return [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
-            "-machine", "q35", "-accel", accelerator, "-cpu", "max", "-smp", "2",
+            # Without svm the guest spends no time on loading kvm, which it could not use.
+            "-machine", "q35", "-accel", accelerator, "-cpu", "max,svm=off", "-smp", "2",
             "-m", str(self.memory), "-rtc", "base=utc",
             "-kernel", str(self.layer.kernel_file()), "-initrd", str(self.layer.initrd_file()),
             "-append", f"{CMDLINE} {self.append}".strip(),

@@ -9,6 +9,7 @@ Upload       `ssh host 'cat > file'`, fed at leisure; Download is the other way
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -23,6 +24,7 @@ import termios
 import threading
 import time
 from dataclasses import dataclass
+from typing import Callable
 
 from . import images
 from .net import Endpoint
@@ -46,6 +48,11 @@ def client(endpoint: Endpoint, user: str, terminal: bool = False) -> list[str]:
     return [*words, endpoint.host]
 
 
+def plain(text: str) -> str:
+    """Text as a person reads it: without carriage returns and what only steers a terminal."""
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\][^\x07]*\x07|\r", "", text)
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Bytes that came from the guest, and when."""
@@ -60,7 +67,7 @@ class _Client:
     def __init__(self, process: subprocess.Popen[bytes], output: int) -> None:
         self.process = process
         self.chunks: list[Chunk] = []
-        self._text = b""
+        self._text = bytearray()
         self._cursor = 0
         self._changed = threading.Condition()
         self._ended = False
@@ -103,7 +110,7 @@ class _Client:
                     self._cursor = found.end()
                     text = found.group(0).decode("utf-8", "replace")
                     match = re.search(pattern, text, re.MULTILINE)
-                    assert match
+                    assert match, f"'{pattern}' looks beyond what it matches"
                     return match
                 left = deadline - time.monotonic()
                 if left <= 0 or self._ended:
@@ -131,6 +138,14 @@ class _Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _first(self, step: Callable[[], object]) -> None:
+        # A client that never got through its login has no owner yet who would end it.
+        try:
+            step()
+        except BaseException:
+            self.close()
+            raise
 
     def _collect(self, output: int) -> None:
         while True:
@@ -164,7 +179,7 @@ class SshSession(_Client):
         self._master = os.dup(master)
         super().__init__(process, master)
         if command is None:
-            self.expect(r"[$#] ", 60)
+            self._first(lambda: self.expect(r"[$#] ", 60))
 
     def send(self, data: str | bytes) -> None:
         """Press keys."""
@@ -183,7 +198,7 @@ class SshSession(_Client):
         self.send_line(f"{line}; printf '\\n{word[:4]}%s %d\\n' {word[4:]} $?")
         self.expect(rf"{word[4:]} \$\?", timeout)
         found = self.expect(rf"(?s)(.*?)\r?\n{word} (\d+)\r?\n", timeout)
-        return int(found.group(2)), found.group(1).replace("\r", "").strip("\n")
+        return int(found.group(2)), plain(found.group(1)).strip("\n")
 
     def echo_latency(self, keys: int = 10, timeout: float = 60) -> float:
         """The median time from a keystroke to its echo, at a shell prompt; leaves the line empty."""
@@ -213,14 +228,17 @@ class SshShell(_Client):
         self._stdin = process.stdin
         super().__init__(process, os.dup(process.stdout.fileno()))
         process.stdout.close()
-        self.command("true", 60)
+        self._first(lambda: self.command("true", 60))
 
     def command(self, line: str, timeout: float = 60, stdin: bytes = b"") -> str:
         """Run a line, with `stdin` following it on the same stream; what it printed."""
         word = f"{random.getrandbits(32):08x}"
+        begin = self._cursor
         self._stdin.write(f"{line}; echo {word}\n".encode() + stdin)
         self._stdin.flush()
-        return self.expect(rf"(?s)\A?(.*?){word}\n", timeout).group(1)
+        self.expect(f"{word}\n", timeout)
+        with self._changed:
+            return self._text[begin:self._cursor - len(word) - 1].decode("utf-8", "replace")
 
     def upload_rate(self, size: int, timeout: float = 300) -> float:
         """Bytes per second towards the guest."""
@@ -232,12 +250,19 @@ class SshShell(_Client):
     def download_rate(self, size: int, timeout: float = 300) -> float:
         """Bytes per second from the guest."""
         began = time.monotonic()
-        self.command(f"head -c {size} /dev/zero", timeout)
+        self._stdin.write(f"head -c {size} /dev/zero\n".encode())
+        self._stdin.flush()
+        with self._changed:
+            wanted = self._cursor + size
+            if not self._changed.wait_for(lambda: len(self._text) >= wanted, timeout):
+                raise LabError(f"{wanted - len(self._text)} bytes missing after {timeout:.0f} s")
+            self._cursor = wanted
         return size / (time.monotonic() - began)
 
     def close(self) -> None:
         super().close()
-        self._stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # unsent bytes of a client that is gone
+            self._stdin.close()
 
 
 class _Transfer:

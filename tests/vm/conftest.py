@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The `lab` fixture: machines and networks of one test, closed in order, logs kept on failure."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from lab import images  # noqa: E402
+from lab.machine import Machine  # noqa: E402
+from lab.net import NetnsNet, Network, UserNet  # noqa: E402
+from lab.util import SOURCE, LabError  # noqa: E402
+
+_kept: list[Path] = []
+
+
+class Lab:
+    """What a test asks for machines. Everything it gave away ends with the test."""
+
+    def __init__(self, directory: Path, bare: bool = False) -> None:
+        self.directory = directory
+        self.bare = bare
+        self.machines: list[Machine] = []
+        self.networks: list[Network] = []
+
+    def network(self, kind: str = "netns") -> Network:
+        """A new network: "netns" (a real Linux peer) or "user" (QEMU's own)."""
+        network = {"netns": NetnsNet, "user": UserNet}[kind]()
+        self.networks.append(network)
+        return network
+
+    def machine(self, distro: str = "bookworm", network: str | Network = "netns",
+                fresh: bool = False, bare: bool | None = None, **options) -> Machine:
+        """A running machine, woken from its saved state, or booted when `fresh`."""
+        if isinstance(network, str):
+            network = self.network(network)
+        layer = images.layer(distro, bare=self.bare if bare is None else bare)
+        index = len(self.machines)
+        machine = Machine(layer, network, self.directory / f"machine{index}",
+                          index=sum(other.network is network for other in self.machines), **options)
+        self.machines.append(machine)
+        return machine.start(fresh)
+
+    def save_logs(self) -> None:
+        """Fetch the journals, as far as they can be had."""
+        for machine in self.machines:
+            try:
+                machine.save_logs()
+            except LabError as error:
+                (machine.directory / "journal.failed").write_text(str(error))
+
+    def close(self) -> None:
+        """End all machines, then all networks."""
+        for machine in self.machines:
+            machine.close()
+        for network in self.networks:
+            network.close()
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """The lab of one test."""
+    directory = Path(tempfile.mkdtemp(prefix="lab-test-"))
+    made = Lab(directory)
+    try:
+        yield made
+        # Also a failure of the test body ends up here; its report says so.
+        if getattr(request.node, "failed", False):
+            made.save_logs()
+    finally:
+        made.close()
+        if getattr(request.node, "failed", False):
+            _keep(directory, request.node.name)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """Let the fixture know how the test went."""
+    outcome = yield
+    if outcome.get_result().failed:
+        item.failed = True  # type: ignore[attr-defined]
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Say last where the logs of the failed tests are."""
+    for path in _kept:
+        terminalreporter.write_line(f"logs: {path}")
+
+
+def _keep(directory: Path, name: str) -> None:
+    top = Path(os.environ.get("CARRYOVER_ARTIFACTS", SOURCE / "build" / "vm-artifacts"))
+    target = top / re.sub(r"[^\w.-]+", "-", name)
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(directory, target)
+    _kept.append(target)
