@@ -19,6 +19,7 @@
 #include "base/text.h"
 
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +48,7 @@ typedef struct Plan {
         size_t n_keep;
         int null_fd, output_fd, cgroup_procs_fd; /* all above 2 */
         mode_t mask;
+        pid_t session;
 } Plan;
 
 static int find_executable(const char *name, char path[static PATH_MAX]) {
@@ -78,6 +81,8 @@ static _Noreturn void become_criu(const Plan *plan) {
         sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         (void)umask(plan->mask);
+        if (plan->session > 0)
+                (void)setsid();
 
         if (plan->cgroup_procs_fd >= 0 && write(plan->cgroup_procs_fd, "0", 1) != 1)
                 _exit(CHILD_NO_CGROUP);
@@ -96,15 +101,26 @@ static _Noreturn void become_criu(const Plan *plan) {
         _exit(CHILD_NO_EXEC);
 }
 
+/* fork() under a number of our choice (clone3(2), set_tid), for which we need the privileges of CRIU itself.
+ */
+static pid_t fork_as(pid_t pid) {
+        struct clone_args args = {.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid, .set_tid_size = 1};
+
+        return (pid_t)syscall(SYS_clone3, &args, sizeof args);
+}
+
 /* No signal handler of ours may run in the child, so all signals are blocked around the fork. */
 static pid_t fork_criu(const Plan *plan) {
         sigset_t all, old;
         int saved;
-        pid_t pid;
+        pid_t pid = -1;
 
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &old);
-        pid = fork();
+        if (plan->session > 0)
+                pid = fork_as(plan->session);
+        if (pid < 0)
+                pid = fork();
         if (pid == 0)
                 become_criu(plan);
         saved = errno;
@@ -177,8 +193,11 @@ static int make_sockets(int *ret_ours, int *ret_theirs) {
 }
 
 int criu_spawn(const CriuSpawn *how, CriuProcess *ret) {
-        _cleanup_(plan_done) Plan plan = {
-                        .null_fd = -1, .output_fd = -1, .cgroup_procs_fd = -1, .mask = how->mask};
+        _cleanup_(plan_done) Plan plan = {.null_fd = -1,
+                                          .output_fd = -1,
+                                          .cgroup_procs_fd = -1,
+                                          .mask = how->mask,
+                                          .session = how->session};
         _cleanup_(criu_process_done) CriuProcess process = CRIU_PROCESS_NONE;
         _cleanup_(closep) int theirs = -1, null = -1;
         char number[16];

@@ -30,6 +30,7 @@ typedef struct CriuSpawn {
         size_t n_fds;
         int output_fd;       /* becomes stdout and stderr */
         int cgroup_procs_fd; /* or -1 */
+        pid_t session;       /* > 0: it leads a session of its own, under this PID if that is free */
         mode_t mask; /* umask: CRIU makes images with 0644, and files of a restored tree with theirs */
 } CriuSpawn;
 

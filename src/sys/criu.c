@@ -28,6 +28,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "sys/criu-process.h"
+#include "sys/image-file.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -289,13 +290,38 @@ static int ask(const Run *run) {
         return r < 0 ? err_pass(r) : 0;
 }
 
+/*
+ * A root that leads no session (a job whose shell has exited) joins the session and group of CRIU itself,
+ * which would be ours: a `kill 0` in it would reach us. So CRIU gets a session of its own, and if it can be
+ * the number of the leader that is gone: then the job is in the session and group that it always was in,
+ * whose leader is gone again when CRIU ends. 0: no such root.
+ */
+static int lost_session(const Run *run, pid_t *ret) {
+        uint32_t pid, sid;
+        int r;
+
+        *ret = 0;
+        if (run->kind != RPC_KIND__RESTORE || !run->job->shell_job)
+                return 0;
+        r = image_root(run->job->images_fd, &pid, &sid);
+        if (r < 0)
+                return err_pass(r);
+        if (sid != pid)
+                *ret = sid > 0 ? (pid_t)sid : 1; /* 1 is never free: any number will do */
+        return 0;
+}
+
 static int start(Run *run) {
         static const char *const leave_stopped[] = {"--leave-stopped",
                                                     NULL}; /* leave_running overrides it */
         const CriuJob *job = run->job;
         _cleanup_(closep) int out = -1;
+        pid_t session;
         int r;
 
+        r = lost_session(run, &session);
+        if (r < 0)
+                return err_pass(r);
         /* An old log must not explain a new failure. */
         (void)unlinkat(job->images_fd, log_name(run->kind), 0);
         out = openat(job->images_fd, "criu.out", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
@@ -307,6 +333,7 @@ static int start(Run *run) {
                                     .fds = job->fds,
                                     .n_fds = run->kind == RPC_KIND__RESTORE ? job->n_fds : 0,
                                     .output_fd = out,
+                                    .session = session,
                                     .mask = run->kind == RPC_KIND__DUMP ? 077 : 0,
                                     .cgroup_procs_fd = job->cgroup_procs_fd},
                        &run->process);

@@ -116,6 +116,31 @@ int image_pids(int images_fd, uint32_t **ret, size_t *ret_n) {
         return numbers_finish(&numbers, ret, ret_n);
 }
 
+/* CRIU writes the root first. */
+int image_root(int images_fd, uint32_t *ret_pid, uint32_t *ret_sid) {
+        _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+        _cleanup_(image_close) Image image = {};
+        const ImgPstree *root;
+        int r;
+
+        r = image_open(images_fd, "pstree.img", &image);
+        if (r < 0)
+                return r == -ENOENT ? err_say(r, "the images have no pstree.img") : err_pass(r);
+        r = image_expect(&image, IMAGE_PSTREE);
+        if (r >= 0)
+                r = image_next_message(&image, &img_pstree__descriptor, &message);
+        if (r < 0)
+                return err_pass(r);
+        if (r > 0)
+                return image_bad(&image, "it is empty");
+        root = (const ImgPstree *)message;
+        if (root->pid == 0 || root->pid > PID_MAX || root->sid > PID_MAX)
+                return image_bad(&image, "a number is out of range");
+        *ret_pid = root->pid;
+        *ret_sid = root->sid;
+        return 0;
+}
+
 /* Masters are opened as /dev/ptmx, 5:2; slaves are 136:N up to 143:N. */
 static bool is_master(const ImgTtyInfo *info) {
         return info->type == TTY_TYPE_PTY && info->pty && major(info->rdev) == 5 && minor(info->rdev) == 2;

@@ -40,6 +40,7 @@ typedef struct Trial {
         const char *images; /* path */
         int images_fd;
         pid_t pid;
+        bool job;                       /* no session leader */
         uint64_t dump, restore, checks; /* microseconds; checks are part of dump */
         int tcp_fixed;
 } Trial;
@@ -91,22 +92,39 @@ static int start_peer(void) {
         return -pthread_create(&thread, NULL, echo, (void *)(intptr_t)fd);
 }
 
-static pid_t start_pig(const char *pig) {
-        pid_t pid = fork();
+static _Noreturn void become_pig(const char *pig) {
+        int in = open("/dev/null", O_RDONLY), out = open(OUTPUT, O_WRONLY | O_CREAT | O_APPEND, 0600);
 
+        dup2(in, 0);
+        dup2(out, 1);
+        dup2(out, 2);
+        close_range(3, ~0u, 0);
+        execl(pig, pig, (char *)NULL);
+        _exit(127);
+}
+
+/* As a session leader; or as the child of one that is gone, so that it has become our child. */
+static pid_t start_pig(const char *pig, bool leader) {
+        int tell[2];
+        pid_t pid, child = -1;
+
+        if (pipe2(tell, O_CLOEXEC) < 0)
+                return -errno;
+        pid = fork();
         if (pid == 0) {
-                int in = open("/dev/null", O_RDONLY),
-                    out = open(OUTPUT, O_WRONLY | O_CREAT | O_APPEND, 0600);
-
                 setsid();
-                dup2(in, 0);
-                dup2(out, 1);
-                dup2(out, 2);
-                close_range(3, ~0u, 0);
-                execl(pig, pig, (char *)NULL);
-                _exit(127);
+                if (leader || (child = fork()) == 0)
+                        become_pig(pig);
+                _exit(write(tell[1], &child, sizeof child) == sizeof child ? 0 : 1);
         }
-        return pid < 0 ? -errno : pid;
+        close(tell[1]);
+        if (pid > 0 && !leader) {
+                child = read(tell[0], &child, sizeof child) == sizeof child ? child : -1;
+                (void)waitpid(pid, NULL, 0);
+                pid = child;
+        }
+        close(tell[0]);
+        return pid < 0 ? -ECHILD : pid;
 }
 
 /* Waits until the pig's output ends with this line. */
@@ -162,6 +180,7 @@ static CriuJob job_of(Trial *trial) {
         return (CriuJob){.criu = "criu",
                          .images_fd = trial->images_fd,
                          .pid = trial->pid,
+                         .shell_job = trial->job,
                          .lock_skip = true,
                          .ghost_limit = GHOST_LIMIT,
                          .timeout_usec = PATIENCE,
@@ -318,7 +337,8 @@ static void live_twice(Trial *trial, const char *pig, const char *way) {
         _cleanup_(closep) int pidfd = -1;
 
         must(trial, start_peer(), "peer");
-        trial->pid = start_pig(pig);
+        trial->job = ends_with(pig, "-job");
+        trial->pid = start_pig(pig, !trial->job);
         must(trial, trial->pid, "start");
         must(trial, wait_output("ready\n"), "first life");
 

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/model.h"
+#include "sys/image-file.h"
 #include "sys/image.h"
 
 #include "criu-image.pb-c.h"
@@ -335,6 +336,17 @@ static void test_pids(void **state) {
         assert_memory_equal(pids, expected, sizeof expected);
 }
 
+static void test_root(void **state) {
+        uint32_t pid, sid;
+
+        assert_int_equal(image_root(dir, &pid, &sid), 0);
+        assert_int_equal(pid, 100);
+        assert_int_equal(sid, 100);
+        begin(PSTREE);
+        end(dir, "pstree.img");
+        assert_int_equal(image_root(dir, &pid, &sid), -EBADMSG);
+}
+
 static void test_pids_out_of_range(void **state) {
         ImgPstree p = IMG_PSTREE__INIT;
         uint32_t *pids;
@@ -535,6 +547,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_wrong_type, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_pages, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_pids, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_root, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_pids_out_of_range, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_move_pty, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_move_pty_again, set_up, tear_down),
