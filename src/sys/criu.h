@@ -40,12 +40,13 @@ typedef int (*CriuNotify)(const char *script, pid_t pid, void *userdata);
 
 typedef struct CriuJob {
         const char *criu;
-        int images_fd; /* directory; log file is written there too: "dump.log", "restore.log" */
-        pid_t pid;     /* dump: root of the tree */
-        bool shell_job;
-        bool lock_skip;               /* network_lock: SKIP, else NFTABLES */
-        bool leave_running;           /* dump: for tests and rehearsals */
-        uint64_t ghost_limit;         /* bytes; 0: CRIU's default */
+        int images_fd;        /* directory; log file is written there too: "dump.log", "restore.log" */
+        pid_t pid;            /* dump: root of the tree */
+        bool shell_job;       /* the root leads no session; it comes back in the one it had, if its number is
+                                 free, else in one of its own */
+        bool lock_skip;       /* network_lock: SKIP, else NFTABLES */
+        bool leave_running;   /* dump: for tests and rehearsals */
+        uint64_t ghost_limit; /* bytes; 0: CRIU's default */
         const char *const *externals; /* dump: values of --external; NULL-terminated or NULL */
         const CriuFd *fds;            /* restore: inherit_fd */
         size_t n_fds;
@@ -65,8 +66,12 @@ typedef struct CriuJob {
 /* Always: tcp_established, ext_unix_sk, file_locks, link_remap, manage_cgroups IGNORE. On failure the
  * sentence carries CRIU's own first error line from the log, and the error number is CRIU's where it gives
  * one (-EEXIST from a restore: a PID is taken), else -EIO; what notify refused with is returned as it is,
- * with its sentence. criu_dump's success means: the root is dead and its images are complete. fds below 3
- * cannot be inherited (-EINVAL). */
+ * with its sentence. fds below 3 cannot be inherited (-EINVAL).
+ *
+ * A 0 of notify to post-dump commits criu_dump: the whole tree is killed (by us) whatever becomes of CRIU,
+ * and the only failure left is -ETIMEDOUT for a process that does not die. Its dead wait to be reaped by
+ * their parents; until then their numbers, and as SID or PGID those of others, cannot be restored (-EEXIST).
+ * Any failure before: the tree lives. */
 int criu_dump(const CriuJob *job);
 int criu_restore(const CriuJob *job, pid_t *ret_pid);
 

@@ -286,7 +286,41 @@ static void reap_all(void) {
                 ;
 }
 
-static void die_and_return(Trial *trial, bool ours) {
+static int say_no(const char *script, pid_t pid, void *userdata) {
+        return starts_with(script, "post-") ? err_say(-ENOTRECOVERABLE, "no, thank you") : 0;
+}
+
+static void expect(const Trial *trial, int r, int expected, const char *text) {
+        if (r != expected || !strstr(err_text(r), text))
+                finish(trial, "FAIL", r < 0 ? err_text(r) : "what should fail is a success");
+}
+
+/* A first restore that ends in nothing. */
+static void be_denied(Trial *trial) {
+        CriuJob job = job_of(trial);
+        pid_t pid;
+
+        job.notify = say_no;
+        expect(trial, criu_restore(&job, &pid), -ENOTRECOVERABLE, "no, thank you");
+        reap_all();
+}
+
+/* The root waits for the other end of its own memory's image. */
+static void be_stuck(Trial *trial) {
+        _cleanup_(freep) char *name = text_format("mm-%d.img", trial->pid);
+        CriuJob job = job_of(trial);
+        pid_t pid;
+
+        must(trial, name ? renameat(trial->images_fd, name, trial->images_fd, "aside") : -1, "aside");
+        must(trial, mkfifoat(trial->images_fd, name, 0600), "FIFO");
+        job.timeout_usec = USEC_PER_SEC;
+        expect(trial, criu_restore(&job, &pid), -ETIMEDOUT, "within 1.0 s");
+        reap_all();
+        must(trial, renameat(trial->images_fd, "aside", trial->images_fd, name), "back");
+}
+
+static void die_and_return(Trial *trial, const char *way) {
+        bool ours = strcmp(way, "bare") != 0;
         uint64_t begin;
         int r;
 
@@ -298,6 +332,10 @@ static void die_and_return(Trial *trial, bool ours) {
         blame(trial, r, "dump.log", "dump");
         reap_all();
 
+        if (strcmp(way, "denied") == 0)
+                be_denied(trial);
+        if (strcmp(way, "stuck") == 0)
+                be_stuck(trial);
         begin = now_monotonic();
         r = ours ? restore_ours(trial) : restore_bare(trial);
         trial->restore = now_monotonic() - begin;
@@ -306,31 +344,19 @@ static void die_and_return(Trial *trial, bool ours) {
         blame(trial, r, "restore.log", "restore");
 }
 
-static int say_no(const char *script, pid_t pid, void *userdata) {
-        return strcmp(script, "post-dump") == 0 ? err_say(-ENOTRECOVERABLE, "no, thank you") : 0;
-}
-
 static void be_refused(Trial *trial) {
         CriuJob job = job_of(trial);
-        int r;
 
         job.notify = say_no;
-        r = criu_dump(&job);
-        if (r != -ENOTRECOVERABLE || strcmp(err_text(r), "no, thank you") != 0)
-                finish(trial, "FAIL", r < 0 ? err_text(r) : "a refused dump is a success");
+        expect(trial, criu_dump(&job), -ENOTRECOVERABLE, "no, thank you");
 }
 
 static void hang(Trial *trial) {
         CriuJob job = job_of(trial);
-        uint64_t begin = now_monotonic();
-        int r;
 
-        must(trial, mkfifoat(trial->images_fd, "pages-1.img", 0600) < 0 ? -errno : 0, "FIFO");
+        must(trial, mkfifoat(trial->images_fd, "pages-1.img", 0600), "FIFO");
         job.timeout_usec = USEC_PER_SEC;
-        r = criu_dump(&job);
-        trial->dump = now_monotonic() - begin;
-        if (r != -ETIMEDOUT)
-                finish(trial, "FAIL", r < 0 ? err_text(r) : "a hung dump is a success");
+        expect(trial, criu_dump(&job), -ETIMEDOUT, "within 1.0 s");
 }
 
 static void live_twice(Trial *trial, const char *pig, const char *way) {
@@ -347,7 +373,7 @@ static void live_twice(Trial *trial, const char *pig, const char *way) {
         else if (strcmp(way, "hung") == 0)
                 hang(trial);
         else
-                die_and_return(trial, strcmp(way, "ours") == 0);
+                die_and_return(trial, way);
 
         pidfd = pidfd_open(trial->pid, 0);
         must(trial, kill(trial->pid, SIGUSR1) < 0 ? -errno : 0, "wake");
@@ -359,7 +385,7 @@ int main(int argc, char **argv) {
         Trial trial = {.images_fd = -1};
 
         if (argc != 4) {
-                fprintf(stderr, "usage: %s ours|bare|refused|hung PIG IMAGES\n", argv[0]);
+                fprintf(stderr, "usage: %s WAY PIG IMAGES\n", argv[0]);
                 return 2;
         }
         trial.images = argv[3];
