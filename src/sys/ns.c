@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "sys/ns.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* include/linux/proc_ns.h: the inode number of the PID namespace that the kernel starts with is fixed. */
+#define INITIAL_PID_NS "pid:[4026531836]"
+#define NS_TEXT        64 /* "pid:[" and a number */
+
+static int ns_text(const char *path, char ret[static NS_TEXT]) {
+        ssize_t n = readlink(path, ret, NS_TEXT - 1);
+
+        if (n < 0)
+                return err_born(-errno, "cannot read %s", path);
+        ret[n] = '\0';
+        return 0;
+}
+
+int ns_mark_host(void) {
+        _cleanup_(closep) int dir = -1;
+        char text[NS_TEXT + 1];
+        int r;
+
+        r = make_dirs("/run/carryover", 0700);
+        if (r >= 0)
+                r = ns_text("/proc/self/ns/pid", text);
+        if (r < 0)
+                return err_pass(r);
+        dir = open("/run/carryover", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (dir < 0)
+                return err_born(-errno, "cannot open /run/carryover");
+        strcat(text, "\n");
+        return file_replace(dir, strrchr(NS_HOST_MARK, '/') + 1, text, strlen(text));
+}
+
+/* Answer 1: there is none that could be believed. */
+static int mark_read(char ret[static NS_TEXT]) {
+        _cleanup_(closep) int fd = open(NS_HOST_MARK, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        _cleanup_(freep) char *text = NULL;
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & 022))
+                return 1;
+        if (fd_slurp(fd, NS_TEXT, &text, NULL) < 0 || !starts_with(text, "pid:["))
+                return 1;
+        snprintf(ret, NS_TEXT, "%.*s", (int)strcspn(text, "\n"), text);
+        return 0;
+}
+
+int ns_is_host(void) {
+        char own[NS_TEXT], host[NS_TEXT] = INITIAL_PID_NS;
+        int r;
+
+        r = ns_text("/proc/self/ns/pid", own);
+        if (r < 0)
+                return err_pass(r);
+        (void)mark_read(host);
+        return strcmp(own, host) == 0;
+}
+
+static bool is_tree_init(pid_t pid) {
+        char path[64], other[NS_TEXT], own[NS_TEXT], *at;
+        _cleanup_(freep) char *status = NULL;
+
+        snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+        if (file_slurp(AT_FDCWD, path, 1 << 16, &status, NULL) < 0)
+                return false;
+        if (!starts_with(status, "Name:\tcarryover-init\n"))
+                return false;
+        /* The line ends with the number in the innermost namespace. */
+        at = strstr(status, "\nNSpid:\t");
+        if (!at)
+                return false;
+        at += 1;
+        at[strcspn(at, "\n")] = '\0';
+        snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)pid);
+        return ends_with(at, "\t1") && ns_text(path, other) >= 0 && ns_text("/proc/self/ns/pid", own) >= 0 &&
+               strcmp(other, own) != 0;
+}
+
+/* The pidfd first: once it is open and the process found alive after the checks, they were about this
+ * process. */
+int ns_open_tree(pid_t init, int *ret) {
+        _cleanup_(closep) int pidfd = (int)syscall(SYS_pidfd_open, init, 0);
+        struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+        if (pidfd < 0)
+                return err_say(-ESRCH, "the tree has ended");
+        if (!is_tree_init(init) || poll(&p, 1, 0) != 0)
+                return err_say(-ESRCH, "the tree has ended");
+        *ret = TAKE_FD(pidfd);
+        return 0;
+}
+
+static bool take_terminal(pid_t group) {
+        sigset_t mask, old;
+        bool taken;
+
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGTTOU); /* who is in the background would be stopped for asking */
+        sigprocmask(SIG_BLOCK, &mask, &old);
+        taken = tcsetpgrp(STDIN_FILENO, group) >= 0;
+        sigprocmask(SIG_SETMASK, &old, NULL);
+        return taken;
+}
+
+static void child_exec(char *const *argv) {
+        setpgid(0, 0);
+        take_terminal(getpgrp());
+        execvp(argv[0], argv);
+        dprintf(STDERR_FILENO, "carryover: cannot run %s in there: %s\n", argv[0], strerror(errno));
+        _exit(127);
+}
+
+int ns_run(int pidfd, char *const *argv, int *ret) {
+        pid_t pid, own = getpgrp();
+        int status;
+
+        if (setns(pidfd, CLONE_NEWPID | CLONE_NEWNS) < 0)
+                return err_born(-errno, "cannot enter the namespaces of the tree");
+        pid = fork(); /* only a child is in the PID namespace */
+        if (pid < 0)
+                return err_born(-errno, "cannot start a process in the namespaces of the tree");
+        if (pid == 0)
+                child_exec(argv);
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return err_born(-errno, "cannot wait for %s", argv[0]);
+        take_terminal(own);
+        *ret = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        return 0;
+}

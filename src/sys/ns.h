@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The PID namespaces that trees come back in when their process numbers are taken: telling them from the
+ * host's, and entering one. */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* What a restore in a namespace leaves for the trees inside, who can't see the host's /proc:
+ * "pid:[4026531836]\n", the host's PID namespace as readlink of /proc/self/ns/pid tells it. */
+#define NS_HOST_MARK "/run/carryover/host-pidns"
+
+/* Writes it. In the host's namespace only. */
+int ns_mark_host(void);
+
+/* 1 if we are in the host's PID namespace, 0 if not. Without a mark (or with one that is not believed: a
+ * file that is not root's) the initial PID namespace of the kernel counts as the host's. */
+int ns_is_host(void);
+
+/*
+ * Opens the PID and mount namespaces of a tree by its init, whose host PID the report of this boot's restore
+ * tells. The number may belong to somebody else by now: -ESRCH with the sentence unless it is a
+ * carryover-init that is PID 1 of a namespace which is not ours. *ret is a pidfd.
+ */
+int ns_open_tree(pid_t init, int *ret);
+
+/*
+ * Runs a program in the namespaces of *pidfd as who we are, in the foreground of our terminal if there is
+ * one, and waits for it. argv is looked up in PATH there. *ret: exit status, 128 + signal, 127 if there is
+ * no such program.
+ */
+int ns_run(int pidfd, char *const *argv, int *ret);
