@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "model/codec.h"
+#include "model/connections.h"
 #include "sys/initrd.h"
 #include "sys/kmod.h"
 #include "sys/netfilter.h"
@@ -52,6 +53,10 @@ bool early_off(void) {
 }
 
 /* One failed step. */
+/* No session may be born with a number that the next early boot takes itself: kernel threads and early
+ * services of a large machine stay below this, and the smallest pid_max (32768) above. */
+#define FIRST_SESSION_PID 20000u
+
 static int failed(EarlySay say, int r, const char *consequence) {
         _cleanup_(freep) char *text = text_format("%s; %s", err_text(r), consequence);
 
@@ -127,30 +132,6 @@ int early_initramfs(EarlySay say) {
         return n;
 }
 
-typedef struct Needs {
-        uint32_t max_pid;
-        Connection **connections; /* the ticket's */
-        size_t n;
-} Needs;
-
-static void needs_done(Needs *needs) {
-        free(needs->connections);
-}
-
-static int needs_of(const Ticket *ticket, Needs *ret) {
-        for (size_t i = 0; i < ticket->n_trees; i++) {
-                const Tree *tree = ticket->trees[i];
-
-                for (size_t k = 0; k < tree->n_ids; k++)
-                        if (tree->ids[k] > ret->max_pid)
-                                ret->max_pid = tree->ids[k];
-                for (size_t k = 0; k < tree->n_connections; k++)
-                        if (model_append(ret->connections, ret->n, tree->connections[k]) < 0)
-                                return -ENOMEM;
-        }
-        return 0;
-}
-
 /* Nobody comes back to these connections: an answer is better than silence. */
 static int hold_without_ticket(const Store *store, EarlySay say) {
         _cleanup_(ticket_freep) Ticket *claimed = NULL;
@@ -168,7 +149,7 @@ static int hold_without_ticket(const Store *store, EarlySay say) {
 }
 
 static int claim(const Store *store, EarlySay say) {
-        _cleanup_(needs_done) Needs needs = {0};
+        _cleanup_(connections_done) Connections needs = {0};
         _cleanup_(ticket_freep) Ticket *ticket = NULL;
         size_t held = 0;
         int r, n = 0;
@@ -178,13 +159,13 @@ static int claim(const Store *store, EarlySay say) {
                 n += failed(say, r, "nothing is restored");
         if (r != 0)
                 return n + hold_without_ticket(store, say);
-        r = needs_of(ticket, &needs);
+        r = connections_of(ticket, &needs);
         if (r < 0)
                 return n + failed(say, r, "the ticket stays for the next boot");
-        n += lift(say, needs.max_pid);
+        n += lift(say, highest_pid(ticket));
         if (hold_present(&held) != 1 || held < needs.n) {
                 n += load(say, hold_modules);
-                n += hold(say, ticket->hold_backend, needs.connections, needs.n);
+                n += hold(say, ticket->hold_backend, needs.items, needs.n);
         }
         n += load(say, modules_needed);
         r = store_claim(store, ticket);
@@ -195,11 +176,12 @@ static int claim(const Store *store, EarlySay say) {
 
 int early_service(const Config *config, EarlySay say) {
         Store store = {.fd = -1};
-        int r, n = 0;
+        int r, n;
 
+        n = lift(say, FIRST_SESSION_PID);
         if (early_off()) {
                 say(LOG_NOTICE, "switched off by carryover=off: what was saved stays in the store");
-                return 0;
+                return n;
         }
         r = store_open(config, &store);
         if (r < 0)

@@ -19,7 +19,7 @@ typedef struct RebootOptions {
 /* `carryover reboot`: asks for the shutdown and waits; inside a kept tree it returns in the new kernel. */
 int flow_reboot(const RebootOptions *options);
 
-/* carryover.service, ExecStart: lifts the process numbers before the first login and warms CRIU's cache. */
+/* carryover.service, ExecStart: loads modules while they are there, and warms CRIU's cache. */
 int flow_start(void);
 
 /* carryover.service, ExecStop: saves what is kept if the system goes down, else does nothing. */

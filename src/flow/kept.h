@@ -6,7 +6,6 @@
 
 #include "model/config.h"
 #include "model/model.h"
-#include "model/snapshot.h"
 
 typedef struct Trees {
         Tree **items;
@@ -17,7 +16,7 @@ void trees_done(Trees *trees);
 
 /*
  * caller: a PID whose login session is kept too, or 0. A target that is gone (the session has ended) is left
- * out without a word: there is nothing left to keep. The trees are named and located (src/select/select.h),
- * and described with full detail (their descriptors, sockets and terminals) when full is set.
+ * out: there is nothing left to keep. The trees are named and located, not yet described (flow/facts.h,
+ * inspect()).
  */
-int kept_trees(const Config *config, pid_t caller, bool full, Trees *ret, Snapshot **ret_snapshot);
+int kept_trees(const Config *config, pid_t caller, Trees *ret);

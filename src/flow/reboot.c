@@ -15,13 +15,13 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "flow/connections.h"
 #include "flow/facts.h"
 #include "flow/flow.h"
 #include "flow/kept.h"
 #include "jump/jump.h"
-#include "preflight/preflight.h"
+#include "model/connections.h"
 #include "report/report.h"
+#include "report/trees.h"
 #include "sys/bus.h"
 #include "sys/config.h"
 #include "sys/procfs.h"
@@ -35,42 +35,26 @@
 
 #define LOOK_NSEC 200000000L /* the answer is shown at most this late */
 
-static void print_notes(const char *name, const Verdict *v) {
-        for (size_t i = 0; i < v->n_notes; i++) {
-                const VerdictNote *n = v->notes + i;
-
-                if (n->level == VERDICT_OK)
-                        continue;
-                fprintf(stderr, "%s: %s: %s%s%s\n", name, verdict_level_text(n->level), n->text,
-                        n->remedy ? "; " : "", n->remedy ?: "");
-        }
-}
-
-/* 0, or the number of refused trees. */
-static int check_all(const Config *config, const RebootOptions *options, const Trees *trees,
-                     const Snapshot *snapshot) {
-        PreflightFacts facts = {0};
-        Verdict machine = {0};
+/* Says what is not ok; the number of refused trees (all of them, if the machine is). */
+static int check_all(const Config *config, const RebootOptions *options, const Trees *trees) {
+        _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
+        _cleanup_(inspection_done) Inspection found = {0};
+        ReportStyle style = {.colour = isatty(STDERR_FILENO)};
         int r, refused = 0;
 
         r = facts_gather(config, options->kernel, !options->no_kexec, &facts);
+        if (r >= 0)
+                r = inspect(&facts, trees->items, trees->n, &found);
         if (r < 0)
                 return err_pass(r);
-        r = preflight_machine(&facts, &machine);
-        if (r >= 0) {
-                print_notes("this machine", &machine);
-                refused += machine.level == VERDICT_REFUSED ? (int)trees->n : 0;
+        if (found.machine.level != VERDICT_OK)
+                report_machine(stderr, &found.machine, style);
+        for (size_t i = 0; i < trees->n; i++) {
+                if (found.verdicts[i].level != VERDICT_OK)
+                        report_tree(stderr, trees->items[i], found.verdicts + i, style);
+                refused += found.verdicts[i].level == VERDICT_REFUSED;
         }
-        verdict_done(&machine);
-        for (size_t i = 0; r >= 0 && i < trees->n; i++) {
-                Verdict v = {0};
-
-                r = preflight_tree(snapshot, trees->items[i], &facts, &v);
-                print_notes(trees->items[i]->name, &v);
-                refused += v.level == VERDICT_REFUSED;
-                verdict_done(&v);
-        }
-        return r < 0 ? err_pass(r) : refused;
+        return found.machine.level == VERDICT_REFUSED ? (int)trees->n : refused;
 }
 
 /* Loads the kernel now, with what is known now: a failure must be known before anything stops, and if the
@@ -108,21 +92,25 @@ static int request_leave(const RebootOptions *options, const Kernel *kernel, uin
         return run_request_write(&request);
 }
 
-/* Shows what was appended since the last look. A smaller file is the new boot's. */
-static void show_progress(off_t *seen) {
+/* How far the progress file was shown, and of which boot: the next one begins anew. */
+typedef struct Seen {
+        char boot[37];
+        off_t offset;
+} Seen;
+
+static void show_progress(Seen *seen) {
         _cleanup_(closep) int fd = open(RUN_PROGRESS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        char buffer[1024];
-        off_t size;
+        char buffer[1024], boot[37];
         ssize_t n;
 
-        if (fd < 0)
+        if (fd < 0 || system_boot_id(boot) < 0)
                 return;
-        size = lseek(fd, 0, SEEK_END);
-        if (size < *seen)
-                *seen = 0;
-        while ((n = pread(fd, buffer, sizeof buffer, *seen)) > 0) {
+        if (strcmp(boot, seen->boot) != 0)
+                *seen = (Seen){.offset = 0};
+        memcpy(seen->boot, boot, sizeof boot);
+        while ((n = pread(fd, buffer, sizeof buffer, seen->offset)) > 0) {
                 (void)fd_write_all(STDOUT_FILENO, buffer, (size_t)n);
-                *seen += n;
+                seen->offset += n;
         }
 }
 
@@ -143,7 +131,7 @@ static int answer(const Config *config, uint64_t request, Ticket **ret) {
         return 0;
 }
 
-static int wait_for_answer(const Config *config, uint64_t request, off_t seen) {
+static int wait_for_answer(const Config *config, uint64_t request, Seen seen) {
         _cleanup_(ticket_freep) Ticket *report = NULL;
         int r;
 
@@ -183,10 +171,12 @@ static int fail(int r) {
 }
 
 /* Where the progress file ends now: an older save's lines are not ours. */
-static off_t progress_end(void) {
+static Seen progress_end(void) {
         _cleanup_(closep) int fd = open(RUN_PROGRESS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        Seen seen = {.offset = fd < 0 ? 0 : lseek(fd, 0, SEEK_END)};
 
-        return fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+        (void)system_boot_id(seen.boot); /* unknown: everything is shown */
+        return seen;
 }
 
 static int refuse(const RebootOptions *options, int refused, size_t n) {
@@ -201,7 +191,7 @@ static int refuse(const RebootOptions *options, int refused, size_t n) {
 
 int flow_reboot(const RebootOptions *options) {
         uint64_t request = now_realtime();
-        off_t seen = progress_end();
+        Seen seen = progress_end();
         Kernel kernel = {0};
         Config config;
         int r;
@@ -211,10 +201,9 @@ int flow_reboot(const RebootOptions *options) {
                 return fail(r);
         {
                 /* A scope of its own: nothing of this is open or mapped when the process is saved. */
-                _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
                 _cleanup_(trees_done) Trees trees = {0};
 
-                r = kept_trees(&config, getpid(), true, &trees, &snapshot);
+                r = kept_trees(&config, getpid(), &trees);
                 if (r < 0)
                         return fail(r);
                 if (trees.n == 0) {
@@ -222,7 +211,7 @@ int flow_reboot(const RebootOptions *options) {
                                         "carryover keep TARGET\n");
                         return 3;
                 }
-                r = check_all(&config, options, &trees, snapshot);
+                r = check_all(&config, options, &trees);
                 if (r < 0)
                         return fail(r);
                 r = refuse(options, r, trees.n);

@@ -15,8 +15,9 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "flow/connections.h"
 #include "flow/flow.h"
+#include "model/connections.h"
+#include "report/event.h"
 #include "report/report.h"
 #include "sys/config.h"
 #include "sys/conntrack.h"
@@ -43,6 +44,7 @@ typedef struct Restoring {
         PtyReserve *ptys;
         Scopes scopes;
         HoldBackend hold;
+        HoldGuard *guard;
         int stop_fd;
         bool restart_logind;
         pthread_mutex_t lock, ptys_lock;
@@ -61,7 +63,19 @@ static void warn(int r, const char *consequence) {
                 log_warning("%s: %s", consequence, err_text(r));
 }
 
+static void say(const Restoring *x, EventKind kind, const Tree *tree, const char *reason) {
+        report_event(&(Event){
+                        .kind = kind,
+                        .ticket = x->ticket->id,
+                        .tree = tree ? tree->name : NULL,
+                        .reason = reason,
+                        .kernel = x->ticket->new_kernel,
+                        .gap_usec = tree && tree->outcome ? tree->outcome->gap : 0,
+        });
+}
+
 static void restoring_done(Restoring *x) {
+        hold_guard_stopp(&x->guard);
         scopes_release(&x->scopes);
         pty_reserve_freep(&x->ptys);
         bus_closep(&x->manager);
@@ -82,7 +96,7 @@ static int outcomes_begin(Ticket *ticket) {
 }
 
 /* Called with the lock held. */
-static void tree_failed(Restoring *x, Tree *tree, OutcomeState state, const char *reason) {
+static void tree_failed(Restoring *x, Tree *tree, Outcome__State state, const char *reason) {
         char *path = NULL;
 
         tree->outcome->state = state;
@@ -91,7 +105,7 @@ static void tree_failed(Restoring *x, Tree *tree, OutcomeState state, const char
                 tree->outcome->images = path;
         else
                 log_warning("%s: its images could not be put aside", tree->name);
-        report_event(state == OUTCOME__STATE__LOST ? REPORT_TREE_LOST : REPORT_TREE_FAILED, tree, reason);
+        say(x, state == OUTCOME__STATE__LOST ? EVENT_TREE_LOST : EVENT_TREE_FAILED, tree, reason);
         (void)run_progress("  %s: failed: %s", tree->name, reason);
 }
 
@@ -103,16 +117,23 @@ static void tree_carried(Restoring *x, Tree *tree) {
         x->restart_logind |= r > 0;
         if (!x->config.keep_images)
                 warn(store_tree_remove(&x->store, tree->name), "its images stay in the store");
-        report_event(REPORT_TREE_CARRIED, tree, NULL);
+        say(x, EVENT_TREE_CARRIED, tree, NULL);
         (void)run_progress("  %s: back after %.1f s", tree->name, (double)tree->outcome->gap / 1e6);
 }
 
 static void hold_shrink(Restoring *x) {
         _cleanup_(connections_done) Connections left = {0};
-        int r = connections_of(x->ticket, NULL, &left);
+        int r = connections_of(x->ticket, &left);
 
-        if (r >= 0)
-                r = left.n > 0 ? hold_set(x->hold, left.items, left.n, NULL) : hold_clear();
+        if (r >= 0 && left.n == 0) {
+                x->guard = hold_guard_stop(x->guard);
+                r = hold_clear();
+        } else if (r >= 0) {
+                if (x->guard)
+                        r = hold_guard_update(x->guard, left.items, left.n);
+                if (r >= 0)
+                        r = hold_set(x->hold, left.items, left.n, NULL);
+        }
         warn(r, "the hold stays wider than it should be");
 }
 
@@ -216,7 +237,10 @@ static int ticket_take(Restoring *x) {
         if (r != 0)
                 return r;
         r = store_claim(&x->store, x->ticket);
-        return r < 0 ? err_pass(r) : 0;
+        if (r < 0)
+                return err_pass(r);
+        say(x, EVENT_CLAIMED, NULL, NULL);
+        return 0;
 }
 
 /* What lay between the last step in the old kernel and this moment, told apart by the new kernel's own
@@ -237,19 +261,24 @@ static void note_jump(Restoring *x) {
         step_end(&x->timeline, "boot.early", NULL, (StepClock){.realtime = start, .monotonic = 0});
 }
 
+/* The initramfs has put it on if there was a kexec; an ordinary boot comes without. From now on firewall
+ * services start and flush. */
 static int hold_again(Restoring *x) {
         _cleanup_(connections_done) Connections all = {0};
+        HoldBackend wanted;
         int r;
 
-        if (hold_backend_parse(x->ticket->hold_backend, &x->hold) < 0)
-                x->hold = HOLD_AUTO;
-        r = hold_present(NULL);
-        if (r > 0)
-                return 0;
-        report_event(REPORT_HOLD_MISSING, NULL, r < 0 ? err_text(r) : NULL);
-        r = connections_of(x->ticket, NULL, &all);
+        if (hold_backend_parse(x->ticket->hold_backend, &wanted) < 0)
+                wanted = HOLD_AUTO;
+        if (hold_present(NULL) <= 0)
+                say(x, EVENT_HOLD_MISSING, NULL, NULL);
+        r = connections_of(x->ticket, &all);
         if (r >= 0)
-                r = hold_set(x->hold, all.items, all.n, NULL);
+                r = hold_set(wanted, all.items, all.n, &x->hold);
+        if (r == -EOPNOTSUPP) /* the new kernel may lack what the old one had */
+                r = hold_set(HOLD_AUTO, all.items, all.n, &x->hold);
+        if (r >= 0 && x->hold == HOLD_NFTABLES)
+                r = hold_guard_start(x->hold, all.items, all.n, &x->guard);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -288,6 +317,7 @@ static int prepare(Restoring *x) {
 }
 
 static void finish(Restoring *x) {
+        x->guard = hold_guard_stop(x->guard);
         warn(hold_clear(), "the hold stays");
         warn(network_mtu_sweep(), "a route of ours stays");
         scopes_release(&x->scopes);
@@ -297,7 +327,8 @@ static void finish(Restoring *x) {
         x->ticket->has_done_at = true;
         x->ticket->done_at = now_realtime();
         warn(store_report_write(&x->store, x->ticket), "the next boot will not know how this restore ended");
-        report_event(REPORT_DONE, NULL, NULL);
+        if (report_ok(x->ticket))
+                say(x, EVENT_ALL_CARRIED, NULL, NULL);
 }
 
 static int restore_claimed(Restoring *x) {
@@ -319,7 +350,6 @@ static int restore_claimed(Restoring *x) {
                 log_warning("connection tracking entries could not be put back, translated connections may "
                             "break");
         step_end(&x->timeline, "restore.prepare", NULL, clock);
-        log_info("restoring %zu trees of Linux %s", x->ticket->n_trees, x->ticket->old_kernel);
         return restore_all(x);
 }
 
@@ -333,13 +363,6 @@ static void give_up(Restoring *x, int why) {
                 if (x->ticket->trees[i]->outcome &&
                     x->ticket->trees[i]->outcome->state == OUTCOME__STATE__PENDING)
                         tree_failed(x, x->ticket->trees[i], OUTCOME__STATE__FAILED, reason ?: "no memory");
-}
-
-static bool all_carried(const Ticket *ticket) {
-        for (size_t i = 0; i < ticket->n_trees; i++)
-                if (ticket->trees[i]->outcome->state != OUTCOME__STATE__CARRIED)
-                        return false;
-        return true;
 }
 
 static int stop_signal_fd(void) {
@@ -389,5 +412,5 @@ int flow_restore(void) {
         if (r < 0)
                 give_up(&x, r);
         finish(&x);
-        return all_carried(x.ticket) ? 0 : 1;
+        return report_ok(x.ticket) ? 0 : 1;
 }

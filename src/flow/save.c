@@ -13,11 +13,12 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "flow/connections.h"
+#include "flow/facts.h"
 #include "flow/flow.h"
 #include "flow/kept.h"
 #include "jump/jump.h"
-#include "report/report.h"
+#include "model/connections.h"
+#include "report/event.h"
 #include "select/select.h"
 #include "sys/bus.h"
 #include "sys/config.h"
@@ -27,9 +28,11 @@
 #include "sys/procfs.h"
 
 #include <gcrypt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #define OWN_UNIT "carryover.service"
 
@@ -66,12 +69,37 @@ static void saving_done(Saving *s) {
         store_close(&s->store);
 }
 
+static void say(const Saving *s, EventKind kind, const Tree *tree, const char *reason) {
+        report_event(&(Event){
+                        .kind = kind,
+                        .ticket = s->ticket->id,
+                        .tree = tree ? tree->name : NULL,
+                        .reason = reason,
+                        .kernel = s->ticket->target_kernel,
+        });
+}
+
+static int note_wires(Tree *tree) {
+        for (size_t i = 0; i < tree->n_wires; i++)
+                model_free(tree->wires[i]);
+        free(tree->wires);
+        tree->wires = NULL;
+        tree->n_wires = 0;
+        return conntrack_wires(tree->connections, tree->n_connections, &tree->wires, &tree->n_wires);
+}
+
+/* The hold on what the trees that are still to be saved have now. */
 static int hold_all(Saving *s) {
         _cleanup_(connections_done) Connections all = {0};
         HoldBackend used;
         int r;
 
-        r = connections_of(s->ticket, NULL, &all);
+        for (size_t i = 0; i < s->ticket->n_trees; i++) {
+                r = note_wires(s->ticket->trees[i]);
+                if (r < 0)
+                        return err_pass(r);
+        }
+        r = connections_of(s->ticket, &all);
         if (r >= 0)
                 r = hold_set(s->hold, all.items, all.n, &used);
         if (r < 0)
@@ -139,7 +167,7 @@ static void *worker_run(void *userdata) {
         pthread_mutex_lock(&s->lock);
         if (r < 0 && s->decision == UNDECIDED) {
                 (void)outcome_leave(w->tree, err_text(r));
-                report_event(REPORT_TREE_LEFT, w->tree, err_text(r));
+                say(s, EVENT_TREE_REFUSED, w->tree, err_text(r));
                 log_debug("%s: %s", w->tree->name, err_way());
                 s->n_failed++;
         }
@@ -170,7 +198,7 @@ static int decide(Saving *s) {
         if (r < 0)
                 return err_pass(r);
         step_end(&s->timeline, "save.seal", NULL, clock);
-        report_event(REPORT_SEALED, NULL, NULL);
+        say(s, EVENT_SEALED, NULL, NULL);
         return 0;
 }
 
@@ -183,6 +211,8 @@ static int save_all(Saving *s) {
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
                 workers[i] = (Worker){.saving = s, .tree = s->ticket->trees[i]};
+                if (workers[i].tree->outcome) /* refused */
+                        continue;
                 workers[i].started = pthread_create(&workers[i].thread, NULL, worker_run, workers + i) == 0;
                 if (!workers[i].started) {
                         pthread_mutex_lock(&s->lock);
@@ -238,18 +268,52 @@ static int ticket_begin(Saving *s) {
                                                 : 0;
 }
 
+/* A tree that preflight refuses now counts like one whose save failed. */
+static void refuse(Saving *s, Tree *tree, const Verdict *verdict) {
+        for (size_t i = 0; i < verdict->n_notes; i++) {
+                if (verdict->notes[i].level != VERDICT_REFUSED)
+                        continue;
+                (void)outcome_leave(tree, verdict->notes[i].text);
+                say(s, EVENT_TREE_REFUSED, tree, verdict->notes[i].text);
+                s->n_failed++;
+                return;
+        }
+}
+
+static int note_losses(Tree *tree, const Verdict *verdict) {
+        for (size_t i = 0; i < verdict->n_notes; i++) {
+                const VerdictNote *n = verdict->notes + i;
+
+                if (n->level == VERDICT_DEGRADED &&
+                    tree_degrade(tree, n->what, n->remedy, "%s", n->text) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 static int find_trees(Saving *s) {
-        _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
+        PreflightFacts facts = {.criu_lock_skip = s->features.lock_skip};
+        _cleanup_(inspection_done) Inspection found = {0};
         _cleanup_(trees_done) Trees trees = {0};
         int r;
 
-        r = kept_trees(&s->config, s->request ? (pid_t)s->request->pid : 0, true, &trees, &snapshot);
+        r = kept_trees(&s->config, s->request ? (pid_t)s->request->pid : 0, &trees);
+        if (r >= 0)
+                r = store_space(&s->store, &facts.store_free);
+        if (r >= 0)
+                r = inspect(&facts, trees.items, trees.n, &found);
+        if (r >= 0 && found.machine.level == VERDICT_REFUSED)
+                r = err_say(-ENOSPC, "%s", found.machine.notes[0].text);
         if (r < 0)
                 return err_pass(r);
         s->ticket->trees = trees.items;
         s->ticket->n_trees = trees.n;
         trees = (Trees){0};
-        return 0;
+        for (size_t i = 0; r >= 0 && i < found.n; i++) {
+                r = note_losses(s->ticket->trees[i], found.verdicts + i);
+                refuse(s, s->ticket->trees[i], found.verdicts + i);
+        }
+        return r;
 }
 
 /* Everything that serves others stops before the freeze; the sessions run meanwhile. */
@@ -269,7 +333,7 @@ static int hold_begin(Saving *s) {
 
         r = hold_all(s);
         if (r >= 0)
-                r = connections_of(s->ticket, NULL, &all);
+                r = connections_of(s->ticket, &all);
         if (r >= 0)
                 r = network_record(all.items, all.n, s->ticket);
         if (r >= 0)
@@ -286,7 +350,8 @@ static int jump(Saving *s) {
 
         if (strcmp(s->action, "kexec") != 0)
                 return 0;
-        r = jump_prepare(s->request ? s->request->kernel : NULL, &kernel);
+        /* Only where it is: whether it will do was found out before the shutdown began. */
+        r = kernel_find("/boot", s->request ? s->request->kernel : NULL, &kernel);
         if (r >= 0)
                 r = early_of(s->ticket, &early);
         if (r >= 0)
@@ -298,7 +363,38 @@ static int jump(Saving *s) {
                 return err_pass(r);
         step_end(&s->timeline, "jump.load", NULL, clock);
         (void)run_progress("loaded Linux %s", kernel.version);
-        return model_set_string(&s->ticket->target_kernel, kernel.version);
+        r = model_set_string(&s->ticket->target_kernel, kernel.version);
+        say(s, EVENT_JUMP_LOADED, NULL, NULL);
+        return r;
+}
+
+/*
+ * From the seal to the jump other services still stop, and one that flushes nftables' rules would open the
+ * hold: a process of ours stays behind and guards it (KillMode=process) until the very end, when
+ * systemd-shutdown kills everything and nobody is left to flush. SIGTERM is ignored, since that end comes
+ * with SIGKILL.
+ */
+static int guard_leave(Saving *s) {
+        _cleanup_(connections_done) Connections all = {0};
+        HoldGuard *guard;
+        pid_t pid;
+        int r;
+
+        if (s->hold != HOLD_NFTABLES)
+                return 0;
+        r = connections_of(s->ticket, &all);
+        if (r < 0)
+                return err_pass(r);
+        pid = fork();
+        if (pid < 0)
+                return err_born(-errno, "cannot leave a guard of the hold behind");
+        if (pid > 0)
+                return 0;
+        signal(SIGTERM, SIG_IGN);
+        if (hold_guard_start(s->hold, all.items, all.n, &guard) != 0)
+                _exit(1);
+        for (;;)
+                pause();
 }
 
 static void warn(int r, const char *consequence) {
@@ -321,7 +417,7 @@ static int stop(Saving *s, int why) {
         }
         (void)model_set_string(&s->ticket->stopped, reason ?: "no memory");
         warn(store_report_write(&s->store, s->ticket), "the report could not be written");
-        report_event(REPORT_STOPPED, NULL, reason);
+        say(s, EVENT_SAVE_STOPPED, NULL, reason);
         if (s->request) {
                 warn(run_request_remove(), "an old request stays");
                 warn(bus_cancel_shutdown(s->manager), "the shutdown goes on");
@@ -376,21 +472,23 @@ int flow_save(void) {
                 log_info("nothing is kept");
                 return 0;
         }
-        log_info("saving %zu trees", s.ticket->n_trees);
+        say(&s, EVENT_SAVE_BEGUN, NULL, NULL);
         (void)run_progress("saving %zu trees", s.ticket->n_trees);
         r = hold_begin(&s);
         if (r >= 0)
                 r = save_all(&s);
         if (r < 0)
                 return stop(&s, r);
+        if (s.n_failed > 0) /* the others die with this kernel, and their peers shall hear it */
+                warn(hold_all(&s), "peers of what is left behind hear nothing");
+        warn(guard_leave(&s), "a firewall service that flushes its rules may open the hold");
         r = jump(&s);
         if (r < 0) {
-                report_event(REPORT_JUMP_FAILED, NULL, err_text(r));
+                say(&s, EVENT_JUMP_FAILED, NULL, err_text(r));
                 (void)run_progress("the kernel could not be loaded again: %s", err_text(r));
         }
         r = store_amend(&s.store, s.ticket);
         if (r < 0)
                 log_warning("the ticket keeps its first timeline: %s", err_text(r));
-        log_info("sealed");
         return 0;
 }

@@ -21,6 +21,7 @@
 #include <utmpx.h>
 
 #define SESSIONS "/run/systemd/sessions"
+#define USERS    "/run/systemd/users"
 
 static bool dropped(const char *line) {
         static const char *const keys[] = {"LEADER=",    "LEADER_PIDFDID=", "LEADER_FD_SAVED=", "SCOPE=",
@@ -54,6 +55,32 @@ static int session_text(const Tree *tree, char **ret) {
         }
         *ret = out;
         return 0;
+}
+
+/* logind knows a session only if it knows its user, by a file of his; what it does not find in there it
+ * works out itself. A file that is there is logind's own, because the user has logged in again. */
+static int user_put_back(const Tree *tree) {
+        _cleanup_(freep) char *text = NULL;
+        _cleanup_(closep) int dir = -1;
+        char name[16];
+        int r;
+
+        r = make_dirs(USERS, 0755);
+        if (r < 0)
+                return err_pass(r);
+        dir = open(USERS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (dir < 0)
+                return err_born(-errno, "cannot open " USERS);
+        snprintf(name, sizeof name, "%u", tree->session->uid);
+        if (faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                return 0;
+        text = text_format("NAME=%s\nSTATE=active\n", tree->session->user);
+        if (!text)
+                return -ENOMEM;
+        r = file_replace(dir, name, text, strlen(text));
+        if (r >= 0 && fchmodat(dir, name, 0644, 0) < 0)
+                r = err_born(-errno, "cannot open up " USERS "/%s", name);
+        return r < 0 ? err_pass(r) : 0;
 }
 
 static int logind_put_back(const Tree *tree) {
@@ -112,7 +139,9 @@ int login_put_back(Bus *manager, const Tree *tree) {
 
         if (!tree->session || !tree->session->state_file)
                 return 0;
-        r = logind_put_back(tree);
+        r = user_put_back(tree);
+        if (r >= 0)
+                r = logind_put_back(tree);
         if (r >= 0)
                 r = utmp_put_back(tree);
         if (r < 0)

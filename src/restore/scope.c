@@ -24,6 +24,7 @@ static int holder_start(pid_t *ret) {
         if (pid == 0) {
                 prctl(PR_SET_NAME, "carryover-hold");
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
+                (void)close_range(0, ~0u, 0); /* above all no terminal whose number a tree needs */
                 if (getppid() == parent)
                         for (;;)
                                 pause();

@@ -99,6 +99,8 @@ static int post_dump(Work *w) {
         if (r >= 0)
                 r = image_fix_tcp(w->images_fd);
         if (r >= 0)
+                r = image_fix_ctty(w->images_fd);
+        if (r >= 0)
                 r = image_verify(w->images_fd);
         if (r >= 0)
                 r = note_ids(w->tree, w->images_fd);

@@ -27,6 +27,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #define JOURNAL_STDOUT "/run/systemd/journal/stdout"
 #define LOGIND_FIFOS   "/run/systemd/sessions/"
@@ -135,9 +136,11 @@ static int add_pipe(const Members *m, Tree *tree, const SnapFd *f) {
 static int add_tty(const Members *m, Tree *tree, const SnapFd *f) {
         char key[64], path[32];
 
+        snprintf(key, sizeof key, "tty[%" PRIx64 ":%" PRIx64 "]", f->rdev, f->dev);
+        if (f->rdev == makedev(5, 0)) /* /dev/tty: image_fix_ctty() makes it what it stands for */
+                return external_add(tree, EXTERNAL__KIND__TTY, key, "", NULL, f, NULL);
         if (f->pty_index < 0 || members_have_master(m, f->pty_index))
                 return 0;
-        snprintf(key, sizeof key, "tty[%" PRIx64 ":%" PRIx64 "]", f->rdev, f->dev);
         snprintf(path, sizeof path, "/dev/pts/%d", f->pty_index);
         return external_add(tree, EXTERNAL__KIND__TTY, key, key, path, f, NULL);
 }

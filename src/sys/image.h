@@ -18,6 +18,15 @@
  */
 int image_fix_tcp(int images_fd);
 
+/*
+ * files.img: a program that opened /dev/tty while it was in the foreground (sudo, less, an editor) cannot be
+ * dumped by CRIU as it is: its check of that terminal wants the session leader's group in front
+ * (tty_verify_ctty). So the dump declares /dev/tty external (`tty[500:DEV]`), and here each such descriptor
+ * becomes what it stood for: another open file of the pty slave that controls the session. Returns how many
+ * there were; -ENOENT if a session's terminal is not in the images.
+ */
+int image_fix_ctty(int images_fd);
+
 /* Gives a terminal another index: tty-info.img (master and slave) and the slave's path in files.img. -ENOENT
  * if the images have no such index. */
 int image_move_pty(int images_fd, uint32_t from, uint32_t to);

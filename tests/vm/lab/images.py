@@ -145,7 +145,7 @@ def _make_tree(distro: str, files: list[Path], directory: Path) -> None:
         copy = work / "src" / file.relative_to(SOURCE)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(file, copy, follow_symlinks=False)
-    script = ("set -e; mkdir -p {0}/root; meson setup --prefix=/usr --buildtype=debugoptimized -Dfaults=true "
+    script = ("set -e; mkdir -p {0}/root; meson setup --prefix=/usr --buildtype=debugoptimized -Dfaults=true -Dtests=false "
               "{0}/build {0}/src && meson compile -C {0}/build && "
               "DESTDIR={0}/root meson install -C {0}/build --no-rebuild")
     if distro == _host_distro():

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "flow/connections.h"
+#include "model/connections.h"
 
 #include "base/err.h"
 
@@ -15,22 +15,42 @@ static bool is_pending(const Tree *tree) {
         return !tree->outcome || tree->outcome->state == OUTCOME__STATE__PENDING;
 }
 
-int connections_of(const Ticket *ticket, const Tree *but, Connections *ret) {
-        Connections c = {0};
+static int add(Connections *c, Connection **items, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (model_append(c->items, c->n, items[i]) < 0)
+                        return -ENOMEM;
+        return 0;
+}
 
-        for (size_t i = 0; i < ticket->n_trees; i++) {
+int connections_of(const Ticket *ticket, Connections *ret) {
+        Connections c = {0};
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++) {
                 const Tree *tree = ticket->trees[i];
 
-                if (tree == but || !is_pending(tree))
+                if (!is_pending(tree))
                         continue;
-                for (size_t j = 0; j < tree->n_connections; j++)
-                        if (model_append(c.items, c.n, tree->connections[j]) < 0) {
-                                connections_done(&c);
-                                return -ENOMEM;
-                        }
+                r = add(&c, tree->connections, tree->n_connections);
+                if (r >= 0)
+                        r = add(&c, tree->wires, tree->n_wires);
+        }
+        if (r < 0) {
+                connections_done(&c);
+                return r;
         }
         *ret = c;
         return 0;
+}
+
+uint32_t highest_pid(const Ticket *ticket) {
+        uint32_t highest = 0;
+
+        for (size_t i = 0; i < ticket->n_trees; i++)
+                for (size_t j = 0; j < ticket->trees[i]->n_ids; j++)
+                        if (ticket->trees[i]->ids[j] > highest)
+                                highest = ticket->trees[i]->ids[j];
+        return highest;
 }
 
 int early_of(const Ticket *ticket, Early **ret) {
@@ -40,13 +60,10 @@ int early_of(const Ticket *ticket, Early **ret) {
 
         if (!early)
                 return -ENOMEM;
-        r = connections_of(ticket, NULL, &all);
+        r = connections_of(ticket, &all);
         if (r < 0)
                 return err_pass(r);
-        for (size_t i = 0; i < ticket->n_trees; i++)
-                for (size_t j = 0; j < ticket->trees[i]->n_ids; j++)
-                        if (ticket->trees[i]->ids[j] > early->max_pid)
-                                early->max_pid = ticket->trees[i]->ids[j];
+        early->max_pid = highest_pid(ticket);
         for (size_t i = 0; i < all.n; i++) {
                 Connection *copy = model_copy(all.items[i]);
 

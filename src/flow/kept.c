@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "flow/kept.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "flow/facts.h"
+#include "sys/store.h"
+
+void trees_done(Trees *trees) {
+        select_free(trees->items, trees->n);
+        *trees = (Trees){0};
+}
+
+/* The caller's session joins the list, if he is in one. */
+static int add_caller(const SelectWorld *world, pid_t caller, Keep *keep) {
+        _cleanup_(trees_done) Trees own = {0};
+        char *target = NULL;
+        int r;
+
+        r = select_resolve(world, NULL, caller, &own.items, &own.n);
+        if (r == -ESRCH)
+                return 0;
+        if (r >= 0)
+                r = select_stable(own.items[0], &target);
+        if (r >= 0)
+                r = model_append(keep->targets, keep->n_targets, target);
+        if (r < 0)
+                free(target);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int kept_trees(const Config *config, pid_t caller, Trees *ret) {
+        _cleanup_(world_done) World world = {0};
+        _cleanup_(keep_freep) Keep *keep = NULL;
+        Verdict problems = {0};
+        SelectWorld select;
+        int r;
+
+        r = world_look(&world);
+        if (r >= 0)
+                r = run_keep_read(&keep);
+        if (r < 0)
+                return err_pass(r);
+        select = world_select(&world);
+        r = caller > 0 ? add_caller(&select, caller, keep) : 0;
+        if (r >= 0)
+                r = select_kept(&select, keep, config->keep_ssh, &ret->items, &ret->n, &problems);
+        for (size_t i = 0; r >= 0 && i < problems.n_notes; i++)
+                log_debug("%s", problems.notes[i].text);
+        verdict_done(&problems);
+        return r < 0 ? err_pass(r) : 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Views over a ticket, as the hold and early boot want it. */
+
+#include "model/model.h"
+
+typedef struct Connections {
+        Connection **items; /* the ticket's own */
+        size_t n;
+} Connections;
+
+void connections_done(Connections *c);
+
+/* Those of all trees that are still to come back (outcome pending or none), as processes and as packets see
+ * them. */
+int connections_of(const Ticket *ticket, Connections *ret);
+
+/* The highest number that a restore will ask for; 0 if none. */
+uint32_t highest_pid(const Ticket *ticket);
+
+/* What the initramfs needs. Free with model_free(). */
+int early_of(const Ticket *ticket, Early **ret);

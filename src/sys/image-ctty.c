@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * One pass finds the terminals, one the numbers in use, one rewrites files.img: each open /dev/tty gets the
+ * identity of the session's pty slave and, behind the entries that were there, a path to it. A second run
+ * finds no external terminal with the number 5:0 left that lacks a path, and changes nothing.
+ */
+
+#include "sys/image.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "model/model.h"
+#include "sys/image-file.h"
+
+#include "criu-image.pb-c.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/sysmacros.h>
+
+#define FILE_REG 1u
+#define FILE_TTY 11u
+#define TTY_PTY  1u
+
+typedef struct Terminal {
+        uint32_t id, sid, rdev, index;
+        bool slave;
+} Terminal;
+
+typedef struct Work {
+        Terminal *terminals;
+        size_t n_terminals;
+        uint32_t highest; /* identity in files.img */
+        ImageWriter writer, added;
+        int fixed;
+} Work;
+
+static void work_done(Work *w) {
+        free(w->terminals);
+        image_writer_done(&w->writer);
+        image_writer_done(&w->added);
+}
+
+static int each_message(int images_fd, const char *name, uint32_t magic,
+                        const ProtobufCMessageDescriptor *type,
+                        int (*each)(Image *image, ProtobufCMessage *message, Work *w), Work *w) {
+        _cleanup_(image_close) Image image = {};
+        int r;
+
+        r = image_open(images_fd, name, &image);
+        if (r < 0)
+                return r;
+        r = image_expect(&image, magic);
+        while (r >= 0) {
+                _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+
+                r = image_next_message(&image, type, &message);
+                if (r > 0)
+                        return 0;
+                if (r >= 0)
+                        r = each(&image, message, w);
+        }
+        return err_pass(r);
+}
+
+static int note_terminal(Image *image, ProtobufCMessage *message, Work *w) {
+        const ImgTtyInfo *info = (const ImgTtyInfo *)message;
+        unsigned device = major(info->rdev);
+        Terminal t = {
+                        .id = info->id,
+                        .sid = info->sid,
+                        .rdev = info->rdev,
+                        .index = info->pty ? info->pty->index : 0,
+                        .slave = info->type == TTY_PTY && info->pty && device >= 136 && device <= 143,
+        };
+
+        (void)image;
+        return model_append(w->terminals, w->n_terminals, t);
+}
+
+static int note_identity(Image *image, ProtobufCMessage *message, Work *w) {
+        const ImgFile *file = (const ImgFile *)message;
+
+        if (file->id == UINT32_MAX)
+                return image_bad(image, "an identity is out of range");
+        if (file->id > w->highest)
+                w->highest = file->id;
+        return 0;
+}
+
+static const Terminal *terminal_of(const Work *w, uint32_t id) {
+        for (size_t i = 0; i < w->n_terminals; i++)
+                if (w->terminals[i].id == id)
+                        return w->terminals + i;
+        return NULL;
+}
+
+static const Terminal *slave_of(const Work *w, uint32_t sid) {
+        for (size_t i = 0; i < w->n_terminals; i++)
+                if (w->terminals[i].slave && w->terminals[i].sid == sid)
+                        return w->terminals + i;
+        return NULL;
+}
+
+/* The path of the terminal, as an entry of its own. */
+static int add_path(Work *w, const ImgTtyFile *tty, const Terminal *slave) {
+        ImgRegFile reg = IMG_REG_FILE__INIT;
+        ImgFile file = IMG_FILE__INIT;
+        char path[32];
+
+        snprintf(path, sizeof path, "/dev/pts/%u", slave->index);
+        reg.id = file.id = ++w->highest;
+        reg.flags = tty->flags;
+        reg.fown = tty->fown;
+        reg.name = path;
+        file.type = FILE_REG;
+        file.reg = &reg;
+        return image_put_message(&w->added, &file.base);
+}
+
+static int copy_or_fix(Image *image, ProtobufCMessage *message, Work *w) {
+        ImgFile *file = (ImgFile *)message;
+        const Terminal *terminal = file->tty ? terminal_of(w, file->tty->tty_info_id) : NULL, *slave;
+        int r;
+
+        if (file->type != FILE_TTY || !terminal || terminal->rdev != makedev(5, 0) || file->tty->has_regf_id)
+                return image_put_entry(&w->writer, image->entry, image->entry_size);
+        slave = slave_of(w, terminal->sid);
+        if (!slave)
+                return err_say(-ENOENT,
+                               "a program has /dev/tty open, but the terminal of its session (%u) is not in "
+                               "the tree",
+                               terminal->sid);
+        r = add_path(w, file->tty, slave);
+        if (r < 0)
+                return err_pass(r);
+        file->tty->tty_info_id = slave->id;
+        file->tty->has_regf_id = true;
+        file->tty->regf_id = w->highest;
+        w->fixed++;
+        return image_put_message(&w->writer, message);
+}
+
+static int write_back(int images_fd, Work *w) {
+        int r = image_put(&w->writer, w->added.data, w->added.size);
+
+        if (r >= 0)
+                r = file_replace(images_fd, "files.img", w->writer.data, w->writer.size);
+        return r < 0 ? err_pass(r) : w->fixed;
+}
+
+int image_fix_ctty(int images_fd) {
+        _cleanup_(work_done) Work w = {};
+        int r;
+
+        r = each_message(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor, note_terminal,
+                         &w);
+        if (r == -ENOENT) /* a tree without any terminal */
+                return 0;
+        if (r >= 0)
+                r = each_message(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, note_identity,
+                                 &w);
+        if (r >= 0)
+                r = image_put_head(&w.writer, IMAGE_FILES);
+        if (r >= 0)
+                r = each_message(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, copy_or_fix,
+                                 &w);
+        if (r < 0)
+                return err_pass(r);
+        return w.fixed > 0 ? write_back(images_fd, &w) : 0;
+}
