@@ -81,6 +81,20 @@ static int lift(EarlySay say, uint32_t max_pid) {
         return r < 0 ? failed(say, r, "a session may have to come back in a namespace of its own") : 0;
 }
 
+/* Long before udev comes to them: the addresses are waited for by the restore. udev may still rename the
+ * device afterwards. */
+static int load_drivers(EarlySay say, const Ticket *ticket) {
+        int n = 0;
+
+        for (size_t i = 0; i < ticket->n_addresses; i++) {
+                const char *names[] = {ticket->addresses[i]->driver, NULL};
+
+                if (names[0] && name_is_safe(names[0]))
+                        n += load(say, names);
+        }
+        return n;
+}
+
 /* A kernel that lacks the backend of the last one gets the other. */
 static int hold(EarlySay say, const char *backend, Connection *const *connections, size_t n) {
         HoldBackend wanted;
@@ -167,6 +181,7 @@ static int claim(const Store *store, EarlySay say) {
                 n += load(say, hold_modules);
                 n += hold(say, ticket->hold_backend, needs.items, needs.n);
         }
+        n += load_drivers(say, ticket);
         n += load(say, modules_needed);
         r = store_claim(store, ticket);
         if (r < 0)

@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/text.h"
 
 #include <netinet/in.h>
 #include <netlink/attr.h>
@@ -50,6 +51,20 @@ static const Held *held_find(const Held *held, size_t n, const IpAddress *a) {
 
 /* ---- what there is now ---- */
 
+/* "virtio_net"; NULL if the device is not hardware or its driver is built in. */
+static char *driver_of(const char *device) {
+        _cleanup_(freep) char *link = text_format("/sys/class/net/%s/device/driver/module", device);
+        char target[512];
+        ssize_t k = link ? readlink(link, target, sizeof target - 1) : -1;
+        char *slash;
+
+        if (k <= 0)
+                return NULL;
+        target[k] = '\0';
+        slash = strrchr(target, '/');
+        return slash && name_is_safe(slash + 1) ? strdup(slash + 1) : NULL;
+}
+
 static int record_address(Ticket *ticket, const Held *held) {
         Address *a = NULL;
         Link link;
@@ -75,6 +90,7 @@ static int record_address(Ticket *ticket, const Held *held) {
                 r = model_set_bytes(&a->hardware, link.mac, link.mac_size);
                 a->has_hardware = true;
         }
+        a->driver = driver_of(link.name);
         if (r >= 0)
                 r = model_append(ticket->addresses, ticket->n_addresses, a);
         if (r < 0)
