@@ -182,7 +182,6 @@ static int claim(const Store *store, EarlySay say) {
                 n += hold(say, ticket->hold_backend, needs.items, needs.n);
         }
         n += load_drivers(say, ticket);
-        n += load(say, modules_needed);
         r = store_claim(store, ticket);
         if (r < 0)
                 return n + failed(say, r, "nothing is restored");

@@ -30,9 +30,12 @@ int early_initramfs(EarlySay say);
 
 /*
  * In the real root: if the store has a sealed ticket, lifts the process numbers, puts the hold on unless it
- * stands, loads the drivers of the network devices and the modules that the restore needs, and claims the
- * ticket (the restore takes it up from there). A hold without a ticket is taken off, so that its peers get
- * an answer. Without either it is done at once. Returns how many steps failed.
+ * stands, loads the drivers of the network devices that the connections need, and claims the ticket (the
+ * restore takes it up from there). A hold without a ticket is taken off, so that its peers get an answer.
+ * Without either it is done at once. Returns how many steps failed.
+ *
+ * What CRIU needs for the next save (modules_needed) is not loaded here: a restore does without, and the
+ * network waits for us. carryover.service does it.
  *
  * Terminal numbers are not reserved here: a reservation is open descriptors, which end with this process;
  * carryover-restore makes it (sys/pty.h) before any login is possible.
