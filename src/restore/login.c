@@ -84,7 +84,7 @@ static int user_put_back(const Tree *tree) {
 }
 
 static int logind_put_back(const Tree *tree) {
-        _cleanup_(closep) int dir = -1, fd = -1;
+        _cleanup_(closep) int dir = -1;
         _cleanup_(freep) char *text = NULL;
         int r;
 

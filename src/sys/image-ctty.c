@@ -112,7 +112,9 @@ static int add_path(Work *w, const ImgTtyFile *tty, const Terminal *slave) {
 
         snprintf(path, sizeof path, "/dev/pts/%u", slave->index);
         reg.id = file.id = ++w->highest;
+        reg.has_flags = true;
         reg.flags = tty->flags;
+        reg.has_pos = true;
         reg.fown = tty->fown;
         reg.name = path;
         file.type = FILE_REG;

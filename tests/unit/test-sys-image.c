@@ -408,6 +408,57 @@ static void test_move_pty_again(void **state) {
         assert_int_equal(occurrences("files.img", "/dev/pts/17", 11), 1);
 }
 
+/* A session on pts/3 in which a foreground program has /dev/tty open, declared external at the dump. */
+static void make_ctty(int fd, uint32_t sid) {
+        ImgTtyPty pty = IMG_TTY_PTY__INIT;
+        ImgTtyInfo info = IMG_TTY_INFO__INIT;
+        ImgTtyFile tty = IMG_TTY_FILE__INIT;
+        ImgFown fown = IMG_FOWN__INIT;
+        ImgFile file = IMG_FILE__INIT;
+
+        begin(TTY_INFO);
+        info.id = 2;
+        info.type = 1;
+        info.rdev = SLAVE_RDEV;
+        info.sid = 100;
+        info.pty = &pty;
+        pty.index = 3;
+        put_entry(&info);
+        info.id = 5;
+        info.type = 5;
+        info.rdev = 0x500; /* 5:0 */
+        info.sid = sid;
+        info.pty = NULL;
+        put_entry(&info);
+        end(fd, "tty-info.img");
+
+        begin(FILES);
+        file.type = 11;
+        file.id = tty.id = 41;
+        file.tty = &tty;
+        tty.fown = &fown;
+        tty.tty_info_id = 5;
+        put_entry(&file);
+        end(fd, "files.img");
+}
+
+static void test_fix_ctty(void **state) {
+        assert_int_equal(image_fix_ctty(dir), 0); /* nothing of the kind */
+        make_ctty(dir, 100);
+        assert_int_equal(image_fix_ctty(dir), 1);
+        assert_int_equal(occurrences("files.img", "/dev/pts/3", 10), 1);
+        assert_int_equal(occurrences("files.img", "lossless", 8), 1);
+        assert_int_equal(image_verify(dir), 0);
+        assert_int_equal(image_fix_ctty(dir), 0);
+        assert_int_equal(occurrences("files.img", "/dev/pts/3", 10), 1);
+}
+
+static void test_fix_ctty_without_terminal(void **state) {
+        make_ctty(dir, 77);
+        assert_int_equal(image_fix_ctty(dir), -ENOENT);
+        assert_int_equal(occurrences("files.img", "/dev/pts", 8), 0);
+}
+
 static void test_no_tty(void **state) {
         _cleanup_(freep) uint32_t *ptys = NULL;
         size_t n = 7;
@@ -551,6 +602,8 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_pids_out_of_range, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_move_pty, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_move_pty_again, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_fix_ctty, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_fix_ctty_without_terminal, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_no_tty, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_fix_tcp, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_mistreat, set_up, tear_down),
