@@ -24,7 +24,7 @@ from typing import TypeVar
 from . import cache, images, net
 from .qmp import Qmp
 from .ssh import Download, SshSession, SshShell, Upload, client
-from .util import LabError, progress, run, wait_for
+from .util import BOUND, LabError, progress, run, wait_for
 
 # Everything is ten to thirty times slower than on metal: a boot that takes longer than
 # this is stuck.
@@ -218,7 +218,7 @@ class Machine:
             self._attached = self.network.attach(self.index)
         monitor = self._sockets / "qmp"
         console = self._sockets / "serial"
-        argv = [*self._attached[1], *self._argv(), *more,
+        argv = [*BOUND, *self._attached[1], *self._argv(), *more,
                 "-qmp", f"unix:{monitor},server=on,wait=off",
                 "-chardev", f"socket,id=ser0,path={console},server=on,wait=off,"
                             f"logfile={self.serial},logappend=on",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from .util import LabError, run, wait_for
+from .util import BOUND, LabError, run, wait_for
 
 CLONE_NEWNET = 0x40000000
 
@@ -123,6 +124,18 @@ class NetnsNet:
         run(["ip", "netns", "delete", self.name])
 
 
+def sweep() -> list[str]:
+    """Remove the namespaces of tests that were killed; returns their names."""
+    gone = []
+    for line in run(["ip", "netns", "list"]).splitlines():
+        name = line.split()[0]
+        owner = re.fullmatch(r"lab-(\d+)-[0-9a-f]+", name)
+        if owner and not Path(f"/proc/{owner.group(1)}").exists():
+            run(["ip", "netns", "delete", name])
+            gone.append(name)
+    return gone
+
+
 class Capture:
     """A running tcpdump. The file can be counted in with any filter after stop()."""
 
@@ -131,7 +144,7 @@ class Capture:
         self._log = file.with_suffix(".log")
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                [*prefix, "tcpdump", "-U", "-n", "-s", "128", "-Z", "root", "-i", "br0",
+                [*BOUND, *prefix, "tcpdump", "-U", "-n", "-s", "128", "-Z", "root", "-i", "br0",
                  "-w", str(file), expression],
                 stdout=subprocess.DEVNULL, stderr=log, stdin=subprocess.DEVNULL)
         wait_for("tcpdump", lambda: "listening on" in self._log.read_text(), 10)

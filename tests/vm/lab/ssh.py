@@ -28,7 +28,7 @@ from typing import Callable
 
 from . import images
 from .net import Endpoint
-from .util import LabError, wait_for
+from .util import BOUND, LabError, wait_for
 
 
 def client(endpoint: Endpoint, user: str, terminal: bool = False) -> list[str]:
@@ -41,7 +41,7 @@ def client(endpoint: Endpoint, user: str, terminal: bool = False) -> list[str]:
         # The default key exchange costs an emulated guest seconds.
         "KexAlgorithms": "curve25519-sha256",
     }
-    words = [*endpoint.prefix, "ssh", "-F", "none", "-i", str(images.ssh_key()),
+    words = [*BOUND, *endpoint.prefix, "ssh", "-F", "none", "-i", str(images.ssh_key()),
              "-p", str(endpoint.port), "-l", user, "-tt" if terminal else "-T"]
     for name, value in options.items():
         words += ["-o", f"{name}={value}"]

@@ -18,6 +18,11 @@ SOURCE = VM_TESTS.parent.parent
 _began = time.monotonic()
 
 
+# A process of the lab ends with the test that started it, also when that one is killed:
+# a forgotten machine would cost everybody a processor.
+BOUND = ("setpriv", "--pdeathsig", "KILL", "--")
+
+
 class LabError(Exception):
     """The lab itself failed; says what and, where known, what to do."""
 
