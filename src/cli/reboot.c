@@ -2,3 +2,14 @@
 
 #include "cli/cli.h"
 #include "flow/flow.h"
+
+int verb_reboot(const CliCall *call) {
+        const RebootOptions options = {
+                        .kernel = cli_option(call, "kernel"),
+                        .append = cli_option(call, "append"),
+                        .no_kexec = cli_option(call, "no-kexec"),
+                        .force = cli_option(call, "force"),
+        };
+
+        return flow_reboot(&options);
+}

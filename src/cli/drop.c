@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* The list is compared as text, so that what has ended meanwhile can be dropped too; a process that was kept
+ * is named "pid:N@START" there, and "pid:N" means it. */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "cli/target.h"
+#include "sys/store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool matches(const char *kept, const char *wanted) {
+        size_t l = strlen(wanted);
+
+        if (strcmp(kept, wanted) == 0)
+                return true;
+        if (starts_with(wanted, "pid:"))
+                return strncmp(kept, wanted, l) == 0 && kept[l] == '@';
+        /* "unit:x" is "unit:x.service" */
+        return starts_with(wanted, "unit:") && strncmp(kept, wanted, l) == 0 &&
+               strcmp(kept + l, ".service") == 0;
+}
+
+/* Returns how many were dropped. */
+static int drop(Keep *keep, const char *wanted) {
+        size_t left = 0;
+        int dropped;
+
+        for (size_t i = 0; i < keep->n_targets; i++)
+                if (!wanted || matches(keep->targets[i], wanted))
+                        free(keep->targets[i]);
+                else
+                        keep->targets[left++] = keep->targets[i];
+        dropped = (int)(keep->n_targets - left);
+        keep->n_targets = left;
+        return dropped;
+}
+
+static int wanted_target(const CliCall *call, char **ret) {
+        _cleanup_(trees_done) Trees trees = {0};
+        int r;
+
+        if (cli_arg(call, 0)) {
+                *ret = strdup(cli_arg(call, 0));
+                return *ret ? 0 : -ENOMEM;
+        }
+        r = target_trees(call, &trees);
+        return r < 0 ? r : select_stable(trees.items[0], ret);
+}
+
+int verb_drop(const CliCall *call) {
+        _cleanup_(keep_freep) Keep *keep = NULL;
+        _cleanup_(freep) char *wanted = NULL;
+        bool all = cli_option(call, "all");
+        int r, dropped;
+
+        if (all && call->n_args > 0) {
+                (void)cli_fail(err_say(-EINVAL,
+                                       "drop takes a TARGET or --all, not both: see carryover --help"));
+                return CLI_USAGE;
+        }
+        if (!all) {
+                r = wanted_target(call, &wanted);
+                if (r < 0)
+                        return cli_fail_target(r);
+        }
+        r = run_keep_read(&keep);
+        if (r < 0)
+                return cli_fail(r);
+        dropped = drop(keep, wanted);
+        if (dropped == 0) {
+                (void)cli_fail(all ? err_say(-ENOENT, "nothing is kept")
+                                   : err_say(-ENOENT, "%.200s is not kept: see carryover list", wanted));
+                return CLI_NOTHING;
+        }
+        r = run_keep_write(keep);
+        return r < 0 ? cli_fail(r) : CLI_OK;
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Options may stand anywhere, as with systemctl; those of a verb only behind it, since before it nobody
+ * knows yet whether the next word is a value. A usage error is one line that points to --help, and never the
+ * help itself.
+ */
+
+#include "cli/cli.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "config-build.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define usage_error(format, ...) err_say(-EINVAL, format ": see carryover --help" __VA_OPT__(, ) __VA_ARGS__)
+
+static int verb_completion(const CliCall *call);
+static int verb_help(const CliCall *call);
+
+static const CliVerb verbs[] = {
+                {.name = "check",
+                 .args = "[TARGET]",
+                 .max = 1,
+                 .needs_root = true,
+                 .help = "Say what would be lost, touching nothing",
+                 .run = verb_check},
+                {.name = "keep",
+                 .args = "[TARGET]",
+                 .max = 1,
+                 .needs_root = true,
+                 .help = "Carry this over the next reboot",
+                 .run = verb_keep},
+                {.name = "drop",
+                 .args = "[TARGET]",
+                 .max = 1,
+                 .needs_root = true,
+                 .help = "Do not carry it after all",
+                 .options = {{"all", NULL, "Forget everything that is kept"}},
+                 .run = verb_drop},
+                {.name = "list",
+                 .args = "",
+                 .needs_root = true,
+                 .help = "Show what is kept",
+                 .run = verb_list},
+                {.name = "reboot",
+                 .args = "",
+                 .needs_root = true,
+                 .help = "Carry what is kept, and this session, into a new kernel",
+                 .options = {{"kernel", "VERSION", "Into this kernel, not the newest one"},
+                             {"append", "WORDS", "Add words to its command line"},
+                             {"no-kexec", NULL, "Reboot through the firmware"},
+                             {"force", NULL, "Go on without what cannot be carried"}},
+                 .run = verb_reboot},
+                {.name = "help", .args = "", .run = verb_help},
+                {.name = "completion", .args = "", .run = verb_completion},
+};
+
+/* Those that every verb has. */
+static const CliOption globals[] = {
+                {"json", "short|pretty", "For programs: one line, or indented"},
+                {"no-pager", NULL, "Do not show long output page by page"},
+                {"help", NULL, "Show this"},
+                {"version", NULL, "Show the version"},
+};
+
+const char *cli_option(const CliCall *call, const char *name) {
+        for (size_t i = 0; i < CLI_MAX_OPTIONS && call->verb->options[i].name; i++)
+                if (strcmp(call->verb->options[i].name, name) == 0)
+                        return call->values[i];
+        return NULL;
+}
+
+const char *cli_arg(const CliCall *call, size_t index) {
+        return index < call->n_args ? call->args[index] : NULL;
+}
+
+int cli_fail(int r) {
+        char line[1200];
+
+        /* One line, whatever CRIU or a file's name brought into the sentence. */
+        snprintf(line, sizeof line, "%s", err_text(r));
+        for (char *p = line; *p; p++)
+                if ((unsigned char)*p < ' ' || *p == 0x7f)
+                        *p = '?';
+        fprintf(stderr, "carryover: %s\n", line);
+        log_debug("%s", err_way());
+        return CLI_FAILED;
+}
+
+int cli_fail_target(int r) {
+        cli_fail(r);
+        return r == -EINVAL ? CLI_USAGE : r == -EPERM ? CLI_REFUSED : CLI_FAILED;
+}
+
+/* Help. */
+
+static void show_options(const CliOption *options, size_t n) {
+        for (size_t i = 0; i < n && options[i].name; i++) {
+                char left[64];
+
+                snprintf(left, sizeof left, "--%s%s%s", options[i].name, options[i].value ? "=" : "",
+                         options[i].value ?: "");
+                printf("  %-21s %s\n", left, options[i].help);
+        }
+}
+
+static int show_help(const CliVerb *verb) {
+        if (verb && verb->help) {
+                printf("carryover %s%s%s%s\n\n%s.\n\nOptions:\n", verb->name, verb->args[0] ? " " : "",
+                       verb->args, verb->options[0].name ? " [OPTION...]" : "", verb->help);
+                show_options(verb->options, CLI_MAX_OPTIONS);
+        } else {
+                printf("carryover [OPTION...] VERB [ARGUMENT...]\n\n"
+                       "Carry running sessions over a change of kernel.\n\nVerbs:\n");
+                for (size_t i = 0; i < ELEMENTS(verbs); i++) {
+                        char left[64];
+
+                        snprintf(left, sizeof left, "%s %s", verbs[i].name, verbs[i].args);
+                        if (verbs[i].help)
+                                printf("  %-21s %s\n", left, verbs[i].help);
+                }
+                printf("\nTARGET is session:ID, pid:NUMBER or unit:NAME; without one, the login\n"
+                       "session that the command runs in.\n\nOptions:\n");
+        }
+        show_options(globals, ELEMENTS(globals));
+        if (!verb || !verb->help)
+                printf("\nExit status: 0 ok, 1 failed, 2 usage, 3 nothing kept, 4 refused.\n");
+        return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
+}
+
+static int verb_help(const CliCall *call) {
+        return show_help(NULL);
+}
+
+static int verb_completion(const CliCall *call) {
+        printf("# bash completion for carryover, made by `carryover completion`\n_carryover() {\n"
+               "    local cur=${COMP_WORDS[COMP_CWORD]} verb= word\n"
+               "    for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+               "        [[ $word != -* ]] && { verb=$word; break; }\n    done\n"
+               "    local words='");
+        for (size_t i = 0; i < ELEMENTS(globals); i++)
+                printf("%s--%s%s", i ? " " : "", globals[i].name, globals[i].value ? "=" : "");
+        printf("'\n    case $verb in\n    '') words+=' ");
+        for (size_t i = 0; i < ELEMENTS(verbs); i++)
+                if (verbs[i].help)
+                        printf("%s%s", i ? " " : "", verbs[i].name);
+        printf("' ;;\n");
+        for (size_t i = 0; i < ELEMENTS(verbs); i++) {
+                const CliVerb *v = verbs + i;
+
+                if (!v->options[0].name && !strstr(v->args, "TARGET"))
+                        continue;
+                printf("    %s) words+='", v->name);
+                if (strstr(v->args, "TARGET"))
+                        printf(" session: pid: unit:");
+                for (size_t k = 0; k < CLI_MAX_OPTIONS && v->options[k].name; k++)
+                        printf(" --%s%s", v->options[k].name, v->options[k].value ? "=" : "");
+                printf("' ;;\n");
+        }
+        printf("    esac\n    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+               "    [[ ${COMPREPLY[0]} == *[=:] ]] && compopt -o nospace 2>/dev/null\n    return 0\n}\n"
+               "complete -F _carryover carryover\n");
+        return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
+}
+
+/* The command line. */
+
+typedef struct Parse {
+        CliCall call;
+        bool help, version;
+} Parse;
+
+static const CliVerb *verb_find(const char *name) {
+        for (size_t i = 0; i < ELEMENTS(verbs); i++)
+                if (strcmp(verbs[i].name, name) == 0)
+                        return verbs + i;
+        return NULL;
+}
+
+static int global_set(Parse *p, const CliOption *option, const char *value) {
+        if (strcmp(option->name, "help") == 0)
+                p->help = true;
+        else if (strcmp(option->name, "version") == 0)
+                p->version = true;
+        else if (strcmp(option->name, "no-pager") == 0)
+                p->call.no_pager = true;
+        else if (strcmp(value, "short") == 0)
+                p->call.json = CLI_JSON_SHORT;
+        else if (strcmp(value, "pretty") == 0)
+                p->call.json = CLI_JSON_PRETTY;
+        else if (strcmp(value, "off") != 0)
+                return usage_error("--json= is short, pretty or off, not '%.64s'", value);
+        return 0;
+}
+
+/* An option of the verb wins over a global one of the same name. */
+static const CliOption *option_find(const CliVerb *verb, const char *name, size_t length,
+                                    size_t *ret_index) {
+        for (size_t i = 0; verb && i < CLI_MAX_OPTIONS && verb->options[i].name; i++)
+                if (strlen(verb->options[i].name) == length &&
+                    memcmp(verb->options[i].name, name, length) == 0) {
+                        *ret_index = i;
+                        return verb->options + i;
+                }
+        *ret_index = CLI_MAX_OPTIONS;
+        for (size_t i = 0; i < ELEMENTS(globals); i++)
+                if (strlen(globals[i].name) == length && memcmp(globals[i].name, name, length) == 0)
+                        return globals + i;
+        return NULL;
+}
+
+/* `word` begins with "--"; the next one is taken as its value where it needs one. Returns how many words
+ * were used. */
+static int parse_option(Parse *p, const char *word, const char *next) {
+        const char *name = word + 2, *equals = strchr(name, '='), *value = equals ? equals + 1 : NULL;
+        const CliOption *option;
+        size_t index;
+        int used = 1, r;
+
+        option = option_find(p->call.verb, name, equals ? (size_t)(equals - name) : strlen(name), &index);
+        if (!option)
+                return usage_error("there is no option %.64s%s%s", word, p->call.verb ? " of " : "",
+                                   p->call.verb ? p->call.verb->name : "");
+        if (value && !option->value)
+                return usage_error("--%s takes no value", option->name);
+        if (!value && option->value) {
+                value = next;
+                used = 2;
+        }
+        if (option->value && (!value || !value[0]))
+                return usage_error("--%s needs a value: %s", option->name, option->value);
+        if (index < CLI_MAX_OPTIONS) {
+                p->call.values[index] = value ?: "";
+                return used;
+        }
+        r = global_set(p, option, value);
+        return r < 0 ? r : used;
+}
+
+static int parse_word(Parse *p, const char *word) {
+        if (!p->call.verb) {
+                p->call.verb = verb_find(word);
+                return p->call.verb ? 1 : usage_error("there is no verb '%.64s'", word);
+        }
+        if (p->call.n_args >= p->call.verb->max)
+                return p->call.verb->max == 0 ? usage_error("%s takes no arguments", p->call.verb->name)
+                                              : usage_error("too many arguments: %s takes %s",
+                                                            p->call.verb->name, p->call.verb->args);
+        p->call.args[p->call.n_args++] = word;
+        return 1;
+}
+
+static int parse(int argc, char **argv, Parse *p) {
+        bool only_words = false;
+
+        for (int i = 1; i < argc;) {
+                const char *word = argv[i];
+                int r = 1;
+
+                if (!only_words && strcmp(word, "--") == 0)
+                        only_words = true;
+                else if (!only_words && strcmp(word, "-h") == 0)
+                        p->help = true;
+                else if (!only_words && starts_with(word, "--"))
+                        r = parse_option(p, word, i + 1 < argc ? argv[i + 1] : NULL);
+                else if (!only_words && word[0] == '-')
+                        r = usage_error("there is no option %.64s", word);
+                else
+                        r = parse_word(p, word);
+                if (r < 0)
+                        return r;
+                i += r;
+        }
+        if (p->help || p->version)
+                return 0;
+        if (!p->call.verb)
+                return usage_error("a verb is missing");
+        if (p->call.n_args < p->call.verb->min)
+                return usage_error("%s needs %s", p->call.verb->name, p->call.verb->args);
+        return 0;
+}
+
+int main(int argc, char **argv) {
+        Parse p = {0};
+        int r;
+
+        r = parse(argc, argv, &p);
+        if (r < 0) {
+                (void)cli_fail(r);
+                return CLI_USAGE;
+        }
+        if (p.help)
+                return show_help(p.call.verb);
+        if (p.version) {
+                printf("carryover " PROJECT_VERSION "\n");
+                return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
+        }
+        if (p.call.verb->needs_root && geteuid() != 0)
+                return cli_fail(err_say(-EACCES, "%s needs root: try sudo carryover %s", p.call.verb->name,
+                                        p.call.verb->name));
+        return p.call.verb->run(&p.call);
+}

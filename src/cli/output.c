@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * The pager runs as root here, so it is always less in its secure mode (no shell, no editor, no other
+ * files), whatever PAGER says, and it leaves at once what fits on one screen.
+ */
+
+#include "cli/output.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+
+#include <langinfo.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct {
+        pid_t pager;
+        ReportStyle style;
+} output;
+
+static bool wants_colour(void) {
+        const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+
+        return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0 && !(no && no[0]);
+}
+
+static void run_pager(int from, int keep_out) {
+        if (dup2(from, STDIN_FILENO) < 0)
+                _exit(1);
+        close(keep_out);
+        setenv("LESS", "FRSXMK", 1);
+        setenv("LESSSECURE", "1", 1);
+        execl("/usr/bin/less", "less", (char *)NULL);
+        /* There is none: pass on what comes. */
+        execl("/bin/cat", "cat", (char *)NULL);
+        _exit(1);
+}
+
+static void start_pager(void) {
+        int pair[2];
+        pid_t pid;
+
+        if (pipe(pair) < 0)
+                return;
+        (void)fflush(stdout);
+        pid = fork();
+        if (pid == 0) {
+                close(pair[1]);
+                run_pager(pair[0], pair[1]);
+        }
+        close(pair[0]);
+        if (pid > 0 && dup2(pair[1], STDOUT_FILENO) >= 0)
+                output.pager = pid;
+        close(pair[1]);
+}
+
+void output_begin(const CliCall *call) {
+        (void)setlocale(LC_CTYPE, "");
+        output.style.colour = wants_colour();
+        output.style.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+        if (call->json == CLI_TEXT && !call->no_pager && isatty(STDOUT_FILENO) && isatty(STDIN_FILENO))
+                start_pager();
+}
+
+void output_end(void) {
+        int status;
+
+        if (output.pager <= 0)
+                return;
+        (void)fflush(stdout);
+        /* The pager sees the end of its input only when the last copy of the pipe is closed. */
+        (void)dup2(STDERR_FILENO, STDOUT_FILENO);
+        while (waitpid(output.pager, &status, 0) < 0 && errno == EINTR)
+                ;
+        output.pager = 0;
+}
+
+ReportStyle output_style(void) {
+        return output.style;
+}
+
+int output_finish(void) {
+        int r = 0;
+
+        if (fflush(stdout) != 0 || ferror(stdout))
+                r = output.pager > 0 && errno == EPIPE ? 0 : err_born(-errno, "cannot write the output");
+        output_end();
+        return r < 0 ? cli_fail(r) : CLI_OK;
+}
+
+static void table_row(const char *const *cells, const size_t *widths, size_t columns) {
+        for (size_t c = 0; c < columns; c++) {
+                size_t at = 0;
+
+                if (c > 0)
+                        fputs("  ", stdout);
+                for (; cells[c][at]; at++)
+                        fputc(cells[c][at] < ' ' || cells[c][at] > '~' ? '?' : cells[c][at], stdout);
+                for (; c + 1 < columns && at < widths[c]; at++)
+                        fputc(' ', stdout);
+        }
+        fputc('\n', stdout);
+}
+
+void output_table(const char *const *header, const char *const *cells, size_t columns, size_t n) {
+        _cleanup_(freep) size_t *widths = calloc(columns, sizeof *widths);
+
+        if (!widths)
+                return;
+        for (size_t c = 0; c < columns; c++) {
+                widths[c] = strlen(header[c]);
+                for (size_t i = 0; i < n; i++)
+                        if (strlen(cells[i * columns + c]) > widths[c])
+                                widths[c] = strlen(cells[i * columns + c]);
+        }
+        table_row(header, widths, columns);
+        for (size_t i = 0; i < n; i++)
+                table_row(cells + i * columns, widths, columns);
+}
