@@ -27,10 +27,10 @@
 #include "sys/netlink.h"
 #include "sys/procfs.h"
 
-#include <gcrypt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -246,7 +246,8 @@ static int ticket_begin(Saving *s) {
                 return -ENOMEM;
         s->ticket = t;
         s->timeline.ticket = t;
-        gcry_create_nonce(random, sizeof random);
+        if (getrandom(random, sizeof random, 0) != sizeof random)
+                return err_born(-errno, "cannot draw a ticket's id");
         hex_encode(random, sizeof random, id);
         r = system_boot_id(boot);
         if (r >= 0)
