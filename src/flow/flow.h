@@ -25,5 +25,8 @@ int flow_start(void);
 /* carryover.service, ExecStop: saves what is kept if the system goes down, else does nothing. */
 int flow_save(void);
 
+/* systemd-shutdown's last hook: whether the hold still stands, just before the jump; puts it back. */
+int flow_last(void);
+
 /* carryover-restore.service. */
 int flow_restore(void);

@@ -1,13 +1,62 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/flow.h"
+#include "model/connections.h"
 #include "sys/config.h"
 #include "sys/criu.h"
 #include "sys/kmod.h"
+#include "sys/netfilter.h"
+#include "sys/store.h"
 
 #include <systemd/sd-daemon.h>
+
+/* A hold that no ticket explains is one that a crash of ours left behind. */
+static void stale_hold_clear(const Config *config) {
+        _cleanup_(ticket_freep) Ticket *sealed = NULL, *claimed = NULL;
+        _cleanup_(store_close) Store store = {.fd = -1};
+        bool ours = false;
+
+        if (hold_present(NULL) <= 0 || store_open(config, &store) < 0)
+                return;
+        if (store_ticket(&store, &sealed) != 1 || (store_claimed(&store, &claimed, &ours) == 0 && ours))
+                return;
+        log_warning("a hold without a ticket was left behind; taking it off");
+        if (hold_clear() < 0)
+                log_warning("the stale hold stays");
+}
+
+/* The very last moment: nobody flushes rules any more, and the machine still answers packets until the new
+ * kernel runs. */
+int flow_last(void) {
+        _cleanup_(connections_done) Connections all = {0};
+        _cleanup_(ticket_freep) Ticket *ticket = NULL;
+        _cleanup_(store_close) Store store = {.fd = -1};
+        HoldBackend backend;
+        Config config;
+        int r;
+
+        r = config_load("", &config);
+        if (r >= 0)
+                r = store_open(&config, &store);
+        if (r >= 0)
+                r = store_ticket(&store, &ticket);
+        if (r > 0 || (r == 0 && hold_present(NULL) > 0))
+                return 0;
+        if (r >= 0)
+                r = connections_of(ticket, &all);
+        if (r >= 0) {
+                if (hold_backend_parse(ticket->hold_backend, &backend) < 0)
+                        backend = HOLD_AUTO;
+                r = hold_set(backend, all.items, all.n, NULL);
+        }
+        log_warning(r < 0 ? "the hold is gone before the jump, and cannot be put back: %s"
+                          : "the hold was gone before the jump; it is back%s",
+                    r < 0 ? err_text(r) : "");
+        return r < 0;
+}
 
 int flow_start(void) {
         Config config;
@@ -19,6 +68,8 @@ int flow_start(void) {
         if (r > 0)
                 log_warning("%d kernel modules could not be loaded", r);
         r = config_load("", &config);
+        if (r >= 0)
+                stale_hold_clear(&config);
         if (r >= 0)
                 r = criu_check(config.criu);
         if (r < 0)
