@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,46 +30,12 @@ static int ns_text(const char *path, char ret[static NS_TEXT]) {
         return 0;
 }
 
-int ns_mark_host(void) {
-        _cleanup_(closep) int dir = -1;
-        char text[NS_TEXT + 1];
-        int r;
-
-        r = make_dirs("/run/carryover", 0700);
-        if (r >= 0)
-                r = ns_text("/proc/self/ns/pid", text);
-        if (r < 0)
-                return err_pass(r);
-        dir = open("/run/carryover", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (dir < 0)
-                return err_born(-errno, "cannot open /run/carryover");
-        strcat(text, "\n");
-        return file_replace(dir, strrchr(NS_HOST_MARK, '/') + 1, text, strlen(text));
-}
-
-/* Answer 1: there is none that could be believed. */
-static int mark_read(char ret[static NS_TEXT]) {
-        _cleanup_(closep) int fd = open(NS_HOST_MARK, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        _cleanup_(freep) char *text = NULL;
-        struct stat st;
-
-        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & 022))
-                return 1;
-        if (fd_slurp(fd, NS_TEXT, &text, NULL) < 0 || !starts_with(text, "pid:["))
-                return 1;
-        snprintf(ret, NS_TEXT, "%.*s", (int)strcspn(text, "\n"), text);
-        return 0;
-}
-
 int ns_is_host(void) {
-        char own[NS_TEXT], host[NS_TEXT] = INITIAL_PID_NS;
+        char own[NS_TEXT];
         int r;
 
         r = ns_text("/proc/self/ns/pid", own);
-        if (r < 0)
-                return err_pass(r);
-        (void)mark_read(host);
-        return strcmp(own, host) == 0;
+        return r < 0 ? err_pass(r) : strcmp(own, INITIAL_PID_NS) == 0;
 }
 
 static bool is_tree_init(pid_t pid) {

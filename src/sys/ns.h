@@ -7,15 +7,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* What a restore in a namespace leaves for the trees inside, who can't see the host's /proc:
- * "pid:[4026531836]\n", the host's PID namespace as readlink of /proc/self/ns/pid tells it. */
-#define NS_HOST_MARK "/run/carryover/host-pidns"
-
-/* Writes it. In the host's namespace only. */
-int ns_mark_host(void);
-
-/* 1 if we are in the host's PID namespace, 0 if not. Without a mark (or with one that is not believed: a
- * file that is not root's) the initial PID namespace of the kernel counts as the host's. */
+/* 1 if we are in the host's PID namespace, 0 if not. The host's is the one that the kernel starts with: who
+ * jumps by kexec is no container. */
 int ns_is_host(void);
 
 /*

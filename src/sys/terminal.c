@@ -114,7 +114,9 @@ static void drain(Forward *f) {
 }
 
 static int forward(Forward *f, int signal_fd, int event_fd, TerminalEvent on_event, void *userdata) {
-        for (;;) {
+        int r = on_event(userdata);
+
+        while (r == 0) {
                 bool typed = f->from < f->to;
                 struct pollfd p[] = {
                                 {.fd = f->master, .events = (short)(POLLIN | (typed ? POLLOUT : 0))},
@@ -122,7 +124,6 @@ static int forward(Forward *f, int signal_fd, int event_fd, TerminalEvent on_eve
                                 {.fd = signal_fd, .events = POLLIN},
                                 {.fd = event_fd, .events = POLLIN},
                 };
-                int r = 0;
 
                 if (poll(p, ELEMENTS(p), -1) < 0) {
                         if (errno == EINTR)
@@ -141,13 +142,11 @@ static int forward(Forward *f, int signal_fd, int event_fd, TerminalEvent on_eve
                         r = on_signal(signal_fd, f->in, f->master);
                 if (r == 0 && p[3].revents)
                         r = on_event(userdata);
-                if (r < 0)
-                        return err_pass(r);
-                if (r > 0) {
-                        drain(f);
-                        return 0;
-                }
         }
+        if (r < 0)
+                return err_pass(r);
+        drain(f);
+        return 0;
 }
 
 int terminal_forward(int in, int out, int master, int event_fd, TerminalEvent on_event, void *userdata) {

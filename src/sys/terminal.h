@@ -16,7 +16,8 @@ typedef struct TerminalPair {
 int terminal_pair_open(int like, TerminalPair *ret);
 void terminal_pair_close(TerminalPair *pair);
 
-/* event_fd became readable: 0 go on, 1 the other side has ended, negative: stop. */
+/* Asked at the beginning and whenever event_fd is readable: 0 go on, 1 the other side has ended, negative:
+ * stop. */
 typedef int (*TerminalEvent)(void *userdata);
 
 /*

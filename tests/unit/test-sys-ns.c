@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -98,6 +99,7 @@ static void test_only_an_init_of_ours_is_entered(void **state) {
         assert_int_equal(run_in(pidfd, "test \"$(cat /proc/1/comm)\" = carryover-init && exit 7"), 7);
         assert_int_equal(run_in(pidfd, "kill -TERM $$"), 128 + SIGTERM);
         kill(ours, SIGKILL);
+        assert_int_equal(poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 5000), 1);
         assert_int_equal(run_in(pidfd, "exit 0"), 99);
 }
 
@@ -106,7 +108,7 @@ static void test_the_host_is_told_from_a_namespace(void **state) {
         int status, here = ns_is_host();
 
         need_root(state);
-        if (access(NS_HOST_MARK, F_OK) >= 0 || here != 1)
+        if (here != 1)
                 skip(); /* tests that run in a namespace see nothing of this */
         pid = fork();
         assert_true(pid >= 0);

@@ -29,8 +29,10 @@ typedef struct Stage {
 } Stage;
 
 static int ended(void *userdata) {
-        (void)userdata;
-        return 1;
+        const Stage *s = userdata;
+        char x;
+
+        return read(s->event[0], &x, 1) == 1;
 }
 
 static void raw(int fd) {
@@ -45,7 +47,7 @@ static void stage_open(Stage *s) {
         assert_int_equal(terminal_pair_open(-1, &s->outer), 0);
         assert_int_equal(terminal_pair_open(s->outer.slave, &s->inner), 0);
         raw(s->inner.slave);
-        assert_int_equal(pipe2(s->event, O_CLOEXEC), 0);
+        assert_int_equal(pipe2(s->event, O_CLOEXEC | O_NONBLOCK), 0);
         s->forwarder = fork();
         assert_true(s->forwarder >= 0);
         if (s->forwarder == 0) {
@@ -55,8 +57,7 @@ static void stage_open(Stage *s) {
                 ioctl(s->outer.slave, TIOCSCTTY, 0); /* so that the kernel sends SIGWINCH */
                 fd_close(s->inner.slave);
                 fd_close(s->event[1]);
-                r = terminal_forward(s->outer.slave, s->outer.slave, s->inner.master, s->event[0], ended,
-                                     NULL);
+                r = terminal_forward(s->outer.slave, s->outer.slave, s->inner.master, s->event[0], ended, s);
                 _exit(r == 0 ? 0 : r == -EINTR ? 1 : 2);
         }
 }
