@@ -20,7 +20,7 @@ typedef enum CliExit {
 
 typedef enum CliJson { CLI_TEXT, CLI_JSON_SHORT, CLI_JSON_PRETTY } CliJson;
 
-#define CLI_MAX_ARGS    4u
+#define CLI_MAX_ARGS    64u /* a command to run in a tree */
 #define CLI_MAX_OPTIONS 6u
 
 typedef struct CliOption {
@@ -64,6 +64,8 @@ int cli_fail_target(int r);
 
 int verb_check(const CliCall *call);
 int verb_drop(const CliCall *call);
+int verb_enter(const CliCall *call);
 int verb_keep(const CliCall *call);
 int verb_list(const CliCall *call);
 int verb_reboot(const CliCall *call);
+int verb_status(const CliCall *call);

@@ -33,7 +33,7 @@
 static int caller(struct passwd **ret) {
         const char *sudo = getenv("SUDO_UID");
         uint64_t uid = getuid();
-        struct passwd *pw;
+        struct passwd *pw = NULL;
 
         if (sudo && parse_u64(sudo, UINT32_MAX - 1, &uid) < 0)
                 return err_say(-EINVAL, "SUDO_UID is no user: '%.32s'", sudo);
@@ -99,14 +99,10 @@ static int on_news(void *userdata) {
         return tty_service_process(userdata);
 }
 
-static void terminal_pair_closep(TerminalPair *pair) {
-        terminal_pair_close(pair);
-}
-
 static int leave(int *ret_status) {
-        _cleanup_(terminal_pair_closep) TerminalPair pair = {.master = -1, .slave = -1};
+        _cleanup_(terminal_pair_close) TerminalPair pair = {.master = -1, .slave = -1};
         _cleanup_(tty_service_freep) TtyService *service = NULL;
-        struct passwd *pw;
+        struct passwd *pw = NULL;
         int r;
 
         if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
@@ -126,10 +122,6 @@ static int leave(int *ret_status) {
         return tty_service_wait(service, now_monotonic() + END_USEC, ret_status);
 }
 
-static void store_closep(Store *store) {
-        store_close(store);
-}
-
 static const Tree *tree_named(const Ticket *report, const char *name) {
         for (size_t i = 0; i < report->n_trees; i++)
                 if (strcmp(report->trees[i]->name, name) == 0 || strcmp(report->trees[i]->target, name) == 0)
@@ -139,7 +131,7 @@ static const Tree *tree_named(const Ticket *report, const char *name) {
 
 /* The host's PID of the tree's init. */
 static int tree_init(const char *name, pid_t *ret) {
-        _cleanup_(store_closep) Store store = {.fd = -1};
+        _cleanup_(store_close) Store store = {.fd = -1};
         _cleanup_(ticket_freep) Ticket *report = NULL;
         const Tree *tree = NULL;
         char boot[37];
@@ -171,8 +163,8 @@ static int tree_init(const char *name, pid_t *ret) {
 static int go_in(const CliCall *call, int *ret_status) {
         const char *argv[CLI_MAX_ARGS + 1] = {NULL};
         _cleanup_(closep) int pidfd = -1;
-        struct passwd *pw;
-        pid_t init;
+        struct passwd *pw = NULL;
+        pid_t init = 0;
         int r;
 
         r = tree_init(cli_arg(call, 0), &init);

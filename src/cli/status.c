@@ -118,12 +118,8 @@ static int exit_status(const Ticket *ticket, const ReportNow *now) {
         return verdict == REPORT_CARRIED || verdict == REPORT_PENDING ? CLI_OK : CLI_FAILED;
 }
 
-static void store_closep(Store *store) {
-        store_close(store);
-}
-
 int verb_status(const CliCall *call) {
-        _cleanup_(store_closep) Store store = {.fd = -1};
+        _cleanup_(store_close) Store store = {.fd = -1};
         _cleanup_(ticket_freep) Ticket *ticket = NULL;
         ReportNow now = {.phase = PHASE_IDLE};
         Config config;
