@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What "carried" means, in one place: a counter that must not skip or repeat, a session that must be the
+same one before and after, and a machine on which nothing of ours is left.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+
+from .machine import Machine
+from .ssh import SshSession, plain
+from .util import wait_for
+
+# What a restore may still take after `carryover reboot` has returned: logind's restart, the report.
+SETTLED = 60.0
+
+# Marks our routes (src/sys/netlink-talk.h).
+ROUTE_PROTOCOL = 0xC1
+
+
+class Counter:
+    """A background job of a session that counts on its terminal, five times a second."""
+
+    def __init__(self, session: SshSession, word: str = "tick", start: bool = True) -> None:
+        self.session = session
+        self.word = word
+        self._begin = len(session.text())
+        if start:
+            session.send_line(f"{{ i=0; while :; do i=$((i+1)); echo {word}-$i-; sleep 0.2; done; }} &")
+            session.expect(rf"{word}-3-", 60)
+
+    def numbers(self) -> list[int]:
+        """All numbers until now, in the order in which they came."""
+        return [int(n) for n in re.findall(rf"{self.word}-(\d+)-", self.session.text()[self._begin:])]
+
+    def goes_on(self, by: int = 3, timeout: float = 60) -> None:
+        """Wait until it has counted on."""
+        wanted = len(self.numbers()) + by
+        wait_for(f"'{self.word}' to count on", lambda: len(self.numbers()) >= wanted, timeout, 0.1)
+
+    def check(self) -> int:
+        """No number is missing and none came twice; the last one."""
+        numbers = self.numbers()
+        wrong = [(a, b) for a, b in zip([0, *numbers], numbers) if b != a + 1]
+        assert not wrong, f"the counter jumped: {wrong[:5]} of {len(numbers)}"
+        return numbers[-1]
+
+
+def counter(session: SshSession) -> Counter:
+    """Start a counter in a session."""
+    return Counter(session)
+
+
+def answer(session: SshSession, line: str, timeout: float = 60) -> str:
+    """What a line prints in a session in which a counter runs; it must succeed."""
+    status, text = session.command(line, timeout)
+    text = re.sub(r"tick-\d+-\n?", "", text).strip()
+    assert status == 0, f"`{line}` in the session: exit {status}: {text}"
+    return text
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a session, its client and its machine were before the jump."""
+
+    client: int
+    port: int
+    boot_id: str
+    kernel: str
+    user: str
+    shell: int
+    tty: str
+    scope: str
+    number: str
+
+
+def before(machine: Machine, session: SshSession, user: str = "root") -> Before:
+    """Note what must be the same afterwards, and what must not."""
+    found = answer(session, "echo $$ $(tty) $(cat /proc/$$/cgroup)").split()
+    scope = found[2].rsplit("/", 1)[1]
+    number = re.fullmatch(r"session-(.+)\.scope", scope)
+    assert number, f"the session lives in {found[2]}"
+    return Before(session.pid, session.local_port(), machine.boot_id(), machine.kernel(), user,
+                  int(found[0]), found[1].removeprefix("/dev/"), scope, number.group(1))
+
+
+def same_session(session: SshSession, old: Before) -> None:
+    """The client, its connection, the shell and its terminal are those of before."""
+    assert session.alive() and session.pid == old.client
+    assert session.local_port() == old.port
+    now = answer(session, "echo $$ $(tty)").split()
+    assert now == [str(old.shell), f"/dev/{old.tty}"]
+
+
+def other_boot(machine: Machine, old: Before, other_kernel: bool = True) -> None:
+    """The machine runs another boot, after a jump also another kernel."""
+    boot_id, kernel = machine.boot_id(), machine.kernel()
+    assert boot_id != old.boot_id
+    if other_kernel:
+        assert kernel != old.kernel and kernel == machine.layer.kernel_b
+    print(f"boot {old.boot_id[:8]} -> {boot_id[:8]}, kernel {old.kernel} -> {kernel}")
+
+
+def status(machine: Machine) -> dict:
+    """`carryover status --json`, wrong or right."""
+    return json.loads(machine.run("carryover status --json=short", check=False))
+
+
+def gap_agrees(machine: Machine, session: SshSession, since: float) -> tuple[float, float]:
+    """The report's gap and the silence that the client saw agree within 10 % or 0.5 s (issue 2, 3)."""
+    report = status(machine)
+    assert report["steps"], "the report has no steps"
+    told, seen = report["gap_usec"] / 1e6, session.longest_gap(since)
+    print(f"gap: {told:.2f} s by the report, {seen:.2f} s seen by the client")
+    assert abs(told - seen) <= max(0.5, 0.1 * seen)
+    return told, seen
+
+
+def steps(machine: Machine) -> None:
+    """Print where the time went."""
+    report = status(machine)
+    for step in sorted(report["steps"], key=lambda s: s["realtime_usec"]):
+        begin = (step["realtime_usec"] - report["steps"][0]["realtime_usec"]) / 1e6
+        print(f"  {step['name']:18} {step['tree'] or '':12} {begin:8.2f} s {step['duration_usec'] / 1e6:8.2f} s"
+              f"  {'new' if step['after_jump'] else 'old'}")
+
+
+def logind_knows(machine: Machine, old: Before) -> None:
+    """loginctl and who show the carried session as they showed it before; its processes are in its scope."""
+    def shown() -> str | None:
+        text = machine.run(f"loginctl show-session {old.number} -p Name -p TTY -p Scope -p State -p Remote "
+                           "-p Leader", check=False)
+        return text if f"TTY={old.tty}" in text else None
+
+    text = wait_for(f"session {old.number} in loginctl", shown, SETTLED, 0.5)
+    facts = dict(line.split("=", 1) for line in text.split())
+    assert facts["Name"] == old.user and facts["Scope"] == old.scope and facts["Remote"] == "yes", text
+    assert facts["State"] in ("active", "online"), text
+    assert machine.run(f"grep -c . /proc/{facts['Leader']}/comm").strip() == "1"
+    listed = machine.run("loginctl list-sessions --no-legend")
+    assert re.search(rf"^\s*{re.escape(old.number)}\s.*\b{old.user}\b.*{old.tty}", listed, re.MULTILINE), listed
+    who = machine.run("who")
+    assert re.search(rf"^{old.user}\s.*{old.tty}\b", who, re.MULTILINE), f"who: {who}"
+    processes = machine.run(f"cat /sys/fs/cgroup/user.slice/*/{old.scope}/cgroup.procs").split()
+    assert processes, "nothing lives in the session's scope"
+
+
+def clean_after(machine: Machine, *carried: Before, namespaces: int = 0, images: bool = False) -> None:
+    """Issue 2, shown by 2i: nothing of ours is left, and the sessions are known as they were."""
+    def idle() -> bool:
+        return not machine.run("pgrep -x carryover-rest; pgrep -x carryover-save; pgrep -x carryover-hold",
+                               check=False)
+    wait_for("the end of our own processes", idle, SETTLED, 0.5)
+
+    state = machine.run("systemctl is-system-running --wait", check=False, timeout=120).strip()
+    failed = machine.run("systemctl --failed --no-legend")
+    assert (state, failed) == ("running", ""), f"{state}: {failed}"
+    no_hold(machine)
+    if not images:
+        found = machine.run("find /var/lib/carryover -name '*.img'")
+        assert found == "", f"images are left: {found[:400]}"
+    routes = machine.run(f"for f in -4 -6; do ip $f route show table all proto {ROUTE_PROTOCOL}; done")
+    assert routes == "", f"a route of ours is left: {routes}"
+    ours = machine.run("ps -eo comm,args --no-headers | grep ^carryover", check=False).splitlines()
+    inits = [line for line in ours if line.startswith("carryover-init")]
+    assert len(inits) == namespaces and len(ours) == namespaces, f"processes are left: {ours}"
+    for old in carried:
+        logind_knows(machine, old)
+    if carried:
+        print(plain(machine.run("loginctl list-sessions --no-legend; who")))
+
+
+def no_hold(machine: Machine) -> None:
+    """Neither backend has a rule of ours."""
+    for command in ("iptables-legacy -t raw -S", "ip6tables-legacy -t raw -S", "nft list ruleset"):
+        rules = machine.run(command)
+        assert "carryover" not in rules.lower(), f"a hold is left: {rules}"
+
+
+def reboot(session: SshSession, how: str = "carryover reboot", timeout: float = 240) -> tuple[float, str]:
+    """Type `carryover reboot` and wait until it returns 0; when that began, and what it printed."""
+    began = time.monotonic()
+    begin = len(session.text())
+    session.send_line(f"{how}; echo \"returned\" $?.")
+    found = session.expect(r"returned (\d+)\.", timeout)
+    text = plain(session.text()[begin:])
+    assert found.group(1) == "0", f"`{how}` returned {found.group(1)}: {text}"
+    print(f"`{how}` returned 0 after {time.monotonic() - began:.1f} s")
+    return began, text
