@@ -24,6 +24,7 @@
 #include "report/trees.h"
 #include "sys/bus.h"
 #include "sys/config.h"
+#include "sys/netfilter.h"
 #include "sys/procfs.h"
 #include "sys/store.h"
 
@@ -32,6 +33,9 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Processes that may still be born in the kept sessions between the load and the freeze, generously. */
+#define PIDS_UNTIL_SAVED 1000u
 
 #define LOOK_NSEC 200000000L /* the answer is shown at most this late */
 
@@ -57,29 +61,37 @@ static int check_all(const Config *config, const RebootOptions *options, const T
         return found.machine.level == VERDICT_REFUSED ? (int)trees->n : refused;
 }
 
-/* Loads the kernel now, with what is known now: a failure must be known before anything stops, and if the
- * last load fails, this one still jumps (the ticket in the store then tells the early service what this cpio
- * could not). */
-static int load_now(const RebootOptions *options, const Trees *trees, Kernel *ret) {
+/*
+ * Loads the kernel now, with what is known now: a failure must be known before anything stops. If nothing
+ * that early boot needs to know changes until the seal, this is the one that jumps, and the save need not
+ * load it again while the trees are frozen; so it lifts the process numbers a little further than it must.
+ */
+static int load_now(const Config *config, const RebootOptions *options, const Trees *trees, Kernel *ret,
+                    Early **ret_early) {
+        _cleanup_(early_freep) Early *early = NULL;
         Ticket ticket = TICKET__INIT;
-        Early *early = NULL;
         int r;
 
         r = jump_prepare(options->kernel, ret);
         if (r < 0)
                 return err_pass(r);
-        ticket.id = (char *)"preliminary";
-        ticket.hold_backend = (char *)"auto";
+        ticket.id = (char *)"loaded-before-the-save";
+        ticket.hold_backend = (char *)hold_backend_text(config->hold);
         ticket.trees = trees->items;
         ticket.n_trees = trees->n;
         r = early_of(&ticket, &early);
-        if (r >= 0)
-                r = jump_load(ret, options->append, early);
-        model_free(early);
-        return r < 0 ? err_pass(r) : 0;
+        if (r < 0)
+                return err_pass(r);
+        early->max_pid += PIDS_UNTIL_SAVED;
+        r = jump_load(ret, options->append, early);
+        if (r < 0)
+                return err_pass(r);
+        *ret_early = TAKE(early);
+        return 0;
 }
 
-static int request_leave(const RebootOptions *options, const Kernel *kernel, uint64_t realtime) {
+static int request_leave(const RebootOptions *options, const Kernel *kernel, Early *loaded,
+                         uint64_t realtime) {
         Request request = REQUEST__INIT;
 
         request.action = options->no_kexec ? (char *)"reboot" : (char *)"kexec";
@@ -89,6 +101,7 @@ static int request_leave(const RebootOptions *options, const Kernel *kernel, uin
         request.force = options->force;
         request.pid = (uint32_t)getpid();
         request.realtime = realtime;
+        request.loaded = loaded;
         return run_request_write(&request);
 }
 
@@ -193,6 +206,7 @@ int flow_reboot(const RebootOptions *options) {
         uint64_t request = now_realtime();
         Seen seen = progress_end();
         Kernel kernel = {0};
+        Early *loaded = NULL;
         Config config;
         int r;
 
@@ -218,14 +232,15 @@ int flow_reboot(const RebootOptions *options) {
                 if (r != 0)
                         return r;
                 if (!options->no_kexec) {
-                        r = load_now(options, &trees, &kernel);
+                        r = load_now(&config, options, &trees, &kernel, &loaded);
                         if (r < 0)
                                 return fail(r);
                 }
                 for (size_t i = 0; i < trees.n; i++)
                         printf("keeping %s (%s)\n", trees.items[i]->name, trees.items[i]->comm);
         }
-        r = request_leave(options, &kernel, request);
+        r = request_leave(options, &kernel, loaded, request);
+        model_free(TAKE(loaded));
         if (r >= 0)
                 r = ask(options);
         if (r < 0) {

@@ -343,30 +343,43 @@ static int hold_begin(Saving *s) {
         return r < 0 ? err_pass(r) : fault_point("save:after-hold");
 }
 
-static int jump(Saving *s) {
-        Early *early = NULL;
+/* The kernel that `carryover reboot` has loaded will do, if nothing changed since that early boot must know.
+ */
+static bool is_loaded(const Saving *s, const Early *needed) {
+        return s->request && s->request->loaded && early_covers(s->request->loaded, needed) &&
+               kexec_loaded() > 0;
+}
+
+static int load_again(Saving *s, const Early *early) {
         StepClock clock = step_begin();
         Kernel kernel;
         int r;
 
-        if (strcmp(s->action, "kexec") != 0)
-                return 0;
         /* Only where it is: whether it will do was found out before the shutdown began. */
         r = kernel_find("/boot", s->request ? s->request->kernel : NULL, &kernel);
-        if (r >= 0)
-                r = early_of(s->ticket, &early);
         if (r >= 0)
                 r = fault_point("jump:before-load");
         if (r >= 0)
                 r = jump_load(&kernel, s->request ? s->request->append : NULL, early);
-        model_free(early);
         if (r < 0)
                 return err_pass(r);
         step_end(&s->timeline, "jump.load", NULL, clock);
-        (void)run_progress("loaded Linux %s", kernel.version);
-        r = model_set_string(&s->ticket->target_kernel, kernel.version);
+        return model_set_string(&s->ticket->target_kernel, kernel.version);
+}
+
+static int jump(Saving *s) {
+        _cleanup_(early_freep) Early *early = NULL;
+        int r;
+
+        if (strcmp(s->action, "kexec") != 0)
+                return 0;
+        r = early_of(s->ticket, &early);
+        if (r >= 0 && !is_loaded(s, early))
+                r = load_again(s, early);
+        if (r < 0)
+                return err_pass(r);
         say(s, EVENT_JUMP_LOADED, NULL, NULL);
-        return r;
+        return 0;
 }
 
 /*

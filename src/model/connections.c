@@ -78,3 +78,28 @@ int early_of(const Ticket *ticket, Early **ret) {
         *ret = TAKE(early);
         return 0;
 }
+
+static bool same_bytes(ProtobufCBinaryData a, ProtobufCBinaryData b) {
+        return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+static bool same_connection(const Connection *a, const Connection *b) {
+        return a->local_port == b->local_port && a->remote_port == b->remote_port &&
+               same_bytes(a->local, b->local) && same_bytes(a->remote, b->remote);
+}
+
+static bool is_held(const Early *early, const Connection *c) {
+        for (size_t i = 0; i < early->n_connections; i++)
+                if (same_connection(early->connections[i], c))
+                        return true;
+        return false;
+}
+
+bool early_covers(const Early *loaded, const Early *needed) {
+        if (loaded->max_pid < needed->max_pid)
+                return false;
+        for (size_t i = 0; i < needed->n_connections; i++)
+                if (!is_held(loaded, needed->connections[i]))
+                        return false;
+        return true;
+}

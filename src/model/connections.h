@@ -21,3 +21,7 @@ uint32_t highest_pid(const Ticket *ticket);
 
 /* What the initramfs needs. Free with model_free(). */
 int early_of(const Ticket *ticket, Early **ret);
+
+/* Whether an initramfs that is told `loaded` does all that `needed` asks for: it may lift the process
+ * numbers further and hold more. */
+bool early_covers(const Early *loaded, const Early *needed);

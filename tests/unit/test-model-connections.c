@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "base/cleanup.h"
+#include "model/connections.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static Connection *connection(uint8_t last, uint32_t port) {
+        Connection *c = model_new(Connection, connection__init);
+        uint8_t local[] = {10, 0, 0, 1}, remote[] = {10, 0, 0, last};
+
+        assert_non_null(c);
+        assert_int_equal(model_set_bytes(&c->local, local, sizeof local), 0);
+        assert_int_equal(model_set_bytes(&c->remote, remote, sizeof remote), 0);
+        c->local_port = 22;
+        c->remote_port = port;
+        return c;
+}
+
+static Ticket *sample(void) {
+        Ticket *t = model_new(Ticket, ticket__init);
+
+        assert_non_null(t);
+        assert_int_equal(model_set_string(&t->id, "aa"), 0);
+        assert_int_equal(model_set_string(&t->version, "1"), 0);
+        assert_int_equal(model_set_string(&t->old_boot, "b"), 0);
+        assert_int_equal(model_set_string(&t->old_kernel, "k"), 0);
+        assert_int_equal(model_set_string(&t->machine, "m"), 0);
+        assert_int_equal(model_set_string(&t->action, "kexec"), 0);
+        assert_int_equal(model_set_string(&t->hold_backend, "nftables"), 0);
+        for (uint8_t i = 0; i < 2; i++) {
+                Tree *tree = model_new(Tree, tree__init);
+
+                assert_non_null(tree);
+                tree->root_pid = 1000 + i;
+                assert_int_equal(model_set_string(&tree->name, i ? "b" : "a"), 0);
+                assert_int_equal(model_set_string(&tree->target, "t"), 0);
+                assert_int_equal(model_set_string(&tree->comm, "sshd"), 0);
+                assert_int_equal(model_append(tree->ids, tree->n_ids, 1000u + 7 * i), 0);
+                assert_int_equal(model_append(tree->connections, tree->n_connections,
+                                              connection(2, 4000u + i)),
+                                 0);
+                assert_int_equal(model_append(t->trees, t->n_trees, tree), 0);
+        }
+        assert_int_equal(model_append(t->trees[1]->wires, t->trees[1]->n_wires, connection(3, 4001)), 0);
+        return t;
+}
+
+static void test_early_holds_all(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = sample();
+        _cleanup_(early_freep) Early *early = NULL;
+
+        assert_int_equal(early_of(t, &early), 0);
+        assert_int_equal(early->max_pid, 1007);
+        assert_int_equal(early->n_connections, 3);
+        assert_string_equal(early->hold_backend, "nftables");
+}
+
+static void test_what_is_over_is_not_held(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = sample();
+        _cleanup_(connections_done) Connections c = {0};
+
+        t->trees[1]->outcome = model_new(Outcome, outcome__init);
+        t->trees[1]->outcome->state = OUTCOME__STATE__PENDING;
+        assert_int_equal(connections_of(t, &c), 0);
+        assert_int_equal(c.n, 3);
+        connections_done(&c);
+        t->trees[1]->outcome->state = OUTCOME__STATE__CARRIED;
+        assert_int_equal(connections_of(t, &c), 0);
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.items[0]->remote_port, 4000);
+}
+
+static void test_covers(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = sample();
+        _cleanup_(early_freep) Early *loaded = NULL, *same = NULL, *less = NULL;
+
+        assert_int_equal(early_of(t, &loaded), 0);
+        assert_int_equal(early_of(t, &same), 0);
+        assert_true(early_covers(loaded, same));
+        same->max_pid++;
+        assert_false(early_covers(loaded, same));
+        same->max_pid--;
+        same->connections[2]->remote_port++;
+        assert_false(early_covers(loaded, same));
+
+        t->trees[1]->outcome = model_new(Outcome, outcome__init);
+        t->trees[1]->outcome->state = OUTCOME__STATE__LEFT;
+        assert_int_equal(early_of(t, &less), 0);
+        assert_true(early_covers(loaded, less));
+        assert_false(early_covers(less, loaded));
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test(test_early_holds_all),
+                        cmocka_unit_test(test_what_is_over_is_not_held),
+                        cmocka_unit_test(test_covers),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
