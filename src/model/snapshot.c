@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
+#include <search.h>
 #include <stdlib.h>
 
 static void process_done(SnapProcess *p) {
@@ -35,25 +36,55 @@ Snapshot *snapshot_free(Snapshot *s) {
         return NULL;
 }
 
+static int compare(uint64_t a, uint64_t b) {
+        return a < b ? -1 : a > b;
+}
+
+static int by_pid(const void *a, const void *b) {
+        return compare((uint64_t)((const SnapProcess *)a)->pid, (uint64_t)((const SnapProcess *)b)->pid);
+}
+
+static int unix_by_ino(const void *a, const void *b) {
+        return compare(((const SnapUnix *)a)->ino, ((const SnapUnix *)b)->ino);
+}
+
+static int inet_by_ino(const void *a, const void *b) {
+        return compare(((const SnapInet *)a)->ino, ((const SnapInet *)b)->ino);
+}
+
+void snapshot_sort(Snapshot *s) {
+        if (s->n_processes > 0)
+                qsort(s->processes, s->n_processes, sizeof *s->processes, by_pid);
+        if (s->n_unixes > 0)
+                qsort(s->unixes, s->n_unixes, sizeof *s->unixes, unix_by_ino);
+        if (s->n_inets > 0)
+                qsort(s->inets, s->n_inets, sizeof *s->inets, inet_by_ino);
+        s->sorted = true;
+}
+
+static const void *find(const Snapshot *s, const void *key, const void *list, size_t n, size_t size,
+                        int (*order)(const void *, const void *)) {
+        if (n == 0)
+                return NULL;
+        return s->sorted ? bsearch(key, list, n, size, order) : lfind(key, list, &n, size, order);
+}
+
 const SnapProcess *snapshot_process(const Snapshot *s, pid_t pid) {
-        for (size_t i = 0; i < s->n_processes; i++)
-                if (s->processes[i].pid == pid)
-                        return s->processes + i;
-        return NULL;
+        const SnapProcess key = {.pid = pid};
+
+        return find(s, &key, s->processes, s->n_processes, sizeof key, by_pid);
 }
 
 const SnapUnix *snapshot_unix(const Snapshot *s, uint64_t ino) {
-        for (size_t i = 0; i < s->n_unixes; i++)
-                if (s->unixes[i].ino == ino)
-                        return s->unixes + i;
-        return NULL;
+        const SnapUnix key = {.ino = ino};
+
+        return find(s, &key, s->unixes, s->n_unixes, sizeof key, unix_by_ino);
 }
 
 const SnapInet *snapshot_inet(const Snapshot *s, uint64_t ino) {
-        for (size_t i = 0; i < s->n_inets; i++)
-                if (s->inets[i].ino == ino)
-                        return s->inets + i;
-        return NULL;
+        const SnapInet key = {.ino = ino};
+
+        return find(s, &key, s->inets, s->n_inets, sizeof key, inet_by_ino);
 }
 
 const SnapHolder *snapshot_holder(const Snapshot *s, FdKind kind, uint64_t id) {

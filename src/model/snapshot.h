@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/*
- * What /proc and sock_diag told about processes at one moment: plain data, so that select and preflight are
- * functions from a snapshot to an answer and are tested without any process. sys/procfs makes one; who makes
- * it owns it.
- */
+/* What /proc and sock_diag told about processes at one moment: plain data, so that select and preflight are
+ * tested without any process. sys/procfs makes one. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -59,7 +56,7 @@ typedef struct SnapMap {
         char *path; /* " (deleted)" cut off */
         bool deleted, path_replaced, is_volatile;
         uint64_t dev, ino;
-        uint64_t size; /* of the whole file, not of the mapping: that is what a ghost costs */
+        uint64_t size; /* of the whole file: that is what a ghost costs */
 } SnapMap;
 
 typedef struct SnapProcess {
@@ -82,9 +79,8 @@ typedef struct SnapProcess {
         size_t n_affinity;
         char *cgroup;  /* v2 path, "/user.slice/..." */
         int tty_index; /* controlling terminal on devpts, else -1 */
-        bool no_new_privs;
-        int seccomp; /* 0 none, 1 strict, 2 filter */
-        uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts, ns_cgroup, ns_time; /* inode numbers */
+        int seccomp;   /* 0 none, 1 strict, 2 filter */
+        uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts; /* inode numbers */
         uint64_t rss_bytes; /* anonymous and shared memory, swap included: what its images would hold */
         uint64_t sysv_shm;  /* number of SysV shared mappings */
         SnapMap *maps;
@@ -106,14 +102,13 @@ typedef struct SnapUnix {
 typedef struct SnapInet {
         uint64_t ino;
         int family, protocol, state;   /* AF_INET/AF_INET6; IPPROTO_TCP/IPPROTO_UDP; TCP_ESTABLISHED ... */
-        uint8_t local[16], remote[16]; /* network order; 4 bytes used for AF_INET. v4-mapped addresses stay
-                                          v6 */
+        uint8_t local[16], remote[16]; /* network order; AF_INET: the first 4 bytes. v4-mapped stay v6 */
         uint16_t local_port, remote_port;
         uint32_t rqueue, wqueue; /* for TCP_LISTEN rqueue is the accept queue */
 } SnapInet;
 
-/* Who outside the trees holds the other end of something inside: a pipe (id: inode), a unix socket (id: the
- * peer's inode), a terminal's master (FD_PTMX, id: index). */
+/* Who outside the trees holds the other end of a pipe (id: inode), a unix socket (the peer's inode), a
+ * terminal (FD_PTMX: index). */
 typedef struct SnapHolder {
         FdKind kind;
         uint64_t id;
@@ -130,6 +125,7 @@ typedef struct Snapshot {
         size_t n_inets;
         SnapHolder *holders;
         size_t n_holders;
+        bool sorted;  /* processes by PID, unixes and inets by inode: snapshot_sort() was called */
         bool no_diag; /* the kernel cannot list sockets (module gone): unixes and inets say nothing */
         uint64_t own_mnt, own_net, own_pid, own_user, own_ipc, own_uts; /* namespaces of the one who looks */
 } Snapshot;
@@ -138,6 +134,9 @@ Snapshot *snapshot_free(Snapshot *s);
 static inline void snapshot_freep(Snapshot **p) {
         (void)snapshot_free(*p);
 }
+
+/* For fast look-ups; without it they search from the front. Pointers into the lists change. */
+void snapshot_sort(Snapshot *s);
 
 /* NULL if there is none. */
 const SnapProcess *snapshot_process(const Snapshot *s, pid_t pid);

@@ -118,7 +118,6 @@ static int read_status(int dir, SnapProcess *p) {
                 return r;
         p->uid = (uid_t)status_number(text, "Uid:");
         p->tracer = (pid_t)status_number(text, "TracerPid:");
-        p->no_new_privs = status_number(text, "NoNewPrivs:");
         p->seccomp = (int)status_number(text, "Seccomp:");
         p->rss_bytes = (status_number(text, "RssAnon:") + status_number(text, "RssShmem:") +
                         status_number(text, "VmSwap:"))
@@ -248,8 +247,6 @@ static void read_namespaces(int dir, SnapProcess *p) {
         p->ns_user = namespace_of(dir, "user");
         p->ns_ipc = namespace_of(dir, "ipc");
         p->ns_uts = namespace_of(dir, "uts");
-        p->ns_cgroup = namespace_of(dir, "cgroup");
-        p->ns_time = namespace_of(dir, "time");
 }
 
 static int read_threads(int dir, SnapProcess *p) {
@@ -372,12 +369,15 @@ int snapshot_take(SnapDepth depth, const pid_t *roots, size_t n, Snapshot **ret)
                 return err_born(-errno, "cannot open /proc");
         read_own(proc, s);
         r = processes_read(proc, s);
+        if (r >= 0)
+                snapshot_sort(s);
         if (r >= 0 && depth == SNAP_FULL) {
                 r = mounts_read(&mounts);
                 if (r >= 0)
                         r = trees_read(proc, &mounts, s, roots, n);
                 if (r >= 0)
                         r = procfs_sockets(&mounts, s);
+                snapshot_sort(s);
                 if (r >= 0)
                         r = procfs_holders(s);
         }

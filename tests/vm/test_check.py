@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""check, keep, list and drop in real sessions of both sshds: whose tree, what it would lose, and the exit statuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from conftest import Lab
+
+IO_URING = """
+import ctypes, time
+assert ctypes.CDLL(None).syscall(425, 4, ctypes.create_string_buffer(120)) >= 0
+open("/tmp/ring-is-open", "w").close()
+time.sleep(1000)
+"""
+
+
+def verdict(text: str) -> dict:
+    return json.loads(text[text.index("{"):])
+
+
+@pytest.mark.parametrize("distro", ["bookworm", "trixie"])
+def test_a_session_is_found_checked_and_kept(lab: Lab, distro: str) -> None:
+    machine = lab.machine(distro)
+    with machine.session() as session:
+        status, text = session.command("carryover check --json=short")
+        print(text)
+        found = verdict(text)
+        assert status == 0
+        assert found["machine"]["level"] == "ok"
+        assert len(found["trees"]) == 1
+        tree = found["trees"][0]
+        assert tree["level"] == "ok", tree["notes"]
+        assert tree["user"] == "root" and tree["connections"] == 1 and tree["terminals"] == 1
+        assert tree["target"] == f"session:{tree['session']}"
+
+        assert session.command("carryover list")[0] == 3
+        assert session.command("carryover drop")[0] == 3
+        status, text = session.command("carryover keep")
+        assert status == 0 and f"{tree['target']} is kept." in text
+        status, text = session.command("carryover keep")
+        assert status == 0 and "kept already" in text
+        status, text = session.command("carryover list")
+        assert status == 0 and tree["name"] in text and "sshd" in text
+        assert session.command("carryover drop")[0] == 0
+        assert session.command("carryover list")[0] == 3
+
+
+@pytest.mark.parametrize("distro", ["bookworm", "trixie"])
+def test_a_user_behind_sudo_and_su(lab: Lab, distro: str) -> None:
+    machine = lab.machine(distro)
+    with machine.session("joe") as session:
+        status, text = session.command("carryover check")
+        assert status == 1 and "needs root: try sudo carryover check" in text
+        session.command("setsid --fork sleep 1000 </dev/null >/dev/null 2>&1")
+        status, text = session.command("sudo su -c 'sudo carryover check --json=short'")
+        print(text)
+        trees = verdict(text)["trees"]
+        assert status == 0
+        assert [t["user"] for t in trees] == ["joe", "joe"]
+        assert trees[0]["comm"].startswith("sshd") and trees[0]["connections"] == 1
+        assert trees[1]["comm"] == "sleep" and trees[1]["name"] == trees[0]["name"] + ".2"
+        assert all(t["level"] == "ok" for t in trees), trees
+
+
+def test_what_cannot_be_carried_is_refused_with_the_reason(lab: Lab) -> None:
+    machine = lab.machine()
+    machine.write("/root/ring", IO_URING)
+    with machine.session() as session:
+        session.command("python3 /root/ring & while [ ! -e /tmp/ring-is-open ]; do sleep 0.2; done")
+        status, text = session.command("carryover check")
+        print(text)
+        assert status == 4 and "io-uring: python3" in text
+        status, text = session.command("carryover keep")
+        assert status == 4 and "is not kept" in text
+        assert session.command("carryover list")[0] == 3
+        assert session.command("kill %1")[0] == 0
+        session.command("wait")
+        assert session.command("carryover check")[0] == 0
+
+
+def test_bad_targets(lab: Lab) -> None:
+    machine = lab.machine()
+    machine.run("systemd-run --unit=app sleep 1000")
+    for target, status, says in (
+            ("4", 2, "is no target"), ("session:no-such", 1, "there is no session"), ("pid:1", 4, "PID 1"),
+            ("pid:2", 4, "a thread of the kernel"), ("unit:ssh", 4, "sshd's listener"),
+            ("unit:systemd-logind", 4, "logind"), ("unit:app", 0, "unit:app.service"), ("pid:4194303", 1, "there is no process")):
+        text = machine.run(f"carryover check {target} 2>&1; echo status $?", check=False)
+        assert f"status {status}" in text and says in text, (target, text)
