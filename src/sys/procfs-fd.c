@@ -199,7 +199,7 @@ static int by_number(const void *a, const void *b) {
 /* The working directory is needed at the restore as an open one is. */
 static int cwd_read(int pid_dir, const Mounts *mounts, SnapProcess *p) {
         SnapFd f = {.fd = -1, .kind = FD_DIR, .pty_index = -1};
-        nlink_t nlink;
+        nlink_t nlink = 1;
         int r;
 
         r = read_link(pid_dir, "cwd", &f);
