@@ -69,14 +69,57 @@ static bool has_sockets(const Members *m) {
         return m->sockets.n > 0;
 }
 
-static int check_members(Check *c) {
-        int r = 0;
+/* What was looked at already. Children inherit descriptors, and one finding of one file is one note, that of
+ * the process nearest the root. Open addressing, at most half full. */
+typedef struct Seen {
+        const SnapFd **slots;
+        size_t n;
+} Seen;
 
+static int seen_make(const Members *m, Seen *ret) {
+        size_t n = 16;
+
+        for (size_t i = 0; i < m->n; i++)
+                n += 2 * m->list[i]->n_fds;
+        ret->slots = calloc(n, sizeof *ret->slots);
+        ret->n = n;
+        return ret->slots ? 0 : -ENOMEM;
+}
+
+static void seen_done(Seen *seen) {
+        free(seen->slots);
+}
+
+static bool same_object(const SnapFd *a, const SnapFd *b) {
+        return a->kind == b->kind && a->ino == b->ino && a->dev == b->dev;
+}
+
+/* Anonymous descriptors share an inode without being the same. */
+static bool seen_before(Seen *seen, const SnapFd *f) {
+        size_t at = (f->ino * UINT64_C(0x9e3779b97f4a7c15) ^ f->dev) % seen->n;
+
+        if (f->kind == FD_ANON || f->kind == FD_OTHER)
+                return false;
+        while (seen->slots[at]) {
+                if (same_object(seen->slots[at], f))
+                        return true;
+                at = (at + 1) % seen->n;
+        }
+        seen->slots[at] = f;
+        return false;
+}
+
+static int check_members(Check *c) {
+        _cleanup_(seen_done) Seen seen = {0};
+        int r;
+
+        r = seen_make(c->m, &seen);
         for (size_t i = 0; r >= 0 && i < c->m->n; i++) {
                 c->p = c->m->list[i];
                 r = check_process(c);
                 for (size_t k = 0; r >= 0 && k < c->p->n_fds; k++)
-                        r = check_fd(c, c->p->fds + k);
+                        if (!seen_before(&seen, c->p->fds + k))
+                                r = check_fd(c, c->p->fds + k);
                 if (r >= 0)
                         r = check_maps(c);
         }
@@ -107,11 +150,11 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
                 if (r >= 0)
                         r = check_members(&c);
                 if (r >= 0 && s->no_diag && has_sockets(&m))
-                        r = note_refused(&c, "socket-diag",
-                                         "modprobe unix_diag tcp_diag udp_diag; where an upgrade removed "
-                                         "the running "
-                                         "kernel's modules, install that kernel's package again",
-                                         "this kernel cannot list sockets, so CRIU cannot save any");
+                        r = note_refused(
+                                        &c, "socket-diag",
+                                        "modprobe unix_diag tcp_diag udp_diag; where an upgrade removed the "
+                                        "running kernel's modules, install its package again",
+                                        "this kernel cannot list sockets, so CRIU cannot save any");
                 if (r >= 0)
                         r = preflight_needs(s, tree, &needs);
                 if (r >= 0 && facts && !facts->store_error)

@@ -153,15 +153,23 @@ static int read_info(int pid_dir, SnapFd *f) {
         return 0;
 }
 
+/* A tmpfs is empty after the reboot, but it is mounted again: its own root directory is there. */
+static bool is_mount_root(int pid_dir, const char *link) {
+        struct statx st;
+
+        return statx(pid_dir, link, AT_STATX_DONT_SYNC, STATX_TYPE, &st) >= 0 &&
+               (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
 /* Where it lives: only for what has a name in a file system that people use. */
-static void place(const Mounts *mounts, SnapFd *f, nlink_t nlink) {
+static void place(int pid_dir, const char *link, const Mounts *mounts, SnapFd *f, nlink_t nlink) {
         const Mount *mount = mounts_by_id(mounts, f->mnt_id);
         struct stat st;
 
         f->mnt_foreign = !mount;
         if (!mount)
                 mount = mounts_by_device(mounts, major(f->dev), minor(f->dev));
-        f->is_volatile = mount && mount->is_volatile;
+        f->is_volatile = mount && mount->is_volatile && !(f->kind == FD_DIR && is_mount_root(pid_dir, link));
         f->deleted = nlink == 0;
         if (f->mnt_foreign || mount->is_remote || f->kind == FD_DIR)
                 return;
@@ -188,7 +196,7 @@ static int fd_read(int pid_dir, const Mounts *mounts, SnapFd *f) {
         if (r < 0)
                 return r;
         if (f->kind == FD_FILE || f->kind == FD_DIR || f->kind == FD_FIFO)
-                place(mounts, f, nlink);
+                place(pid_dir, link, mounts, f, nlink);
         return 0;
 }
 
@@ -208,7 +216,7 @@ static int cwd_read(int pid_dir, const Mounts *mounts, SnapProcess *p) {
         if (r >= 0) {
                 const Mount *mount = mounts_by_device(mounts, major(f.dev), minor(f.dev));
 
-                f.is_volatile = mount && mount->is_volatile;
+                f.is_volatile = mount && mount->is_volatile && !is_mount_root(pid_dir, "cwd");
                 f.deleted = nlink == 0;
                 r = model_append(p->fds, p->n_fds, f);
         }

@@ -189,6 +189,23 @@ static void test_files(void **state) {
         expect(w, VERDICT_REFUSED, "foreign-mount", "/tmp/a?b");
 }
 
+/* Inherited by every child, and one note all the same. */
+static void test_shared(void **state) {
+        World *w = *state;
+
+        world_fd(w->s, 400, FD_FILE, 60, "/tmp/log")->is_volatile = true;
+        world_fd(w->s, 402, FD_FILE, 60, "/tmp/log")->is_volatile = true;
+        world_fd(w->s, 402, FD_FILE, 60, "/tmp/log")->is_volatile = true;
+        expect(w, VERDICT_DEGRADED, "volatile-file", "sshd (400)");
+        world_fd(w->s, 402, FD_FILE, 61, "/tmp/other")->is_volatile = true;
+        look(w);
+        assert_int_equal(w->v.n_notes, 2);
+        world_fd(w->s, 402, FD_FILE, 61, "/tmp/another device")->is_volatile = true;
+        world_at(w->s, 402)->fds[3].dev = 9;
+        look(w);
+        assert_int_equal(w->v.n_notes, 3);
+}
+
 static void test_maps(void **state) {
         World *w = *state;
         SnapMap m = {.path = strdup("/dev/shm/x"), .is_volatile = true};
@@ -417,6 +434,7 @@ int main(void) {
                         T(test_pidfd),
                         T(test_files),
                         T(test_maps),
+                        T(test_shared),
                         T(test_processes),
                         T(test_shell_job),
                         T(test_terminals),

@@ -221,15 +221,21 @@ static void test_replaced_file(void **state) {
 static void test_volatile(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
         char path[] = "/dev/shm/carryover-test-XXXXXX";
-        _cleanup_(closep) int fd = mkostemp(path, O_CLOEXEC);
+        _cleanup_(closep) int fd = mkostemp(path, O_CLOEXEC), below = -1, top = -1;
         struct stat root, shm;
         const SnapProcess *p;
 
         if (fd < 0 || stat("/", &root) < 0 || stat("/dev/shm", &shm) < 0 || root.st_dev == shm.st_dev)
                 skip();
+        (void)mkdir("/dev/shm/carryover-test-dir", 0700);
+        below = open("/dev/shm/carryover-test-dir", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        top = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         p = look(&s);
         assert_true(fd_of(p, fd)->is_volatile);
+        assert_true(fd_of(p, below)->is_volatile);
+        assert_false(fd_of(p, top)->is_volatile); /* mounted again at boot */
         unlink(path);
+        rmdir("/dev/shm/carryover-test-dir");
 }
 
 static void test_terminals(void **state) {

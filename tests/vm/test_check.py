@@ -90,3 +90,36 @@ def test_bad_targets(lab: Lab) -> None:
             ("unit:systemd-logind", 4, "logind"), ("unit:app", 0, "unit:app.service"), ("pid:4194303", 1, "there is no process")):
         text = machine.run(f"carryover check {target} 2>&1; echo status $?", check=False)
         assert f"status {status}" in text and says in text, (target, text)
+
+
+@pytest.mark.parametrize("distro", ["bookworm", "trixie"])
+def test_sshd_without_pam_makes_no_session_and_is_found_all_the_same(lab: Lab, distro: str) -> None:
+    machine = lab.machine(distro)
+    machine.run("sed -i 's/^#*UsePAM.*/UsePAM no/' /etc/ssh/sshd_config && systemctl restart ssh")
+    with machine.session() as session:
+        assert ".scope" not in session.command("cat /proc/self/cgroup")[1]
+        for listener in ("there", "restarted"):
+            status, text = session.command("sudo carryover check --json=short")
+            print(text)
+            trees = verdict(text)["trees"]
+            assert status == 0, listener
+            assert len(trees) == 1 and trees[0]["comm"].startswith("sshd") and trees[0]["connections"] == 1
+            assert trees[0]["target"] == f"pid:{trees[0]['root_pid']}"
+            machine.run("systemctl restart ssh")
+        assert session.command("carryover keep")[0] == 0
+        status, text = session.command("carryover list")
+        assert status == 0 and trees[0]["name"] in text
+        assert session.command(f"carryover drop {trees[0]['target']}")[0] == 0
+
+
+def test_what_lies_outside_is_named(lab: Lab) -> None:
+    machine = lab.machine("trixie")
+    with machine.session() as session:
+        session.command("cd /tmp; exec 7>/tmp/volatile; sleep 1000 < /dev/null 8> >(setsid -w cat >/dev/null) & cd")
+        status, text = session.command("carryover check")
+        print(text)
+        assert status == 0 and "volatile-file: bash" in text and text.count("/tmp/volatile") == 1
+        assert "working directory" not in text, "/tmp is mounted again"
+        machine.run("systemd-run --unit=private -p PrivateTmp=yes sleep 1000")
+        status, text = session.command("carryover check unit:private")
+        assert status == 4 and "a mount namespace of its own" in text
