@@ -128,8 +128,6 @@ static int inspect_tree(const PreflightFacts *facts, Tree *tree, Inspection *i, 
                 return r;
         if (__builtin_add_overflow(*bytes, needs.bytes, bytes))
                 *bytes = UINT64_MAX;
-        if (needs.ghost_max > i->ghost_max)
-                i->ghost_max = needs.ghost_max;
         return 0;
 }
 

@@ -35,7 +35,6 @@ typedef struct Inspection {
         size_t n;
         Verdict machine;
         VerdictLevel worst; /* of the trees and the machine */
-        uint64_t ghost_max; /* the largest file without a name that any tree holds */
 } Inspection;
 
 int inspect(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspection *ret);

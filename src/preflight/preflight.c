@@ -17,7 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MIB (UINT64_C(1) << 20)
+#define MIB         (UINT64_C(1) << 20)
+#define GHOST_LIMIT UINT32_MAX /* what CRIU's 32 bit field can say, and what a save asks for */
 
 const char *check_who(const SnapProcess *p, Who *buffer) {
         snprintf(buffer->text, sizeof buffer->text, "%s (%d)", p->comm, (int)p->pid);
@@ -157,6 +158,11 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
                                         "this kernel cannot list sockets, so CRIU cannot save any");
                 if (r >= 0)
                         r = preflight_needs(s, tree, &needs);
+                if (r >= 0 && needs.ghost_max > GHOST_LIMIT)
+                        r = note_refused(&c, "ghost-size", "end the program that has it open",
+                                         "a file without a name of %" PRIu64
+                                         " MiB is open, and CRIU takes 4095 MiB",
+                                         needs.ghost_max / MIB);
                 if (r >= 0 && facts && !facts->store_error)
                         r = check_space(needs.bytes, facts->store_free, "space", "this tree", &v);
         }

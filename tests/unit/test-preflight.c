@@ -384,6 +384,11 @@ static void test_space(void **state) {
         expect_ok(w);
         w->facts.store_free--;
         expect(w, VERDICT_REFUSED, "space", "179 MiB free, the images of this tree need about 180 MiB");
+        w->facts.store_free = UINT64_MAX;
+        f->size = p->maps[0].size = UINT64_C(1) << 32;
+        expect(w, VERDICT_REFUSED, "ghost-size", "4096 MiB");
+        f->size = p->maps[0].size = UINT32_MAX;
+        expect_ok(w);
         p->rss_bytes = UINT64_MAX - 1;
         assert_int_equal(preflight_needs(w->s, &w->tree, &needs), 0);
         assert_true(needs.bytes == UINT64_MAX);
