@@ -208,8 +208,8 @@ int tty_service_start(const TtyServiceSpec *spec, uint64_t deadline, TtyService 
         if (r < 0)
                 return err_pass(r);
         if (strcmp(s->result, "done") != 0)
-                return err_say(-EIO, "systemd: starting %s ended as '%s'; see systemctl status", spec->unit,
-                               s->result);
+                return err_say(-EIO, "systemd: starting %s ended as '%s': see journalctl -u %s", spec->unit,
+                               s->result, spec->unit);
         *ret = TAKE(s);
         return 0;
 }
