@@ -87,7 +87,7 @@ int codec_encode(CodecKind kind, const ProtobufCMessage *message, void **ret, si
         Frame frame = {.format = htole32(CODEC_FORMAT), .kind = htole32(kind), .length = htole64(payload)};
         uint8_t *bytes;
 
-        if (payload > CODEC_MAX_BYTES)
+        if (payload > CODEC_MAX_BYTES - sizeof frame - CODEC_DIGEST) /* the reader's limit is the file's */
                 return err_say(-E2BIG, "too much to write in one file: %zu bytes", payload);
         bytes = malloc(sizeof frame + payload + CODEC_DIGEST);
         if (!bytes)

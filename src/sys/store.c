@@ -75,7 +75,7 @@ static int tree_parent(const Store *store, const char *tree) {
 }
 
 int store_tree_create(const Store *store, const char *tree) {
-        _cleanup_(closep) int save = tree_parent(store, tree);
+        _cleanup_(closep) int save = tree_parent(store, tree), fd = -1;
         int r;
 
         if (save < 0)
@@ -83,7 +83,13 @@ int store_tree_create(const Store *store, const char *tree) {
         r = remove_tree(save, tree);
         if (r < 0)
                 return err_prefix(r, "clearing the place of an older save: ");
-        return subdirectory(save, tree);
+        fd = subdirectory(save, tree);
+        if (fd < 0)
+                return err_pass(fd);
+        /* The seal makes durable what is in the store, and the images what is in them; this is between. */
+        if (fsync(save) < 0)
+                return err_born(-errno, "cannot bring the directory of %s to disk", tree);
+        return TAKE_FD(fd);
 }
 
 int store_tree_open(const Store *store, const char *tree) {
@@ -124,7 +130,7 @@ int store_tree_fail(const Store *store, const char *ticket_id, const char *tree,
                 return -ENOMEM;
         if (renameat(save, tree, home, tree) < 0)
                 return err_born(-errno, "cannot put the images aside as %s", path);
-        if (fsync(home) < 0 || fsync(failed) < 0 || fsync(save) < 0)
+        if (fsync(home) < 0 || fsync(failed) < 0 || fsync(save) < 0 || fsync(store->fd) < 0)
                 return err_born(-errno, "cannot bring %s to disk", path);
         *ret_path = TAKE(path);
         return 0;
@@ -207,12 +213,6 @@ static int message_read(int dir_fd, const char *where, const char *name, CodecKi
         return codec_decode(kind, what, bytes, size, ret);
 }
 
-int store_seal(const Store *store, const Ticket *ticket) {
-        if (faccessat(store->fd, "ticket", F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
-                return err_say(-EEXIST, "%s/ticket: an older save still waits for its restore", store->path);
-        return message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
-}
-
 static int away(const Store *store, const char *name) {
         if (unlinkat(store->fd, name, 0) < 0 && errno != ENOENT)
                 return err_born(-errno, "cannot remove %s/%s", store->path, name);
@@ -233,6 +233,15 @@ static int rename_durably(const Store *store, const char *from, const char *to) 
         return 0;
 }
 
+/* As systemd writes them: an escaped "-" in the name of a slice is "\\x2d". */
+static bool unit_is_safe(const char *name) {
+        size_t l = strlen(name);
+
+        if (l == 0 || l > 255 || name[0] == '.')
+                return false;
+        return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.@\\-") == l;
+}
+
 /* Names become paths and counts become waits, so what decodes is still looked at before it is believed. */
 static int ticket_check(const Ticket *ticket) {
         if (!name_is_safe(ticket->id))
@@ -242,13 +251,34 @@ static int ticket_check(const Ticket *ticket) {
 
                 if (!name_is_safe(tree->name) || tree->root_pid < 2 || tree->root_pid > 4194304)
                         return err_say(-EBADMSG, "the ticket names an impossible tree");
-                if (tree->slice && !name_is_safe(tree->slice))
+                if (tree->slice && !unit_is_safe(tree->slice))
                         return err_say(-EBADMSG, "the ticket names an impossible slice");
                 if (tree->session &&
                     (!name_is_safe(tree->session->id) || !name_is_safe(tree->session->scope)))
                         return err_say(-EBADMSG, "the ticket names an impossible session");
         }
         return 0;
+}
+
+int store_vacant(const Store *store) {
+        static const char *const names[] = {"ticket", "ticket.claimed"};
+
+        for (size_t i = 0; i < ELEMENTS(names); i++)
+                if (faccessat(store->fd, names[i], F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                        return err_say(-EEXIST,
+                                       "%s/%s: an older save still waits for its restore (systemctl restart "
+                                       "carryover-restore)",
+                                       store->path, names[i]);
+        return 0;
+}
+
+int store_seal(const Store *store, const Ticket *ticket) {
+        int r = store_vacant(store);
+
+        /* What the next boot would not believe must not be promised. */
+        if (r >= 0)
+                r = ticket_check(ticket);
+        return r < 0 ? err_pass(r) : message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
 }
 
 static int ticket_read(const Store *store, const char *name, const char *bad, Ticket **ret) {
@@ -321,7 +351,11 @@ int store_report_write(const Store *store, const Ticket *report) {
         r = away(store, "ticket.claimed");
         if (r < 0)
                 return err_pass(r);
-        return remove_tree(store->fd, "save");
+        /* Images that are still there could not be moved or removed, or were to be kept. */
+        if (unlinkat(store->fd, "save", AT_REMOVEDIR) < 0 && errno != ENOENT && errno != ENOTEMPTY &&
+            errno != EEXIST)
+                return err_born(-errno, "cannot remove %s/save", store->path);
+        return 0;
 }
 
 int store_report(const Store *store, Ticket **ret) {

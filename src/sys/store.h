@@ -39,7 +39,11 @@ int store_tree_fail(const Store *store, const char *ticket_id, const char *tree,
 /* Bytes free for root. */
 int store_space(const Store *store, uint64_t *ret);
 
-/* The seal: one durable rename. Refuses (-EEXIST) while an older ticket is there. */
+/* 0, or -EEXIST with a sentence: a ticket waits, sealed or claimed, and what is in save/ belongs to it. A
+ * save asks before it touches anything. */
+int store_vacant(const Store *store);
+/* The seal: one durable rename. Refuses an older ticket as store_vacant() does, and (-EBADMSG) what the next
+ * boot would refuse to believe. */
 int store_seal(const Store *store, const Ticket *ticket);
 /* Replaces the sealed ticket by a fuller one with the same id, in one durable step. */
 int store_amend(const Store *store, const Ticket *ticket);
@@ -56,7 +60,8 @@ int store_claimed(const Store *store, Ticket **ret, bool *ret_ours);
 /* Durably notes in the images of a tree that its restore begins. Answer 1: it had begun before, and must not
  * begin again. */
 int store_tree_begin(int images_fd);
-/* The end: writes the report and removes ticket.claimed and save/. */
+/* The end: writes the report and removes ticket.claimed, and save/ if it is empty: images go one by one, by
+ * store_tree_remove(), _discard() and _fail(). */
 int store_report_write(const Store *store, const Ticket *report);
 int store_report(const Store *store, Ticket **ret); /* answer 1 if none */
 

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "model/codec.h"
 #include "model/model.h"
 #include "sys/store.h"
 
@@ -99,14 +100,62 @@ static void test_altered_ticket_is_set_aside(void **state) {
         store_close(&store);
 }
 
+static void write_ticket(const Store *store, const Ticket *t) {
+        _cleanup_(freep) void *bytes = NULL;
+        size_t size;
+
+        assert_int_equal(codec_encode(CODEC_TICKET, &t->base, &bytes, &size), 0);
+        assert_int_equal(file_replace(store->fd, "ticket", bytes, size), 0);
+}
+
 static void test_hostile_names_are_refused(void **state) {
         Store store = fresh();
         _cleanup_(ticket_freep) Ticket *t = sample("cc"), *back = NULL;
 
         assert_int_equal(store_tree_create(&store, "../x"), -EINVAL);
         assert_int_equal(model_set_string(&t->trees[0]->name, "../../etc"), 0);
-        assert_int_equal(store_seal(&store, t), 0);
+        assert_int_equal(store_seal(&store, t), -EBADMSG);
+        assert_int_equal(store_ticket(&store, &back), 1);
+        write_ticket(&store, t);
         assert_int_equal(store_ticket(&store, &back), -EBADMSG);
+        store_close(&store);
+}
+
+/* An escaped "-" in a unit's name: what select finds on a real machine must come back. */
+static void test_names_of_slices(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *t = sample("ce"), *back = NULL;
+
+        assert_int_equal(model_set_string(&t->trees[0]->slice, "a/../b.slice"), 0);
+        assert_int_equal(store_seal(&store, t), -EBADMSG);
+        assert_int_equal(model_set_string(&t->trees[0]->slice, "system-serial\\x2dgetty.slice"), 0);
+        assert_int_equal(store_seal(&store, t), 0);
+        assert_int_equal(store_ticket(&store, &back), 0);
+        store_close(&store);
+}
+
+/* What is in save/ belongs to the ticket that waits; nobody may save over it, or clear it away. */
+static void test_nothing_is_saved_over_a_ticket(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *t = sample("cf");
+        _cleanup_(closep) int fd = -1;
+
+        assert_int_equal(store_vacant(&store), 0);
+        fd = store_tree_create(&store, "session-4");
+        assert_true(fd >= 0);
+        assert_int_equal(store_seal(&store, t), 0);
+        assert_int_equal(store_vacant(&store), -EEXIST);
+        assert_non_null(strstr(err_text(-EEXIST), "still waits"));
+        assert_int_equal(store_claim(&store, t), 0);
+        assert_int_equal(store_vacant(&store), -EEXIST);
+
+        /* images that could not be put aside stay where they are */
+        assert_int_equal(store_report_write(&store, t), 0);
+        assert_int_equal(store_vacant(&store), 0);
+        assert_int_equal(faccessat(store.fd, "save/session-4", F_OK, 0), 0);
+        assert_int_equal(store_tree_remove(&store, "session-4"), 0);
+        assert_int_equal(store_report_write(&store, t), 0);
+        assert_int_equal(faccessat(store.fd, "save", F_OK, 0), -1);
         store_close(&store);
 }
 
@@ -170,6 +219,8 @@ int main(void) {
                         cmocka_unit_test(test_seal_claim_report),
                         cmocka_unit_test(test_altered_ticket_is_set_aside),
                         cmocka_unit_test(test_hostile_names_are_refused),
+                        cmocka_unit_test(test_names_of_slices),
+                        cmocka_unit_test(test_nothing_is_saved_over_a_ticket),
                         cmocka_unit_test(test_images_of_a_tree),
                         cmocka_unit_test(test_open_store_is_refused),
                         cmocka_unit_test(test_run_files),
