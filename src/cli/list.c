@@ -49,7 +49,7 @@ int verb_list(const CliCall *call) {
 
         r = config_load("", &config);
         if (r >= 0)
-                r = kept_trees(&config, 0, &trees);
+                r = kept_trees(&config, NULL, &trees);
         if (r < 0)
                 return cli_fail(r);
         if (trees.n == 0)

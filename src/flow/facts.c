@@ -68,7 +68,9 @@ static int ask_store(const Config *config, PreflightFacts *f) {
 
         r = store_open(config, &store);
         if (r >= 0) {
-                r = store_space(&store, &f->store_free);
+                r = store_vacant(&store);
+                if (r >= 0)
+                        r = store_space(&store, &f->store_free);
                 if (r >= 0 && faccessat(store.fd, ".", W_OK, 0) < 0)
                         r = err_born(-errno, "the store %s cannot be written to", store.path);
                 store_close(&store);

@@ -8,30 +8,42 @@
 #include "flow/facts.h"
 #include "sys/store.h"
 
+#include <string.h>
+
 void trees_done(Trees *trees) {
         select_free(trees->items, trees->n);
         *trees = (Trees){0};
 }
 
-/* The caller's session joins the list, if he is in one. */
-static int add_caller(const SelectWorld *world, pid_t caller, Keep *keep) {
+int kept_own(pid_t pid, char **ret) {
+        _cleanup_(world_done) World world = {0};
         _cleanup_(trees_done) Trees own = {0};
-        char *target = NULL;
+        SelectWorld select;
         int r;
 
-        r = select_resolve(world, NULL, caller, &own.items, &own.n);
+        *ret = NULL;
+        r = world_look(&world);
+        if (r < 0)
+                return err_pass(r);
+        select = world_select(&world);
+        r = select_resolve(&select, NULL, pid, &own.items, &own.n);
         if (r == -ESRCH)
                 return 0;
         if (r >= 0)
-                r = select_stable(own.items[0], &target);
-        if (r >= 0)
-                r = model_append(keep->targets, keep->n_targets, target);
-        if (r < 0)
-                free(target);
+                r = select_stable(own.items[0], ret);
         return r < 0 ? err_pass(r) : 0;
 }
 
-int kept_trees(const Config *config, pid_t caller, Trees *ret) {
+static int keep_too(Keep *keep, const char *target) {
+        char *copy = strdup(target);
+        int r = copy ? model_append(keep->targets, keep->n_targets, copy) : -ENOMEM;
+
+        if (r < 0)
+                free(copy);
+        return r;
+}
+
+int kept_trees(const Config *config, const char *own, Trees *ret) {
         _cleanup_(world_done) World world = {0};
         _cleanup_(keep_freep) Keep *keep = NULL;
         Verdict problems = {0};
@@ -41,12 +53,12 @@ int kept_trees(const Config *config, pid_t caller, Trees *ret) {
         r = world_look(&world);
         if (r >= 0)
                 r = run_keep_read(&keep);
+        if (r >= 0 && own)
+                r = keep_too(keep, own);
         if (r < 0)
                 return err_pass(r);
         select = world_select(&world);
-        r = caller > 0 ? add_caller(&select, caller, keep) : 0;
-        if (r >= 0)
-                r = select_kept(&select, keep, config->keep_ssh, &ret->items, &ret->n, &problems);
+        r = select_kept(&select, keep, config->keep_ssh, &ret->items, &ret->n, &problems);
         for (size_t i = 0; r >= 0 && i < problems.n_notes; i++)
                 log_debug("%s", problems.notes[i].text);
         verdict_done(&problems);

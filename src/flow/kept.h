@@ -2,7 +2,7 @@
 #pragma once
 
 /* The trees that are kept now: the keep list, the config's rule, and (for `carryover reboot`) the session
- * that the caller is in. */
+ * that it is typed in. */
 
 #include "model/config.h"
 #include "model/model.h"
@@ -14,9 +14,13 @@ typedef struct Trees {
 
 void trees_done(Trees *trees);
 
+/* The session that a process is in, as a target that means the same later; NULL if it is in none. The caller
+ * frees. */
+int kept_own(pid_t pid, char **ret);
+
 /*
- * caller: a PID whose login session is kept too, or 0. A target that is gone (the session has ended) is left
- * out: there is nothing left to keep. The trees are named and located, not yet described (flow/facts.h,
+ * own: a target of kept_own() that is kept too, or NULL. A target that is gone (the session has ended) is
+ * left out: there is nothing left to keep. The trees are named and located, not yet described (flow/facts.h,
  * inspect()).
  */
-int kept_trees(const Config *config, pid_t caller, Trees *ret);
+int kept_trees(const Config *config, const char *own, Trees *ret);

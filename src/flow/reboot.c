@@ -5,7 +5,7 @@
  * systemd is asked for the shutdown, and this process waits, as one of the carried ones, for the report that
  * answers its request.
  *
- * It waits with no descriptor open but the terminal's, and looks at two files five times a second: a watch
+ * It waits with no descriptor open but the terminal's, and looks for two files five times a second: a watch
  * or a connection would be one more thing that has to be carried, and the wait is over a minute after it
  * began.
  */
@@ -21,6 +21,7 @@
 #include "jump/jump.h"
 #include "model/connections.h"
 #include "report/report.h"
+#include "report/text.h"
 #include "report/trees.h"
 #include "sys/bus.h"
 #include "sys/config.h"
@@ -31,6 +32,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -90,7 +92,7 @@ static int load_now(const Config *config, const RebootOptions *options, const Tr
         return 0;
 }
 
-static int request_leave(const RebootOptions *options, const Kernel *kernel, Early *loaded,
+static int request_leave(const RebootOptions *options, const Kernel *kernel, Early *loaded, char *own,
                          uint64_t realtime) {
         Request request = REQUEST__INIT;
 
@@ -102,57 +104,111 @@ static int request_leave(const RebootOptions *options, const Kernel *kernel, Ear
         request.pid = (uint32_t)getpid();
         request.realtime = realtime;
         request.loaded = loaded;
+        request.target = own;
         return run_request_write(&request);
 }
 
-/* How far the progress file was shown, and of which boot: the next one begins anew. */
-typedef struct Seen {
-        char boot[37];
-        off_t offset;
-} Seen;
+/* What stat() said of a file; all zero if there was none. */
+typedef struct Sight {
+        ino_t ino;
+        off_t size;
+        struct timespec changed;
+} Sight;
 
-static void show_progress(Seen *seen) {
-        _cleanup_(closep) int fd = open(RUN_PROGRESS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+typedef struct Watch {
+        const Config *config;
+        uint64_t request;
+        char boot[37];
+        off_t offset; /* how far the progress file of that boot was shown; the next one's begins anew */
+        Sight progress, report;
+} Watch;
+
+/*
+ * Whether it is worth to be opened. What this process has open in the moment of its freeze must be there,
+ * unchanged, in the next kernel, and neither of these files is: so they are not opened while nothing
+ * happens.
+ */
+static bool has_changed(const char *path, Sight *sight) {
+        Sight now = {0};
+        struct stat st;
+        bool changed;
+
+        if (lstat(path, &st) >= 0)
+                now = (Sight){.ino = st.st_ino, .size = st.st_size, .changed = st.st_ctim};
+        changed = now.ino != sight->ino || now.size != sight->size ||
+                  now.changed.tv_sec != sight->changed.tv_sec ||
+                  now.changed.tv_nsec != sight->changed.tv_nsec;
+        *sight = now;
+        return changed;
+}
+
+static void show_progress(Watch *w) {
+        _cleanup_(closep) int fd = -1;
         char buffer[1024], boot[37];
         ssize_t n;
 
-        if (fd < 0 || system_boot_id(boot) < 0)
+        if (!has_changed(RUN_PROGRESS, &w->progress) || system_boot_id(boot) < 0)
                 return;
-        if (strcmp(boot, seen->boot) != 0)
-                *seen = (Seen){.offset = 0};
-        memcpy(seen->boot, boot, sizeof boot);
-        while ((n = pread(fd, buffer, sizeof buffer, seen->offset)) > 0) {
+        fd = open(RUN_PROGRESS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return;
+        if (strcmp(boot, w->boot) != 0)
+                w->offset = 0;
+        memcpy(w->boot, boot, sizeof boot);
+        while ((n = pread(fd, buffer, sizeof buffer, w->offset)) > 0) {
                 (void)fd_write_all(STDOUT_FILENO, buffer, (size_t)n);
-                seen->offset += n;
+                w->offset += n;
         }
 }
 
-/* The report that answers our request, or answer 1: not yet. */
-static int answer(const Config *config, uint64_t request, Ticket **ret) {
-        _cleanup_(store_close) Store store = {.fd = -1};
-        _cleanup_(ticket_freep) Ticket *report = NULL;
-        int r;
+static bool in_store(const Config *config, const char *name) {
+        char path[sizeof config->store + 32];
 
-        r = store_open(config, &store);
-        if (r >= 0)
-                r = store_report(&store, &report);
-        if (r != 0)
-                return r;
-        if (!report->has_request_at || report->request_at != request)
-                return 1;
-        *ret = TAKE(report);
-        return 0;
+        snprintf(path, sizeof path, "%s/%s", config->store, name);
+        return access(path, F_OK) >= 0;
 }
 
-static int wait_for_answer(const Config *config, uint64_t request, Seen seen) {
+/* The request lives until the save has stopped, or as long as its boot; then a ticket waits until its
+ * restore has reported. */
+static bool answer_may_come(const Config *config) {
+        return access(RUN_REQUEST, F_OK) >= 0 || in_store(config, "ticket") ||
+               in_store(config, "ticket.claimed");
+}
+
+/* The report that answers our request, or answer 1: not yet. */
+static int answer(Watch *w, Ticket **ret) {
+        _cleanup_(store_close) Store store = {.fd = -1};
+        _cleanup_(ticket_freep) Ticket *report = NULL;
+        bool last = !answer_may_come(w->config); /* asked first: the report is written before these go */
+        char path[sizeof w->config->store + 32];
+        int r;
+
+        snprintf(path, sizeof path, "%s/report", w->config->store);
+        if (!has_changed(path, &w->report) && !last)
+                return 1;
+        r = store_open(w->config, &store);
+        if (r >= 0)
+                r = store_report(&store, &report);
+        if (r < 0)
+                return err_pass(r);
+        if (r == 0 && report->has_request_at && report->request_at == w->request) {
+                *ret = TAKE(report);
+                return 0;
+        }
+        return last ? err_say(-ENODATA, "nobody answers any more: see journalctl -u carryover -u "
+                                        "carryover-restore")
+                    : 1;
+}
+
+static int wait_for_answer(Watch *w) {
         _cleanup_(ticket_freep) Ticket *report = NULL;
         int r;
 
         for (;;) {
                 struct timespec pause = {.tv_nsec = LOOK_NSEC};
 
-                show_progress(&seen);
-                r = answer(config, request, &report);
+                show_progress(w);
+                r = answer(w, &report);
                 if (r <= 0)
                         break;
                 (void)nanosleep(&pause, NULL); /* EINTR is the restore itself (criu-facts 7): look at once */
@@ -169,6 +225,19 @@ static int wait_for_answer(const Config *config, uint64_t request, Seen seen) {
         return report_ok(report) ? 0 : 1;
 }
 
+/* Two requests would take each other's place. */
+static int check_shutdown(void) {
+        _cleanup_(bus_closep) Bus *manager = NULL;
+        const char *action = NULL;
+        int r = bus_open_manager(&manager);
+
+        if (r >= 0)
+                r = bus_shutdown_action(manager, &action);
+        if (r >= 0 && action)
+                r = err_say(-EBUSY, "a shutdown (%s) is under way already", action);
+        return r < 0 ? err_pass(r) : 0;
+}
+
 static int ask(const RebootOptions *options) {
         _cleanup_(bus_closep) Bus *manager = NULL;
         int r = bus_open_manager(&manager);
@@ -183,13 +252,14 @@ static int fail(int r) {
         return 1;
 }
 
-/* Where the progress file ends now: an older save's lines are not ours. */
-static Seen progress_end(void) {
-        _cleanup_(closep) int fd = open(RUN_PROGRESS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        Seen seen = {.offset = fd < 0 ? 0 : lseek(fd, 0, SEEK_END)};
+/* An older save's lines are not ours. */
+static Watch watch_begin(const Config *config, uint64_t request) {
+        Watch w = {.config = config, .request = request};
 
-        (void)system_boot_id(seen.boot); /* unknown: everything is shown */
-        return seen;
+        (void)has_changed(RUN_PROGRESS, &w.progress);
+        w.offset = w.progress.size;
+        (void)system_boot_id(w.boot); /* unknown: everything is shown */
+        return w;
 }
 
 static int refuse(const RebootOptions *options, int refused, size_t n) {
@@ -202,22 +272,33 @@ static int refuse(const RebootOptions *options, int refused, size_t n) {
         return 4;
 }
 
+static void keeping(const Tree *tree) {
+        _cleanup_(freep) char *comm = text_printable(tree->comm);
+
+        printf("keeping %s (%s)\n", tree->name, comm ?: "?");
+}
+
 int flow_reboot(const RebootOptions *options) {
         uint64_t request = now_realtime();
-        Seen seen = progress_end();
         Kernel kernel = {0};
         Early *loaded = NULL;
+        char *own = NULL;
         Config config;
+        Watch watch;
         int r;
 
         r = config_load("", &config);
+        if (r >= 0)
+                r = check_shutdown();
+        if (r >= 0)
+                r = kept_own(getpid(), &own);
         if (r < 0)
                 return fail(r);
         {
                 /* A scope of its own: nothing of this is open or mapped when the process is saved. */
                 _cleanup_(trees_done) Trees trees = {0};
 
-                r = kept_trees(&config, getpid(), &trees);
+                r = kept_trees(&config, own, &trees);
                 if (r < 0)
                         return fail(r);
                 if (trees.n == 0) {
@@ -237,10 +318,12 @@ int flow_reboot(const RebootOptions *options) {
                                 return fail(r);
                 }
                 for (size_t i = 0; i < trees.n; i++)
-                        printf("keeping %s (%s)\n", trees.items[i]->name, trees.items[i]->comm);
+                        keeping(trees.items[i]);
         }
-        r = request_leave(options, &kernel, loaded, request);
+        watch = watch_begin(&config, request);
+        r = request_leave(options, &kernel, loaded, own, request);
         model_free(TAKE(loaded));
+        free(TAKE(own));
         if (r >= 0)
                 r = ask(options);
         if (r < 0) {
@@ -252,5 +335,5 @@ int flow_reboot(const RebootOptions *options) {
         else
                 printf("jumping into Linux %s\n", kernel.version);
         fflush(stdout);
-        return wait_for_answer(&config, request, seen);
+        return wait_for_answer(&watch);
 }

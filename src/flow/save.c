@@ -27,7 +27,6 @@
 #include "sys/netlink.h"
 #include "sys/procfs.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -111,6 +110,7 @@ static int hold_all(Saving *s) {
 /* Connections come and go until the moment of the freeze; from now on they are what they are. */
 static int on_frozen(Tree *tree, void *userdata) {
         _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
+        const SnapProcess *process;
         Saving *s = userdata;
         pid_t root = (pid_t)tree->root_pid;
         int r;
@@ -118,6 +118,9 @@ static int on_frozen(Tree *tree, void *userdata) {
         r = snapshot_take(SNAP_FULL, &root, 1, &snapshot);
         if (r < 0)
                 return err_pass(r);
+        process = snapshot_process(snapshot, root);
+        if (!process || process->start != tree->root_start)
+                return err_say(-ESRCH, "process %d is not the one that was kept", (int)root);
         pthread_mutex_lock(&s->lock);
         r = select_describe(snapshot, tree);
         if (r >= 0)
@@ -130,7 +133,7 @@ static int on_ready(Tree *tree, void *userdata) {
         Saving *s = userdata;
         Decision decision;
 
-        (void)run_progress("  %s: %.1f MB on disk", tree->name, (double)tree->image_bytes / 1e6);
+        say(s, EVENT_TREE_SAVED, tree, NULL);
         pthread_mutex_lock(&s->lock);
         s->n_ready++;
         pthread_cond_broadcast(&s->change);
@@ -165,12 +168,15 @@ static void *worker_run(void *userdata) {
         int r = save_tree(&job, w->tree);
 
         pthread_mutex_lock(&s->lock);
-        if (r < 0 && s->decision == UNDECIDED) {
+        if (s->decision == UNDECIDED) { /* ready() did not return: it was never asked */
+                if (r >= 0)
+                        r = err_say(-EPROTO, "CRIU ended without asking whether the images are safe");
                 (void)outcome_leave(w->tree, err_text(r));
                 say(s, EVENT_TREE_REFUSED, w->tree, err_text(r));
                 log_debug("%s: %s", w->tree->name, err_way());
                 s->n_failed++;
-        }
+        } else if (r < 0 && s->decision == GO)
+                log_warning("%s is saved, but what was saved does not end: %s", w->tree->name, err_text(r));
         pthread_cond_broadcast(&s->change);
         pthread_mutex_unlock(&s->lock);
         return NULL;
@@ -298,7 +304,7 @@ static int find_trees(Saving *s) {
         _cleanup_(trees_done) Trees trees = {0};
         int r;
 
-        r = kept_trees(&s->config, s->request ? (pid_t)s->request->pid : 0, &trees);
+        r = kept_trees(&s->config, s->request ? s->request->target : NULL, &trees);
         if (r >= 0)
                 r = store_space(&s->store, &facts.store_free);
         if (r >= 0)
@@ -384,9 +390,10 @@ static int jump(Saving *s) {
 
 /*
  * From the seal to the jump other services still stop, and one that flushes nftables' rules would open the
- * hold: a process of ours stays behind and guards it (KillMode=process) until the very end, when
- * systemd-shutdown kills everything and nobody is left to flush. SIGTERM is ignored, since that end comes
- * with SIGKILL.
+ * hold: a process of ours stays behind and guards it (KillMode=process), until systemd-shutdown ends
+ * everything and nobody is left to flush. It must die of the first SIGTERM, for which systemd-shutdown waits
+ * up to 90 s; the guard's own table goes with it, the hold stays. Whatever it had open would keep the store
+ * from being unmounted.
  */
 static int guard_leave(Saving *s) {
         _cleanup_(connections_done) Connections all = {0};
@@ -404,7 +411,7 @@ static int guard_leave(Saving *s) {
                 return err_born(-errno, "cannot leave a guard of the hold behind");
         if (pid > 0)
                 return 0;
-        signal(SIGTERM, SIG_IGN);
+        (void)close_range(STDERR_FILENO + 1, ~0u, 0);
         if (hold_guard_start(s->hold, all.items, all.n, &guard) != 0)
                 _exit(1);
         for (;;)
@@ -414,6 +421,29 @@ static int guard_leave(Saving *s) {
 static void warn(int r, const char *consequence) {
         if (r < 0)
                 log_warning("%s: %s", consequence, err_text(r));
+}
+
+/* The trees go on living, so the system must, if it was `carryover reboot` that asked for its end. */
+static void shutdown_take_back(Saving *s) {
+        if (!s->request)
+                return;
+        warn(run_request_remove(), "an old request stays");
+        warn(bus_cancel_shutdown(s->manager), "the shutdown goes on");
+}
+
+/* Before there is a ticket, and perhaps a store to report to. */
+static int not_begun(Saving *s, int why) {
+        log_error("nothing was saved: %s", err_text(why));
+        shutdown_take_back(s);
+        return 1;
+}
+
+/* Images of trees that are not in the sealed ticket are secrets of nobody's use. */
+static void discard_left(Saving *s) {
+        for (size_t i = 0; i < s->ticket->n_trees; i++)
+                if (s->ticket->trees[i]->outcome)
+                        warn(store_tree_discard(&s->store, s->ticket->trees[i]->name),
+                             "images of a failed save stay in the store");
 }
 
 /* Before the seal: nothing was killed, so nothing is to be undone but the hold and the files. */
@@ -432,10 +462,7 @@ static int stop(Saving *s, int why) {
         (void)model_set_string(&s->ticket->stopped, reason ?: "no memory");
         warn(store_report_write(&s->store, s->ticket), "the report could not be written");
         say(s, EVENT_SAVE_STOPPED, NULL, reason);
-        if (s->request) {
-                warn(run_request_remove(), "an old request stays");
-                warn(bus_cancel_shutdown(s->manager), "the shutdown goes on");
-        }
+        shutdown_take_back(s);
         return 1;
 }
 
@@ -451,8 +478,14 @@ static int saving_open(Saving *s) {
                 return r < 0 ? err_pass(r) : 0;
         s->hold = s->config.hold;
         r = run_request_read(&s->request);
+        if (r == 0 && strcmp(s->request->action, s->action) != 0) {
+                model_free(s->request); /* of a reboot that did not take place */
+                s->request = NULL;
+        }
         if (r >= 0)
                 r = store_open(&s->config, &s->store);
+        if (r >= 0)
+                r = store_vacant(&s->store);
         if (r >= 0)
                 r = criu_probe(s->config.criu, &s->features);
         if (r >= 0)
@@ -470,10 +503,8 @@ int flow_save(void) {
         int r;
 
         r = saving_open(&s);
-        if (r < 0) {
-                log_error("nothing was saved: %s", err_text(r));
-                return 1;
-        }
+        if (r < 0)
+                return not_begun(&s, r);
         if (!s.action) {
                 log_debug("the system does not go down, nothing to save");
                 return 0;
@@ -487,14 +518,15 @@ int flow_save(void) {
                 return 0;
         }
         say(&s, EVENT_SAVE_BEGUN, NULL, NULL);
-        (void)run_progress("saving %zu trees", s.ticket->n_trees);
         r = hold_begin(&s);
         if (r >= 0)
                 r = save_all(&s);
         if (r < 0)
                 return stop(&s, r);
-        if (s.n_failed > 0) /* the others die with this kernel, and their peers shall hear it */
+        if (s.n_failed > 0) { /* the others die with this kernel, and their peers shall hear it */
                 warn(hold_all(&s), "peers of what is left behind hear nothing");
+                discard_left(&s);
+        }
         warn(guard_leave(&s), "a firewall service that flushes its rules may open the hold");
         r = jump(&s);
         if (r < 0) {

@@ -394,8 +394,8 @@ int run_request_write(const Request *request) {
 }
 
 int run_request_remove(void) {
-        if (unlink(RUN_DIR "/request") < 0 && errno != ENOENT)
-                return err_born(-errno, "cannot remove " RUN_DIR "/request");
+        if (unlink(RUN_REQUEST) < 0 && errno != ENOENT)
+                return err_born(-errno, "cannot remove " RUN_REQUEST);
         return 0;
 }
 

@@ -74,3 +74,4 @@ int run_request_remove(void);
 /* Appends one line for the waiting `carryover reboot` to show. */
 int run_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define RUN_PROGRESS "/run/carryover/progress"
+#define RUN_REQUEST  "/run/carryover/request"
