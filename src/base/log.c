@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 
+#include "base/err.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,4 +29,9 @@ void log_line(int level, const char *format, ...) {
                 fprintf(stderr, "<%d>%s\n", level, line);
         else
                 fprintf(stderr, "%s\n", line);
+}
+
+void log_failed(int r, const char *consequence) {
+        if (r < 0)
+                log_warning("%s: %s", consequence, err_text(r));
 }

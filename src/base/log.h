@@ -12,6 +12,9 @@
 void log_set_level(int level); /* default LOG_INFO; CARRYOVER_DEBUG=1 in the environment means LOG_DEBUG */
 void log_line(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* "consequence: sentence" as a warning if r is negative, else nothing: for what must not stop the rest. */
+void log_failed(int r, const char *consequence);
+
 #define log_debug(...)   log_line(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...)    log_line(LOG_INFO, __VA_ARGS__)
 #define log_notice(...)  log_line(LOG_NOTICE, __VA_ARGS__)

@@ -33,6 +33,10 @@
 /* 10,000 connections make 0.3 MiB. */
 #define EARLY_MAX_BYTES (16u << 20)
 
+/* No session may be born with a number that the next early boot takes itself: kernel threads and early
+ * services of a large machine stay below this, and the smallest pid_max (32768) above. */
+#define FIRST_SESSION_PID 20000u
+
 const char *const *early_modules(void) {
         return hold_modules;
 }
@@ -53,10 +57,6 @@ bool early_off(void) {
 }
 
 /* One failed step. */
-/* No session may be born with a number that the next early boot takes itself: kernel threads and early
- * services of a large machine stay below this, and the smallest pid_max (32768) above. */
-#define FIRST_SESSION_PID 20000u
-
 static int failed(EarlySay say, int r, const char *consequence) {
         _cleanup_(freep) char *text = text_format("%s; %s", err_text(r), consequence);
 

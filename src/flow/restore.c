@@ -59,11 +59,6 @@ typedef struct Worker {
         bool started;
 } Worker;
 
-static void warn(int r, const char *consequence) {
-        if (r < 0)
-                log_warning("%s: %s", consequence, err_text(r));
-}
-
 static void say(const Restoring *x, EventKind kind, const Tree *tree, const char *reason) {
         report_event(&(Event){
                         .kind = kind,
@@ -102,6 +97,7 @@ static void tree_failed(Restoring *x, Tree *tree, Outcome__State state, const ch
 
         tree->outcome->state = state;
         (void)model_set_string(&tree->outcome->reason, reason);
+        reason = tree->outcome->reason ?: "no memory"; /* what was passed may be err_text()'s */
         if (store_tree_fail(&x->store, x->ticket->id, tree->name, &path) >= 0)
                 tree->outcome->images = path;
         else
@@ -117,7 +113,7 @@ static void tree_carried(Restoring *x, Tree *tree) {
                 (void)tree_degrade(tree, "login-record", "loginctl will not show it", "%s", err_text(r));
         x->restart_logind |= r > 0;
         if (!x->config.keep_images)
-                warn(store_tree_remove(&x->store, tree->name), "its images stay in the store");
+                log_failed(store_tree_remove(&x->store, tree->name), "its images stay in the store");
         say(x, EVENT_TREE_CARRIED, tree, NULL);
         (void)run_progress("  %s: back after %.1f s", tree->name, (double)tree->outcome->gap / 1e6);
 }
@@ -135,7 +131,7 @@ static void hold_shrink(Restoring *x) {
                 if (r >= 0)
                         r = hold_set(x->hold, left.items, left.n, NULL);
         }
-        warn(r, "the hold stays wider than it should be");
+        log_failed(r, "the hold stays wider than it should be");
 }
 
 static void *worker_run(void *userdata) {
@@ -184,7 +180,7 @@ static int restore_all(Restoring *x) {
                         continue;
                 r = scopes_get(&x->scopes, x->manager, tree, deadline, &scope);
                 if (r < 0)
-                        tree_failed(x, tree, OUTCOME__STATE__FAILED, err_text(r));
+                        tree_failed(x, tree, OUTCOME__STATE__FAILED, err_text(r)); /* no thread runs yet */
         }
         for (size_t i = 0; i < n; i++) {
                 Tree *tree = x->ticket->trees[i];
@@ -194,13 +190,15 @@ static int restore_all(Restoring *x) {
                 workers[i] = (Worker){.restoring = x, .tree = tree};
                 (void)scopes_get(&x->scopes, x->manager, tree, deadline, &workers[i].scope);
                 workers[i].started = pthread_create(&workers[i].thread, NULL, worker_run, workers + i) == 0;
+                if (workers[i].started)
+                        continue;
+                pthread_mutex_lock(&x->lock);
+                tree_failed(x, tree, OUTCOME__STATE__FAILED, "cannot start a thread for its restore");
+                pthread_mutex_unlock(&x->lock);
         }
         for (size_t i = 0; i < n; i++)
                 if (workers[i].started)
                         pthread_join(workers[i].thread, NULL);
-                else if (x->ticket->trees[i]->outcome->state == OUTCOME__STATE__PENDING)
-                        tree_failed(x, x->ticket->trees[i], OUTCOME__STATE__FAILED,
-                                    "cannot start a thread for its restore");
         return 0;
 }
 
@@ -271,9 +269,9 @@ static int hold_again(Restoring *x) {
 
         if (hold_backend_parse(x->ticket->hold_backend, &wanted) < 0)
                 wanted = HOLD_AUTO;
-        if (hold_present(NULL) <= 0)
-                say(x, EVENT_HOLD_MISSING, NULL, NULL);
         r = connections_of(x->ticket, &all);
+        if (r >= 0 && all.n > 0 && hold_present(NULL) <= 0)
+                say(x, EVENT_HOLD_MISSING, NULL, NULL);
         if (r >= 0)
                 r = hold_set(wanted, all.items, all.n, &x->hold);
         if (r == -EOPNOTSUPP) /* the new kernel may lack what the old one had */
@@ -283,13 +281,15 @@ static int hold_again(Restoring *x) {
         return r < 0 ? err_pass(r) : 0;
 }
 
+/* A number beyond what can be had is that tree's trouble (it gets another), not everybody's. */
 static int terminals_reserve(Restoring *x) {
         _cleanup_(freep) uint32_t *wanted = NULL;
         size_t n = 0;
 
         for (size_t i = 0; i < x->ticket->n_trees; i++)
                 for (size_t j = 0; j < x->ticket->trees[i]->n_ptys; j++)
-                        if (model_append(wanted, n, x->ticket->trees[i]->ptys[j]) < 0)
+                        if (x->ticket->trees[i]->ptys[j] <= PTY_INDEX_MAX &&
+                            model_append(wanted, n, x->ticket->trees[i]->ptys[j]) < 0)
                                 return -ENOMEM;
         return pty_reserve(wanted, n, &x->ptys);
 }
@@ -313,21 +313,23 @@ static int prepare(Restoring *x) {
         x->ticket->has_claimed_at = true;
         x->ticket->claimed_at = now_realtime();
         note_jump(x);
-        warn(hold_again(x), "peers may see a reset");
+        log_failed(hold_again(x), "peers may see a reset");
         return terminals_reserve(x);
 }
 
 static void finish(Restoring *x) {
         x->guard = hold_guard_stop(x->guard);
-        warn(hold_clear(), "the hold stays");
-        warn(network_mtu_sweep(), "a route of ours stays");
+        log_failed(hold_clear(), "the hold stays");
+        log_failed(network_mtu_sweep(), "a route of ours stays");
         scopes_release(&x->scopes);
         if (x->restart_logind)
-                warn(bus_try_restart_unit(x->manager, "systemd-logind.service"),
-                     "loginctl does not know the carried sessions");
+                log_failed(bus_try_restart_unit(x->manager, "systemd-logind.service"),
+                           "loginctl does not know the carried sessions");
         x->ticket->has_done_at = true;
         x->ticket->done_at = now_realtime();
-        warn(store_report_write(&x->store, x->ticket), "the next boot will not know how this restore ended");
+        log_failed(store_report_write(&x->store, x->ticket),
+                   "the next boot will not know how this restore ended");
+        log_failed(run_request_remove(), "an old request stays"); /* of this boot, if there was no jump */
         if (report_ok(x->ticket))
                 say(x, EVENT_ALL_CARRIED, NULL, NULL);
 }
@@ -359,7 +361,7 @@ static int restore_claimed(Restoring *x) {
 static void give_up(Restoring *x, int why) {
         _cleanup_(freep) char *reason = strdup(err_text(why));
 
-        log_error("nothing could be restored: %s", reason);
+        log_error("nothing could be restored: %s", reason ?: "no memory");
         for (size_t i = 0; i < x->ticket->n_trees; i++)
                 if (x->ticket->trees[i]->outcome &&
                     x->ticket->trees[i]->outcome->state == OUTCOME__STATE__PENDING)
@@ -381,7 +383,7 @@ static int nothing_to_restore(void) {
         sd_notify(0, "READY=1");
         if (hold_present(NULL) > 0) {
                 log_warning("a hold without a ticket was left behind; taking it off");
-                warn(hold_clear(), "the stale hold stays");
+                log_failed(hold_clear(), "the stale hold stays");
         }
         return 0;
 }

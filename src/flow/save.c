@@ -418,17 +418,12 @@ static int guard_leave(Saving *s) {
                 pause();
 }
 
-static void warn(int r, const char *consequence) {
-        if (r < 0)
-                log_warning("%s: %s", consequence, err_text(r));
-}
-
 /* The trees go on living, so the system must, if it was `carryover reboot` that asked for its end. */
 static void shutdown_take_back(Saving *s) {
         if (!s->request)
                 return;
-        warn(run_request_remove(), "an old request stays");
-        warn(bus_cancel_shutdown(s->manager), "the shutdown goes on");
+        log_failed(run_request_remove(), "an old request stays");
+        log_failed(bus_cancel_shutdown(s->manager), "the shutdown goes on");
 }
 
 /* Before there is a ticket, and perhaps a store to report to. */
@@ -442,25 +437,25 @@ static int not_begun(Saving *s, int why) {
 static void discard_left(Saving *s) {
         for (size_t i = 0; i < s->ticket->n_trees; i++)
                 if (s->ticket->trees[i]->outcome)
-                        warn(store_tree_discard(&s->store, s->ticket->trees[i]->name),
-                             "images of a failed save stay in the store");
+                        log_failed(store_tree_discard(&s->store, s->ticket->trees[i]->name),
+                                   "images of a failed save stay in the store");
 }
 
 /* Before the seal: nothing was killed, so nothing is to be undone but the hold and the files. */
 static int stop(Saving *s, int why) {
         _cleanup_(freep) char *reason = strdup(err_text(why));
 
-        warn(hold_clear(), "the hold could not be taken off");
+        log_failed(hold_clear(), "the hold could not be taken off");
         for (size_t i = 0; i < s->ticket->n_trees; i++) {
                 Tree *tree = s->ticket->trees[i];
 
-                warn(store_tree_discard(&s->store, tree->name),
-                     "images of a stopped save stay in the store");
+                log_failed(store_tree_discard(&s->store, tree->name),
+                           "images of a stopped save stay in the store");
                 if (!tree->outcome)
                         (void)outcome_leave(tree, "the save was stopped; it goes on living");
         }
         (void)model_set_string(&s->ticket->stopped, reason ?: "no memory");
-        warn(store_report_write(&s->store, s->ticket), "the report could not be written");
+        log_failed(store_report_write(&s->store, s->ticket), "the report could not be written");
         say(s, EVENT_SAVE_STOPPED, NULL, reason);
         shutdown_take_back(s);
         return 1;
@@ -524,10 +519,10 @@ int flow_save(void) {
         if (r < 0)
                 return stop(&s, r);
         if (s.n_failed > 0) { /* the others die with this kernel, and their peers shall hear it */
-                warn(hold_all(&s), "peers of what is left behind hear nothing");
+                log_failed(hold_all(&s), "peers of what is left behind hear nothing");
                 discard_left(&s);
         }
-        warn(guard_leave(&s), "a firewall service that flushes its rules may open the hold");
+        log_failed(guard_leave(&s), "a firewall service that flushes its rules may open the hold");
         r = jump(&s);
         if (r < 0) {
                 say(&s, EVENT_JUMP_FAILED, NULL, err_text(r));

@@ -47,6 +47,8 @@ int flow_last(void) {
                 return 0;
         if (r >= 0)
                 r = connections_of(ticket, &all);
+        if (r >= 0 && all.n == 0)
+                return 0;
         if (r >= 0) {
                 if (hold_backend_parse(ticket->hold_backend, &backend) < 0)
                         backend = HOLD_AUTO;

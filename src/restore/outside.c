@@ -99,16 +99,27 @@ static int open_dead_pipe(const External *e) {
         return pair[keep];
 }
 
-static int open_tty(const External *e) {
-        int fd;
+/* The number alone says nothing: somebody else may have logged in on it since, and root may open his
+ * terminal. So it must belong to the tree's owner; else its master did not come back, and it is as good as
+ * hung up. */
+static int open_tty(const RestoreJob *job, const Tree *tree, const External *e) {
+        _cleanup_(closep) int fd = -1;
+        struct stat st;
+        int r;
 
         if (!e->path || !starts_with(e->path, "/dev/"))
                 return err_say(-EINVAL, "the ticket names a terminal at an impossible path");
-        fd = open(e->path, O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
-        return fd < 0 ? err_born(-errno, "cannot open the terminal %s", e->path) : fd;
+        fd = open(e->path, O_RDWR | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0 && fstat(fd, &st) >= 0 && S_ISCHR(st.st_mode) && st.st_uid == tree->uid &&
+            fcntl(fd, F_SETFL, 0) >= 0)
+                return TAKE_FD(fd);
+        pthread_mutex_lock(job->ptys_lock);
+        r = pty_dead(job->ptys);
+        pthread_mutex_unlock(job->ptys_lock);
+        return r < 0 ? err_pass(r) : r;
 }
 
-static int open_one(const External *e) {
+static int open_one(const RestoreJob *job, const Tree *tree, const External *e) {
         switch (e->kind) {
         case EXTERNAL__KIND__FIFO:
                 return open_fifo(e);
@@ -120,13 +131,13 @@ static int open_one(const External *e) {
         case EXTERNAL__KIND__PIPE:
                 return open_dead_pipe(e);
         case EXTERNAL__KIND__TTY:
-                return open_tty(e);
+                return open_tty(job, tree, e);
         default:
                 return err_say(-EBADMSG, "the ticket names an outside file of an unknown kind");
         }
 }
 
-int outside_open(const Tree *tree, Outside *ret) {
+int outside_open(const RestoreJob *job, const Tree *tree, Outside *ret) {
         Outside o = {0};
 
         o.fds = calloc(tree->n_externals ?: 1, sizeof *o.fds);
@@ -137,7 +148,7 @@ int outside_open(const Tree *tree, Outside *ret) {
 
                 if (!tree->externals[i]->restore_key[0])
                         continue;
-                fd = open_one(tree->externals[i]);
+                fd = open_one(job, tree, tree->externals[i]);
                 if (fd < 0) {
                         outside_close(&o);
                         return err_pass(fd);

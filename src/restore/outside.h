@@ -3,8 +3,7 @@
 
 /* What lies outside the images, made anew as descriptors that CRIU inherits (criu-facts 3, 4, 5). */
 
-#include "model/model.h"
-#include "sys/criu.h"
+#include "restore/restore.h"
 
 typedef struct Outside {
         CriuFd *fds;
@@ -12,5 +11,5 @@ typedef struct Outside {
 } Outside;
 
 /* Opens everything that tree->externals names. On failure nothing is left open. */
-int outside_open(const Tree *tree, Outside *ret);
+int outside_open(const RestoreJob *job, const Tree *tree, Outside *ret);
 void outside_close(Outside *outside);

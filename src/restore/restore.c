@@ -148,7 +148,7 @@ static int with_outside(const RestoreJob *job, Tree *tree, const Scope *scope, i
         Outside outside = {0};
         int r, end;
 
-        r = outside_open(tree, &outside);
+        r = outside_open(job, tree, &outside);
         if (r < 0)
                 return err_pass(r);
         r = network_mtu_begin(tree);

@@ -55,7 +55,8 @@ static int scope_start(Bus *manager, const Tree *tree, const char *name, uint64_
         int r;
 
         snprintf(s.name, sizeof s.name, "%s", name);
-        snprintf(description, sizeof description, "Carried %s (%s)", tree->target, tree->comm);
+        /* No name of a process: its owner chose it, and it may be no UTF-8, which D-Bus refuses. */
+        snprintf(description, sizeof description, "Carried %s", tree->target);
         /* The slice's own job would wait for units that early boot has not started (user-.slice.d orders
          * it). */
         r = bus_start_unit_now(manager, slice);

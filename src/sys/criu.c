@@ -5,7 +5,7 @@
  *
  *  - A dump can be taken back until post-dump is answered with yes, but only CRIU can do that: it has code
  * of its own in the tree and the threads' registers in its memory. Measured with SIGKILL at random moments,
- *    one tree in seven ran into that code and died of SIGTRAP, and as many connections stayed in TCP repair
+ *    one tree in ten ran into that code and died of SIGTRAP, and as many connections stayed in TCP repair
  *    mode. So at the deadline CRIU's next question gets a no, which makes it put the tree back. One that
  * asks nothing gets SIGALRM, upon which its own handler makes the system call it hangs in fail. SIGKILL is
  * the end of patience, and criu-tree.c then repairs what can be repaired.

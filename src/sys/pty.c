@@ -22,9 +22,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* CRIU's own limit for an index. */
-#define PTY_INDEX_MAX 1000u
-
 typedef struct Master {
         uint32_t index;
         bool wanted;
@@ -162,4 +159,18 @@ int pty_spare(PtyReserve *reserve, uint32_t *ret) {
         }
         *ret = index;
         return 0;
+}
+
+int pty_dead(PtyReserve *reserve) {
+        Master *m;
+        int r, fd, unlock = 0;
+
+        r = master_open(reserve, &m);
+        if (r < 0)
+                return err_pass(r);
+        m->wanted = true; /* by its user: no spare */
+        if (ioctl(m->fd, TIOCSPTLCK, &unlock) < 0)
+                return err_born(-errno, "cannot unlock a pseudo terminal");
+        fd = ioctl(m->fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        return fd < 0 ? err_born(-errno, "cannot open the slave of a pseudo terminal") : fd;
 }

@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* CRIU's own limit for an index. */
+#define PTY_INDEX_MAX 1000u
+
 /* Opens masters until each wanted index is taken by us or found to be taken by somebody else. */
 typedef struct PtyReserve PtyReserve;
 
@@ -23,3 +26,7 @@ int pty_release(PtyReserve *reserve, uint32_t index);
 /* An index that is free or ours now, for a terminal whose number is lost; it is released like by
  * pty_release(). */
 int pty_spare(PtyReserve *reserve, uint32_t *ret);
+
+/* A terminal of nobody's: its master is in the reserve and is never read; with the reserve it hangs up.
+ * Returns the slave's descriptor. */
+int pty_dead(PtyReserve *reserve);

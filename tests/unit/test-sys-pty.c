@@ -15,6 +15,9 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -114,12 +117,41 @@ static void test_let_go(void **state) {
         assert_int_equal(after, low);
 }
 
+/* Each is a terminal of its own, takes no number that is wanted, and hangs up with the reserve. */
+static void test_dead(void **state) {
+        PtyReserve *reserve = NULL;
+        _cleanup_(closep) int a = -1, b = -1;
+        uint32_t low, wanted, index;
+        struct termios t;
+        unsigned index_a = 0, index_b = 0;
+        struct stat st_a, st_b;
+
+        SKIP_UNLESS(lowest(&low));
+        wanted = low + 3;
+        assert_int_equal(pty_reserve(&wanted, 1, &reserve), 0);
+        a = pty_dead(reserve);
+        b = pty_dead(reserve);
+        assert_true(a >= 0 && b >= 0);
+        assert_int_equal(fstat(a, &st_a), 0);
+        assert_int_equal(fstat(b, &st_b), 0);
+        index_a = minor(st_a.st_rdev);
+        index_b = minor(st_b.st_rdev);
+        assert_true(index_a > wanted && index_b > wanted && index_a != index_b);
+        assert_int_equal(tcgetattr(a, &t), 0);
+
+        for (int i = 0; i < 6; i++) { /* never one of these */
+                assert_int_equal(pty_spare(reserve, &index), 0);
+                assert_true(index != index_a && index != index_b);
+        }
+        pty_reserve_free(reserve);
+        assert_int_equal(tcgetattr(a, &t), -1);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_far),
-                        cmocka_unit_test(test_taken),
-                        cmocka_unit_test(test_bounds),
-                        cmocka_unit_test(test_let_go),
+                        cmocka_unit_test(test_far),    cmocka_unit_test(test_taken),
+                        cmocka_unit_test(test_bounds), cmocka_unit_test(test_let_go),
+                        cmocka_unit_test(test_dead),
         };
 
         if (geteuid() != 0) {
