@@ -5,15 +5,27 @@
 #include "base/log.h"
 #include "flow/flow.h"
 #include "model/connections.h"
+#include "sys/bus.h"
 #include "sys/config.h"
 #include "sys/criu.h"
 #include "sys/kmod.h"
 #include "sys/netfilter.h"
 #include "sys/store.h"
 
+#include <string.h>
 #include <systemd/sd-daemon.h>
 
-/* A hold that no ticket explains is one that a crash of ours left behind. */
+static bool restore_runs(void) {
+        _cleanup_(bus_closep) Bus *manager = NULL;
+        _cleanup_(freep) char *state = NULL;
+
+        return bus_open_manager(&manager) < 0 ||
+               bus_unit_property(manager, "carryover-restore.service", "org.freedesktop.systemd1.Unit",
+                                 "ActiveState", &state) < 0 ||
+               strcmp(state, "active") == 0 || strcmp(state, "activating") == 0;
+}
+
+/* A hold that no ticket and no restore explains is one that a crash of ours left behind. */
 static void stale_hold_clear(const Config *config) {
         _cleanup_(ticket_freep) Ticket *sealed = NULL, *claimed = NULL;
         _cleanup_(store_close) Store store = {.fd = -1};
@@ -21,7 +33,9 @@ static void stale_hold_clear(const Config *config) {
 
         if (hold_present(NULL) <= 0 || store_open(config, &store) < 0)
                 return;
-        if (store_ticket(&store, &sealed) != 1 || (store_claimed(&store, &claimed, &ours) == 0 && ours))
+        if (store_ticket(&store, &sealed) != 1)
+                return;
+        if (store_claimed(&store, &claimed, &ours) == 0 && ours && restore_runs())
                 return;
         log_warning("a hold without a ticket was left behind; taking it off");
         if (hold_clear() < 0)

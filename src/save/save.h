@@ -28,5 +28,6 @@ typedef struct SaveJob {
         void *userdata;
 } SaveJob;
 
-/* Fills tree->images, image_bytes, ids, frozen_at. On failure the tree lives and its images are removed. */
+/* Fills tree->images, image_bytes, ids, frozen_at. On failure the tree lives; what was written of its images
+ * is the caller's to discard. */
 int save_tree(const SaveJob *job, Tree *tree);

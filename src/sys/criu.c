@@ -361,6 +361,8 @@ static int end_badly(Run *run, int r) {
 
         if (r == -ETIMEDOUT && run->kind == RPC_KIND__RESTORE)
                 criu_kill_children(run->process.pid);
+        if (run->committed) /* now, while CRIU still holds it: let go, it would run for a moment */
+                (void)criu_tree_kill(run->tree, run->n_tree, 0);
         criu_end(&run->process, r == -ETIMEDOUT ? 0 : now_monotonic() + EXIT_GRACE, &status);
         if (run->committed)
                 return 0;

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* How the waiting `carryover reboot` finds its answer, and that it ends without one. Needs root: /run is
+ * replaced by a tmpfs in a mount namespace of the test's own. */
+
+#include "../../src/flow/reboot.c"
+
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/mount.h>
+
+#include <cmocka.h>
+
+#define MINE 4711u
+
+static Config config = {.store = "/run/test-store"};
+
+static Ticket *report_of(uint64_t request) {
+        Ticket *t = model_new(Ticket, ticket__init);
+
+        assert_non_null(t);
+        t->has_request_at = true;
+        t->request_at = request;
+        assert_int_equal(model_set_string(&t->id, "aa") | model_set_string(&t->version, "1") |
+                                         model_set_string(&t->old_boot, "b") |
+                                         model_set_string(&t->old_kernel, "k") |
+                                         model_set_string(&t->machine, "m") |
+                                         model_set_string(&t->action, "kexec") |
+                                         model_set_string(&t->hold_backend, "auto"),
+                         0);
+        return t;
+}
+
+static void requested(void) {
+        Request request = REQUEST__INIT;
+
+        request.action = (char *)"kexec";
+        request.realtime = MINE;
+        assert_int_equal(run_request_write(&request), 0);
+}
+
+static void test_answer(void **state) {
+        _cleanup_(ticket_freep) Ticket *other = report_of(1), *mine = report_of(MINE), *got = NULL;
+        Watch w = {.config = &config, .request = MINE};
+        Store store;
+
+        assert_int_equal(store_open(&config, &store), 0);
+        requested();
+        assert_int_equal(answer(&w, &got), 1);
+        assert_int_equal(store_report_write(&store, other), 0);
+        assert_int_equal(answer(&w, &got), 1);
+        assert_int_equal(store_report_write(&store, mine), 0);
+        assert_int_equal(answer(&w, &got), 0);
+        assert_int_equal(got->request_at, MINE);
+        store_close(&store);
+}
+
+/* What does not change is not opened: it would be open at the freeze. */
+static void test_sight(void **state) {
+        Sight sight = {0};
+
+        assert_false(has_changed("/run/none", &sight));
+        assert_int_equal(close(open("/run/some", O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+        assert_true(has_changed("/run/some", &sight));
+        assert_false(has_changed("/run/some", &sight));
+        assert_int_equal(truncate("/run/some", 1), 0);
+        assert_true(has_changed("/run/some", &sight));
+}
+
+/* The save could not begin, or its restore ended without a report. */
+static void test_nobody_answers(void **state) {
+        _cleanup_(ticket_freep) Ticket *other = report_of(1), *got = NULL;
+        Watch w = {.config = &config, .request = MINE};
+        Store store;
+
+        assert_int_equal(store_open(&config, &store), 0);
+        requested();
+        assert_int_equal(store_report_write(&store, other), 0);
+        assert_int_equal(answer(&w, &got), 1);
+        assert_int_equal(run_request_remove(), 0);
+        assert_int_equal(store_seal(&store, other), 0);
+        assert_int_equal(answer(&w, &got), 1);
+        assert_int_equal(store_claim(&store, other), 0);
+        assert_int_equal(answer(&w, &got), 1);
+        assert_int_equal(store_report_write(&store, other), 0);
+        assert_int_equal(answer(&w, &got), -ENODATA);
+        assert_non_null(strstr(err_text(-ENODATA), "journalctl"));
+        store_close(&store);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test(test_answer),
+                        cmocka_unit_test(test_sight),
+                        cmocka_unit_test(test_nobody_answers),
+        };
+
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") < 0)
+                return 77;
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

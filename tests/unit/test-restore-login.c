@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What of logind's record of a session is given back, and what is no longer true. */
+
+#include "../../src/restore/login.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static void text_is(const char *state_file, const char *expected) {
+        _cleanup_(tree_freep) Tree *tree = model_new(Tree, tree__init);
+        _cleanup_(freep) char *text = NULL;
+
+        assert_non_null(tree);
+        tree->session = model_new(Session, session__init);
+        tree->outcome = model_new(Outcome, outcome__init);
+        assert_non_null(tree->session);
+        assert_non_null(tree->outcome);
+        assert_int_equal(model_set_string(&tree->session->scope, "session-4.scope"), 0);
+        assert_int_equal(model_set_string(&tree->session->state_file, state_file), 0);
+        tree->outcome->has_root_pid = true;
+        tree->outcome->root_pid = 777;
+        assert_int_equal(session_text(tree, &text), 0);
+        assert_string_equal(text, expected);
+}
+
+static void test_leader_and_scope_are_the_new_ones(void **state) {
+        text_is("# This is private data.\nUID=1000\nUSER=joe\nACTIVE=1\nSCOPE=session-4.scope\nLEADER=12\n"
+                "FIFO=/run/systemd/sessions/4.ref\nREALTIME=5\nMONOTONIC=6\n",
+                "# This is private "
+                "data.\nUID=1000\nUSER=joe\nACTIVE=1\nFIFO=/run/systemd/sessions/4.ref\nREALTIME=5\n"
+                "SCOPE=session-4.scope\nLEADER=777\n");
+}
+
+/* It was written while the system went down, and held what the old kernel's logind had stored elsewhere. */
+static void test_what_died_with_the_old_kernel_goes(void **state) {
+        text_is("UID=0\nSTOPPING=1\nSCOPE_JOB=/org/freedesktop/systemd1/job/9\nCONTROLLER=:1.2\n"
+                "LEADER_FD_SAVED=1\nLEADER_PIDFDID=99\nLEADERSHIP=kept",
+                "UID=0\nLEADERSHIP=kept\nSCOPE=session-4.scope\nLEADER=777\n");
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test(test_leader_and_scope_are_the_new_ones),
+                        cmocka_unit_test(test_what_died_with_the_old_kernel_goes),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
