@@ -44,6 +44,7 @@ enum {
 typedef struct Plan {
         char path[PATH_MAX];
         const char **argv;
+        const char *environment[5];
         int *keep; /* ascending */
         size_t n_keep;
         int null_fd, output_fd, cgroup_procs_fd; /* all above 2 */
@@ -70,9 +71,6 @@ static int compare_fds(const void *a, const void *b) {
 }
 
 static _Noreturn void become_criu(const Plan *plan) {
-        static const char *const environment[] = {
-                        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
-                        NULL};
         unsigned lowest = 3;
         sigset_t none;
 
@@ -97,7 +95,7 @@ static _Noreturn void become_criu(const Plan *plan) {
                 lowest = kept + 1;
         }
         (void)close_range(lowest, ~0u, 0);
-        execve(plan->path, (char *const *)plan->argv, (char *const *)environment);
+        execve(plan->path, (char *const *)plan->argv, (char *const *)plan->environment);
         _exit(CHILD_NO_EXEC);
 }
 
@@ -150,6 +148,16 @@ static int plan_argv(const CriuSpawn *how, int socket, char number[static 16], P
         plan->argv[n++] = "swrk";
         plan->argv[n++] = number;
         return 0;
+}
+
+static void plan_environment(const CriuSpawn *how, Plan *plan) {
+        size_t n = 0;
+
+        plan->environment[n++] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        plan->environment[n++] = "LC_ALL=C";
+        for (size_t i = 0; how->environment && how->environment[i] && n + 1 < ELEMENTS(plan->environment);
+             i++)
+                plan->environment[n++] = how->environment[i];
 }
 
 static int plan_keep(const CriuSpawn *how, int socket, Plan *plan) {
@@ -212,6 +220,7 @@ int criu_spawn(const CriuSpawn *how, CriuProcess *ret) {
         r = plan_argv(how, theirs, number, &plan);
         if (r < 0)
                 return err_pass(r);
+        plan_environment(how, &plan);
         r = plan_keep(how, theirs, &plan);
         if (r < 0)
                 return err_pass(r);

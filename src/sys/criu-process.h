@@ -31,8 +31,26 @@ typedef struct CriuSpawn {
         int output_fd;       /* becomes stdout and stderr */
         int cgroup_procs_fd; /* or -1 */
         pid_t session;       /* > 0: it leads a session of its own, under this PID if that is free */
+        const char *const *environment; /* more of it; NULL-terminated, at most two, or NULL */
         mode_t mask; /* umask: CRIU makes images with 0644, and files of a restored tree with theirs */
 } CriuSpawn;
+
+/*
+ * Terminals that exist before CRIU does, and what makes it use them (hooks/criu-ctty.c): the environment for
+ * CriuSpawn, NULL where nothing is to be done (no terminal in the images, or no hook installed). The
+ * descriptors must stay open until CRIU is done.
+ */
+typedef struct CriuTerminals {
+        int *fds;
+        size_t n_fds;
+        char *words;
+        const char *environment[3];
+} CriuTerminals;
+
+/* Fails soft: whatever is in the way, CRIU makes its terminals itself and processes but the sessions'
+ * leaders come back without a controlling one. */
+void criu_terminals_open(int images_fd, CriuTerminals *ret);
+void criu_terminals_close(CriuTerminals *terminals);
 
 int criu_spawn(const CriuSpawn *how, CriuProcess *ret);
 

@@ -60,8 +60,9 @@ typedef struct Run {
         bool committed;   /* post-dump was answered with yes */
         pid_t *tree;      /* dump: who has to die then */
         size_t n_tree;
-        int refused; /* what notify returned, if negative */
-        pid_t pid;   /* of the restored root, once CRIU told it */
+        const char *const *environment; /* CRIU's, beyond its own */
+        int refused;                    /* what notify returned, if negative */
+        pid_t pid;                      /* of the restored root, once CRIU told it */
 } Run;
 
 static const char *log_name(RpcKind kind) {
@@ -333,6 +334,7 @@ static int start(Run *run) {
                                     .fds = job->fds,
                                     .n_fds = run->kind == RPC_KIND__RESTORE ? job->n_fds : 0,
                                     .output_fd = out,
+                                    .environment = run->environment,
                                     .session = session,
                                     .mask = run->kind == RPC_KIND__DUMP ? 077 : 0,
                                     .cgroup_procs_fd = job->cgroup_procs_fd},
@@ -427,9 +429,12 @@ int criu_dump(const CriuJob *job) {
         return r < 0 ? err_pass(r) : 0;
 }
 
-int criu_restore(const CriuJob *job, pid_t *ret_pid) {
+static int restore_once(const CriuJob *job, const CriuTerminals *terminals, pid_t *ret_pid) {
         _cleanup_(rpc_response_freep) RpcResponse *response = NULL;
-        Run run = {.job = job, .kind = RPC_KIND__RESTORE, .process = CRIU_PROCESS_NONE};
+        Run run = {.job = job,
+                   .kind = RPC_KIND__RESTORE,
+                   .process = CRIU_PROCESS_NONE,
+                   .environment = terminals ? terminals->environment : NULL};
         int r;
 
         r = run_job(&run, &response);
@@ -439,4 +444,18 @@ int criu_restore(const CriuJob *job, pid_t *ret_pid) {
                 return err_say(-EBADMSG, "CRIU restored it, but did not say where");
         *ret_pid = response->restore->pid;
         return 0;
+}
+
+int criu_restore(const CriuJob *job, pid_t *ret_pid) {
+        CriuTerminals terminals;
+        int r;
+
+        criu_terminals_open(job->images_fd, &terminals);
+        r = restore_once(job, &terminals, ret_pid);
+        criu_terminals_close(&terminals);
+        /* "Unable to open dev/ptmx with specified index": this CRIU does not ask our hook for terminals, so
+         * it meets them as somebody else's. They are gone now. */
+        if (r == -EIO && strstr(err_text(r), "ptmx"))
+                r = restore_once(job, NULL, ret_pid);
+        return r < 0 ? err_pass(r) : 0;
 }

@@ -173,3 +173,34 @@ int image_fix_ctty(int images_fd) {
                 return err_pass(r);
         return w.fixed > 0 ? write_back(images_fd, &w) : 0;
 }
+
+static bool is_master(const Terminal *t) {
+        return t->rdev == makedev(5, 2);
+}
+
+int image_terminals(int images_fd, ImageTerminal **ret, size_t *ret_n) {
+        _cleanup_(work_done) Work w = {};
+        _cleanup_(freep) ImageTerminal *found = NULL;
+        size_t n = 0;
+        int r;
+
+        r = each_message(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor, note_terminal,
+                         &w);
+        if (r < 0 && r != -ENOENT) /* a tree without any terminal */
+                return err_pass(r);
+        for (size_t i = 0; i < w.n_terminals; i++) {
+                ImageTerminal t = {.index = w.terminals[i].index};
+
+                if (!is_master(w.terminals + i))
+                        continue;
+                for (size_t k = 0; k < w.n_terminals; k++)
+                        if (w.terminals[k].slave && w.terminals[k].index == t.index &&
+                            w.terminals[k].sid > 0)
+                                t.leader = w.terminals[k].sid;
+                if (model_append(found, n, t) < 0)
+                        return -ENOMEM;
+        }
+        *ret = TAKE(found);
+        *ret_n = n;
+        return 0;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* A pty exists while somebody has an end of it open: both ends are held here, the slave's because the kernel
+ * takes a terminal away from its session when its last descriptor is closed. */
+
+#include "sys/criu-process.h"
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "config-build.h"
+#include "sys/image.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define HOOK LIBEXECDIR "/carryover-ctty.so"
+
+#define TRIES 32 /* CRIU's own, for the same reason: others open terminals, too */
+#define MAX   31 /* hooks/criu-ctty.c */
+
+/* A master with this very index: the kernel hands out the lowest free one. */
+static int open_master(uint32_t index) {
+        int fds[TRIES], found = -1;
+        size_t n = 0;
+
+        while (n < TRIES && found < 0) {
+                unsigned got;
+
+                fds[n] = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+                if (fds[n] < 0)
+                        break;
+                if (ioctl(fds[n], TIOCGPTN, &got) >= 0 && got == index)
+                        found = fds[n];
+                else
+                        n++;
+        }
+        while (n > 0)
+                fd_close(fds[--n]);
+        return found;
+}
+
+static int add_pair(CriuTerminals *t, const ImageTerminal *image) {
+        int master = open_master(image->index), slave = -1, unlocked = 0;
+        char *words;
+
+        if (master < 0)
+                return -EBUSY;
+        t->fds[t->n_fds++] = master;
+        if (ioctl(master, TIOCSPTLCK, &unlocked) >= 0)
+                slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (slave < 0)
+                return -errno;
+        t->fds[t->n_fds++] = slave;
+        words = text_format("%s %u:%d:%d", t->words, image->leader, master, slave);
+        if (!words)
+                return -ENOMEM;
+        free(t->words);
+        t->words = words;
+        return 0;
+}
+
+void criu_terminals_close(CriuTerminals *t) {
+        while (t->n_fds > 0)
+                fd_close(t->fds[--t->n_fds]);
+        free(t->fds);
+        free(t->words);
+        *t = (CriuTerminals){0};
+}
+
+void criu_terminals_open(int images_fd, CriuTerminals *ret) {
+        _cleanup_(freep) ImageTerminal *images = NULL;
+        _cleanup_(criu_terminals_close) CriuTerminals t = {0};
+        size_t n;
+
+        *ret = (CriuTerminals){0};
+        if (access(HOOK, R_OK) < 0 || image_terminals(images_fd, &images, &n) < 0 || n == 0 || n > MAX)
+                return;
+        t.words = text_format("CARRYOVER_CTTY=%d", getpid());
+        t.fds = calloc(n * 2, sizeof *t.fds);
+        if (!t.words || !t.fds)
+                return;
+        for (size_t i = 0; i < n; i++)
+                if (add_pair(&t, images + i) < 0)
+                        return;
+        *ret = t;
+        t = (CriuTerminals){0};
+        ret->environment[0] = "LD_PRELOAD=" HOOK;
+        ret->environment[1] = ret->words;
+}
