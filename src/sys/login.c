@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "sys/cgroup.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -49,7 +50,24 @@ bool login_is_ssh(const Session *session) {
         return login_field(session, "SERVICE", service, sizeof service) && strcmp(service, "sshd") == 0;
 }
 
-/* sshd registers the process that logind calls the leader; a console login registers its terminal first. */
+/* logind calls sshd's monitor the leader; what sshd registers is the shell, if there is no privilege
+ * separation (root), else the leader. A console login registers its terminal first. */
+static bool is_entry_of(const struct utmpx *u, const char *root, const Session *session) {
+        _cleanup_(freep) char *cgroup = NULL;
+        const char *unit;
+
+        if (u->ut_type != USER_PROCESS)
+                return false;
+        if (session->has_leader && u->ut_pid == (pid_t)session->leader)
+                return true;
+        if (session->tty && strncmp(u->ut_line, session->tty, sizeof u->ut_line) == 0)
+                return true;
+        if (root[0] || !session->scope[0] || u->ut_pid <= 0 || cgroup_of(u->ut_pid, &cgroup) < 0)
+                return false;
+        unit = strrchr(cgroup, '/');
+        return unit && strcmp(unit + 1, session->scope) == 0;
+}
+
 static int add_utmp(const char *root, Session *session) {
         struct utmpx *found = NULL;
         char path[PATH_MAX];
@@ -60,9 +78,7 @@ static int add_utmp(const char *root, Session *session) {
                 return 0;
         setutxent();
         while (!found && (found = getutxent()))
-                if (found->ut_type != USER_PROCESS ||
-                    !((session->has_leader && found->ut_pid == (pid_t)session->leader) ||
-                      (session->tty && strncmp(found->ut_line, session->tty, sizeof found->ut_line) == 0)))
+                if (!is_entry_of(found, root, session))
                         found = NULL;
         if (found) {
                 char line[sizeof found->ut_line + 1];
