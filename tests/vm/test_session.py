@@ -6,15 +6,11 @@ and as much looked at per jump as possible: a jump takes a minute.
 
 from __future__ import annotations
 
-import json
 import re
-import time
 
 from conftest import Lab
 from lab import check
 from lab.machine import Machine
-from lab.ssh import SshSession
-from lab.util import wait_for
 
 
 def summary_is_right(text: str, old: check.Before, machine: Machine) -> None:
@@ -43,3 +39,22 @@ def test_root(lab: Lab) -> None:
     check.gap_agrees(machine, session, began)
     check.steps(machine)
     check.clean_after(machine, old)
+    check.job_control(session)
+
+
+def test_joe(lab: Lab) -> None:
+    """Privilege-separated sshd, sudo, and a peer without any TCP option."""
+    machine = lab.machine("bookworm", "user")
+    session = machine.session("joe")
+    old = check.before(machine, session)
+    ticks = check.counter(session)
+    began, text = check.reboot(session, "sudo carryover reboot")
+    summary_is_right(text, old, machine)
+    check.same_session(session, old)
+    assert check.answer(session, "id -un; sudo id -un").split() == ["joe", "root"]
+    ticks.goes_on()
+    print(f"counted to {ticks.check()}, none missing, none twice")
+    check.other_boot(machine, old)
+    check.gap_agrees(machine, session, began)
+    check.clean_after(machine, old)
+    check.job_control(session)

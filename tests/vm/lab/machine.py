@@ -169,8 +169,8 @@ class Machine:
         return self._opened(Download(self.network.endpoint(self.index, family), path, user))
 
     def write(self, path: str, content: str | bytes, mode: str = "644") -> None:
-        """Put a file into the guest."""
-        self.run(f"cat > '{path}' && chmod {mode} '{path}'", stdin=content)
+        """Put a file into the guest, and the directory that it lives in."""
+        self.run(f"mkdir -p '{os.path.dirname(path)}' && cat > '{path}' && chmod {mode} '{path}'", stdin=content)
 
     def boot_id(self) -> str:
         """What changes with every kernel that starts."""
