@@ -63,7 +63,7 @@ typedef struct SnapProcess {
         pid_t pid, ppid, pgid, sid;
         pid_t *tids;
         size_t n_tids;
-        uint64_t start; /* clock ticks, stat field 22 */
+        uint64_t start; /* host's clock ticks; looked at from a carried session up to one less */
         char state;     /* R S D Z T t ... */
         bool kernel_thread;
         char comm[64];
@@ -83,6 +83,7 @@ typedef struct SnapProcess {
         uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts; /* inode numbers */
         uint64_t rss_bytes; /* anonymous and shared memory, swap included: what its images would hold */
         uint64_t sysv_shm;  /* number of SysV shared mappings */
+        bool beyond;        /* it holds more than is looked at */
         SnapMap *maps;
         size_t n_maps;
         SnapFd *fds;

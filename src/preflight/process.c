@@ -85,6 +85,10 @@ int check_process(const Check *c) {
 
         if (c->p->kernel_thread || c->p->state == 'Z')
                 return 0;
+        if (c->p->beyond)
+                return note_refused(c, "too-much", "end that program before the reboot",
+                                    "%s has more threads, open files or mappings than are looked at",
+                                    check_who(c->p, &who));
         r = check_namespaces(c);
         if (r >= 0)
                 r = check_state(c);

@@ -318,6 +318,8 @@ int select_describe(const Snapshot *full, Tree *tree) {
         for (size_t i = 0; r >= 0 && i < m.n; i++) {
                 const SnapProcess *p = m.list[i];
 
+                if (p->beyond)
+                        return err_say(-E2BIG, "process %d holds more than is looked at", (int)p->pid);
                 r = add_process(tree, p);
                 for (size_t k = 0; r >= 0 && k < p->n_fds; k++)
                         r = add_fd(&m, tree, p, p->fds + k);

@@ -30,6 +30,8 @@
 #define MAJOR_PTS_FIRST   136
 #define MAJOR_PTS_LAST    143
 #define IOPRIO_WHO_THREAD 1
+#define TICKS_PER_SEC     100 /* USER_HZ: what /proc counts in, on every architecture of ours */
+#define NSEC_PER_TICK     10000000
 #define SMALL_FILE        (64u << 10) /* stat, status, cgroup: below 8 KiB in practice */
 
 /* A process that vanished shows as any of these, depending on how far it had come. */
@@ -190,8 +192,25 @@ static int process_read(int proc, pid_t pid, SnapProcess *p) {
         return r;
 }
 
+/* In the time namespace of a carried session everybody seems to have started earlier or later (criu-facts
+ * 7): /proc shows each reader his own time, rounded down after the offset is added. */
+static uint64_t start_offset(int proc) {
+        _cleanup_(freep) char *text = NULL;
+        const char *p;
+        long long sec;
+        long nsec;
+
+        if (file_slurp(proc, "self/timens_offsets", SMALL_FILE, &text, NULL) < 0)
+                return 0; /* a kernel without them */
+        p = procfs_field(text, "boottime");
+        if (!p || sscanf(p, "%lld %ld", &sec, &nsec) != 2)
+                return 0;
+        return (uint64_t)(sec * TICKS_PER_SEC + (nsec + NSEC_PER_TICK - 1) / NSEC_PER_TICK);
+}
+
 static int processes_read(int proc, Snapshot *s) {
         _cleanup_(closedirp) DIR *d = NULL;
+        uint64_t offset = start_offset(proc);
         struct dirent *e;
         size_t room = 0;
         int fd;
@@ -225,6 +244,7 @@ static int processes_read(int proc, Snapshot *s) {
                         free(s->processes[s->n_processes].exe);
                         continue;
                 }
+                s->processes[s->n_processes].start -= offset;
                 s->n_processes++; /* from here snapshot_free() releases what it holds */
                 if (r < 0)
                         return err_pass(r);
@@ -329,7 +349,10 @@ static int trees_read(int proc, const Mounts *mounts, Snapshot *s, const pid_t *
                         continue;
                 for (size_t k = 0; r >= 0 && k < n_tree; k++) {
                         r = process_read_deep(proc, mounts, s->processes + (tree[k] - s->processes));
-                        r = is_gone(r) ? 0 : r;
+                        /* One user's process must not keep the others from being carried. */
+                        if (r == -E2BIG || r == -EFBIG)
+                                s->processes[tree[k] - s->processes].beyond = true;
+                        r = is_gone(r) || r == -E2BIG || r == -EFBIG ? 0 : r;
                 }
                 if (r < 0)
                         return err_pass(r);
@@ -401,6 +424,6 @@ int process_start_time(pid_t pid, uint64_t *ret) {
                 return err_say(-ESRCH, "there is no process %d", (int)pid);
         if (r < 0)
                 return err_pass(r);
-        *ret = p.start;
+        *ret = p.start - start_offset(proc);
         return 0;
 }

@@ -12,11 +12,11 @@ typedef enum SnapDepth {
                            network namespace */
 } SnapDepth;
 
-/* roots: for SNAP_FULL, n of them. Bounded: at most 65536 processes and 65536 fds per process, -E2BIG
- * beyond. */
+/* roots: for SNAP_FULL, n of them. Bounded: at most 65536 processes (-E2BIG beyond), and of each 65536
+ * threads, descriptors and mappings (SnapProcess.beyond). */
 int snapshot_take(SnapDepth depth, const pid_t *roots, size_t n, Snapshot **ret);
 
-/* Start time of a process in clock ticks; -ESRCH. */
+/* As SnapProcess.start; -ESRCH. */
 int process_start_time(pid_t pid, uint64_t *ret);
 
 /* "uname -r", boot id (36 characters), both into the caller's buffers. */

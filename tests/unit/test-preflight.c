@@ -255,6 +255,14 @@ static void test_processes(void **state) {
         expect_ok(w);
 }
 
+/* It is refused alone: others are not made to stay behind by somebody's thousand files. */
+static void test_too_much(void **state) {
+        World *w = *state;
+
+        world_at(w->s, 402)->beyond = true;
+        expect(w, VERDICT_REFUSED, "too-much", "402");
+}
+
 static void test_shell_job(void **state) {
         World *w = *state;
 
@@ -442,6 +450,7 @@ int main(void) {
                         T(test_shared),
                         T(test_processes),
                         T(test_shell_job),
+                        T(test_too_much),
                         T(test_terminals),
                         T(test_pipes),
                         T(test_unix),

@@ -206,7 +206,10 @@ static void test_pid(void **state) {
         assert_int_equal(w->trees[0]->n_ids, 2); /* the session's leader too */
         assert_null(w->trees[0]->session);
         assert_int_equal(resolve(w, "pid:403@4030", 506), 0);
-        refused(w, "pid:403@4031", 506, -ESRCH, "another one has its number now");
+        assert_int_equal(resolve(w, "pid:403@4029", 506), 0); /* noted inside a carried session */
+        assert_int_equal(resolve(w, "pid:403@4031", 506), 0);
+        refused(w, "pid:403@4032", 506, -ESRCH, "another one has its number now");
+        refused(w, "pid:403@4028", 506, -ESRCH, "another one has its number now");
 }
 
 static void test_refusals(void **state) {

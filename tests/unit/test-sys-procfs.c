@@ -424,6 +424,37 @@ static void test_ids(void **state) {
         assert_int_equal(pids_lift(4194304), -ERANGE);
 }
 
+/* Shown by a child in a time namespace, as a carried session is: the host's ticks, but for the rounding. */
+static void test_start_in_time_namespace(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        pid_t self = getpid(), pid;
+        uint64_t here;
+        int status;
+
+        assert_int_equal(process_start_time(self, &here), 0);
+        pid = fork();
+        if (pid == 0) {
+                uint64_t there;
+
+                if (unshare(CLONE_NEWTIME) < 0 ||
+                    file_put("/proc/self/timens_offsets", "7 12345 678000000\n") < 0)
+                        _exit(77);
+                pid = fork(); /* the namespace is the children's */
+                if (pid == 0) {
+                        if (process_start_time(self, &there) < 0 || here - there > 1 ||
+                            snapshot_take(SNAP_PROCESSES, NULL, 0, &s) < 0 ||
+                            here - snapshot_process(s, self)->start > 1)
+                                _exit(1);
+                        _exit(0);
+                }
+                _exit(waitpid(pid, &status, 0) == pid && status == 0 ? 0 : 1);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+                skip();
+        assert_int_equal(status, 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_processes),     cmocka_unit_test(test_kernel_thread),
@@ -432,7 +463,7 @@ int main(void) {
                         cmocka_unit_test(test_terminals),     cmocka_unit_test(test_unix),
                         cmocka_unit_test(test_inet),          cmocka_unit_test(test_odd_descriptors),
                         cmocka_unit_test(test_pipe_holder),   cmocka_unit_test(test_sysv_and_affinity),
-                        cmocka_unit_test(test_ids),
+                        cmocka_unit_test(test_ids),           cmocka_unit_test(test_start_in_time_namespace),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
