@@ -54,6 +54,8 @@ int verb_list(const CliCall *call) {
                 return cli_fail(r);
         if (trees.n == 0)
                 fprintf(stderr, "carryover: nothing is kept: see carryover keep\n");
+        if (trees.refused)
+                fprintf(stderr, "carryover: %s\n", trees.refused);
         output_begin(call);
         if (call->json != CLI_TEXT)
                 r = report_trees_json(stdout, trees.items, NULL, trees.n, NULL,

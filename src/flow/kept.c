@@ -12,6 +12,7 @@
 
 void trees_done(Trees *trees) {
         select_free(trees->items, trees->n);
+        free(trees->refused);
         *trees = (Trees){0};
 }
 
@@ -43,6 +44,20 @@ static int keep_too(Keep *keep, const char *target) {
         return r;
 }
 
+static int note_refused(const Verdict *problems, Trees *trees) {
+        for (size_t i = 0; i < problems->n_notes; i++) {
+                const VerdictNote *n = problems->notes + i;
+
+                log_debug("%s", n->text);
+                if (trees->refused || strcmp(n->what, "target-refused") != 0)
+                        continue;
+                trees->refused = strdup(n->text);
+                if (!trees->refused)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 int kept_trees(const Config *config, const char *own, Trees *ret) {
         _cleanup_(world_done) World world = {0};
         _cleanup_(keep_freep) Keep *keep = NULL;
@@ -59,8 +74,8 @@ int kept_trees(const Config *config, const char *own, Trees *ret) {
                 return err_pass(r);
         select = world_select(&world);
         r = select_kept(&select, keep, config->keep_ssh, &ret->items, &ret->n, &problems);
-        for (size_t i = 0; r >= 0 && i < problems.n_notes; i++)
-                log_debug("%s", problems.notes[i].text);
+        if (r >= 0)
+                r = note_refused(&problems, ret);
         verdict_done(&problems);
         return r < 0 ? err_pass(r) : 0;
 }

@@ -10,6 +10,7 @@
 typedef struct Trees {
         Tree **items;
         size_t n;
+        char *refused; /* why a target that is there cannot be kept any more, or NULL */
 } Trees;
 
 void trees_done(Trees *trees);

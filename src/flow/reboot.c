@@ -272,6 +272,17 @@ static int refuse(const RebootOptions *options, int refused, size_t n) {
         return 4;
 }
 
+static int check_kept(const RebootOptions *options, const Trees *trees) {
+        if (trees->refused)
+                fprintf(stderr, "carryover: %s\n", trees->refused);
+        if (trees->refused && !options->force)
+                return refuse(options, 1, trees->n);
+        if (trees->n > 0)
+                return 0;
+        fprintf(stderr, "carryover: nothing is kept, and this is no login session: carryover keep TARGET\n");
+        return 3;
+}
+
 static void keeping(const Tree *tree) {
         _cleanup_(freep) char *comm = text_printable(tree->comm);
 
@@ -301,11 +312,9 @@ int flow_reboot(const RebootOptions *options) {
                 r = kept_trees(&config, own, &trees);
                 if (r < 0)
                         return fail(r);
-                if (trees.n == 0) {
-                        fprintf(stderr, "carryover: nothing is kept, and this is no login session: "
-                                        "carryover keep TARGET\n");
-                        return 3;
-                }
+                r = check_kept(options, &trees);
+                if (r != 0)
+                        return r;
                 r = check_all(&config, options, &trees);
                 if (r < 0)
                         return fail(r);

@@ -189,9 +189,13 @@ static const char *first_reason(const Ticket *ticket) {
         return "no tree could be saved";
 }
 
+static bool is_forced(const Saving *s) {
+        return s->request->has_force && s->request->force;
+}
+
 /* All trees stand frozen or have failed. */
 static int decide(Saving *s) {
-        bool may_go_on = !s->request || (s->request->has_force && s->request->force);
+        bool may_go_on = !s->request || is_forced(s);
         StepClock clock = step_begin();
         int r;
 
@@ -305,6 +309,11 @@ static int find_trees(Saving *s) {
         int r;
 
         r = kept_trees(&s->config, s->request ? s->request->target : NULL, &trees);
+        if (r >= 0 && trees.refused) {
+                log_warning("%s", trees.refused);
+                if (s->request && !is_forced(s))
+                        r = err_say(-EPERM, "%s", trees.refused);
+        }
         if (r >= 0)
                 r = store_space(&s->store, &facts.store_free);
         if (r >= 0)
@@ -315,7 +324,8 @@ static int find_trees(Saving *s) {
                 return err_pass(r);
         s->ticket->trees = trees.items;
         s->ticket->n_trees = trees.n;
-        trees = (Trees){0};
+        trees.items = NULL;
+        trees.n = 0;
         for (size_t i = 0; r >= 0 && i < found.n; i++) {
                 r = note_losses(s->ticket->trees[i], found.verdicts + i);
                 refuse(s, s->ticket->trees[i], found.verdicts + i);

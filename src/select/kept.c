@@ -51,8 +51,8 @@ static int kept_add(Kept *k, Tree *tree) {
         return r;
 }
 
-/* problems NULL: nobody named this target, so nobody misses it. */
-static int kept_target(const SelectWorld *w, const char *target, Kept *k, Verdict *problems) {
+/* A session that nobody named is not missed if it is closing and has no process any more. */
+static int kept_target(const SelectWorld *w, const char *target, bool named, Kept *k, Verdict *problems) {
         Tree **trees;
         size_t n;
         int r;
@@ -60,8 +60,8 @@ static int kept_target(const SelectWorld *w, const char *target, Kept *k, Verdic
         r = select_resolve(w, target, 0, &trees, &n);
         if (r == -ENOMEM)
                 return r;
-        if (r < 0 && !problems)
-                return 0; /* a session that is closing has no process any more */
+        if (r == -ESRCH && !named)
+                return 0;
         if (r < 0)
                 return verdict_add(problems, VERDICT_DEGRADED,
                                    r == -ESRCH ? "target-gone" : "target-refused", NULL,
@@ -82,14 +82,14 @@ int select_kept(const SelectWorld *w, const Keep *keep, bool all_ssh, Tree ***re
         int r = 0;
 
         for (size_t i = 0; r >= 0 && keep && i < keep->n_targets; i++)
-                r = kept_target(w, keep->targets[i], &k, problems);
+                r = kept_target(w, keep->targets[i], true, &k, problems);
         for (size_t i = 0; r >= 0 && all_ssh && i < w->n_sessions; i++) {
                 _cleanup_(freep) char *target = NULL;
 
                 if (!login_is_ssh(w->sessions[i]))
                         continue;
                 target = text_format("session:%s", w->sessions[i]->id);
-                r = target ? kept_target(w, target, &k, NULL) : -ENOMEM;
+                r = target ? kept_target(w, target, false, &k, problems) : -ENOMEM;
         }
         if (r < 0)
                 return err_pass(r);

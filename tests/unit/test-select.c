@@ -296,6 +296,15 @@ static void test_kept(void **state) {
         assert_int_equal(select_kept(&world, NULL, false, &w->trees, &w->n, &problems), 0);
         assert_int_equal(w->n, 0);
         assert_int_equal(problems.n_notes, 0);
+        select_free(w->trees, w->n);
+
+        /* nobody named it, but it would end without a word */
+        world_process(w->s, 990, 400, "x", "/system.slice/dbus.service");
+        world = look(w);
+        assert_int_equal(select_kept(&world, NULL, true, &w->trees, &w->n, &problems), 0);
+        assert_int_equal(problems.n_notes, 1);
+        assert_string_equal(problems.notes[0].what, "target-refused");
+        verdict_done(&problems);
 }
 
 /* Describing. */
