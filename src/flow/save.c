@@ -471,7 +471,9 @@ static int stop(Saving *s, int why) {
         return 1;
 }
 
-static int saving_open(Saving *s) {
+/* Answer 1: nothing is to be saved, and the shutdown is not kept waiting. */
+static int saving_ask(Saving *s) {
+        _cleanup_(trees_done) Trees trees = {0};
         int r;
 
         r = config_load("", &s->config);
@@ -479,16 +481,32 @@ static int saving_open(Saving *s) {
                 r = bus_open_manager(&s->manager);
         if (r >= 0)
                 r = bus_shutdown_action(s->manager, &s->action);
-        if (r < 0 || !s->action)
-                return r < 0 ? err_pass(r) : 0;
-        s->hold = s->config.hold;
+        if (r < 0)
+                return err_pass(r);
+        if (!s->action) {
+                log_debug("the system does not go down, nothing to save");
+                return 1;
+        }
         r = run_request_read(&s->request);
         if (r == 0 && strcmp(s->request->action, s->action) != 0) {
                 model_free(s->request); /* of a reboot that did not take place */
                 s->request = NULL;
         }
         if (r >= 0)
-                r = store_open(&s->config, &s->store);
+                r = kept_trees(&s->config, s->request ? s->request->target : NULL, &trees);
+        if (r < 0)
+                return err_pass(r);
+        if (trees.n > 0 || trees.refused)
+                return 0;
+        log_info("nothing is kept");
+        return 1;
+}
+
+static int saving_open(Saving *s) {
+        int r;
+
+        s->hold = s->config.hold;
+        r = store_open(&s->config, &s->store);
         if (r >= 0)
                 r = store_vacant(&s->store);
         if (r >= 0)
@@ -507,19 +525,19 @@ int flow_save(void) {
         };
         int r;
 
-        r = saving_open(&s);
+        r = saving_ask(&s);
+        if (r > 0)
+                return 0;
+        if (r >= 0)
+                r = saving_open(&s);
         if (r < 0)
                 return not_begun(&s, r);
-        if (!s.action) {
-                log_debug("the system does not go down, nothing to save");
-                return 0;
-        }
         settle(&s);
         r = find_trees(&s);
         if (r < 0)
                 return stop(&s, r);
         if (s.ticket->n_trees == 0) {
-                log_info("nothing is kept");
+                log_info("what was kept has ended meanwhile");
                 return 0;
         }
         say(&s, EVENT_SAVE_BEGUN, NULL, NULL);

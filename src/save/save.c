@@ -62,8 +62,10 @@ static int note_images(Tree *tree, int dir_fd) {
 
         fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         d = fd < 0 ? NULL : fdopendir(fd);
-        if (!d)
+        if (!d) {
+                fd_close(fd);
                 return err_born(-errno, "cannot list the images");
+        }
         while ((e = readdir(d))) {
                 int r;
 

@@ -24,8 +24,8 @@ int bus_start_unit(Bus *bus, const char *unit, bool irreversible);
 int bus_start_unit_now(Bus *bus, const char *unit);
 int bus_try_restart_unit(Bus *bus, const char *unit);
 
-/* One property of a unit as text: "ActiveState", "ControlGroup", "Slice". Caller frees. -ENOENT if the unit
- * is not loaded. */
+/* One property of a unit as text: "ActiveState", "ControlGroup", "Slice". Caller frees. A unit that
+ * is not there is inactive. */
 int bus_unit_property(Bus *bus, const char *unit, const char *interface, const char *property, char **ret);
 
 /* The shutdown under way: "kexec", "reboot", "poweroff", "halt", "soft-reboot", or 0 answer with *ret NULL

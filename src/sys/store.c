@@ -143,8 +143,10 @@ static int remove_files(int dir_fd, const char *suffix) {
         int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         d = fd < 0 ? NULL : fdopendir(fd);
-        if (!d)
+        if (!d) {
+                fd_close(fd);
                 return err_born(-errno, "cannot list the images");
+        }
         while ((e = readdir(d)))
                 if (ends_with(e->d_name, suffix) && unlinkat(dir_fd, e->d_name, 0) < 0)
                         return err_born(-errno, "cannot remove the image %s", e->d_name);
@@ -222,6 +224,8 @@ static int away(const Store *store, const char *name) {
 }
 
 int store_amend(const Store *store, const Ticket *ticket) {
+        if (faccessat(store->fd, "ticket", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                return err_say(-ENOENT, "%s/ticket is claimed by now", store->path);
         return message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
 }
 
@@ -278,7 +282,15 @@ int store_seal(const Store *store, const Ticket *ticket) {
         /* What the next boot would not believe must not be promised. */
         if (r >= 0)
                 r = ticket_check(ticket);
-        return r < 0 ? err_pass(r) : message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
+        if (r < 0)
+                return err_pass(r);
+        r = message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
+        if (r < 0) {
+                /* It may be there and only not known to be on disk, and the trees are going to live on. */
+                (void)unlinkat(store->fd, "ticket", 0);
+                (void)fsync(store->fd);
+        }
+        return r < 0 ? err_pass(r) : 0;
 }
 
 static int ticket_read(const Store *store, const char *name, const char *bad, Ticket **ret) {

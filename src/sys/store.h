@@ -45,7 +45,8 @@ int store_vacant(const Store *store);
 /* The seal: one durable rename. Refuses an older ticket as store_vacant() does, and (-EBADMSG) what the next
  * boot would refuse to believe. */
 int store_seal(const Store *store, const Ticket *ticket);
-/* Replaces the sealed ticket by a fuller one with the same id, in one durable step. */
+/* Replaces the sealed ticket by a fuller one with the same id, in one durable step. -ENOENT: it is sealed no
+ * more, and must not be sealed a second time. */
 int store_amend(const Store *store, const Ticket *ticket);
 /* The sealed ticket, or answer 1 if there is none. -EBADMSG: it is set aside as ticket.bad, and the sentence
  * says so. */
