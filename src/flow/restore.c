@@ -257,6 +257,7 @@ static void note_jump(Restoring *x) {
         step_end(&x->timeline, "jump.shutdown", NULL, (StepClock){.realtime = end, .monotonic = 0});
         step = x->ticket->steps[x->ticket->n_steps - 1];
         step->duration = start - end;
+        step->after_jump = false;
         step_end(&x->timeline, "boot.early", NULL, (StepClock){.realtime = start, .monotonic = 0});
 }
 
