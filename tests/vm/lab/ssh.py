@@ -315,12 +315,16 @@ class Upload(_Transfer):
         self._rate = rate
         super().__init__([*client(endpoint, user), f"cat > '{path}'"])
 
+    def end_after(self, more: int) -> None:
+        """Let it end when this many more bytes have gone, for one whose end is not known at its beginning."""
+        self._size = self.done + more
+
     def _move(self) -> None:
         assert self.process.stdin
         began = time.monotonic()
         try:
-            while self.done < self._size:
-                data = random.randbytes(min(65536, self._size - self.done))
+            while (left := self._size - self.done) > 0:
+                data = random.randbytes(min(65536, left))
                 self.process.stdin.write(data)
                 self._hash.update(data)
                 self.done += len(data)
