@@ -9,8 +9,7 @@ int verb_check(const CliCall *call) {
         int r;
 
         r = target_inspect(call, &trees, &inspection);
-        if (r < 0)
-                return cli_fail_target(r);
-        r = target_show(call, &trees, &inspection);
-        return r != CLI_OK || inspection.worst != VERDICT_REFUSED ? r : CLI_REFUSED;
+        if (r == CLI_OK)
+                r = target_show(call, &trees, &inspection);
+        return r == CLI_OK ? target_refused(&inspection, "it cannot be carried as it is") : r;
 }

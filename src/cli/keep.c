@@ -42,19 +42,15 @@ static int keep_add(const Tree *tree) {
 int verb_keep(const CliCall *call) {
         _cleanup_(inspection_done) Inspection inspection = {0};
         _cleanup_(trees_done) Trees trees = {0};
-        int r, shown;
+        int r;
 
         r = target_inspect(call, &trees, &inspection);
-        if (r < 0)
-                return cli_fail_target(r);
-        shown = target_show(call, &trees, &inspection);
-        if (shown != CLI_OK)
-                return shown;
-        if (inspection.worst == VERDICT_REFUSED) {
-                fprintf(stderr, "carryover: %s is not kept: it cannot be carried as it is\n",
-                        trees.items[0]->target);
-                return CLI_REFUSED;
-        }
+        if (r == CLI_OK)
+                r = target_show(call, &trees, &inspection);
+        if (r == CLI_OK)
+                r = target_refused(&inspection, "not kept");
+        if (r != CLI_OK)
+                return r;
         r = keep_add(trees.items[0]);
         if (r < 0)
                 return cli_fail(r);

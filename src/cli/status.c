@@ -137,5 +137,11 @@ int verb_status(const CliCall *call) {
         if (r < 0)
                 return cli_fail(r);
         r = show(call, ticket, &now);
+        if (r == CLI_OK && store_bad(&store))
+                return cli_fail(err_say(
+                                -EBADMSG,
+                                "a ticket was cut short or altered, and nothing of it was used: look "
+                                "at %s/ticket.bad and remove it",
+                                store.path));
         return r == CLI_OK ? exit_status(ticket, &now) : r;
 }

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/text.h"
 #include "cli/output.h"
 #include "sys/config.h"
 
@@ -35,19 +36,27 @@ int target_inspect(const CliCall *call, Trees *ret, Inspection *ret_inspection) 
 
         r = target_trees(call, &trees);
         if (r < 0)
-                return err_pass(r);
+                return cli_fail_target(r);
         r = config_load("", &config);
         if (r >= 0)
                 r = facts_gather(&config, NULL, true, &facts);
         if (r >= 0)
                 r = inspect(&facts, trees.items, trees.n, ret_inspection);
-        if (r < 0) {
-                (void)err_pass(r);
-                return r == -EINVAL || r == -EPERM ? err_prefix(r, "the configuration: ") : r;
-        }
+        if (r < 0)
+                return cli_fail(r);
         *ret = trees;
         trees = (Trees){0};
-        return 0;
+        return CLI_OK;
+}
+
+int target_refused(const Inspection *inspection, const char *consequence) {
+        _cleanup_(freep) char *why = NULL;
+
+        if (inspection->worst != VERDICT_REFUSED)
+                return CLI_OK;
+        why = inspection_refusal(inspection);
+        (void)cli_fail(err_say(-EPERM, "%s: %s", consequence, why ?: "no memory to say why"));
+        return CLI_REFUSED;
 }
 
 int target_show(const CliCall *call, const Trees *trees, const Inspection *inspection) {

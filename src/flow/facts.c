@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/text.h"
 #include "sys/criu.h"
 #include "sys/kexec.h"
 #include "sys/login.h"
@@ -104,6 +105,23 @@ void inspection_done(Inspection *inspection) {
         free(inspection->verdicts);
         verdict_done(&inspection->machine);
         *inspection = (Inspection){0};
+}
+
+static const VerdictNote *first_refusal(const Verdict *v) {
+        for (size_t i = 0; i < v->n_notes; i++)
+                if (v->notes[i].level == VERDICT_REFUSED)
+                        return v->notes + i;
+        return NULL;
+}
+
+char *inspection_refusal(const Inspection *i) {
+        const VerdictNote *note = first_refusal(&i->machine);
+
+        for (size_t k = 0; !note && k < i->n; k++)
+                note = first_refusal(i->verdicts + k);
+        if (!note)
+                return NULL;
+        return text_format("%s%s%s", note->text, note->remedy ? "; " : "", note->remedy ?: "");
 }
 
 static void raise_level(Inspection *i, const Verdict *v) {

@@ -39,3 +39,7 @@ typedef struct Inspection {
 
 int inspect(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspection *ret);
 void inspection_done(Inspection *inspection);
+
+/* The first refusal, the machine's before a tree's, with its remedy, as one sentence. Caller frees; NULL:
+ * nothing is refused, or -ENOMEM. */
+char *inspection_refusal(const Inspection *inspection);

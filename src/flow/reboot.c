@@ -41,11 +41,12 @@
 
 #define LOOK_NSEC 200000000L /* the answer is shown at most this late */
 
-/* Says what is not ok; the number of refused trees (all of them, if the machine is). */
-static int check_all(const Config *config, const RebootOptions *options, const Trees *trees) {
+/* Shows what is not ok; the number of refused trees (all of them, if the machine is), and why. */
+static int check_all(const Config *config, const RebootOptions *options, const Trees *trees,
+                     char **ret_why) {
         _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
         _cleanup_(inspection_done) Inspection found = {0};
-        ReportStyle style = {.colour = isatty(STDERR_FILENO)};
+        ReportStyle style = {.colour = isatty(STDOUT_FILENO)};
         int r, refused = 0;
 
         r = facts_gather(config, options->kernel, !options->no_kexec, &facts);
@@ -54,12 +55,14 @@ static int check_all(const Config *config, const RebootOptions *options, const T
         if (r < 0)
                 return err_pass(r);
         if (found.machine.level != VERDICT_OK)
-                report_machine(stderr, &found.machine, style);
+                report_machine(stdout, &found.machine, style);
         for (size_t i = 0; i < trees->n; i++) {
                 if (found.verdicts[i].level != VERDICT_OK)
-                        report_tree(stderr, trees->items[i], found.verdicts + i, style);
+                        report_tree(stdout, trees->items[i], found.verdicts + i, style);
                 refused += found.verdicts[i].level == VERDICT_REFUSED;
         }
+        (void)fflush(stdout);
+        *ret_why = inspection_refusal(&found);
         return found.machine.level == VERDICT_REFUSED ? (int)trees->n : refused;
 }
 
@@ -262,21 +265,22 @@ static Watch watch_begin(const Config *config, uint64_t request) {
         return w;
 }
 
-static int refuse(const RebootOptions *options, int refused, size_t n) {
-        if (refused == 0)
+/* The exit status: 0 if it may go on. */
+static int refuse(const RebootOptions *options, int refused, size_t n, const char *why) {
+        bool some = (size_t)refused < n;
+
+        if (refused == 0 || (options->force && some))
                 return 0;
-        if (options->force && (size_t)refused < n)
-                return 0;
-        fprintf(stderr, "carryover: not rebooted: %s\n",
-                options->force ? "no tree could be carried" : "use --force to leave behind what is refused");
+        fprintf(stderr, "carryover: not rebooted: %s%s\n", why ?: "no memory to say why",
+                some ? "; or --force leaves it behind" : "");
         return 4;
 }
 
 static int check_kept(const RebootOptions *options, const Trees *trees) {
+        if (trees->refused && !options->force)
+                return refuse(options, 1, trees->n + 1, trees->refused);
         if (trees->refused)
                 fprintf(stderr, "carryover: %s\n", trees->refused);
-        if (trees->refused && !options->force)
-                return refuse(options, 1, trees->n);
         if (trees->n > 0)
                 return 0;
         fprintf(stderr, "carryover: nothing is kept, and this is no login session: carryover keep TARGET\n");
@@ -308,6 +312,7 @@ int flow_reboot(const RebootOptions *options) {
         {
                 /* A scope of its own: nothing of this is open or mapped when the process is saved. */
                 _cleanup_(trees_done) Trees trees = {0};
+                _cleanup_(freep) char *why = NULL;
 
                 r = kept_trees(&config, own, &trees);
                 if (r < 0)
@@ -315,10 +320,10 @@ int flow_reboot(const RebootOptions *options) {
                 r = check_kept(options, &trees);
                 if (r != 0)
                         return r;
-                r = check_all(&config, options, &trees);
+                r = check_all(&config, options, &trees, &why);
                 if (r < 0)
                         return fail(r);
-                r = refuse(options, r, trees.n);
+                r = refuse(options, r, trees.n, why);
                 if (r != 0)
                         return r;
                 if (!options->no_kexec) {

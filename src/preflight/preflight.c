@@ -192,8 +192,7 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
                 const char *what, *error, *remedy;
                 VerdictLevel level;
         } rows[] = {
-                        {"criu", facts->criu_error, "install a CRIU that supports this kernel",
-                         VERDICT_REFUSED},
+                        {"criu", facts->criu_error, NULL, VERDICT_REFUSED},
                         {"store", facts->store_error, NULL, VERDICT_REFUSED},
                         {"kexec", facts->kexec_error,
                          "carryover reboot --no-kexec goes by the firmware, with a longer gap",

@@ -232,13 +232,15 @@ static int file_apply(const char *path, Config *c) {
 
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
         if (fd < 0)
-                return errno == ENOENT ? 0 : err_born(-errno, "cannot read %s", path);
+                return errno == ENOENT ? 0
+                                       : err_born(-errno, "cannot read %s, make it readable or remove it",
+                                                  path);
         if (fstat(fd, &st) < 0)
                 return err_born(-errno, "cannot look at %s", path);
         if (S_ISCHR(st.st_mode))
                 return 0; /* a link to /dev/null: masked */
         if (!S_ISREG(st.st_mode))
-                return err_say(-EINVAL, "%s is no regular file", path);
+                return err_say(-EINVAL, "%s is no regular file: put a file in its place, or nothing", path);
         r = trusted(path, &st);
         if (r < 0)
                 return r;

@@ -105,7 +105,7 @@ int criu_probe(const char *criu, CriuFeatures *ret) {
                 if (r < 0)
                         return err_pass(r);
                 if (r > 0)
-                        return err_say(-EIO, "%s ends without an answer", criu);
+                        return err_say(-EIO, "%s ends without an answer, name a CRIU by Criu=", criu);
         }
         *ret = features;
         return 0;
@@ -149,6 +149,6 @@ int criu_check(const char *criu) {
                 reason = answer.response->cr_errmsg;
         if (!reason && !answer.response)
                 reason = fate = criu_status_text(answer.status);
-        return err_say(-EOPNOTSUPP, "CRIU does not work with this kernel: %s",
+        return err_say(-EOPNOTSUPP, "CRIU does not work with this kernel, install a newer one: %s",
                        reason ? reason : "it does not say why");
 }

@@ -57,7 +57,7 @@ int store_open(const Config *config, Store *ret) {
         Store s = {.fd = private_directory(config->store)};
 
         if (s.fd < 0)
-                return err_prefix(s.fd, "the store: ");
+                return err_prefix(s.fd, "the store, see Store= in carryover.conf(5): ");
         snprintf(s.path, sizeof s.path, "%s", config->store);
         *ret = s;
         return 0;
@@ -215,6 +215,10 @@ static int message_read(int dir_fd, const char *where, const char *name, CodecKi
         return codec_decode(kind, what, bytes, size, ret);
 }
 
+bool store_bad(const Store *store) {
+        return faccessat(store->fd, "ticket.bad", F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
 static int away(const Store *store, const char *name) {
         if (unlinkat(store->fd, name, 0) < 0 && errno != ENOENT)
                 return err_born(-errno, "cannot remove %s/%s", store->path, name);
@@ -282,6 +286,9 @@ int store_seal(const Store *store, const Ticket *ticket) {
         /* What the next boot would not believe must not be promised. */
         if (r >= 0)
                 r = ticket_check(ticket);
+        /* Durable with the seal itself. */
+        if (r >= 0 && unlinkat(store->fd, "ticket.bad", 0) < 0 && errno != ENOENT)
+                r = err_born(-errno, "cannot remove %s/ticket.bad", store->path);
         if (r < 0)
                 return err_pass(r);
         r = message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);

@@ -39,6 +39,10 @@ int store_tree_fail(const Store *store, const char *ticket_id, const char *tree,
 /* Bytes free for root. */
 int store_space(const Store *store, uint64_t *ret);
 
+/* Whether a ticket lies here that could not be believed (ticket.bad); somebody must look at it. The next
+ * seal removes it. */
+bool store_bad(const Store *store);
+
 /* 0, or -EEXIST with a sentence: a ticket waits, sealed or claimed, and what is in save/ belongs to it. A
  * save asks before it touches anything. */
 int store_vacant(const Store *store);
