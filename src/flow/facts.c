@@ -73,7 +73,9 @@ static int ask_store(const Config *config, PreflightFacts *f) {
                 if (r >= 0)
                         r = store_space(&store, &f->store_free);
                 if (r >= 0 && faccessat(store.fd, ".", W_OK, 0) < 0)
-                        r = err_born(-errno, "the store %s cannot be written to", store.path);
+                        r = err_born(-errno,
+                                     "the store %s, see Store= in carryover.conf(5), cannot be written to",
+                                     store.path);
                 store_close(&store);
         }
         return keep_sentence(r, &f->store_error);
