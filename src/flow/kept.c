@@ -79,3 +79,25 @@ int kept_trees(const Config *config, const char *own, Trees *ret) {
         verdict_done(&problems);
         return r < 0 ? err_pass(r) : 0;
 }
+
+static bool is_gone(const Verdict *verdict) {
+        for (size_t i = 0; i < verdict->n_notes; i++)
+                if (strcmp(verdict->notes[i].what, "gone") == 0)
+                        return true;
+        return false;
+}
+
+void kept_forget_gone(Trees *trees, Inspection *found) {
+        size_t left = 0;
+
+        for (size_t i = 0; i < trees->n; i++)
+                if (is_gone(found->verdicts + i)) {
+                        log_debug("%s is kept no more: it has ended", trees->items[i]->target);
+                        model_free(trees->items[i]);
+                        verdict_done(found->verdicts + i);
+                } else {
+                        trees->items[left] = trees->items[i];
+                        found->verdicts[left++] = found->verdicts[i];
+                }
+        trees->n = found->n = left;
+}

@@ -4,6 +4,7 @@
 /* The trees that are kept now: the keep list, the config's rule, and (for `carryover reboot`) the session
  * that it is typed in. */
 
+#include "flow/facts.h"
 #include "model/config.h"
 #include "model/model.h"
 
@@ -25,3 +26,7 @@ int kept_own(pid_t pid, char **ret);
  * inspect()).
  */
 int kept_trees(const Config *config, const char *own, Trees *ret);
+
+/* A session that ended between the list and the look needs nothing and hinders nobody: both go on without
+ * it. */
+void kept_forget_gone(Trees *trees, Inspection *found);

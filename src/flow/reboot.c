@@ -42,8 +42,7 @@
 #define LOOK_NSEC 200000000L /* the answer is shown at most this late */
 
 /* Shows what is not ok; the number of refused trees (all of them, if the machine is), and why. */
-static int check_all(const Config *config, const RebootOptions *options, const Trees *trees,
-                     char **ret_why) {
+static int check_all(const Config *config, const RebootOptions *options, Trees *trees, char **ret_why) {
         _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
         _cleanup_(inspection_done) Inspection found = {0};
         ReportStyle style = {.colour = isatty(STDOUT_FILENO)};
@@ -54,6 +53,7 @@ static int check_all(const Config *config, const RebootOptions *options, const T
                 r = inspect(&facts, trees->items, trees->n, &found);
         if (r < 0)
                 return err_pass(r);
+        kept_forget_gone(trees, &found);
         if (found.machine.level != VERDICT_OK)
                 report_machine(stdout, &found.machine, style);
         for (size_t i = 0; i < trees->n; i++) {

@@ -318,6 +318,8 @@ static int find_trees(Saving *s) {
                 r = store_space(&s->store, &facts.store_free);
         if (r >= 0)
                 r = inspect(&facts, trees.items, trees.n, &found);
+        if (r >= 0)
+                kept_forget_gone(&trees, &found);
         if (r >= 0 && found.machine.level == VERDICT_REFUSED)
                 r = err_say(-ENOSPC, "%s", found.machine.notes[0].text);
         if (r < 0)
