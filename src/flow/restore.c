@@ -48,13 +48,18 @@ typedef struct Restoring {
         HoldGuard *guard;
         int stop_fd;
         bool restart_logind;
-        pthread_mutex_t lock, ptys_lock;
+        char *criu_error; /* why there is no CRIU to restore with */
+        bool criu_ready;
+        pthread_mutex_t lock, bus_lock, ptys_lock;
+        pthread_cond_t change;
 } Restoring;
 
 typedef struct Worker {
         Restoring *restoring;
         Tree *tree;
-        const Scope *scope;
+        bool scope_known;
+        int procs_fd;      /* of the tree's scope */
+        char *scope_error; /* why there is none; NULL with procs_fd -1: no memory to say it */
         pthread_t thread;
         bool started;
 } Worker;
@@ -77,6 +82,7 @@ static void restoring_done(Restoring *x) {
         bus_closep(&x->manager);
         model_free(x->ticket);
         store_close(&x->store);
+        free(x->criu_error);
         x->stop_fd = fd_close(x->stop_fd);
 }
 
@@ -107,8 +113,11 @@ static void tree_failed(Restoring *x, Tree *tree, Outcome__State state, const ch
 }
 
 static void tree_carried(Restoring *x, Tree *tree) {
-        int r = login_put_back(x->manager, tree);
+        int r;
 
+        pthread_mutex_lock(&x->bus_lock);
+        r = login_put_back(x->manager, tree);
+        pthread_mutex_unlock(&x->bus_lock);
         if (r < 0)
                 (void)tree_degrade(tree, "login-record", "loginctl will not show it", "%s", err_text(r));
         x->restart_logind |= r > 0;
@@ -134,6 +143,36 @@ static void hold_shrink(Restoring *x) {
         log_failed(r, "the hold stays wider than it should be");
 }
 
+/* Called with the lock held. Peers first: their silence ends here. */
+static void worker_done(Worker *w, int r) {
+        Restoring *x = w->restoring;
+
+        if (r >= 0) {
+                hold_shrink(x);
+                tree_carried(x, w->tree);
+                return;
+        }
+        log_debug("%s: %s", w->tree->name, err_way());
+        tree_failed(x, w->tree, r == -EALREADY ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED, err_text(r));
+        hold_shrink(x);
+}
+
+static int on_ready(const Tree *tree, int *ret_procs_fd, void *userdata) {
+        Worker *w = userdata;
+        Restoring *x = w->restoring;
+        int r = 0;
+
+        (void)tree;
+        pthread_mutex_lock(&x->lock);
+        while (!x->criu_ready || !w->scope_known)
+                pthread_cond_wait(&x->change, &x->lock);
+        if (x->criu_error || w->procs_fd < 0)
+                r = err_say(-EIO, "%s", x->criu_error ?: w->scope_error ?: "no memory");
+        *ret_procs_fd = w->procs_fd;
+        pthread_mutex_unlock(&x->lock);
+        return r;
+}
+
 static void *worker_run(void *userdata) {
         Worker *w = userdata;
         Restoring *x = w->restoring;
@@ -146,59 +185,96 @@ static void *worker_run(void *userdata) {
                         .ptys = x->ptys,
                         .ptys_lock = &x->ptys_lock,
                         .stop_fd = x->stop_fd,
+                        .ready = on_ready,
+                        .userdata = w,
         };
-        int r = restore_tree(&job, w->tree, w->scope);
+        int r = restore_tree(&job, w->tree);
 
         pthread_mutex_lock(&x->lock);
-        if (r >= 0)
-                tree_carried(x, w->tree);
-        else {
-                log_debug("%s: %s", w->tree->name, err_way());
-                tree_failed(x, w->tree, r == -EALREADY ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED,
-                            err_text(r));
-        }
-        hold_shrink(x);
+        worker_done(w, r);
         pthread_mutex_unlock(&x->lock);
         return NULL;
 }
 
-/* Scopes one after the other, since they share PID 1; then all trees side by side. */
-static int restore_all(Restoring *x) {
-        _cleanup_(freep) Worker *workers = calloc(x->ticket->n_trees ?: 1, sizeof *workers);
-        uint64_t deadline = now_monotonic() + SCOPE_TIMEOUT;
-        size_t n = x->ticket->n_trees;
+/* CRIU's first run on a kernel tries out what that can do and leaves the answers in /run for the next: one
+ * that restores nothing, beside everything else that has to be waited for, and not each of the restores. */
+static void *criu_run(void *userdata) {
+        Restoring *x = userdata;
+        StepClock clock = step_begin();
+        char *error = NULL;
+        int r = criu_probe(x->config.criu, &x->features);
 
-        if (!workers)
-                return -ENOMEM;
-        /* The array of scopes must not move once a worker points into it. */
-        for (size_t i = 0; i < n; i++) {
-                Tree *tree = x->ticket->trees[i];
+        if (r < 0)
+                error = strdup(err_text(r));
+        else if ((r = criu_check(x->config.criu)) < 0)
+                log_debug("%s; trying all the same", err_text(r));
+        step_end(&x->timeline, "restore.probe", NULL, clock);
+        pthread_mutex_lock(&x->lock);
+        x->criu_error = error;
+        x->criu_ready = true;
+        pthread_cond_broadcast(&x->change);
+        pthread_mutex_unlock(&x->lock);
+        return NULL;
+}
+
+/* One after the other, since they share PID 1. */
+static void scopes_make(Restoring *x, Worker *workers) {
+        StepClock clock = step_begin();
+
+        for (size_t i = 0; i < x->ticket->n_trees; i++) {
+                uint64_t deadline = now_monotonic() + SCOPE_TIMEOUT;
                 const Scope *scope;
                 int r;
 
-                if (tree->outcome->state != OUTCOME__STATE__PENDING)
+                if (!workers[i].started)
                         continue;
-                r = scopes_get(&x->scopes, x->manager, tree, deadline, &scope);
-                if (r < 0)
-                        tree_failed(x, tree, OUTCOME__STATE__FAILED, err_text(r)); /* no thread runs yet */
+                pthread_mutex_lock(&x->bus_lock);
+                r = scopes_get(&x->scopes, x->manager, workers[i].tree, deadline, &scope);
+                pthread_mutex_unlock(&x->bus_lock);
+                pthread_mutex_lock(&x->lock);
+                if (r >= 0)
+                        workers[i].procs_fd = scope->procs_fd;
+                else
+                        workers[i].scope_error = strdup(err_text(r));
+                workers[i].scope_known = true;
+                pthread_cond_broadcast(&x->change);
+                pthread_mutex_unlock(&x->lock);
         }
-        for (size_t i = 0; i < n; i++) {
-                Tree *tree = x->ticket->trees[i];
+        step_end(&x->timeline, "restore.scopes", NULL, clock);
+}
 
-                if (tree->outcome->state != OUTCOME__STATE__PENDING)
+/* All trees side by side, and beside them whatever they wait for. */
+static int restore_all(Restoring *x) {
+        _cleanup_(freep) Worker *workers = calloc(x->ticket->n_trees ?: 1, sizeof *workers);
+        size_t n = x->ticket->n_trees;
+        pthread_t criu;
+        bool probing;
+
+        if (!workers)
+                return -ENOMEM;
+        probing = pthread_create(&criu, NULL, criu_run, x) == 0;
+        for (size_t i = 0; i < n; i++) {
+                workers[i] = (Worker){.restoring = x, .tree = x->ticket->trees[i], .procs_fd = -1};
+                if (workers[i].tree->outcome->state != OUTCOME__STATE__PENDING)
                         continue;
-                workers[i] = (Worker){.restoring = x, .tree = tree};
-                (void)scopes_get(&x->scopes, x->manager, tree, deadline, &workers[i].scope);
                 workers[i].started = pthread_create(&workers[i].thread, NULL, worker_run, workers + i) == 0;
                 if (workers[i].started)
                         continue;
                 pthread_mutex_lock(&x->lock);
-                tree_failed(x, tree, OUTCOME__STATE__FAILED, "cannot start a thread for its restore");
+                tree_failed(x, workers[i].tree, OUTCOME__STATE__FAILED,
+                            "cannot start a thread for its restore");
                 pthread_mutex_unlock(&x->lock);
         }
-        for (size_t i = 0; i < n; i++)
+        if (!probing)
+                (void)criu_run(x);
+        scopes_make(x, workers);
+        if (probing)
+                pthread_join(criu, NULL);
+        for (size_t i = 0; i < n; i++) {
                 if (workers[i].started)
                         pthread_join(workers[i].thread, NULL);
+                free(workers[i].scope_error);
+        }
         return 0;
 }
 
@@ -343,9 +419,7 @@ static int restore_claimed(Restoring *x) {
         sd_notify(0, "READY=1");
         if (r < 0)
                 return err_pass(r);
-        r = criu_probe(x->config.criu, &x->features);
-        if (r >= 0)
-                r = bus_open_manager(&x->manager);
+        r = bus_open_manager(&x->manager);
         if (r >= 0)
                 r = fault_point("restore:after-claim");
         if (r < 0)
@@ -394,7 +468,9 @@ int flow_restore(void) {
                         .store.fd = -1,
                         .stop_fd = -1,
                         .lock = PTHREAD_MUTEX_INITIALIZER,
+                        .bus_lock = PTHREAD_MUTEX_INITIALIZER,
                         .ptys_lock = PTHREAD_MUTEX_INITIALIZER,
+                        .change = PTHREAD_COND_INITIALIZER,
                         .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER, .after_jump = true},
         };
         int r;

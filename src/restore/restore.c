@@ -143,7 +143,7 @@ static int run_criu(const RestoreJob *job, Tree *tree, CriuJob *criu) {
         return outcome_set(tree, "namespace", pid);
 }
 
-static int with_outside(const RestoreJob *job, Tree *tree, const Scope *scope, int images_fd) {
+static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int images_fd) {
         StepClock clock = step_begin();
         Outside outside = {0};
         int r, end;
@@ -163,7 +163,7 @@ static int with_outside(const RestoreJob *job, Tree *tree, const Scope *scope, i
                                 .fds = outside.fds,
                                 .n_fds = outside.n,
                                 .timeout_usec = job->config->criu_usec,
-                                .cgroup_procs_fd = scope->procs_fd,
+                                .cgroup_procs_fd = procs_fd,
                 };
                 r = run_criu(job, tree, &criu);
         }
@@ -183,10 +183,10 @@ static int wait_for_network(const RestoreJob *job, const Tree *tree) {
         return r < 0 ? err_pass(r) : 0;
 }
 
-int restore_tree(const RestoreJob *job, Tree *tree, const Scope *scope) {
+int restore_tree(const RestoreJob *job, Tree *tree) {
         _cleanup_(closep) int images_fd = store_tree_open(job->store, tree->name);
         StepClock clock;
-        int r;
+        int procs_fd, r;
 
         if (images_fd < 0)
                 return err_pass(images_fd);
@@ -196,6 +196,8 @@ int restore_tree(const RestoreJob *job, Tree *tree, const Scope *scope) {
         if (r < 0)
                 return err_pass(r);
         r = wait_for_network(job, tree);
+        if (r >= 0)
+                r = job->ready(tree, &procs_fd, job->userdata);
         if (r < 0)
                 return err_pass(r);
         r = store_tree_begin(images_fd);
@@ -203,5 +205,5 @@ int restore_tree(const RestoreJob *job, Tree *tree, const Scope *scope) {
                 return err_say(-EALREADY, "its restore had begun before and may have run");
         if (r >= 0)
                 r = terminals_release(job, tree, images_fd);
-        return r < 0 ? err_pass(r) : with_outside(job, tree, scope, images_fd);
+        return r < 0 ? err_pass(r) : with_outside(job, tree, procs_fd, images_fd);
 }

@@ -48,14 +48,19 @@ typedef struct RestoreJob {
         PtyReserve *ptys;
         pthread_mutex_t *ptys_lock;
         int stop_fd; /* readable: give up waiting */
+
+        /* Asked when everything that can be looked at before has been: waits until CRIU's features are known
+         * and the tree's scope is there. 0, or why there will be none. */
+        int (*ready)(const Tree *tree, int *ret_procs_fd, void *userdata);
+        void *userdata;
 } RestoreJob;
 
 /*
- * Restores one tree into its scope: waits for its network, passes what lies outside, host PIDs first, a
- * fresh PID namespace next. On success tree->outcome says how. On failure the sentence says which step; the
- * images are left as they are.
+ * Restores one tree into its scope: checks its images, waits for its network, passes what lies outside, host
+ * PIDs first, a fresh PID namespace next. On success tree->outcome says how. On failure the sentence says
+ * which step; the images are left as they are.
  */
-int restore_tree(const RestoreJob *job, Tree *tree, const Scope *scope);
+int restore_tree(const RestoreJob *job, Tree *tree);
 
 /*
  * Login sessions as logind and utmp know them. logind reads /run/systemd/sessions/ when it starts, as after
