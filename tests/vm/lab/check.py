@@ -106,11 +106,12 @@ def same_session(session: SshSession, old: Before) -> None:
     assert session.alive() and session.pid == old.client
     assert session.local_port() == old.port
     now = answer(session, "echo $$ $(tty)").split()
-    assert now == [str(old.shell), f"/dev/{old.tty}"]
+    assert now == [str(old.shell), f"/dev/{old.tty}"], f"{now}\n{session.text()[-2000:]!r}"
 
 
 def other_boot(machine: Machine, old: Before, other_kernel: bool = True) -> None:
     """The machine runs another boot, after a jump also another kernel."""
+    machine.wait_for_ssh()  # the session is back before a new login could be
     boot_id, kernel = machine.boot_id(), machine.kernel()
     assert boot_id != old.boot_id
     if other_kernel:
@@ -191,6 +192,7 @@ def reboot(session: SshSession, how: str = "carryover reboot", timeout: float = 
     text = plain(session.text()[begin:])
     assert found.group(1) == "0", f"`{how}` returned {found.group(1)}: {text}"
     print(f"`{how}` returned 0 after {time.monotonic() - began:.1f} s")
+    session.expect(r"[$#] ", 60)  # what is typed before the prompt is echoed twice
     return began, text
 
 
