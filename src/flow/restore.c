@@ -153,6 +153,10 @@ static void worker_done(Worker *w, int r) {
                 return;
         }
         log_debug("%s: %s", w->tree->name, err_way());
+        if (r == -ECANCELED) { /* it stays pending, and held: given_back() */
+                (void)run_progress("  %s: not begun, it waits for the next start", w->tree->name);
+                return;
+        }
         tree_failed(x, w->tree, r == -EALREADY ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED, err_text(r));
         hold_shrink(x);
 }
@@ -394,23 +398,6 @@ static int prepare(Restoring *x) {
         return terminals_reserve(x);
 }
 
-static void finish(Restoring *x) {
-        x->guard = hold_guard_stop(x->guard);
-        log_failed(hold_clear(), "the hold stays");
-        log_failed(network_mtu_sweep(), "a route of ours stays");
-        scopes_release(&x->scopes);
-        if (x->restart_logind)
-                log_failed(bus_try_restart_unit(x->manager, "systemd-logind.service"),
-                           "loginctl does not know the carried sessions");
-        x->ticket->has_done_at = true;
-        x->ticket->done_at = now_realtime();
-        log_failed(store_report_write(&x->store, x->ticket),
-                   "the next boot will not know how this restore ended");
-        log_failed(run_request_remove(), "an old request stays"); /* of this boot, if there was no jump */
-        if (report_ok(x->ticket))
-                say(x, EVENT_ALL_CARRIED, NULL, NULL);
-}
-
 static int restore_claimed(Restoring *x) {
         StepClock clock = step_begin();
         int r;
@@ -441,6 +428,53 @@ static void give_up(Restoring *x, int why) {
                 if (x->ticket->trees[i]->outcome &&
                     x->ticket->trees[i]->outcome->state == OUTCOME__STATE__PENDING)
                         tree_failed(x, x->ticket->trees[i], OUTCOME__STATE__FAILED, reason ?: "no memory");
+}
+
+/* What had not begun when we were told to stop (another reboot, while the network does not come) is sealed
+ * again, and stays held: the next start restores it. */
+static bool given_back(Restoring *x) {
+        _cleanup_(freep) Tree **pending = calloc(x->ticket->n_trees ?: 1, sizeof *pending);
+        Ticket rest = *x->ticket;
+        int r;
+
+        if (!pending)
+                return false;
+        rest.trees = pending;
+        rest.n_trees = 0;
+        for (size_t i = 0; i < x->ticket->n_trees; i++) {
+                const Outcome *o = x->ticket->trees[i]->outcome;
+
+                if (o && o->state == OUTCOME__STATE__PENDING)
+                        pending[rest.n_trees++] = x->ticket->trees[i];
+        }
+        if (rest.n_trees == 0)
+                return false;
+        rest.new_boot = rest.new_kernel = NULL;
+        rest.has_claimed_at = false;
+        r = store_give_back(&x->store, &rest);
+        if (r < 0)
+                give_up(x, r);
+        return r >= 0;
+}
+
+static void finish(Restoring *x) {
+        bool again = given_back(x);
+
+        x->guard = hold_guard_stop(x->guard);
+        if (!again)
+                log_failed(hold_clear(), "the hold stays");
+        log_failed(network_mtu_sweep(), "a route of ours stays");
+        scopes_release(&x->scopes);
+        if (x->restart_logind)
+                log_failed(bus_try_restart_unit(x->manager, "systemd-logind.service"),
+                           "loginctl does not know the carried sessions");
+        x->ticket->has_done_at = true;
+        x->ticket->done_at = now_realtime();
+        log_failed(store_report_write(&x->store, x->ticket),
+                   "the next boot will not know how this restore ended");
+        log_failed(run_request_remove(), "an old request stays"); /* of this boot, if there was no jump */
+        if (report_ok(x->ticket))
+                say(x, EVENT_ALL_CARRIED, NULL, NULL);
 }
 
 static int stop_signal_fd(void) {

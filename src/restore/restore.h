@@ -58,7 +58,7 @@ typedef struct RestoreJob {
 /*
  * Restores one tree into its scope: checks its images, waits for its network, passes what lies outside, host
  * PIDs first, a fresh PID namespace next. On success tree->outcome says how. On failure the sentence says
- * which step; the images are left as they are.
+ * which step; the images are left as they are. -ECANCELED: stop_fd, and nothing has begun.
  */
 int restore_tree(const RestoreJob *job, Tree *tree);
 

@@ -377,6 +377,12 @@ int store_report_write(const Store *store, const Ticket *report) {
         return 0;
 }
 
+int store_give_back(const Store *store, const Ticket *rest) {
+        int r = ticket_check(rest);
+
+        return r < 0 ? err_pass(r) : message_write(store->fd, "ticket", CODEC_TICKET, &rest->base);
+}
+
 int store_report(const Store *store, Ticket **ret) {
         return ticket_read(store, "report", "report.bad", ret);
 }

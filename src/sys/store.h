@@ -65,6 +65,9 @@ int store_claimed(const Store *store, Ticket **ret, bool *ret_ours);
 /* Durably notes in the images of a tree that its restore begins. Answer 1: it had begun before, and must not
  * begin again. */
 int store_tree_begin(int images_fd);
+/* Seals what of a claimed ticket has not begun, for another start; the claim on the rest then ends with the
+ * report. */
+int store_give_back(const Store *store, const Ticket *rest);
 /* The end: writes the report and removes ticket.claimed, and save/ if it is empty: images go one by one, by
  * store_tree_remove(), _discard() and _fail(). */
 int store_report_write(const Store *store, const Ticket *report);

@@ -102,6 +102,22 @@ static void test_altered_ticket_is_set_aside(void **state) {
         store_close(&store);
 }
 
+/* A restore that was told to stop: what had not begun is sealed again, and outlives the claim's end. */
+static void test_give_back(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *t = sample("ab"), *back = NULL, *claimed = NULL;
+        bool ours;
+
+        assert_int_equal(store_seal(&store, t), 0);
+        assert_int_equal(store_claim(&store, t), 0);
+        assert_int_equal(store_give_back(&store, t), 0);
+        assert_int_equal(store_report_write(&store, t), 0);
+        assert_int_equal(store_claimed(&store, &claimed, &ours), 1);
+        assert_int_equal(store_ticket(&store, &back), 0);
+        assert_string_equal(back->trees[0]->name, "session-4");
+        store_close(&store);
+}
+
 static void write_ticket(const Store *store, const Ticket *t) {
         _cleanup_(freep) void *bytes = NULL;
         size_t size;
@@ -219,6 +235,7 @@ static void test_run_files(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_seal_claim_report),
+                        cmocka_unit_test(test_give_back),
                         cmocka_unit_test(test_altered_ticket_is_set_aside),
                         cmocka_unit_test(test_hostile_names_are_refused),
                         cmocka_unit_test(test_names_of_slices),
