@@ -164,9 +164,10 @@ class Machine:
         return self._opened(
             Upload(self.network.endpoint(self.index, family), path, size, user, rate))
 
-    def download(self, path: str, user: str = "root", family: int = 4) -> Download:
+    def download(self, path: str, user: str = "root", family: int = 4,
+                 rate: float | None = None) -> Download:
         """Begin to read a file of the guest."""
-        return self._opened(Download(self.network.endpoint(self.index, family), path, user))
+        return self._opened(Download(self.network.endpoint(self.index, family), path, user, rate))
 
     def write(self, path: str, content: str | bytes, mode: str = "644") -> None:
         """Put a file into the guest, and the directory that it lives in."""

@@ -14,6 +14,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import threading
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from typing import Protocol
 from .util import BOUND, LabError, run, wait_for
 
 CLONE_NEWNET = 0x40000000
+SO_SNDBUFFORCE = 32
 
 GUEST4 = "10.0.2.15"
 GUEST6 = "fd00:ca::15"
@@ -173,11 +175,55 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def socket_in(endpoint: Endpoint, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+class Knocker:
+    """
+    A peer that never stops sending on a connection. A real one backs off to one segment in ten seconds, so this
+    repeats an acknowledgement from far outside the window, fifty times a second: a living socket answers
+    with another now and then, and a machine that has no such socket answers each with a reset.
+    """
+
+    SEQUENCE = 0x0C1140C1  # by which a capture tells these segments from the connection's own
+    FILTER = f"tcp[4:4] = {SEQUENCE:#x}"
+
+    def __init__(self, endpoint: Endpoint, ports: list[int]) -> None:
+        self._socket = socket_in(endpoint, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        # A guest between two kernels takes nothing from its device: what waits there must not make us wait.
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 64 << 20)
+        self._host = endpoint.host
+        self._segments = [self._segment(port, endpoint) for port in ports]
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._knock, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the peer be silent again."""
+        self._stop.set()
+        self._thread.join()
+        self._socket.close()
+
+    def _knock(self) -> None:
+        while not self._stop.wait(0.02):
+            for segment in self._segments:
+                self._socket.sendto(segment, (self._host, 0))
+
+    def _segment(self, port: int, endpoint: Endpoint) -> bytes:
+        addresses = socket.inet_aton(HOST4) + socket.inet_aton(endpoint.host)
+        tcp = struct.pack(">HHIIBBHHH", port, endpoint.port, self.SEQUENCE, 1, 5 << 4, 0x10, 512, 0, 0)
+        words = struct.unpack(">16H", addresses + struct.pack(">HH", socket.IPPROTO_TCP, len(tcp)) + tcp)
+        total = sum(words)
+        total = (total & 0xffff) + (total >> 16)
+        checksum = ~((total & 0xffff) + (total >> 16)) & 0xffff
+        # The kernel fills in the length, the number and the checksum of the IP header.
+        head = struct.pack(">BBHHHBBH", 0x45, 0, 0, 0, 0, 64, socket.IPPROTO_TCP, 0) + addresses
+        return head + tcp[:16] + struct.pack(">HH", checksum, 0)
+
+
+def socket_in(endpoint: Endpoint, kind: socket.SocketKind = socket.SOCK_STREAM,
+              protocol: int = 0) -> socket.socket:
     """A socket of this process in the endpoint's network namespace."""
     family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
     if not endpoint.prefix:
-        return socket.socket(family, kind)
+        return socket.socket(family, kind, protocol)
     made: list[socket.socket | OSError] = []
 
     # setns() moves one thread only: a thread that ends right after leaves no trace.
@@ -187,7 +233,7 @@ def socket_in(endpoint: Endpoint, kind: socket.SocketKind = socket.SOCK_STREAM) 
                 libc = ctypes.CDLL(None, use_errno=True)
                 if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
                     raise OSError(ctypes.get_errno(), "setns")
-            made.append(socket.socket(family, kind))
+            made.append(socket.socket(family, kind, protocol))
         except OSError as error:
             made.append(error)
 

@@ -271,6 +271,7 @@ class _Transfer:
     def __init__(self, argv: list[str]) -> None:
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.done = 0
+        self._progress = [(time.monotonic(), 0)]
         self._hash = hashlib.sha256()
         self._thread = threading.Thread(target=self._move, daemon=True)
         self._thread.start()
@@ -278,6 +279,11 @@ class _Transfer:
     def wait_for_bytes(self, count: int, timeout: float = 120) -> None:
         """Wait until this many bytes have gone."""
         wait_for(f"{count} bytes", lambda: self.done >= count, timeout)
+
+    def longest_stall(self, since: float = 0) -> tuple[float, int]:
+        """The longest time without a byte (monotonic times), and how many had gone when it began."""
+        seen = [(moment, done) for moment, done in list(self._progress) if moment >= since]
+        return max(((b[0] - a[0], a[1]) for a, b in zip(seen, seen[1:])), default=(0.0, self.done))
 
     def finish(self, timeout: float) -> str:
         """Wait for the end; the checksum (sha256) of what this side saw."""
@@ -302,6 +308,14 @@ class _Transfer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _moved(self, data: bytes, rate: float | None) -> None:
+        self._hash.update(data)
+        self.done += len(data)
+        self._progress.append((time.monotonic(), self.done))
+        if rate:
+            # No more than the rate from here on: what was missed in a silence is not caught up with.
+            time.sleep(len(data) / rate)
+
     def _move(self) -> None:
         raise NotImplementedError
 
@@ -321,29 +335,26 @@ class Upload(_Transfer):
 
     def _move(self) -> None:
         assert self.process.stdin
-        began = time.monotonic()
         try:
             while (left := self._size - self.done) > 0:
                 data = random.randbytes(min(65536, left))
                 self.process.stdin.write(data)
-                self._hash.update(data)
-                self.done += len(data)
-                if self._rate:
-                    time.sleep(max(0.0, self.done / self._rate - (time.monotonic() - began)))
+                self._moved(data, self._rate)
             self.process.stdin.close()
         except BrokenPipeError:
             pass  # finish() tells it by the client's exit status
 
 
 class Download(_Transfer):
-    """`ssh host 'cat path'`, read until it ends."""
+    """`ssh host 'cat path'`, read until it ends, at most `rate` bytes per second."""
 
-    def __init__(self, endpoint: Endpoint, path: str, user: str = "root") -> None:
+    def __init__(self, endpoint: Endpoint, path: str, user: str = "root",
+                 rate: float | None = None) -> None:
+        self._rate = rate
         super().__init__([*client(endpoint, user), f"cat '{path}'"])
 
     def _move(self) -> None:
         assert self.process.stdin and self.process.stdout
         self.process.stdin.close()
         while data := self.process.stdout.read1(65536):
-            self._hash.update(data)
-            self.done += len(data)
+            self._moved(data, self._rate)
