@@ -295,7 +295,7 @@ static int verify_cores(int images_fd) {
                 process = (const ImgPstree *)message;
                 snprintf(name, sizeof name, "core-%u.img", process->pid);
                 r = require(images_fd, name);
-                for (size_t i = 0; r >= 0 && i < process->n_threads; i++) {
+                for (size_t i = 1; r >= 0 && i < process->n_threads; i++) { /* the first is the process */
                         snprintf(name, sizeof name, "core-%u.img", process->threads[i]);
                         r = require(images_fd, name);
                 }

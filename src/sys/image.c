@@ -92,6 +92,7 @@ static int add_id(Numbers *numbers, uint32_t id) {
         return model_append(numbers->value, numbers->n, id);
 }
 
+/* The first thread is the process itself, and CRIU neither sets (of a zombie) nor reads its number there. */
 static int add_ids(const ProtobufCMessage *message, void *userdata) {
         const ImgPstree *p = (const ImgPstree *)message;
         const uint32_t ids[] = {p->pid, p->pgid, p->sid};
@@ -99,7 +100,7 @@ static int add_ids(const ProtobufCMessage *message, void *userdata) {
 
         for (size_t i = 0; r >= 0 && i < ELEMENTS(ids); i++)
                 r = add_id(userdata, ids[i]);
-        for (size_t i = 0; r >= 0 && i < p->n_threads; i++)
+        for (size_t i = 1; r >= 0 && i < p->n_threads; i++)
                 r = add_id(userdata, p->threads[i]);
         return r;
 }

@@ -93,6 +93,7 @@ static void end(int fd, const char *name) {
 
 static void make_pstree(int fd) {
         uint32_t threads[] = {100, 107};
+        uint32_t zombie[] = {734160288}; /* as seen: CRIU leaves what was in its memory */
         ImgPstree root = IMG_PSTREE__INIT, child = IMG_PSTREE__INIT;
 
         root.pid = root.pgid = root.sid = 100;
@@ -102,7 +103,8 @@ static void make_pstree(int fd) {
         child.ppid = 100;
         child.pgid = 102; /* a leader that is dead */
         child.sid = 100;
-        child.n_threads = 0;
+        child.n_threads = 1;
+        child.threads = zombie;
         begin(PSTREE);
         put_entry(&root);
         put_entry(&child);
