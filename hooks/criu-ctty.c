@@ -38,9 +38,8 @@ static Terminal terminals[TERMINALS_MAX];
 static size_t n_terminals, next;
 static pid_t broker;
 
-/* The names that programs of any age and fortification know openat() by. */
+/* What CRIU calls it, of all versions that we know; not declared without large file support. */
 int openat64(int dir_fd, const char *path, int flags, ...);
-int __openat64_2(int dir_fd, const char *path, int flags);
 
 static int number(char **at, char end) {
         char *from = *at;
@@ -116,8 +115,9 @@ static int open_master(int flags) {
         return fd;
 }
 
-static int open_any(int dir_fd, const char *path, int flags, mode_t mode) {
+int openat64(int dir_fd, const char *path, int flags, ...) {
         const char *name = strrchr(path, '/');
+        mode_t mode = 0;
 
         if (n_terminals > 0 && strcmp(name ? name + 1 : path, "ptmx") == 0) {
                 int fd = open_master(flags);
@@ -125,12 +125,6 @@ static int open_any(int dir_fd, const char *path, int flags, mode_t mode) {
                 if (fd >= 0)
                         return fd;
         }
-        return (int)syscall(SYS_openat, dir_fd, path, flags, mode);
-}
-
-int openat64(int dir_fd, const char *path, int flags, ...) {
-        mode_t mode = 0;
-
         if (flags & (O_CREAT | __O_TMPFILE)) {
                 va_list words;
 
@@ -138,9 +132,5 @@ int openat64(int dir_fd, const char *path, int flags, ...) {
                 mode = va_arg(words, mode_t);
                 va_end(words);
         }
-        return open_any(dir_fd, path, flags, mode);
-}
-
-int __openat64_2(int dir_fd, const char *path, int flags) {
-        return open_any(dir_fd, path, flags, 0);
+        return (int)syscall(SYS_openat, dir_fd, path, flags, mode);
 }

@@ -26,7 +26,7 @@
 
 typedef struct Terminal {
         uint32_t id, sid, rdev, index;
-        bool slave;
+        bool slave, master; /* of a pty that the images recreate */
 } Terminal;
 
 typedef struct Work {
@@ -73,6 +73,7 @@ static int note_terminal(Image *image, ProtobufCMessage *message, Work *w) {
                         .sid = info->sid,
                         .rdev = info->rdev,
                         .index = info->pty ? info->pty->index : 0,
+                        .master = info->type == TTY_PTY && info->pty && info->rdev == makedev(5, 2),
                         .slave = info->type == TTY_PTY && info->pty && device >= 136 && device <= 143,
         };
 
@@ -174,10 +175,6 @@ int image_fix_ctty(int images_fd) {
         return w.fixed > 0 ? write_back(images_fd, &w) : 0;
 }
 
-static bool is_master(const Terminal *t) {
-        return t->rdev == makedev(5, 2);
-}
-
 int image_terminals(int images_fd, ImageTerminal **ret, size_t *ret_n) {
         _cleanup_(work_done) Work w = {};
         _cleanup_(freep) ImageTerminal *found = NULL;
@@ -191,7 +188,7 @@ int image_terminals(int images_fd, ImageTerminal **ret, size_t *ret_n) {
         for (size_t i = 0; i < w.n_terminals; i++) {
                 ImageTerminal t = {.index = w.terminals[i].index};
 
-                if (!is_master(w.terminals + i))
+                if (!w.terminals[i].master)
                         continue;
                 for (size_t k = 0; k < w.n_terminals; k++)
                         if (w.terminals[k].slave && w.terminals[k].index == t.index &&

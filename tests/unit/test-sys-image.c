@@ -153,8 +153,10 @@ static void make_tty(int fd) {
         put_entry(&info);
         info.id = 2;
         info.rdev = SLAVE_RDEV;
+        info.sid = 100;
         put_entry(&info);
         info.id = 3;
+        info.sid = 0;
         info.rdev = MASTER_RDEV;
         pty.index = 0;
         put_entry(&info);
@@ -401,6 +403,19 @@ static void test_move_pty(void **state) {
         assert_int_equal(image_verify(dir), 0);
 }
 
+/* Each master, once, with the leader whose terminal its slave is. */
+static void test_terminals(void **state) {
+        _cleanup_(freep) ImageTerminal *terminals = NULL;
+        size_t n;
+
+        assert_int_equal(image_terminals(dir, &terminals, &n), 0);
+        assert_int_equal(n, 2);
+        assert_int_equal(terminals[0].index, 3);
+        assert_int_equal(terminals[0].leader, 100);
+        assert_int_equal(terminals[1].index, 0);
+        assert_int_equal(terminals[1].leader, 0);
+}
+
 /* A crash after the first of the two files: the second run does the rest. */
 static void test_move_pty_again(void **state) {
         assert_int_equal(image_move_pty(dir, 3, 17), 0);
@@ -604,6 +619,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_pids_out_of_range, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_move_pty, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_move_pty_again, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_terminals, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_fix_ctty, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_fix_ctty_without_terminal, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_no_tty, set_up, tear_down),
