@@ -31,6 +31,11 @@ GUEST = VM_TESTS / "guest"
 # Room for a session's images, a 100 MB upload and a journal beside the system itself.
 DISK_SIZE = "4G"
 
+# What works in another root mounts there and starts processes; all of it goes with it, also when
+# somebody presses Ctrl-C.
+ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--")
+MMDEBSTRAP = (*ALONE, "mmdebstrap", "--mode=root")
+
 # What of a change to the source cannot change what is installed.
 NOT_INSTALLED = ("tests/vm/", ".ci/", "docs/", "scripts/")
 
@@ -114,7 +119,7 @@ def _make_base(distro: str, directory: Path) -> None:
     root = directory / "root"
     overlay = shlex.quote(str(GUEST / "root"))
     setup = shlex.quote(str(GUEST / "setup"))
-    run(["mmdebstrap", "--mode=root", "--variant=minbase",
+    run([*MMDEBSTRAP, "--variant=minbase",
          f"--include={','.join(packages(distro, 'packages'))}",
          '--aptopt=APT::Install-Recommends "false"',
          f'--customize-hook=tar -C {overlay} --owner=0 --group=0 --mode=go-w -c . | tar -C "$1" -x',
@@ -168,7 +173,7 @@ def _build_root(distro: str) -> Path:
 
     def make(directory: Path) -> None:
         progress(f"{distro}: making a root to compile in (about two minutes)")
-        run(["mmdebstrap", "--mode=root", "--variant=apt", f"--include={','.join(wanted)}",
+        run([*MMDEBSTRAP, "--variant=apt", f"--include={','.join(wanted)}",
              '--aptopt=APT::Install-Recommends "false"', distro, directory / "root"],
             log=directory / "log")
     return cache.entry("buildroot", f"{distro}-" + cache.digest(wanted), make) / "root"
@@ -178,7 +183,7 @@ def _in_root(root: Path, work: Path, script: str, log: Path) -> None:
     # The mounts live in a mount namespace of this one command and go with it.
     outer = ('set -e; mkdir -p "$0/work"; mount --bind "$1" "$0/work"; mount -t proc proc "$0/proc"; '
              'mount --rbind /dev "$0/dev"; exec chroot "$0" sh -c "$2"')
-    run(["unshare", "--mount", "sh", "-c", outer, root, work, script], log=log,
+    run([*ALONE, "sh", "-c", outer, root, work, script], log=log,
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"})
 
 
@@ -236,5 +241,5 @@ def _put_tree(root: Path, tree: Path, kernels: list[str], log: Path) -> None:
     # The initrds of both kernels carry our part; two at a time, as there are two.
     script += [f"update-initramfs -u -k {kernel} & pid{i}=$!" for i, kernel in enumerate(kernels)]
     script += [f"wait $pid{i}" for i in range(len(kernels))]
-    run(["unshare", "--mount", "chroot", root, "sh", "-c", "\n".join(script)], log=log,
+    run([*ALONE, "chroot", root, "sh", "-c", "\n".join(script)], log=log,
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"})
