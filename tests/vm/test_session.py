@@ -58,3 +58,87 @@ def test_joe(lab: Lab) -> None:
     check.gap_agrees(machine, session, began)
     check.clean_after(machine, old)
     check.job_control(session)
+
+
+def test_namespace(lab: Lab) -> None:
+    """Into a PID namespace of its own, out of it by `carryover enter`, and in again from the host."""
+    machine = lab.machine("bookworm", "netns")
+    machine.write("/etc/carryover/carryover.conf.d/mode.conf", "[Carryover]\nPidMode=namespace\n")
+    session = machine.session("joe")
+    old = check.before(machine, session)
+    ticks = check.counter(session)
+    check.reboot(session, "sudo carryover reboot")
+    check.same_session(session, old)
+    ticks.goes_on()
+    ticks.check()
+    check.other_boot(machine, old)
+    assert check.status(machine)["trees"][0]["mode"] == "namespace"
+    assert check.answer(session, "cat /proc/1/comm") == "carryover-init"
+    check.clean_after(machine, old, namespaces=1)
+
+    # Out: a shell of the host's, for the same user, on the same terminal.
+    check.answer(session, "kill %1; wait")
+    session.expect(r"\$ ")
+    session.send_line("sudo carryover enter")
+    session.expect(r"enter\r\n")
+    session.expect(r"\$ ", 60)
+    assert check.answer(session, "cat /proc/1/comm; id -un").split() == ["systemd", "joe"]
+    listener = machine.run("pgrep -o sshd").strip()
+    assert check.answer(session, f"ps -p {listener} -o comm=") == "sshd"
+    session.expect(r"\$ ")
+    session.send_line("exit 7")
+    session.expect(r"\$ ", 60)
+    assert check.answer(session, "echo $? $(cat /proc/1/comm)") == "7 carryover-init"
+    check.same_session(session, old)
+
+    # In: what runs there sees the tree's own numbers.
+    seen = machine.run(f"carryover enter session-{old.number} -- ps -e -o pid=,comm=")
+    assert re.search(rf"^\s*{old.shell} bash$", seen, re.MULTILINE) and "systemd" not in seen, seen
+
+
+# io_uring_setup(8, &params): the descriptor stays open as long as Python lives.
+IO_URING = "import ctypes,time; b=(ctypes.c_char*256)(); print('ring',ctypes.CDLL(None).syscall(425,8,b),flush=True); time.sleep(999)"
+
+
+def test_refused_and_stopped(lab: Lab) -> None:
+    """What cannot be saved goes on living; and nothing of the attempt is in the way of the next one."""
+    machine = lab.machine("bookworm", "netns")
+    session = machine.session("root")
+    old = check.before(machine, session)
+    ticks = check.counter(session)
+
+    # Refused before anything is touched.
+    session.send_line(f'python3 -c "{IO_URING}" & ring=$!')
+    assert int(session.expect(r"ring (-?\d+)\r", 60).group(1)) > 2
+    code, text = session.command("carryover check")
+    print(text)
+    assert code == 4 and "refused" in text and "io_uring" in text
+    code, text = session.command("carryover reboot")
+    assert code == 4 and "io_uring" in text, text
+    assert machine.boot_id() == old.boot_id
+    check.answer(session, "kill $ring; wait $ring || true")
+    ticks.goes_on()
+
+    # Stopped at the last moment: all trees frozen, their images written, not yet sealed.
+    machine.write("/run/systemd/system/carryover.service.d/fault.conf",
+                  "[Service]\nEnvironment=CARRYOVER_FAULT=save:before-seal\n")
+    machine.run("systemctl daemon-reload")
+    code, text = session.command("carryover reboot", 180)
+    print(text)
+    assert code == 1 and "not rebooted, everything goes on" in text and "save:before-seal" in text, text
+    ticks.goes_on()
+    check.same_session(session, old)
+    machine.wait_for_ssh(90)  # what the shutdown had stopped until then starts again
+    assert machine.boot_id() == old.boot_id
+    check.clean_after(machine, old)
+    with machine.session("joe") as another:
+        assert another.command("id -un") == (0, "joe")
+
+    # And now for good.
+    machine.run("rm -r /run/systemd/system/carryover.service.d; systemctl daemon-reload")
+    check.reboot(session)
+    check.same_session(session, old)
+    ticks.goes_on()
+    print(f"counted to {ticks.check()}, none missing, none twice")
+    check.other_boot(machine, old)
+    check.clean_after(machine, old)
