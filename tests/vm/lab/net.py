@@ -189,6 +189,10 @@ class Knocker:
         self._socket = socket_in(endpoint, socket.SOCK_RAW, socket.IPPROTO_RAW)
         # A guest between two kernels takes nothing from its device: what waits there must not make us wait.
         self._socket.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 64 << 20)
+        # Nor must a neighbour that answers no ARP: a peer behind a router does not even know.
+        words = ["ip", "-netns", endpoint.prefix[-1], "neigh"]
+        mac = run([*words, "show", endpoint.host]).split("lladdr ")[1].split()[0]
+        run([*words, "replace", endpoint.host, "lladdr", mac, "dev", "br0", "nud", "permanent"])
         self._host = endpoint.host
         self._segments = [self._segment(port, endpoint) for port in ports]
         self._stop = threading.Event()
