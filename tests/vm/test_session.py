@@ -11,6 +11,7 @@ import re
 from conftest import Lab
 from lab import check
 from lab.machine import Machine
+from lab.util import wait_for
 
 
 def summary_is_right(text: str, old: check.Before, machine: Machine) -> None:
@@ -94,6 +95,39 @@ def test_namespace(lab: Lab) -> None:
     # In: what runs there sees the tree's own numbers.
     seen = machine.run(f"carryover enter session-{old.number} -- ps -e -o pid=,comm=")
     assert re.search(rf"^\s*{old.shell} bash$", seen, re.MULTILINE) and "systemd" not in seen, seen
+
+
+def test_several(lab: Lab) -> None:
+    """Two users, both IP versions and a job that left its session, by one line of a script."""
+    machine = lab.machine("bookworm", "netns")
+    machine.write("/etc/carryover/carryover.conf.d/keep.conf", "[Carryover]\nKeepSshSessions=yes\n")
+    machine.write("/root/script", "carryover reboot && uname -r > /root/after\n", "755")
+    root, joe = machine.session("root"), machine.session("joe", family=6)
+    sessions = [(root, check.before(machine, root)), (joe, check.before(machine, joe))]
+    check.answer(joe, "setsid sh -c 'i=0; while sleep 0.2; do i=$((i+1)); echo $i; done' >job 2>&1 </dev/null &")
+    counters = [check.counter(root), check.counter(joe)]
+    began, _ = check.reboot(root, "bash ./script")
+    for (session, old), ticks in zip(sessions, counters):
+        check.same_session(session, old)
+        ticks.goes_on()
+        ticks.check()
+    check.other_boot(machine, sessions[0][1])
+    wait_for("the script's last line", lambda: machine.run("cat /root/after", check=False), 30, 0.5)
+    assert machine.run("cat /root/after").strip() == machine.layer.kernel_b
+
+    report = check.status(machine)
+    print([(tree["name"], tree["state"], tree["mode"]) for tree in report["trees"]])
+    assert len(report["trees"]) == 3 and {tree["state"] for tree in report["trees"]} == {"carried"}
+    def counted() -> list[int]:
+        return [int(n) for n in machine.run("cat ~joe/job").split()]
+
+    lines = len(counted())
+    wait_for("the job to count on", lambda: len(counted()) > lines, 30, 0.5)
+    numbers = counted()
+    assert numbers == list(range(1, len(numbers) + 1))
+    for session, old in sessions:
+        check.gap_agrees(machine, session, began, old)
+    check.clean_after(machine, *(old for _, old in sessions))
 
 
 # io_uring_setup(8, &params): the descriptor stays open as long as Python lives.
