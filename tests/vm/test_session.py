@@ -104,7 +104,8 @@ def test_several(lab: Lab) -> None:
     machine.write("/root/script", "carryover reboot && uname -r > /root/after\n", "755")
     root, joe = machine.session("root"), machine.session("joe", family=6)
     sessions = [(root, check.before(machine, root)), (joe, check.before(machine, joe))]
-    check.answer(joe, "setsid sh -c 'i=0; while sleep 0.2; do i=$((i+1)); echo $i; done' >job 2>&1 </dev/null &")
+    job = check.answer(joe, "setsid sh -c 'i=0; while sleep 0.2; do i=$((i+1)); echo $i; done' >job 2>&1 </dev/null & "
+                       "sleep 1; pgrep -f 'i=0; whil[e]'").split()
     counters = [check.counter(root), check.counter(joe)]
     began, _ = check.reboot(root, "bash ./script")
     for (session, old), ticks in zip(sessions, counters):
@@ -176,3 +177,17 @@ def test_refused_and_stopped(lab: Lab) -> None:
     print(f"counted to {ticks.check()}, none missing, none twice")
     check.other_boot(machine, old)
     check.clean_after(machine, old)
+
+
+def test_no_kexec(lab: Lab) -> None:
+    """An ordinary reboot through the firmware."""
+    machine = lab.machine("bookworm", "netns")
+    session = machine.session("joe")
+    first = check.before(machine, session)
+    ticks = check.counter(session)
+    check.reboot(session, "sudo carryover reboot --no-kexec", 300)
+    check.same_session(session, first)
+    ticks.goes_on()
+    ticks.check()
+    check.other_boot(machine, first, other_kernel=False)
+    check.clean_after(machine, first)

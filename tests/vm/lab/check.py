@@ -152,7 +152,9 @@ def logind_knows(machine: Machine, old: Before) -> None:
     wait_for(f"session {old.number} in loginctl", lambda: _known(machine, old.number, old.tty)[0] ==
              old.loginctl, SETTLED, 0.5)
     now = _known(machine, old.number, old.tty)
-    assert now == (old.loginctl, old.who)
+    assert now[0] == old.loginctl, now[0]
+    # Debian 13's who(1) asks logind and shows more, not all of it the same: seen, not compared.
+    assert now[1] == old.who or machine.layer.distro != "bookworm", f"who: {old.who}{now[1]}"
     inside = machine.run(f"leader=$(loginctl show-session {old.number} -p Leader --value); "
                          f"grep -x $leader /sys/fs/cgroup/user.slice/*/{old.scope}/cgroup.procs")
     print(f"session {old.number}: leader {inside.strip()}, {now[1].strip()}")
