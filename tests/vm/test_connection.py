@@ -141,7 +141,7 @@ def jump_under_knocks(lab: Lab, machine: Machine, typist: SshSession, old: check
     check.same_session(typist, old)
     check.other_boot(machine, old)
     knocker.stop()
-    told, _ = check.gap_agrees(machine, typist, began)
+    told, _ = check.gap_agrees(machine, typist, began, old)
     check.steps(machine)
     knocks_drew_no_reset(capture, told, ports)
     return began, told
@@ -218,7 +218,7 @@ def test_peer_without_options(lab: Lab) -> None:
     began, _ = check.reboot(typist)
     check.same_session(typist, old)
     check.other_boot(machine, old)
-    check.gap_agrees(machine, typist, began)
+    check.gap_agrees(machine, typist, began, old)
     check.clean_after(machine, old)
     still_well(machine, probe, before)
     now = segment_sizes(machine, bulk)
