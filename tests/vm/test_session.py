@@ -191,3 +191,20 @@ def test_no_kexec(lab: Lab) -> None:
     ticks.check()
     check.other_boot(machine, first, other_kernel=False)
     check.clean_after(machine, first)
+
+
+def test_trixie(lab: Lab) -> None:
+    """OpenSSH 10, systemd 257, CRIU 4.1.1, sudo on a terminal of its own."""
+    machine = lab.machine("trixie", "netns")
+    session = machine.session("joe")
+    old = check.before(machine, session)
+    ticks = check.counter(session)
+    began, text = check.reboot(session, "sudo carryover reboot")
+    summary_is_right(text, old, machine)
+    check.same_session(session, old)
+    ticks.goes_on()
+    print(f"counted to {ticks.check()}, none missing, none twice")
+    check.other_boot(machine, old)
+    check.gap_agrees(machine, session, began)
+    check.clean_after(machine, old)
+    check.job_control(session)
