@@ -190,6 +190,16 @@ int make_dirs(const char *path, mode_t mode) {
         return 0;
 }
 
+int open_dirs(const char *path, mode_t mode) {
+        int fd, r;
+
+        r = make_dirs(path, mode);
+        if (r < 0)
+                return err_pass(r);
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return fd < 0 ? err_born(-errno, "cannot open %s", path) : fd;
+}
+
 /* Calls itself once per directory level; depth is bounded because the kernel bounds path lengths for those
  * who made the tree, and an attacker cannot write into a directory of ours. */
 static int remove_below(int dir_fd, const char *name, dev_t dev) {

@@ -49,6 +49,9 @@ int open_beneath(int dir_fd, const char *path, int flags, mode_t mode);
  * directory. */
 int make_dirs(const char *path, mode_t mode);
 
+/* The same, opened. */
+int open_dirs(const char *path, mode_t mode);
+
 /* Removes what is below and at `name` in dir_fd, never following links or crossing into another file system.
  * Fine if it does not exist. */
 int remove_tree(int dir_fd, const char *name);

@@ -65,12 +65,9 @@ static int user_put_back(const Tree *tree) {
         char name[16];
         int r;
 
-        r = make_dirs(USERS, 0755);
-        if (r < 0)
-                return err_pass(r);
-        dir = open(USERS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        dir = open_dirs(USERS, 0755);
         if (dir < 0)
-                return err_born(-errno, "cannot open " USERS);
+                return err_pass(dir);
         snprintf(name, sizeof name, "%u", tree->session->uid);
         if (faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
                 return 0;
@@ -88,12 +85,9 @@ static int logind_put_back(const Tree *tree) {
         _cleanup_(freep) char *text = NULL;
         int r;
 
-        r = make_dirs(SESSIONS, 0755);
-        if (r < 0)
-                return err_pass(r);
-        dir = open(SESSIONS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        dir = open_dirs(SESSIONS, 0755);
         if (dir < 0)
-                return err_born(-errno, "cannot open " SESSIONS);
+                return err_pass(dir);
         r = session_text(tree, &text);
         if (r >= 0)
                 r = file_replace(dir, tree->session->id, text, strlen(text));

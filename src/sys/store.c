@@ -24,16 +24,11 @@
 
 /* A directory that nobody but root can reach into. */
 static int private_directory(const char *path) {
-        _cleanup_(closep) int fd = -1;
+        _cleanup_(closep) int fd = open_dirs(path, 0700);
         struct stat st;
-        int r;
 
-        r = make_dirs(path, 0700);
-        if (r < 0)
-                return err_pass(r);
-        fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
-                return err_born(-errno, "cannot open %s", path);
+                return err_pass(fd);
         if (fstat(fd, &st) < 0)
                 return err_born(-errno, "cannot look at %s", path);
         if (st.st_uid != geteuid() || (st.st_mode & 077))
