@@ -38,7 +38,7 @@ static const EventText texts[EVENT_KINDS_] = {
                 [EVENT_ALL_CARRIED] = {MESSAGE_ALL_CARRIED, LOG_NOTICE, "every tree is carried"},
 };
 
-#define FIELDS_MAX 10
+#define FIELDS_MAX 9
 #define FIELD_SIZE 1400 /* one sentence of base/err, which holds 1200 bytes, and its name */
 
 typedef struct Fields {
@@ -89,7 +89,6 @@ void report_event(const Event *event) {
         add(&f, "SYSLOG_IDENTIFIER", "carryover");
         add(&f, "CARRYOVER_TICKET", event->ticket);
         add(&f, "CARRYOVER_TREE", event->tree);
-        add(&f, "CARRYOVER_STEP", event->step);
         add(&f, "CARRYOVER_REASON", event->reason);
         add(&f, "CARRYOVER_KERNEL", event->kernel);
         if (event->gap_usec)

@@ -26,7 +26,6 @@ typedef struct Event {
         EventKind kind;
         const char *ticket; /* CARRYOVER_TICKET= its id; this and all below: NULL or 0 to leave out */
         const char *tree;   /* CARRYOVER_TREE= */
-        const char *step;   /* CARRYOVER_STEP= "restore.criu" */
         const char *reason; /* CARRYOVER_REASON= a sentence, as err_text() gives it */
         const char *kernel; /* CARRYOVER_KERNEL= of the jump */
         uint64_t gap_usec;  /* CARRYOVER_GAP_USEC= */
