@@ -44,6 +44,9 @@ static int wanted_target(const CliCall *call, char **ret) {
         int r;
 
         if (cli_arg(call, 0)) {
+                r = select_check(cli_arg(call, 0));
+                if (r < 0)
+                        return err_pass(r);
                 *ret = strdup(cli_arg(call, 0));
                 return *ret ? 0 : -ENOMEM;
         }

@@ -91,6 +91,12 @@ static int target_parse(const char *target, Target *ret) {
         return 0;
 }
 
+int select_check(const char *target) {
+        Target t;
+
+        return err_pass(target_parse(target, &t));
+}
+
 /* The default: the caller's own session. */
 
 static int target_of_caller(const SelectWorld *w, pid_t caller, Target *ret) {
@@ -225,7 +231,7 @@ static int tree_named(const Target *t, size_t index, Tree *tree) {
                 base = text_format("session-%.100s", t->name);
                 break;
         case TARGET_UNIT:
-                snprintf(unit, sizeof unit, "%s", t->name);
+                snprintf(unit, sizeof unit, "%.100s", t->name);
                 for (char *p = unit; *p; p++)
                         if (*p == '\\' || *p == ':')
                                 *p = '_';

@@ -31,6 +31,9 @@ typedef struct SelectWorld {
  */
 int select_resolve(const SelectWorld *world, const char *target, pid_t caller, Tree ***ret, size_t *ret_n);
 
+/* Whether a target has one of these forms: 0 or -EINVAL. What it names need not be there. */
+int select_check(const char *target);
+
 /*
  * What a keep list (NULL: none) and the rule "all ssh sessions" select together, each process once: a tree
  * inside another one is carried by that. What is gone or cannot be selected any more becomes a note of
