@@ -24,6 +24,7 @@
 #include "sys/conntrack.h"
 #include "sys/netfilter.h"
 #include "sys/netlink.h"
+#include "sys/nudge.h"
 #include "sys/procfs.h"
 
 #include <signal.h>
@@ -143,15 +144,36 @@ static void hold_shrink(Restoring *x) {
         log_failed(r, "the hold stays wider than it should be");
 }
 
-/* Called with the lock held. Peers first: their silence ends here. */
-static void worker_done(Worker *w, int r) {
+/* A peer that had something to send in the gap would keep silent for a good part of its length more. */
+static void nudge(const Restoring *x, const Tree *tree) {
+        _cleanup_(closep) int images_fd = store_tree_open(&x->store, tree->name);
+        _cleanup_(freep) ImageStream *streams = NULL;
+        size_t n = 0;
+        int r = images_fd;
+
+        if (r >= 0)
+                r = image_streams(images_fd, &streams, &n);
+        log_failed(r, "peers are not told that their connections are back");
+        nudge_peers(streams, n);
+}
+
+/* Peers first: their silence ends here. */
+static void worker_carried(Worker *w) {
         Restoring *x = w->restoring;
 
-        if (r >= 0) {
-                hold_shrink(x);
-                tree_carried(x, w->tree);
-                return;
-        }
+        pthread_mutex_lock(&x->lock);
+        hold_shrink(x);
+        pthread_mutex_unlock(&x->lock);
+        nudge(x, w->tree);
+        pthread_mutex_lock(&x->lock);
+        tree_carried(x, w->tree);
+        pthread_mutex_unlock(&x->lock);
+}
+
+/* Called with the lock held. */
+static void worker_failed(Worker *w, int r) {
+        Restoring *x = w->restoring;
+
         log_debug("%s: %s", w->tree->name, err_way());
         if (r == -ECANCELED) { /* it stays pending, and held: given_back() */
                 (void)run_progress("  %s: not begun, it waits for the next start", w->tree->name);
@@ -194,8 +216,12 @@ static void *worker_run(void *userdata) {
         };
         int r = restore_tree(&job, w->tree);
 
+        if (r >= 0) {
+                worker_carried(w);
+                return NULL;
+        }
         pthread_mutex_lock(&x->lock);
-        worker_done(w, r);
+        worker_failed(w, r);
         pthread_mutex_unlock(&x->lock);
         return NULL;
 }

@@ -209,6 +209,33 @@ int image_next_message(Image *image, const ProtobufCMessageDescriptor *type, Pro
         return r != 0 ? r : image_decode(image, type, ret);
 }
 
+int image_each_message(int images_fd, const char *name, uint32_t magic,
+                       const ProtobufCMessageDescriptor *type,
+                       int (*each)(const ProtobufCMessage *message, void *userdata), void *userdata) {
+        _cleanup_(image_close) Image image = {};
+        int r;
+
+        r = image_open(images_fd, name, &image);
+        if (r < 0)
+                return r;
+        r = image_expect(&image, magic);
+        if (r < 0)
+                return err_pass(r);
+        for (;;) {
+                _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+
+                r = image_next_message(&image, type, &message);
+                if (r > 0)
+                        return 0;
+                if (r >= 0)
+                        r = each(message, userdata);
+                if (r == -EBADMSG && message)
+                        return image_bad(&image, "a number is out of range");
+                if (r < 0)
+                        return err_pass(r);
+        }
+}
+
 int image_skip(Image *image, uint64_t size) {
         if (size > image_left(image))
                 return image_bad(image, "it is cut short");

@@ -51,6 +51,12 @@ int image_next(Image *image);
 int image_next_message(Image *image, const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret);
 int image_decode(const Image *image, const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret);
 
+/* Gives each entry of an image to each(), decoded. -ENOENT without a sentence if there is no such image;
+ * -EBADMSG of each() means that a number is out of range, and gets its sentence here. */
+int image_each_message(int images_fd, const char *name, uint32_t magic,
+                       const ProtobufCMessageDescriptor *type,
+                       int (*each)(const ProtobufCMessage *message, void *userdata), void *userdata);
+
 /* Passes over bare bytes. */
 int image_skip(Image *image, uint64_t size);
 

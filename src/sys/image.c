@@ -27,33 +27,6 @@
 
 #define TTY_TYPE_PTY 1u /* other types are not made anew by CRIU */
 
-static int decode_each(int images_fd, const char *name, uint32_t magic,
-                       const ProtobufCMessageDescriptor *type,
-                       int (*each)(const ProtobufCMessage *message, void *userdata), void *userdata) {
-        _cleanup_(image_close) Image image = {};
-        int r;
-
-        r = image_open(images_fd, name, &image);
-        if (r < 0)
-                return r;
-        r = image_expect(&image, magic);
-        if (r < 0)
-                return err_pass(r);
-        for (;;) {
-                _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
-
-                r = image_next_message(&image, type, &message);
-                if (r > 0)
-                        return 0;
-                if (r >= 0)
-                        r = each(message, userdata);
-                if (r == -EBADMSG && message)
-                        return image_bad(&image, "a number is out of range");
-                if (r < 0)
-                        return err_pass(r);
-        }
-}
-
 typedef struct Numbers {
         uint32_t *value;
         size_t n;
@@ -109,7 +82,8 @@ int image_pids(int images_fd, uint32_t **ret, size_t *ret_n) {
         _cleanup_(numbers_done) Numbers numbers = {};
         int r;
 
-        r = decode_each(images_fd, "pstree.img", IMAGE_PSTREE, &img_pstree__descriptor, add_ids, &numbers);
+        r = image_each_message(images_fd, "pstree.img", IMAGE_PSTREE, &img_pstree__descriptor, add_ids,
+                               &numbers);
         if (r == -ENOENT)
                 return err_say(r, "the images have no pstree.img");
         if (r < 0)
@@ -162,8 +136,8 @@ int image_ptys(int images_fd, uint32_t **ret, size_t *ret_n) {
         _cleanup_(numbers_done) Numbers numbers = {};
         int r;
 
-        r = decode_each(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor, add_master,
-                        &numbers);
+        r = image_each_message(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor,
+                               add_master, &numbers);
         if (r < 0 && r != -ENOENT) /* a tree without any terminal */
                 return err_pass(r);
         return numbers_finish(&numbers, ret, ret_n);
@@ -263,8 +237,8 @@ int image_move_pty(int images_fd, uint32_t from, uint32_t to) {
         snprintf(move.from_path, sizeof move.from_path, "/dev/pts/%u", from);
         snprintf(to_path, sizeof to_path, "/dev/pts/%u", to);
 
-        r = decode_each(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor, count_ends,
-                        &count);
+        r = image_each_message(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor,
+                               count_ends, &count);
         if (r < 0 && r != -ENOENT)
                 return err_pass(r);
         if (count.n_from == 0)

@@ -44,6 +44,15 @@ int image_pids(int images_fd, uint32_t **ret, size_t *ret_n);
 /* Indices of the pty masters that the images recreate; caller frees *ret. */
 int image_ptys(int images_fd, uint32_t **ret, size_t *ret_n);
 
+/* A connection whose peer may still send. IPv4 addresses are v4-mapped, whatever the socket's family. */
+typedef struct ImageStream {
+        uint8_t local[16], remote[16]; /* network order */
+        uint16_t local_port, remote_port;
+        uint32_t received; /* the sequence number that the peer's next byte has */
+} ImageStream;
+
+int image_streams(int images_fd, ImageStream **ret, size_t *ret_n); /* caller frees *ret */
+
 /* A quick walk that every *.img of a dump has a known magic and whole entries up to its end: what post-dump
  * trusts before the original dies. pages-*.img have no framing and are checked against their pagemap's page
  * count instead. */

@@ -14,6 +14,7 @@
 
 #include "criu-image.pb-c.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <setjmp.h>
@@ -119,6 +120,36 @@ static void make_core(int fd, const char *name) {
         end(fd, name);
 }
 
+static void put_socket(uint32_t family, uint32_t state, uint32_t ino, uint32_t *local, uint32_t *remote) {
+        ImgInetSocket inet = IMG_INET_SOCKET__INIT;
+        ImgFile file = IMG_FILE__INIT;
+
+        file.type = 4;
+        file.id = ino;
+        file.inet = &inet;
+        inet.ino = ino;
+        inet.family = family;
+        inet.proto = IPPROTO_TCP;
+        inet.state = state;
+        inet.local_port = 22;
+        inet.remote_port = 40000 + ino;
+        inet.n_local = inet.n_remote = family == AF_INET ? 1 : 4;
+        inet.local = local;
+        inet.remote = remote;
+        put_entry(&file);
+}
+
+/* A connection, a listener, and a connection whose peer has nothing more to say. */
+static void put_sockets(void) {
+        uint32_t v4[2] = {htonl(0xc0000201), htonl(0xc0000202)}, any[1] = {0},
+                 v6[2][4] = {{htonl(0x20010db8), 0, 0, htonl(1)}, {htonl(0x20010db8), 0, 0, htonl(2)}};
+
+        put_socket(AF_INET6, TCP_ESTABLISHED, 0x1f, v6[0], v6[1]);
+        put_socket(AF_INET, TCP_ESTABLISHED, 0x1f, v4, v4 + 1);
+        put_socket(AF_INET, TCP_LISTEN, 0x20, any, any);
+        put_socket(AF_INET, TCP_CLOSE_WAIT, 0x21, v4, v4 + 1);
+}
+
 static void make_files(int fd) {
         ImgRegFile reg = IMG_REG_FILE__INIT;
         ImgFile file = IMG_FILE__INIT;
@@ -137,6 +168,7 @@ static void make_files(int fd) {
         file.type = 2;
         file.id = 3;
         put_entry(&file);
+        put_sockets();
         end(fd, "files.img");
 }
 
@@ -171,6 +203,7 @@ static void make_tcp(int fd, const char *name, uint32_t mask, uint32_t timestamp
         ImgTcpStream s = IMG_TCP_STREAM__INIT;
 
         s.inq_len = 5;
+        s.inq_seq = 0xfffffffe;
         s.outq_len = 3;
         s.opt_mask = mask;
         if (mask & TCPI_OPT_WSCALE) {
@@ -397,7 +430,7 @@ static void test_move_pty(void **state) {
         assert_int_equal(occurrences("files.img", "/dev/pts/17", 11), 1);
         assert_int_equal(occurrences("files.img", "/dev/pts/3", 10), 1); /* of 33 */
         assert_int_equal(occurrences("files.img", "/dev/pts/33", 11), 1);
-        assert_int_equal(occurrences("files.img", "lossless", 8), 3);
+        assert_int_equal(occurrences("files.img", "lossless", 8), 7);
         assert_int_equal(occurrences("tty-info.img", "lossless", 8), 4);
         assert_int_equal(image_move_pty(dir, 3, 17), -ENOENT);
         assert_int_equal(image_verify(dir), 0);
@@ -525,12 +558,57 @@ static void test_fix_tcp(void **state) {
         assert_int_equal(image_verify(dir), 0);
 }
 
+static void test_streams(void **state) {
+        static const uint8_t v4[16] = {[10] = 0xff, 0xff, 192, 0, 2, 2},
+                             v6[16] = {0x20, 1, 0xd, 0xb8, [15] = 2};
+        _cleanup_(freep) ImageStream *streams = NULL;
+        size_t n;
+
+        assert_int_equal(image_streams(dir, &streams, &n), 0);
+        assert_int_equal(n, 2);
+        assert_memory_equal(streams[0].remote, v6, 16);
+        assert_memory_equal(streams[1].remote, v4, 16);
+        assert_int_equal(streams[1].local[15], 1);
+        assert_int_equal(streams[1].local_port, 22);
+        assert_int_equal(streams[1].remote_port, 40031);
+        assert_int_equal(streams[1].received, 0xfffffffe);
+        assert_int_equal(unlinkat(dir, "tcp-stream-1f.img", 0), 0);
+        assert_int_equal(image_streams(dir, &streams, &n), -EBADMSG);
+}
+
+/* An address of another family's size, and a port that there is not. */
+static void test_streams_out_of_range(void **state) {
+        uint32_t address[4] = {0};
+        ImgInetSocket inet = IMG_INET_SOCKET__INIT;
+        ImgFile file = IMG_FILE__INIT;
+        ImageStream *streams;
+        size_t n;
+
+        file.inet = &inet;
+        inet.family = AF_INET;
+        inet.proto = IPPROTO_TCP;
+        inet.state = TCP_ESTABLISHED;
+        inet.ino = 0x1f;
+        inet.local = inet.remote = address;
+        for (int i = 0; i < 3; i++) {
+                inet.n_local = i == 0 ? 4 : 1;
+                inet.n_remote = i == 1 ? 0 : 1;
+                inet.remote_port = i == 2 ? 65536 : 1;
+                begin(FILES);
+                put_entry(&file);
+                end(dir, "files.img");
+                assert_int_equal(image_streams(dir, &streams, &n), -EBADMSG);
+        }
+}
+
 /* Everything that reads images, over whatever lies there. */
 static int read_all(void) {
         _cleanup_(freep) uint32_t *pids = NULL, *ptys = NULL;
+        _cleanup_(freep) ImageStream *streams = NULL;
         int r = image_verify(dir);
         size_t n;
 
+        (void)image_streams(dir, &streams, &n);
         (void)image_pids(dir, &pids, &n);
         (void)image_ptys(dir, &ptys, &n);
         (void)image_move_pty(dir, 3, 3); /* reads, and changes nothing */
@@ -624,6 +702,8 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_fix_ctty_without_terminal, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_no_tty, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_fix_tcp, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_streams, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_streams_out_of_range, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_mistreat, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_mistreat_data, set_up, tear_down),
                         cmocka_unit_test(test_empty),

@@ -187,6 +187,8 @@ def test_peer_with_all_options(lab: Lab, size: int = 100 * MB) -> None:
         print(f"{name}: silent for {stall:.2f} s after {done / MB:.1f} of {size / MB:.0f} MB")
         # What the client's own buffers still take of an upload is no silence to it.
         assert 0.02 * size < done < 0.95 * size and stall > 0.5 * told
+        # Left alone, a client that uploads would be silent until its next retransmission, up to twice as long.
+        assert stall < 1.1 * told + 1, f"the {name} did not go on when the connection was back"
     assert download.finish(120) == digest
     assert machine.run("sha256sum < /root/up", timeout=120).split()[0] == upload.finish(120)
 

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* A connection is in two places: addresses and state in files.img, queues and their numbers in a file of its
+ * own that carries the socket's inode in its name. */
+
+#include "sys/image.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "model/model.h"
+#include "sys/image-file.h"
+
+#include "criu-image.pb-c.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Streams {
+        int images_fd;
+        ImageStream *items;
+        size_t n;
+} Streams;
+
+static void streams_done(Streams *streams) {
+        free(streams->items);
+}
+
+static bool copy_address(const ImgInetSocket *socket, const uint32_t *words, size_t n,
+                         uint8_t ret[static 16]) {
+        static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+        if (n != (socket->family == AF_INET ? 1 : 4))
+                return false;
+        memcpy(ret, mapped, sizeof mapped);
+        memcpy(socket->family == AF_INET ? ret + sizeof mapped : ret, words, n * sizeof *words);
+        return true;
+}
+
+static bool peer_may_send(const ImgInetSocket *socket) {
+        return socket->proto == IPPROTO_TCP &&
+               (socket->state == TCP_ESTABLISHED || socket->state == TCP_FIN_WAIT1 ||
+                socket->state == TCP_FIN_WAIT2);
+}
+
+static int read_received(int images_fd, uint32_t ino, uint32_t *ret) {
+        _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+        _cleanup_(image_close) Image image = {};
+        char name[40];
+        int r;
+
+        snprintf(name, sizeof name, "tcp-stream-%x.img", ino);
+        r = image_open(images_fd, name, &image);
+        if (r == -ENOENT)
+                return err_say(-EBADMSG, "the images have no %s", name);
+        if (r >= 0)
+                r = image_expect(&image, IMAGE_TCP_STREAM);
+        if (r >= 0)
+                r = image_next_message(&image, &img_tcp_stream__descriptor, &message);
+        if (r > 0)
+                return image_bad(&image, "it is empty");
+        if (r < 0)
+                return err_pass(r);
+        *ret = ((const ImgTcpStream *)message)->inq_seq;
+        return 0;
+}
+
+static int add_stream(const ProtobufCMessage *message, void *userdata) {
+        const ImgInetSocket *socket = ((const ImgFile *)message)->inet;
+        Streams *streams = userdata;
+        ImageStream stream = {};
+        int r;
+
+        if (!socket || !peer_may_send(socket))
+                return 0;
+        if (socket->local_port > UINT16_MAX || socket->remote_port > UINT16_MAX ||
+            !copy_address(socket, socket->local, socket->n_local, stream.local) ||
+            !copy_address(socket, socket->remote, socket->n_remote, stream.remote))
+                return -EBADMSG;
+        stream.local_port = (uint16_t)socket->local_port;
+        stream.remote_port = (uint16_t)socket->remote_port;
+        r = read_received(streams->images_fd, socket->ino, &stream.received);
+        return r < 0 ? r : model_append(streams->items, streams->n, stream);
+}
+
+int image_streams(int images_fd, ImageStream **ret, size_t *ret_n) {
+        _cleanup_(streams_done) Streams streams = {.images_fd = images_fd};
+        int r;
+
+        r = image_each_message(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, add_stream,
+                               &streams);
+        if (r == -ENOENT)
+                return err_say(r, "the images have no files.img");
+        if (r < 0)
+                return err_pass(r);
+        *ret_n = streams.n;
+        *ret = TAKE(streams.items);
+        return 0;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Both messages are made of the same bytes: an IP header and a bare TCP segment from the peer to us. Sent to
+ * ourselves it asks for the acknowledgement; in an ICMP message it is what did not reach us.
+ */
+
+#include "sys/nudge.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "sys/netlink-talk.h"
+
+#include <arpa/inet.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/ip_icmp.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Each takes back one doubling; Linux gives up after 15 (net.ipv4.tcp_retries2). */
+#define MESSAGES 16
+
+/* Time for a peer to leave the lock of its socket. */
+#define PAUSE_USEC (3 * USEC_PER_MSEC)
+
+/* So far before the next expected byte that no window reaches back to it, and near enough for connection
+ * tracking (MAXACKWINDOW in nf_conntrack_proto_tcp.c). */
+#define BEHIND 65536u
+
+typedef struct Peer {
+        IpAddress local, remote;
+        const ImageStream *stream;
+} Peer;
+
+typedef struct Packet {
+        uint8_t bytes[sizeof(struct icmp6_hdr) + sizeof(struct ip6_hdr) + sizeof(struct tcphdr)];
+        size_t size;
+} Packet;
+
+static void put(Packet *p, const void *data, size_t size) {
+        memcpy(p->bytes + p->size, data, size);
+        p->size += size;
+}
+
+/* The Internet checksum. All data but the last has an even size. */
+static uint32_t sum(const void *data, size_t size, uint32_t before) {
+        const uint8_t *bytes = data;
+
+        for (size_t i = 0; i < size; i++)
+                before += (uint32_t)bytes[i] << (i % 2 ? 0 : 8);
+        return before;
+}
+
+static uint16_t sum_end(uint32_t total) {
+        while (total >> 16)
+                total = (total & 0xffff) + (total >> 16);
+        return htons((uint16_t)~total);
+}
+
+static void put_ip(Packet *p, const Peer *peer) {
+        struct ip6_hdr v6 = {.ip6_flow = htonl(6u << 28),
+                             .ip6_plen = htons(sizeof(struct tcphdr)),
+                             .ip6_nxt = IPPROTO_TCP,
+                             .ip6_hlim = IPDEFTTL};
+        struct iphdr v4 = {.version = 4,
+                           .ihl = sizeof v4 / 4,
+                           .tot_len = htons(sizeof v4 + sizeof(struct tcphdr)),
+                           .ttl = IPDEFTTL,
+                           .protocol = IPPROTO_TCP};
+
+        if (peer->local.family == AF_INET6) {
+                memcpy(&v6.ip6_src, peer->remote.bytes, sizeof v6.ip6_src);
+                memcpy(&v6.ip6_dst, peer->local.bytes, sizeof v6.ip6_dst);
+                put(p, &v6, sizeof v6);
+                return;
+        }
+        memcpy(&v4.saddr, peer->remote.bytes, sizeof v4.saddr);
+        memcpy(&v4.daddr, peer->local.bytes, sizeof v4.daddr);
+        v4.check = sum_end(sum(&v4, sizeof v4, 0));
+        put(p, &v4, sizeof v4);
+}
+
+/* A segment of the peer's, without data. */
+static void put_segment(Packet *p, const Peer *peer, uint32_t seq) {
+        struct tcphdr tcp = {.source = htons(peer->stream->remote_port),
+                             .dest = htons(peer->stream->local_port),
+                             .seq = htonl(seq),
+                             .doff = sizeof tcp / 4,
+                             .ack = 1};
+        uint32_t total = IPPROTO_TCP + sizeof tcp;
+
+        total = sum(peer->remote.bytes, peer->remote.length, total);
+        total = sum(peer->local.bytes, peer->local.length, total);
+        tcp.check = sum_end(sum(&tcp, sizeof tcp, total));
+        put_ip(p, peer);
+        put(p, &tcp, sizeof tcp);
+}
+
+static socklen_t name_of(const IpAddress *a, struct sockaddr_storage *ret) {
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+        struct sockaddr_in v4 = {.sin_family = AF_INET};
+
+        if (a->family == AF_INET6) {
+                memcpy(&v6.sin6_addr, a->bytes, sizeof v6.sin6_addr);
+                memcpy(ret, &v6, sizeof v6);
+                return sizeof v6;
+        }
+        memcpy(&v4.sin_addr, a->bytes, sizeof v4.sin_addr);
+        memcpy(ret, &v4, sizeof v4);
+        return sizeof v4;
+}
+
+static IpAddress address_of(const uint8_t bytes[static 16]) {
+        IpAddress a = {0};
+
+        (void)ip_from((ProtobufCBinaryData){.len = 16, .data = (uint8_t *)bytes}, &a);
+        return a;
+}
+
+static Peer peer_of(const ImageStream *stream) {
+        return (Peer){.local = address_of(stream->local),
+                      .remote = address_of(stream->remote),
+                      .stream = stream};
+}
+
+/* What cannot be sent is not missed: the peer then repeats when it would have. */
+static void send_raw(int protocol, const IpAddress *from, const IpAddress *to, const Packet *p) {
+        _cleanup_(closep) int fd = socket(to->family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+        struct sockaddr_storage name;
+        socklen_t size;
+
+        if (fd < 0)
+                return;
+        size = name_of(from, &name);
+        if (protocol != IPPROTO_RAW && bind(fd, (struct sockaddr *)&name, size) < 0)
+                return;
+        size = name_of(to, &name);
+        (void)sendto(fd, p->bytes, p->size, MSG_NOSIGNAL, (struct sockaddr *)&name, size);
+}
+
+static void ask_acknowledgement(const ImageStream *stream) {
+        Peer peer = peer_of(stream);
+        Packet p = {0};
+
+        put_segment(&p, &peer, stream->received - BEHIND);
+        send_raw(IPPROTO_RAW, &peer.remote, &peer.local, &p);
+}
+
+static void send_unreachable(const ImageStream *stream) {
+        struct icmp6_hdr v6 = {.icmp6_type = ICMP6_DST_UNREACH, .icmp6_code = ICMP6_DST_UNREACH_NOROUTE};
+        struct icmphdr v4 = {.type = ICMP_DEST_UNREACH, .code = ICMP_HOST_UNREACH};
+        Peer peer = peer_of(stream);
+        Packet quoted = {0}, p = {0};
+        bool is_v6 = peer.local.family == AF_INET6;
+
+        put_segment(&quoted, &peer, stream->received);
+        if (is_v6) {
+                put(&p, &v6, sizeof v6); /* the kernel adds the checksum */
+        } else {
+                v4.checksum = sum_end(sum(quoted.bytes, quoted.size, sum(&v4, sizeof v4, 0)));
+                put(&p, &v4, sizeof v4);
+        }
+        put(&p, quoted.bytes, quoted.size);
+        send_raw(is_v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, &peer.local, &peer.remote, &p);
+}
+
+void nudge_peers(const ImageStream *streams, size_t n) {
+        const struct timespec pause = {.tv_nsec = (long)(PAUSE_USEC * NSEC_PER_USEC)};
+
+        for (size_t i = 0; i < n; i++)
+                ask_acknowledgement(streams + i);
+        for (int k = 0; n > 0 && k < MESSAGES; k++) {
+                (void)nanosleep(&pause, NULL);
+                for (size_t i = 0; i < n; i++)
+                        send_unreachable(streams + i);
+        }
+}
