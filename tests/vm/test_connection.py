@@ -183,6 +183,7 @@ def test_peer_with_all_options(lab: Lab, size: int = 100 * MB) -> None:
     began, told = jump_under_knocks(lab, machine, typist, old, [typist.local_port(), bulk.local_port()])
 
     for name, transfer in ("upload", upload), ("download", download):
+        transfer.wait_for_bytes(transfer.done + 1)  # a peer that was sending waits for its own timer
         stall, done = transfer.longest_stall(began)
         print(f"{name}: silent for {stall:.2f} s after {done / MB:.1f} of {size / MB:.0f} MB")
         # What the client's own buffers still take of an upload is no silence to it.

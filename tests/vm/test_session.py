@@ -6,6 +6,7 @@ and as much looked at per jump as possible: a jump takes a minute.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 from conftest import Lab
@@ -40,7 +41,7 @@ def test_root(lab: Lab) -> None:
     check.gap_agrees(machine, session, began)
     check.steps(machine)
     check.clean_after(machine, old)
-    check.job_control(session)
+    check.job_control(machine, session)
 
 
 def test_joe(lab: Lab) -> None:
@@ -58,7 +59,7 @@ def test_joe(lab: Lab) -> None:
     check.other_boot(machine, old)
     check.gap_agrees(machine, session, began)
     check.clean_after(machine, old)
-    check.job_control(session)
+    check.job_control(machine, session)
 
 
 def test_namespace(lab: Lab) -> None:
@@ -179,8 +180,13 @@ def test_refused_and_stopped(lab: Lab) -> None:
     check.clean_after(machine, old)
 
 
-def test_no_kexec(lab: Lab) -> None:
-    """An ordinary reboot through the firmware."""
+# Reads lines for ever. What it prints is not what the terminal echoes of it when it is typed.
+READER = "import sys; print('is', 'ready', flush=True); [print('read', len(line), flush=True) for line in sys.stdin]"
+
+
+def test_without_kexec(lab: Lab) -> None:
+    """An ordinary reboot through the firmware: asked of carryover, and then typed by somebody else under a kept
+    session with a program in front."""
     machine = lab.machine("bookworm", "netns")
     session = machine.session("joe")
     first = check.before(machine, session)
@@ -191,6 +197,22 @@ def test_no_kexec(lab: Lab) -> None:
     ticks.check()
     check.other_boot(machine, first, other_kernel=False)
     check.clean_after(machine, first)
+
+    second = dataclasses.replace(first, boot_id=machine.boot_id())
+    check.answer(session, "sudo carryover keep; kill %1; wait")
+    session.send_line(f'python3 -c "{READER}"')
+    session.expect("is ready", 60)
+    machine.run("systemctl --no-block reboot")
+    machine.wait_for_boot(second.boot_id, 300)
+    session.send_line("four")
+    session.expect("read 5", 120)
+    session.send("\x03")
+    session.expect(r"KeyboardInterrupt", 60)
+    check.same_session(session, second)
+    check.other_boot(machine, second, other_kernel=False)
+    report = check.status(machine)
+    assert [tree["state"] for tree in report["trees"]] == ["carried"], report["trees"]
+    check.clean_after(machine, second)
 
 
 def test_trixie(lab: Lab) -> None:
@@ -207,4 +229,4 @@ def test_trixie(lab: Lab) -> None:
     check.other_boot(machine, old)
     check.gap_agrees(machine, session, began)
     check.clean_after(machine, old)
-    check.job_control(session)
+    check.job_control(machine, session)

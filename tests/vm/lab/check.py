@@ -202,20 +202,27 @@ def reboot(session: SshSession, how: str = "carryover reboot", timeout: float = 
     return began, text
 
 
-def job_control(session: SshSession, pattern: str = "i=0") -> None:
+def _to_front(machine: Machine, session: SshSession, job: str) -> None:
+    """Bring job 1 to the front. The shell prints its name before it gives it the terminal: a key between the
+    two would be the shell's."""
+    session.send_line("fg %1")
+    wait_for(f"job {job} in front", lambda: machine.run(f"ps -o tpgid= -p {job}").strip() == job, 30)
+
+
+def job_control(machine: Machine, session: SshSession) -> None:
     """Job 1 of a shell has a controlling terminal, comes to the front, is stopped, goes on behind, and is
     interrupted."""
-    seen = answer(session, "echo $(tty) /dev/$(ps -o tty= -p $(jobs -p %1))").split()
-    assert seen[0] == seen[1], f"the shell's terminal and its job's: {seen}"
-    session.send_line("fg %1")
-    session.expect(pattern, 30)
+    job, tty, its_tty = answer(session, "echo $(jobs -p %1) $(tty) /dev/$(ps -o tty= -p $(jobs -p %1))").split()
+    assert tty == its_tty, f"the shell's terminal is {tty}, its job's {its_tty}"
+    _to_front(machine, session, job)
     session.send("\x1a")
     session.expect(r"Stopped", 30)
     assert "Stopped" in answer(session, "jobs %1")
     answer(session, "bg %1")
     assert "Running" in answer(session, "jobs %1")
-    session.send_line("fg %1")
-    session.expect(pattern, 30)
+    _to_front(machine, session, job)
     session.send("\x03")
+    session.expect(r"\^C", 30)
     session.expect(r"[$#] ", 30)
-    assert answer(session, "jobs -r") == ""
+    running = answer(session, "jobs -r")
+    assert running == "", f"{running}\n{session.text()[-1000:]!r}"
