@@ -162,17 +162,35 @@ static int hold_without_ticket(const Store *store, EarlySay say) {
         return r < 0 ? failed(say, r, "the hold stays") : 0;
 }
 
+/* The sealed ticket, or the one that a boot had claimed which died in the middle of its restore: what had
+ * not begun then comes back now. Answer 1: there is none. */
+static int find_ticket(const Store *store, Ticket **ret, bool *ret_claimed) {
+        bool ours = false;
+        int r;
+
+        r = store_claimed(store, ret, &ours);
+        if (r == 0 && ours) { /* a restore is going on in this boot */
+                model_free(TAKE(*ret));
+                return 1;
+        }
+        *ret_claimed = r == 0;
+        return r == 1 ? store_ticket(store, ret) : r;
+}
+
 static int claim(const Store *store, EarlySay say) {
         _cleanup_(connections_done) Connections needs = {0};
         _cleanup_(ticket_freep) Ticket *ticket = NULL;
+        bool claimed = false;
         size_t held = 0;
         int r, n = 0;
 
-        r = store_ticket(store, &ticket);
+        r = find_ticket(store, &ticket, &claimed);
         if (r < 0)
                 n += failed(say, r, "nothing is restored");
         if (r != 0)
                 return n + hold_without_ticket(store, say);
+        if (claimed)
+                say(LOG_WARNING, "the boot that was to restore died in the middle; going on with the rest");
         r = connections_of(ticket, &needs);
         if (r < 0)
                 return n + failed(say, r, "the ticket stays for the next boot");
@@ -182,7 +200,7 @@ static int claim(const Store *store, EarlySay say) {
                 n += hold(say, ticket->hold_backend, needs.items, needs.n);
         }
         n += load_drivers(say, ticket);
-        r = store_claim(store, ticket);
+        r = claimed ? store_take_over(ticket) : store_claim(store, ticket);
         if (r < 0)
                 return n + failed(say, r, "nothing is restored");
         return n;

@@ -87,15 +87,33 @@ static void restoring_done(Restoring *x) {
         x->stop_fd = fd_close(x->stop_fd);
 }
 
-static int outcomes_begin(Ticket *ticket) {
-        for (size_t i = 0; i < ticket->n_trees; i++) {
-                if (ticket->trees[i]->outcome)
-                        continue;
-                ticket->trees[i]->outcome = model_new(Outcome, outcome__init);
-                if (!ticket->trees[i]->outcome)
-                        return -ENOMEM;
+/* What an earlier start of this restore has noted of a tree that it came to an end with. */
+static int outcome_recall(Restoring *x, Tree **tree) {
+        Tree *known = NULL;
+        int r = (*tree)->outcome ? 1 : store_tree_outcome(&x->store, x->ticket->id, (*tree)->name, &known);
+
+        if (r < 0)
+                log_warning("what became of %s cannot be read: %s", (*tree)->name, err_text(r));
+        if (r == 0) {
+                model_free(*tree);
+                *tree = known;
+                x->restart_logind = true; /* whether it was is not noted */
         }
-        return 0;
+        if (!(*tree)->outcome)
+                (*tree)->outcome = model_new(Outcome, outcome__init);
+        return (*tree)->outcome ? 0 : -ENOMEM;
+}
+
+static int outcomes_begin(Restoring *x) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < x->ticket->n_trees; i++)
+                r = outcome_recall(x, x->ticket->trees + i);
+        return r;
+}
+
+static bool is_pending(const Tree *tree) {
+        return tree->outcome && tree->outcome->state == OUTCOME__STATE__PENDING;
 }
 
 /* Called with the lock held. */
@@ -109,10 +127,23 @@ static void tree_failed(Restoring *x, Tree *tree, Outcome__State state, const ch
                 tree->outcome->images = path;
         else
                 log_warning("%s: its images could not be put aside", tree->name);
+        log_failed(store_tree_done(&x->store, x->ticket->id, tree), "a second start would not know it");
         say(x, state == OUTCOME__STATE__LOST ? EVENT_TREE_LOST : EVENT_TREE_FAILED, tree, reason);
         (void)run_progress("  %s: failed: %s", tree->name, reason);
 }
 
+/* From the note on, this tree is known to be back, whatever becomes of us. */
+static int note_carried(Restoring *x, const Tree *tree) {
+        int r = store_tree_done(&x->store, x->ticket->id, tree);
+
+        if (r >= 0)
+                r = fault_point("restore:after-outcome");
+        if (r >= 0 && !x->config.keep_images)
+                r = store_tree_empty(&x->store, tree->name);
+        return r;
+}
+
+/* Called with the lock held. */
 static void tree_carried(Restoring *x, Tree *tree) {
         int r;
 
@@ -122,8 +153,7 @@ static void tree_carried(Restoring *x, Tree *tree) {
         if (r < 0)
                 (void)tree_degrade(tree, "login-record", "loginctl will not show it", "%s", err_text(r));
         x->restart_logind |= r > 0;
-        if (!x->config.keep_images)
-                log_failed(store_tree_remove(&x->store, tree->name), "its images stay in the store");
+        log_failed(note_carried(x, tree), "its images stay until the end of the restore");
         say(x, EVENT_TREE_CARRIED, tree, NULL);
         (void)run_progress("  %s: back after %.1f s", tree->name, (double)tree->outcome->gap / 1e6);
 }
@@ -285,7 +315,7 @@ static int restore_all(Restoring *x) {
         probing = pthread_create(&criu, NULL, criu_run, x) == 0;
         for (size_t i = 0; i < n; i++) {
                 workers[i] = (Worker){.restoring = x, .tree = x->ticket->trees[i], .procs_fd = -1};
-                if (workers[i].tree->outcome->state != OUTCOME__STATE__PENDING)
+                if (!is_pending(workers[i].tree))
                         continue;
                 workers[i].started = pthread_create(&workers[i].thread, NULL, worker_run, workers + i) == 0;
                 if (workers[i].started)
@@ -308,44 +338,22 @@ static int restore_all(Restoring *x) {
         return 0;
 }
 
-/* A boot before this one claimed the ticket and died over it: what had begun may have run, so nothing of it
- * starts again. */
-static int bury(Restoring *x) {
-        int r = outcomes_begin(x->ticket);
-
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < x->ticket->n_trees; i++)
-                if (x->ticket->trees[i]->outcome->state == OUTCOME__STATE__PENDING)
-                        tree_failed(x, x->ticket->trees[i], OUTCOME__STATE__LOST,
-                                    "the boot that was to restore it died in the middle");
-        r = store_report_write(&x->store, x->ticket);
-        model_free(x->ticket);
-        x->ticket = NULL;
-        return r < 0 ? err_pass(r) : 0;
-}
-
-/* The claimed ticket of this boot (carryover-early.service claimed it), or a sealed one of this very kernel,
- * when the jump did not happen. Answer 1: there is nothing to restore. */
+/* The claimed ticket (carryover-early.service claimed it, or an earlier start of ours, or a boot that died
+ * in the middle of its restore), or a sealed one of this very kernel, when the jump did not happen. What has
+ * begun is not begun again, whoever claimed it. Answer 1: there is nothing to restore. */
 static int ticket_take(Restoring *x) {
         bool ours;
         int r;
 
         r = store_claimed(&x->store, &x->ticket, &ours);
-        if (r == 0 && ours)
-                return 0;
-        if (r == 0)
-                r = bury(x);
-        if (r < 0)
-                return err_pass(r);
-        r = store_ticket(&x->store, &x->ticket);
-        if (r != 0)
-                return r;
-        r = store_claim(&x->store, x->ticket);
-        if (r < 0)
-                return err_pass(r);
-        say(x, EVENT_CLAIMED, NULL, NULL);
-        return 0;
+        if (r == 0 && !ours)
+                r = store_take_over(x->ticket);
+        if (r == 1) {
+                r = store_ticket(&x->store, &x->ticket);
+                if (r == 0)
+                        r = store_claim(&x->store, x->ticket);
+        }
+        return r < 0 ? err_pass(r) : r;
 }
 
 /* What lay between the last step in the old kernel and this moment, told apart by the new kernel's own
@@ -394,7 +402,7 @@ static int terminals_reserve(Restoring *x) {
         size_t n = 0;
 
         for (size_t i = 0; i < x->ticket->n_trees; i++)
-                for (size_t j = 0; j < x->ticket->trees[i]->n_ptys; j++)
+                for (size_t j = 0; is_pending(x->ticket->trees[i]) && j < x->ticket->trees[i]->n_ptys; j++)
                         if (x->ticket->trees[i]->ptys[j] <= PTY_INDEX_MAX &&
                             model_append(wanted, n, x->ticket->trees[i]->ptys[j]) < 0)
                                 return -ENOMEM;
@@ -406,7 +414,7 @@ static int prepare(Restoring *x) {
         int r;
 
         x->timeline.ticket = x->ticket;
-        r = outcomes_begin(x->ticket);
+        r = outcomes_begin(x);
         if (r >= 0)
                 r = system_boot_id(boot);
         if (r >= 0)
@@ -451,8 +459,7 @@ static void give_up(Restoring *x, int why) {
 
         log_error("nothing could be restored: %s", reason ?: "no memory");
         for (size_t i = 0; i < x->ticket->n_trees; i++)
-                if (x->ticket->trees[i]->outcome &&
-                    x->ticket->trees[i]->outcome->state == OUTCOME__STATE__PENDING)
+                if (is_pending(x->ticket->trees[i]))
                         tree_failed(x, x->ticket->trees[i], OUTCOME__STATE__FAILED, reason ?: "no memory");
 }
 
@@ -467,12 +474,9 @@ static bool given_back(Restoring *x) {
                 return false;
         rest.trees = pending;
         rest.n_trees = 0;
-        for (size_t i = 0; i < x->ticket->n_trees; i++) {
-                const Outcome *o = x->ticket->trees[i]->outcome;
-
-                if (o && o->state == OUTCOME__STATE__PENDING)
+        for (size_t i = 0; i < x->ticket->n_trees; i++)
+                if (is_pending(x->ticket->trees[i]))
                         pending[rest.n_trees++] = x->ticket->trees[i];
-        }
         if (rest.n_trees == 0)
                 return false;
         rest.new_boot = rest.new_kernel = NULL;
@@ -483,21 +487,34 @@ static bool given_back(Restoring *x) {
         return r >= 0;
 }
 
+/* Behind the report: until then, the notes in there are all that is known. */
+static void images_remove(Restoring *x) {
+        for (size_t i = 0; i < x->ticket->n_trees; i++) {
+                const Tree *tree = x->ticket->trees[i];
+
+                if (tree->outcome && tree->outcome->state == OUTCOME__STATE__CARRIED)
+                        log_failed(store_tree_remove(&x->store, tree->name), "its images stay in the store");
+        }
+}
+
 static void finish(Restoring *x) {
         bool again = given_back(x);
+        int r;
 
         x->guard = hold_guard_stop(x->guard);
         if (!again)
                 log_failed(hold_clear(), "the hold stays");
         log_failed(network_mtu_sweep(), "a route of ours stays");
         scopes_release(&x->scopes);
-        if (x->restart_logind)
+        if (x->restart_logind && x->manager)
                 log_failed(bus_try_restart_unit(x->manager, "systemd-logind.service"),
                            "loginctl does not know the carried sessions");
         x->ticket->has_done_at = true;
         x->ticket->done_at = now_realtime();
-        log_failed(store_report_write(&x->store, x->ticket),
-                   "the next boot will not know how this restore ended");
+        r = store_report_write(&x->store, x->ticket);
+        log_failed(r, "the next start will not know how this restore ended");
+        if (r >= 0 && !x->config.keep_images)
+                images_remove(x);
         log_failed(run_request_remove(), "an old request stays"); /* of this boot, if there was no jump */
         if (report_ok(x->ticket))
                 say(x, EVENT_ALL_CARRIED, NULL, NULL);
@@ -552,6 +569,7 @@ int flow_restore(void) {
                 return 1;
         }
         x.stop_fd = stop_signal_fd();
+        say(&x, EVENT_CLAIMED, NULL, NULL);
         r = restore_claimed(&x);
         if (r < 0)
                 give_up(&x, r);

@@ -34,6 +34,8 @@ static const ProtobufCMessageDescriptor *descriptor_of(CodecKind kind) {
                 return &request__descriptor;
         case CODEC_KEEP:
                 return &keep__descriptor;
+        case CODEC_TREE:
+                return &tree__descriptor;
         }
         return NULL;
 }

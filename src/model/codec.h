@@ -34,6 +34,7 @@ typedef enum CodecKind {
         CODEC_EARLY = 2,
         CODEC_REQUEST = 3,
         CODEC_KEEP = 4,
+        CODEC_TREE = 5,
 } CodecKind;
 
 /* The caller frees *ret. */

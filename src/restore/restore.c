@@ -190,6 +190,8 @@ int restore_tree(const RestoreJob *job, Tree *tree) {
 
         if (images_fd < 0)
                 return err_pass(images_fd);
+        if (store_tree_begun(images_fd)) /* before its peers wait for the network, too */
+                return err_say(-EALREADY, "its restore had begun before and may have run");
         clock = step_begin();
         r = images_check(tree, images_fd);
         step_end(job->timeline, "restore.check", tree->name, clock);
@@ -201,8 +203,6 @@ int restore_tree(const RestoreJob *job, Tree *tree) {
         if (r < 0)
                 return err_pass(r);
         r = store_tree_begin(images_fd);
-        if (r > 0)
-                return err_say(-EALREADY, "its restore had begun before and may have run");
         if (r >= 0)
                 r = terminals_release(job, tree, images_fd);
         return r < 0 ? err_pass(r) : with_outside(job, tree, procs_fd, images_fd);

@@ -99,10 +99,19 @@ int store_tree_open(const Store *store, const char *tree) {
         return fd;
 }
 
+/* Fine if there still is something in it. */
+static int save_end(const Store *store) {
+        if (unlinkat(store->fd, "save", AT_REMOVEDIR) < 0 && errno != ENOENT && errno != ENOTEMPTY &&
+            errno != EEXIST)
+                return err_born(-errno, "cannot remove %s/save", store->path);
+        return 0;
+}
+
 int store_tree_remove(const Store *store, const char *tree) {
         _cleanup_(closep) int save = tree_parent(store, tree);
+        int r = save < 0 ? save : remove_tree(save, tree);
 
-        return save < 0 ? err_pass(save) : remove_tree(save, tree);
+        return r < 0 ? err_pass(r) : save_end(store);
 }
 
 int store_tree_fail(const Store *store, const char *ticket_id, const char *tree, char **ret_path) {
@@ -246,21 +255,22 @@ static bool unit_is_safe(const char *name) {
 }
 
 /* Names become paths and counts become waits, so what decodes is still looked at before it is believed. */
-static int ticket_check(const Ticket *ticket) {
-        if (!name_is_safe(ticket->id))
-                return err_say(-EBADMSG, "the ticket has no proper id");
-        for (size_t i = 0; i < ticket->n_trees; i++) {
-                const Tree *tree = ticket->trees[i];
-
-                if (!name_is_safe(tree->name) || tree->root_pid < 2 || tree->root_pid > 4194304)
-                        return err_say(-EBADMSG, "the ticket names an impossible tree");
-                if (tree->slice && !unit_is_safe(tree->slice))
-                        return err_say(-EBADMSG, "the ticket names an impossible slice");
-                if (tree->session &&
-                    (!name_is_safe(tree->session->id) || !name_is_safe(tree->session->scope)))
-                        return err_say(-EBADMSG, "the ticket names an impossible session");
-        }
+static int tree_check(const Tree *tree) {
+        if (!name_is_safe(tree->name) || tree->root_pid < 2 || tree->root_pid > 4194304)
+                return err_say(-EBADMSG, "the ticket names an impossible tree");
+        if (tree->slice && !unit_is_safe(tree->slice))
+                return err_say(-EBADMSG, "the ticket names an impossible slice");
+        if (tree->session && (!name_is_safe(tree->session->id) || !name_is_safe(tree->session->scope)))
+                return err_say(-EBADMSG, "the ticket names an impossible session");
         return 0;
+}
+
+static int ticket_check(const Ticket *ticket) {
+        int r = name_is_safe(ticket->id) ? 0 : err_say(-EBADMSG, "the ticket has no proper id");
+
+        for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++)
+                r = tree_check(ticket->trees[i]);
+        return r < 0 ? err_pass(r) : 0;
 }
 
 int store_vacant(const Store *store) {
@@ -321,17 +331,17 @@ int store_ticket(const Store *store, Ticket **ret) {
         return ticket_read(store, "ticket", "ticket.bad", ret);
 }
 
-int store_claim(const Store *store, const Ticket *ticket) {
+int store_take_over(const Ticket *ticket) {
         _cleanup_(closep) int run = private_directory(RUN_DIR);
-        int r;
 
-        if (run < 0)
-                return err_pass(run);
+        return run < 0 ? err_pass(run) : file_replace(run, "claimed", ticket->id, strlen(ticket->id));
+}
+
+int store_claim(const Store *store, const Ticket *ticket) {
         /* The mark first: alone it means nothing, but a claim without it would look like another boot's. */
-        r = file_replace(run, "claimed", ticket->id, strlen(ticket->id));
-        if (r < 0)
-                return err_pass(r);
-        return rename_durably(store, "ticket", "ticket.claimed");
+        int r = store_take_over(ticket);
+
+        return r < 0 ? err_pass(r) : rename_durably(store, "ticket", "ticket.claimed");
 }
 
 int store_claimed(const Store *store, Ticket **ret, bool *ret_ours) {
@@ -350,10 +360,60 @@ int store_claimed(const Store *store, Ticket **ret, bool *ret_ours) {
         return 0;
 }
 
+bool store_tree_begun(int images_fd) {
+        return faccessat(images_fd, "begun", F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
 int store_tree_begin(int images_fd) {
-        if (faccessat(images_fd, "begun", F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
-                return 1;
         return file_replace(images_fd, "begun", "", 0);
+}
+
+/* Where the images of a tree are or were: store_tree_fail() may have moved them. -ENOENT: nowhere. */
+static int tree_home(const Store *store, const char *ticket_id, const char *tree) {
+        char path[2 * NAME_MAX + 16];
+        int fd;
+
+        if (!name_is_safe(ticket_id) || !name_is_safe(tree))
+                return err_say(-EINVAL, "not the name of a tree: it would leave the store");
+        snprintf(path, sizeof path, "save/%s", tree);
+        fd = openat(store->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT) {
+                snprintf(path, sizeof path, "failed/%s/%s", ticket_id, tree);
+                fd = openat(store->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        }
+        return fd < 0 ? err_born(-errno, "cannot open the images of %s", tree) : fd;
+}
+
+int store_tree_done(const Store *store, const char *ticket_id, const Tree *tree) {
+        _cleanup_(closep) int fd = tree_home(store, ticket_id, tree->name);
+
+        return fd < 0 ? err_pass(fd) : message_write(fd, "done", CODEC_TREE, &tree->base);
+}
+
+int store_tree_outcome(const Store *store, const char *ticket_id, const char *name, Tree **ret) {
+        _cleanup_(closep) int fd = tree_home(store, ticket_id, name);
+        _cleanup_(tree_freep) Tree *tree = NULL;
+        int r;
+
+        if (fd == -ENOENT)
+                return 1;
+        if (fd < 0)
+                return err_pass(fd);
+        r = message_read(fd, name, "done", CODEC_TREE, (ProtobufCMessage **)&tree);
+        if (r == 0)
+                r = tree_check(tree);
+        if (r == 0 && (strcmp(tree->name, name) != 0 || !tree->outcome))
+                r = err_say(-EBADMSG, "%s/done tells of another tree", name);
+        if (r != 0)
+                return err_pass(r);
+        *ret = TAKE(tree);
+        return 0;
+}
+
+int store_tree_empty(const Store *store, const char *tree) {
+        _cleanup_(closep) int fd = store_tree_open(store, tree);
+
+        return fd < 0 ? err_pass(fd) : remove_files(fd, ".img");
 }
 
 int store_report_write(const Store *store, const Ticket *report) {
@@ -363,13 +423,7 @@ int store_report_write(const Store *store, const Ticket *report) {
         if (r < 0)
                 return err_pass(r);
         r = away(store, "ticket.claimed");
-        if (r < 0)
-                return err_pass(r);
-        /* Images that are still there could not be moved or removed, or were to be kept. */
-        if (unlinkat(store->fd, "save", AT_REMOVEDIR) < 0 && errno != ENOENT && errno != ENOTEMPTY &&
-            errno != EEXIST)
-                return err_born(-errno, "cannot remove %s/save", store->path);
-        return 0;
+        return r < 0 ? err_pass(r) : save_end(store);
 }
 
 int store_give_back(const Store *store, const Ticket *rest) {

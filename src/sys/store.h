@@ -4,11 +4,11 @@
 /*
  * The store: one directory (Store=, 0700, root), and what it may hold:
  *
- *         save/NAME/         images of the tree NAME, while a save goes on and until its restore
- *         ticket             the sealed ticket: exists if and only if something must come back
- *         ticket.claimed     the same after the claim: a restore has begun
- *         report             the last ticket with outcomes, for `carryover status`
- *         failed/ID/NAME/    images of trees that could not come back
+ *         save/NAME/         images of the tree NAME, while a save goes on and until its restore; "begun" in
+ * it: that restore has begun; "done": the tree, with what became of it ticket             the sealed ticket:
+ * exists if and only if something must come back ticket.claimed     the same after the claim: a restore has
+ * begun report             the last ticket with outcomes, for `carryover status` failed/ID/NAME/    images
+ * of trees that could not come back
  *
  * and /run/carryover (0700, root, dies with the boot): keep, request, progress.
  */
@@ -59,17 +59,25 @@ int store_ticket(const Store *store, Ticket **ret);
  * knows its own claim from one of a boot that died in the middle of its restore. -ENOENT: somebody else has
  * claimed it. */
 int store_claim(const Store *store, const Ticket *ticket);
+/* Makes the claim of such a dead boot this boot's. What had not begun may still come back. */
+int store_take_over(const Ticket *claimed);
 /* A claimed ticket whose restore is not known to have ended; answer 1 if there is none. *ret_ours: claimed
  * by this boot. */
 int store_claimed(const Store *store, Ticket **ret, bool *ret_ours);
-/* Durably notes in the images of a tree that its restore begins. Answer 1: it had begun before, and must not
- * begin again. */
+/* Durably notes in the images of a tree that its restore begins. What has begun must not begin again. */
 int store_tree_begin(int images_fd);
+bool store_tree_begun(int images_fd);
+/* Durably notes what became of a tree (tree->outcome), for a restore that is started again. */
+int store_tree_done(const Store *store, const char *ticket_id, const Tree *tree);
+/* That note, or answer 1 if there is none. */
+int store_tree_outcome(const Store *store, const char *ticket_id, const char *name, Tree **ret);
+/* Removes the images of a tree, and leaves what is noted there. */
+int store_tree_empty(const Store *store, const char *tree);
 /* Seals what of a claimed ticket has not begun, for another start; the claim on the rest then ends with the
  * report. */
 int store_give_back(const Store *store, const Ticket *rest);
-/* The end: writes the report and removes ticket.claimed, and save/ if it is empty: images go one by one, by
- * store_tree_remove(), _discard() and _fail(). */
+/* The end: writes the report and removes ticket.claimed, and save/ if it is empty: what is in it goes one by
+ * one, by store_tree_remove(), _discard() and _fail(). */
 int store_report_write(const Store *store, const Ticket *report);
 int store_report(const Store *store, Ticket **ret); /* answer 1 if none */
 

@@ -77,6 +77,10 @@ static void test_seal_claim_report(void **state) {
         model_free(TAKE(claimed));
         assert_int_equal(store_claimed(&store, &claimed, &ours), 0);
         assert_false(ours);
+        assert_int_equal(store_take_over(claimed), 0);
+        model_free(TAKE(claimed));
+        assert_int_equal(store_claimed(&store, &claimed, &ours), 0);
+        assert_true(ours);
 
         assert_int_equal(store_report(&store, &report), 1);
         assert_int_equal(store_report_write(&store, claimed), 0);
@@ -186,8 +190,9 @@ static void test_images_of_a_tree(void **state) {
         assert_true(fd >= 0);
         assert_int_equal(file_replace(fd, "core-1.img", "x", 1), 0);
         assert_int_equal(file_replace(fd, "dump.log", "x", 1), 0);
+        assert_false(store_tree_begun(fd));
         assert_int_equal(store_tree_begin(fd), 0);
-        assert_int_equal(store_tree_begin(fd), 1);
+        assert_true(store_tree_begun(fd));
         assert_int_equal(store_tree_discard(&store, "session-4"), 0);
         snprintf(log, sizeof log, "%s/failed/last/session-4/dump.log", store.path);
         assert_int_equal(access(log, F_OK), 0);
@@ -198,6 +203,43 @@ static void test_images_of_a_tree(void **state) {
         fd = store_tree_create(&store, "session-4");
         assert_int_equal(store_tree_fail(&store, "dd", "session-4", &path), 0);
         assert_int_equal(access(path, F_OK), 0);
+        store_close(&store);
+}
+
+static void remember(const Store *store, const char *id, Tree *tree, Outcome__State state) {
+        tree->outcome = tree->outcome ?: model_new(Outcome, outcome__init);
+        assert_non_null(tree->outcome);
+        tree->outcome->state = state;
+        assert_int_equal(store_tree_done(store, id, tree), 0);
+}
+
+/* A restore that is started again knows what became of a tree, though its images are gone or elsewhere. */
+static void test_outcomes_outlive_images(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *t = sample("ee");
+        _cleanup_(tree_freep) Tree *back = NULL;
+        _cleanup_(freep) char *path = NULL;
+        _cleanup_(closep) int fd = store_tree_create(&store, "session-4");
+
+        assert_int_equal(file_replace(fd, "core-1.img", "x", 1), 0);
+        assert_int_equal(store_tree_outcome(&store, "ee", "session-4", &back), 1);
+        remember(&store, "ee", t->trees[0], OUTCOME__STATE__CARRIED);
+        assert_int_equal(store_tree_empty(&store, "session-4"), 0);
+        assert_int_equal(faccessat(fd, "core-1.img", F_OK, 0), -1);
+        assert_int_equal(store_tree_outcome(&store, "ee", "session-4", &back), 0);
+        assert_int_equal(back->outcome->state, OUTCOME__STATE__CARRIED);
+        model_free(TAKE(back));
+
+        assert_int_equal(store_tree_fail(&store, "ee", "session-4", &path), 0);
+        remember(&store, "ee", t->trees[0], OUTCOME__STATE__FAILED);
+        assert_int_equal(store_tree_outcome(&store, "ee", "session-4", &back), 0);
+        assert_int_equal(back->outcome->state, OUTCOME__STATE__FAILED);
+
+        /* neither another tree's nor somebody else's */
+        assert_int_equal(model_set_string(&t->trees[0]->name, "session-5"), 0);
+        assert_int_equal(store_tree_done(&store, "ee", t->trees[0]), -ENOENT);
+        assert_int_equal(store_tree_outcome(&store, "ee", "../x", &back), -EINVAL);
+        assert_int_equal(store_tree_outcome(&store, "ff", "session-4", &back), 1);
         store_close(&store);
 }
 
@@ -241,6 +283,7 @@ int main(void) {
                         cmocka_unit_test(test_names_of_slices),
                         cmocka_unit_test(test_nothing_is_saved_over_a_ticket),
                         cmocka_unit_test(test_images_of_a_tree),
+                        cmocka_unit_test(test_outcomes_outlive_images),
                         cmocka_unit_test(test_open_store_is_refused),
                         cmocka_unit_test(test_run_files),
         };
