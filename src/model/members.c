@@ -55,103 +55,6 @@ static void add(MemberIndex *index, uint64_t id, unsigned ends) {
         index->keys[index->n++] = (MemberKey){id, ends};
 }
 
-static void index_process(Members *m, const SnapProcess *p) {
-        for (size_t k = 0; k < p->n_fds; k++) {
-                const SnapFd *f = p->fds + k;
-
-                switch (f->kind) {
-                case FD_PIPE:
-                        add(&m->pipes, f->ino, ends_of(f->flags));
-                        break;
-                case FD_PTMX:
-                        if (f->pty_index >= 0)
-                                add(&m->masters, (uint64_t)f->pty_index, 0);
-                        break;
-                case FD_UNIX:
-                case FD_TCP:
-                case FD_UDP:
-                case FD_NETLINK:
-                case FD_PACKET:
-                case FD_SOCKET:
-                        add(&m->sockets, f->ino, 0);
-                        break;
-                default:
-                        break;
-                }
-        }
-}
-
-int members_of(const Snapshot *s, pid_t root, Members *ret) {
-        _cleanup_(members_done) Members m = {.s = s};
-        size_t n_fds = 0;
-        int r;
-
-        r = snapshot_tree(s, root, &m.list, &m.n);
-        if (r < 0)
-                return err_pass(r);
-        for (size_t i = 0; i < m.n; i++)
-                n_fds += m.list[i]->n_fds;
-        m.sockets.keys = calloc(n_fds + 1, sizeof *m.sockets.keys);
-        m.pipes.keys = calloc(n_fds + 1, sizeof *m.pipes.keys);
-        m.masters.keys = calloc(n_fds + 1, sizeof *m.masters.keys);
-        if (!m.sockets.keys || !m.pipes.keys || !m.masters.keys)
-                return -ENOMEM;
-        for (size_t i = 0; i < m.n; i++)
-                index_process(&m, m.list[i]);
-        index_finish(&m.sockets);
-        index_finish(&m.pipes);
-        index_finish(&m.masters);
-        *ret = m;
-        m = (Members){0};
-        return 0;
-}
-
-void members_done(Members *m) {
-        free(m->list);
-        free(m->sockets.keys);
-        free(m->pipes.keys);
-        free(m->masters.keys);
-        *m = (Members){0};
-}
-
-bool members_have_process(const Members *m, pid_t pid) {
-        for (size_t i = 0; i < m->n; i++)
-                if (m->list[i]->pid == pid)
-                        return true;
-        return false;
-}
-
-bool members_have_socket(const Members *m, uint64_t ino) {
-        return index_find(&m->sockets, ino);
-}
-
-bool members_have_master(const Members *m, int pty_index) {
-        return pty_index >= 0 && index_find(&m->masters, (uint64_t)pty_index);
-}
-
-PipeEnds members_pipe(const Members *m, uint64_t ino) {
-        const MemberKey *key = index_find(&m->pipes, ino);
-        unsigned missing = (END_READ | END_WRITE) & ~(key ? key->ends : 0);
-
-        if (missing == 0)
-                return PIPE_INSIDE;
-        for (size_t i = 0; i < m->s->n_holders; i++) {
-                const SnapHolder *h = m->s->holders + i;
-
-                if (h->kind == FD_PIPE && h->id == ino && (ends_of(h->flags) & missing))
-                        return PIPE_OUTSIDE;
-        }
-        /* or another tree of the same snapshot, whose descriptors are no holders */
-        for (size_t i = 0; i < m->s->n_processes; i++)
-                for (size_t k = 0; k < m->s->processes[i].n_fds; k++) {
-                        const SnapFd *f = m->s->processes[i].fds + k;
-
-                        if (f->kind == FD_PIPE && f->ino == ino && (ends_of(f->flags) & missing))
-                                return PIPE_OUTSIDE;
-                }
-        return PIPE_CLOSED;
-}
-
 bool members_is_connected(const SnapInet *i) {
         switch (i->state) {
         case TCP_ESTABLISHED:
@@ -179,23 +82,149 @@ static void mapped(const SnapInet *i, const uint8_t address[static 16], uint8_t 
         memcpy(out + 12, address, 4);
 }
 
+/* FNV-1a over both addresses: who makes two of his own connections collide has one of them held less. */
+static uint64_t wire_id(const uint8_t local[static 16], uint16_t local_port, const uint8_t remote[static 16],
+                        uint16_t remote_port) {
+        uint8_t bytes[36];
+        uint64_t hash = 0xcbf29ce484222325;
+
+        memcpy(bytes, local, 16);
+        memcpy(bytes + 16, remote, 16);
+        memcpy(bytes + 32, &local_port, 2);
+        memcpy(bytes + 34, &remote_port, 2);
+        for (size_t i = 0; i < sizeof bytes; i++)
+                hash = (hash ^ bytes[i]) * 0x100000001b3;
+        return hash;
+}
+
+static void index_wire(Members *m, uint64_t ino) {
+        const SnapInet *i = snapshot_inet(m->s, ino);
+        uint8_t local[16], remote[16];
+
+        if (!i || !members_is_connected(i))
+                return;
+        mapped(i, i->local, local);
+        mapped(i, i->remote, remote);
+        add(&m->wires, wire_id(local, i->local_port, remote, i->remote_port), 0);
+}
+
+static void index_process(Members *m, const SnapProcess *p) {
+        for (size_t k = 0; k < p->n_fds; k++) {
+                const SnapFd *f = p->fds + k;
+
+                switch (f->kind) {
+                case FD_PIPE:
+                        add(&m->pipes, f->ino, ends_of(f->flags));
+                        break;
+                case FD_PTMX:
+                        if (f->pty_index >= 0)
+                                add(&m->masters, (uint64_t)f->pty_index, 0);
+                        break;
+                case FD_TCP:
+                        index_wire(m, f->ino);
+                        add(&m->sockets, f->ino, 0);
+                        break;
+                case FD_UNIX:
+                case FD_UDP:
+                case FD_NETLINK:
+                case FD_PACKET:
+                case FD_SOCKET:
+                        add(&m->sockets, f->ino, 0);
+                        break;
+                default:
+                        break;
+                }
+        }
+}
+
+static void index_all_pipes(Members *m) {
+        for (size_t i = 0; i < m->s->n_holders; i++)
+                if (m->s->holders[i].kind == FD_PIPE)
+                        add(&m->all_pipes, m->s->holders[i].id, ends_of(m->s->holders[i].flags));
+        /* another tree of the same snapshot, whose descriptors are no holders */
+        for (size_t i = 0; i < m->s->n_processes; i++)
+                for (size_t k = 0; k < m->s->processes[i].n_fds; k++) {
+                        const SnapFd *f = m->s->processes[i].fds + k;
+
+                        if (f->kind == FD_PIPE)
+                                add(&m->all_pipes, f->ino, ends_of(f->flags));
+                }
+}
+
+static int index_begin(MemberIndex *index, size_t n) {
+        index->keys = calloc(n + 1, sizeof *index->keys);
+        return index->keys ? 0 : -ENOMEM;
+}
+
+int members_of(const Snapshot *s, pid_t root, Members *ret) {
+        _cleanup_(members_done) Members m = {.s = s};
+        size_t n_fds = 0, n_all = s->n_holders;
+        int r;
+
+        r = snapshot_tree(s, root, &m.list, &m.n);
+        if (r < 0)
+                return err_pass(r);
+        for (size_t i = 0; i < m.n; i++)
+                n_fds += m.list[i]->n_fds;
+        for (size_t i = 0; i < s->n_processes; i++)
+                n_all += s->processes[i].n_fds;
+        if (index_begin(&m.sockets, n_fds) < 0 || index_begin(&m.pipes, n_fds) < 0 ||
+            index_begin(&m.masters, n_fds) < 0 || index_begin(&m.wires, n_fds) < 0 ||
+            index_begin(&m.all_pipes, n_all) < 0)
+                return -ENOMEM;
+        for (size_t i = 0; i < m.n; i++)
+                index_process(&m, m.list[i]);
+        index_all_pipes(&m);
+        index_finish(&m.sockets);
+        index_finish(&m.pipes);
+        index_finish(&m.masters);
+        index_finish(&m.wires);
+        index_finish(&m.all_pipes);
+        *ret = m;
+        m = (Members){0};
+        return 0;
+}
+
+void members_done(Members *m) {
+        free(m->list);
+        free(m->sockets.keys);
+        free(m->pipes.keys);
+        free(m->masters.keys);
+        free(m->wires.keys);
+        free(m->all_pipes.keys);
+        *m = (Members){0};
+}
+
+bool members_have_process(const Members *m, pid_t pid) {
+        for (size_t i = 0; i < m->n; i++)
+                if (m->list[i]->pid == pid)
+                        return true;
+        return false;
+}
+
+bool members_have_socket(const Members *m, uint64_t ino) {
+        return index_find(&m->sockets, ino);
+}
+
+bool members_have_master(const Members *m, int pty_index) {
+        return pty_index >= 0 && index_find(&m->masters, (uint64_t)pty_index);
+}
+
+PipeEnds members_pipe(const Members *m, uint64_t ino) {
+        const MemberKey *own = index_find(&m->pipes, ino), *all = index_find(&m->all_pipes, ino);
+        unsigned missing = (END_READ | END_WRITE) & ~(own ? own->ends : 0);
+
+        if (missing == 0)
+                return PIPE_INSIDE;
+        return all && (all->ends & missing) ? PIPE_OUTSIDE : PIPE_CLOSED;
+}
+
 bool members_have_other_end(const Members *m, const SnapInet *i) {
-        uint8_t local[16], remote[16], its_local[16], its_remote[16];
+        uint8_t local[16], remote[16];
 
         mapped(i, i->local, local);
         mapped(i, i->remote, remote);
-        for (size_t k = 0; k < m->s->n_inets; k++) {
-                const SnapInet *o = m->s->inets + k;
-
-                if (o->local_port != i->remote_port || o->remote_port != i->local_port ||
-                    !members_is_connected(o))
-                        continue;
-                mapped(o, o->local, its_local);
-                mapped(o, o->remote, its_remote);
-                if (memcmp(local, its_remote, 16) == 0 && memcmp(remote, its_local, 16) == 0)
-                        return members_have_socket(m, o->ino);
-        }
-        return false;
+        return index_find(&m->wires, wire_id(remote, i->remote_port, local, i->local_port));
 }
 
 bool inet_is_loopback(const SnapInet *i) {

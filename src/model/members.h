@@ -21,6 +21,8 @@ typedef struct Members {
         const SnapProcess **list; /* root first, parents before children */
         size_t n;
         MemberIndex sockets, pipes, masters;
+        MemberIndex all_pipes; /* with the ends that anybody has */
+        MemberIndex wires;     /* connected TCP sockets by both their addresses */
 } Members;
 
 typedef enum PipeEnds {

@@ -36,15 +36,11 @@ static void external_freep(External **p) {
         model_free(*p);
 }
 
-/* Once per restore_key: descriptors that are shared or duplicated are one thing to CRIU. */
 static int external_add(Tree *tree, External__Kind kind, const char *dump_key, const char *restore_key,
                         const char *path, const SnapFd *f, External **ret) {
         _cleanup_(external_freep) External *e = NULL;
         int r;
 
-        for (size_t i = 0; i < tree->n_externals; i++)
-                if (strcmp(tree->externals[i]->restore_key, restore_key) == 0)
-                        return 0;
         e = model_new(External, external__init);
         if (!e)
                 return -ENOMEM;
@@ -148,9 +144,6 @@ static int add_tty(const Members *m, Tree *tree, const SnapFd *f) {
 static int add_master(Tree *tree, const SnapFd *f) {
         if (f->pty_index < 0)
                 return 0;
-        for (size_t i = 0; i < tree->n_ptys; i++)
-                if (tree->ptys[i] == (uint32_t)f->pty_index)
-                        return 0;
         return model_append(tree->ptys, tree->n_ptys, (uint32_t)f->pty_index);
 }
 
@@ -162,10 +155,6 @@ static int set_address(ProtobufCBinaryData *field, int family, const uint8_t add
         if (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)address))
                 return model_set_bytes(field, address + 12, 4);
         return model_set_bytes(field, address, 16);
-}
-
-static bool same_bytes(ProtobufCBinaryData a, ProtobufCBinaryData b) {
-        return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
 }
 
 static void connection_freep(Connection **p) {
@@ -183,13 +172,6 @@ static int add_connection(Tree *tree, const SnapInet *i) {
         r = set_address(&c->local, i->family, i->local);
         if (r >= 0)
                 r = set_address(&c->remote, i->family, i->remote);
-        for (size_t k = 0; r >= 0 && k < tree->n_connections; k++) {
-                const Connection *o = tree->connections[k];
-
-                if (o->local_port == c->local_port && o->remote_port == c->remote_port &&
-                    same_bytes(o->local, c->local) && same_bytes(o->remote, c->remote))
-                        return 0;
-        }
         if (r >= 0)
                 r = model_append(tree->connections, tree->n_connections, c);
         if (r >= 0)
@@ -205,16 +187,10 @@ static int add_listen(Tree *tree, const SnapInet *i) {
         r = set_address(&address, i->family, i->local);
         if (r < 0)
                 return r;
-        for (size_t k = 0; k < tree->n_listens; k++)
-                if (same_bytes(tree->listens[k], address))
-                        goto known;
-        if (memcmp(address.data, any, address.len) == 0)
-                goto known;
-        r = model_append(tree->listens, tree->n_listens, address);
-        if (r >= 0)
-                return 0;
-known:
-        free(address.data);
+        if (memcmp(address.data, any, address.len) != 0)
+                r = model_append(tree->listens, tree->n_listens, address);
+        else
+                free(address.data);
         return r;
 }
 
@@ -307,22 +283,70 @@ static void forget(Tree *tree) {
         tree->n_listens = tree->n_ptys = 0;
 }
 
+/* What a descriptor stands for. Descriptors that are shared or duplicated are one thing to CRIU. */
+typedef struct Thing {
+        const SnapProcess *process;
+        const SnapFd *fd;
+        size_t order; /* in which they were met: the first one's flags count */
+} Thing;
+
+#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+
+static int thing_compare(const SnapFd *x, const SnapFd *y) {
+        const int parts[] = {COMPARE(x->kind, y->kind), COMPARE(x->ino, y->ino),
+                             COMPARE(x->dev, y->dev),   COMPARE(x->mnt_id, y->mnt_id),
+                             COMPARE(x->rdev, y->rdev), COMPARE(x->pty_index, y->pty_index)};
+
+        for (size_t i = 0; i < ELEMENTS(parts); i++)
+                if (parts[i])
+                        return parts[i];
+        return 0;
+}
+
+static int by_thing(const void *a, const void *b) {
+        const Thing *x = a, *y = b;
+        int order = thing_compare(x->fd, y->fd);
+
+        return order ? order : COMPARE(x->order, y->order);
+}
+
+/* Sorted, so that many thousands are told apart in no time: a shutdown waits for it. */
+static int things_of(const Members *m, Thing **ret, size_t *ret_n) {
+        size_t n = 0, at = 0;
+        Thing *things;
+
+        for (size_t i = 0; i < m->n; i++)
+                n += m->list[i]->n_fds;
+        things = calloc(n + 1, sizeof *things);
+        if (!things)
+                return -ENOMEM;
+        for (size_t i = 0; i < m->n; i++)
+                for (size_t k = 0; k < m->list[i]->n_fds; k++, at++)
+                        things[at] = (Thing){m->list[i], m->list[i]->fds + k, at};
+        qsort(things, n, sizeof *things, by_thing);
+        *ret = things;
+        *ret_n = n;
+        return 0;
+}
+
 int select_describe(const Snapshot *full, Tree *tree) {
         _cleanup_(members_done) Members m = {0};
+        _cleanup_(freep) Thing *things = NULL;
+        size_t n = 0;
         int r;
 
         r = members_of(full, (pid_t)tree->root_pid, &m);
+        if (r >= 0)
+                r = things_of(&m, &things, &n);
         if (r < 0)
                 return err_pass(r);
         forget(tree);
-        for (size_t i = 0; r >= 0 && i < m.n; i++) {
-                const SnapProcess *p = m.list[i];
-
-                if (p->beyond)
-                        return err_say(-E2BIG, "process %d holds more than is looked at", (int)p->pid);
-                r = add_process(tree, p);
-                for (size_t k = 0; r >= 0 && k < p->n_fds; k++)
-                        r = add_fd(&m, tree, p, p->fds + k);
-        }
+        for (size_t i = 0; r >= 0 && i < m.n; i++)
+                r = m.list[i]->beyond ? err_say(-E2BIG, "process %d holds more than is looked at",
+                                                (int)m.list[i]->pid)
+                                      : add_process(tree, m.list[i]);
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                if (i == 0 || thing_compare(things[i - 1].fd, things[i].fd) != 0)
+                        r = add_fd(&m, tree, things[i].process, things[i].fd);
         return r < 0 ? err_pass(r) : 0;
 }

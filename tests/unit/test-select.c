@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <time.h>
 
 #define S4 "/user.slice/user-1000.slice/session-4.scope"
 #define S5 "/user.slice/user-0.slice/session-5.scope"
@@ -408,6 +409,34 @@ static void test_describe_unix(void **state) {
         assert_int_equal(external(t, "socket:[34]")->kind, EXTERNAL__KIND__STREAM);
 }
 
+/* A session with as many descriptors as one process may have must not hold up a shutdown. */
+static void test_describe_many(void **state) {
+        enum { MANY = 60000 };
+        struct timespec begin, end;
+        World *w = *state;
+        Tree *t;
+
+        assert_int_equal(resolve(w, "session:4", 506), 0);
+        t = w->trees[0];
+        for (uint64_t i = 0; i < MANY; i++) {
+                uint64_t ino = 100000 + 2 * i;
+
+                world_fd(w->s, 402, i % 3 == 0 ? FD_UNIX : i % 3 == 1 ? FD_PIPE : FD_TCP, ino, NULL);
+                if (i % 3 == 0)
+                        world_unix(w->s, ino, ino + 1, SOCK_STREAM, NULL);
+                if (i % 3 == 2)
+                        world_tcp(w->s, ino, TCP_ESTABLISHED, 0x7f000001, (uint16_t)i,
+                                  0x7f000000 + (uint32_t)i, 22);
+        }
+        snapshot_sort(w->s);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
+        assert_int_equal(select_describe(w->s, t), 0);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+        assert_int_equal(t->n_externals, MANY / 3);
+        assert_int_equal(t->n_connections, MANY / 3);
+        assert_true(end.tv_sec - begin.tv_sec < 2);
+}
+
 static void test_describe_tcp(void **state) {
         World *w = *state;
         Snapshot *s = w->s;
@@ -441,7 +470,7 @@ static void test_describe_tcp(void **state) {
         assert_int_equal(t->connections[2]->local_port, 23);
         assert_int_equal(t->connections[2]->remote.len, 4);
         assert_memory_equal(t->connections[2]->remote.data, "\x0a\0\0\x02", 4);
-        assert_int_equal(t->n_listens, 1);
+        assert_int_equal(t->n_listens, 2);
         assert_int_equal(t->listens[0].len, 4);
 }
 
@@ -464,20 +493,11 @@ static void test_describe_schedule(void **state) {
 int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
-                        T(test_session),
-                        T(test_default),
-                        T(test_no_logind_session),
-                        T(test_openssh_10),
-                        T(test_unit),
-                        T(test_pid),
-                        T(test_refusals),
-                        T(test_zombie_root),
-                        T(test_user_slice),
-                        T(test_kept),
-                        T(test_describe_files),
-                        T(test_describe_unix),
-                        T(test_describe_tcp),
-                        T(test_describe_schedule),
+                        T(test_session),      T(test_default),        T(test_no_logind_session),
+                        T(test_openssh_10),   T(test_unit),           T(test_pid),
+                        T(test_refusals),     T(test_zombie_root),    T(test_user_slice),
+                        T(test_kept),         T(test_describe_files), T(test_describe_unix),
+                        T(test_describe_tcp), T(test_describe_many),  T(test_describe_schedule),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
