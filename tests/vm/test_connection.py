@@ -191,7 +191,8 @@ def test_peer_with_all_options(lab: Lab, size: int = 100 * MB) -> None:
         # Left alone, a client that uploads would be silent until its next retransmission, up to twice as long.
         assert stall < 1.1 * told + 1, f"the {name} did not go on when the connection was back"
     assert download.finish(120) == digest
-    assert machine.run("sha256sum < /root/up", timeout=120).split()[0] == upload.finish(120)
+    sent = upload.finish(120)
+    assert machine.run("sha256sum < /root/up", timeout=120).split()[0] == sent
 
     check.clean_after(machine, old)
     still_well(machine, probe, before)
