@@ -54,7 +54,7 @@ int verb_keep(const CliCall *call) {
         r = keep_add(trees.items[0]);
         if (r < 0)
                 return cli_fail(r);
-        if (modules_load(modules_needed) > 0)
+        if (modules_prepare() > 0)
                 fprintf(stderr, "carryover: some kernel modules could not be loaded; a save may fail\n");
         if (call->json == CLI_TEXT)
                 printf("%s is %s.\n", trees.items[0]->target, r == 1 ? "kept already" : "kept");

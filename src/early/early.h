@@ -34,7 +34,7 @@ int early_initramfs(EarlySay say);
  * restore takes it up from there). A hold without a ticket is taken off, so that its peers get an answer.
  * Without either it is done at once. Returns how many steps failed.
  *
- * What CRIU needs for the next save (modules_needed) is not loaded here: a restore does without, and the
+ * What CRIU needs for the next save (modules_prepare()) is not loaded here: a restore does without, and the
  * network waits for us. carryover.service does it.
  *
  * Terminal numbers are not reserved here: a reservation is open descriptors, which end with this process;

@@ -80,7 +80,7 @@ int flow_start(void) {
 
         sd_notify(0, "READY=1");
         /* The running kernel's modules may be gone from disk when they are needed, after an upgrade. */
-        r = modules_load(modules_needed);
+        r = modules_prepare();
         if (r > 0)
                 log_warning("%d kernel modules could not be loaded", r);
         r = config_load("", &config);

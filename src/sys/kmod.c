@@ -11,21 +11,23 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "sys/netfilter.h"
 
 #include <errno.h>
 #include <libkmod.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
-const char *const modules_needed[] = {
+static const char *const of_criu[] = {
                 /* what CRIU asks sock_diag for */
                 "unix_diag", "inet_diag", "tcp_diag", "udp_diag", "raw_diag", "netlink_diag",
                 "af_packet_diag",
                 /* CRIU's own lock, and its probe of it */
-                "nf_tables", "iptable_filter", "ip6table_filter",
-                /* conntrack entries of held connections are read by netlink; nf_conntrack itself is left
-                   alone, since loading it begins to track */
-                "nfnetlink", NULL};
+                "nf_tables", "iptable_filter", "ip6table_filter", NULL};
+
+/* Entries of held connections are read by it. It brings nf_conntrack along, which nobody else may want. */
+static const char *const of_conntrack[] = {"nf_conntrack_netlink", NULL};
 
 static void silent(void *data, int priority, const char *file, int line, const char *fn, const char *format,
                    va_list args) {
@@ -62,5 +64,13 @@ int modules_load(const char *const *names) {
         for (; *names; names++)
                 failed += !load_one(ctx, *names);
         kmod_unref(ctx);
+        return failed;
+}
+
+int modules_prepare(void) {
+        int failed = modules_load(of_criu) + modules_load(hold_modules);
+
+        if (access("/sys/module/nf_conntrack", F_OK) >= 0)
+                failed += modules_load(of_conntrack);
         return failed;
 }

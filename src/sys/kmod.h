@@ -8,5 +8,6 @@
  * failed (0 is best). */
 int modules_load(const char *const *names);
 
-/* What a save, a hold and CRIU need: *_diag, nf_tables, iptable_raw, ... NULL-terminated. */
-extern const char *const modules_needed[];
+/* All that CRIU, the hold and the next save need of the running kernel, while it is still on disk. Returns
+ * as modules_load(). */
+int modules_prepare(void);
