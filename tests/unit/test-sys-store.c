@@ -106,6 +106,25 @@ static void test_altered_ticket_is_set_aside(void **state) {
         store_close(&store);
 }
 
+/* carryover was taken back to an older version: the ticket waits for the newer one. */
+static void test_newer_ticket_waits(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *t = sample("bc"), *back = NULL;
+        const uint8_t formats[] = {CODEC_FORMAT + 1, CODEC_FORMAT};
+        _cleanup_(closep) int fd = -1;
+
+        assert_int_equal(store_seal(&store, t), 0);
+        fd = openat(store.fd, "ticket", O_RDWR | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(pwrite(fd, &formats[0], 1, 8), 1);
+        for (int i = 0; i < 2; i++)
+                assert_int_equal(store_ticket(&store, &back), -EPROTONOSUPPORT);
+        assert_int_equal(store_seal(&store, t), -EEXIST);
+        assert_int_equal(pwrite(fd, &formats[1], 1, 8), 1);
+        assert_int_equal(store_ticket(&store, &back), 0);
+        store_close(&store);
+}
+
 /* A restore that was told to stop: what had not begun is sealed again, and outlives the claim's end. */
 static void test_give_back(void **state) {
         Store store = fresh();
@@ -279,6 +298,7 @@ int main(void) {
                         cmocka_unit_test(test_seal_claim_report),
                         cmocka_unit_test(test_give_back),
                         cmocka_unit_test(test_altered_ticket_is_set_aside),
+                        cmocka_unit_test(test_newer_ticket_waits),
                         cmocka_unit_test(test_hostile_names_are_refused),
                         cmocka_unit_test(test_names_of_slices),
                         cmocka_unit_test(test_nothing_is_saved_over_a_ticket),
