@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "jump/jump.h"
 #include "sys/criu.h"
 #include "sys/kexec.h"
 #include "sys/login.h"
@@ -51,16 +52,33 @@ static int keep_sentence(int r, char **answer) {
         return *answer ? 0 : -ENOMEM;
 }
 
-static int ask_criu(const Config *config, PreflightFacts *f) {
-        CriuFeatures features;
+static int ask_criu(const Config *config, CriuFeatures *features, PreflightFacts *f) {
         int r;
 
-        r = criu_probe(config->criu, &features);
+        r = criu_probe(config->criu, features);
         if (r >= 0) {
-                f->criu_lock_skip = features.lock_skip;
+                f->criu_lock_skip = features->lock_skip;
                 r = criu_check(config->criu);
         }
         return keep_sentence(r, &f->criu_error);
+}
+
+/* Where the boot loader chooses, the newest kernel is what it most likely takes. */
+static int ask_target(const char *version, bool kexec, const CriuFeatures *features, PreflightFacts *f) {
+        char running[128];
+        Kernel kernel;
+        int r;
+
+        r = kernel_find("/boot", version, &kernel);
+        if (r < 0)
+                return kexec ? keep_sentence(r, &f->kernel_error) : 0;
+        r = kexec ? keep_sentence(jump_check(&kernel), &f->kernel_error) : 0;
+        if (r < 0 || f->criu_error)
+                return r;
+        r = system_kernel(running);
+        if (r >= 0)
+                r = criu_fits_kernel(features, running, kernel.version);
+        return keep_sentence(r, &f->target_error);
 }
 
 static int ask_store(const Config *config, PreflightFacts *f) {
@@ -83,16 +101,16 @@ static int ask_store(const Config *config, PreflightFacts *f) {
 
 int facts_gather(const Config *config, const char *kernel, bool kexec, PreflightFacts *ret) {
         _cleanup_(preflight_facts_done) PreflightFacts f = {0};
-        Kernel found;
+        CriuFeatures features = {0};
         int r;
 
-        r = ask_criu(config, &f);
+        r = ask_criu(config, &features, &f);
         if (r >= 0)
                 r = ask_store(config, &f);
         if (r >= 0 && kexec)
                 r = keep_sentence(kexec_allowed(), &f.kexec_error);
-        if (r >= 0 && kexec)
-                r = keep_sentence(kernel_find("/boot", kernel, &found), &f.kernel_error);
+        if (r >= 0)
+                r = ask_target(kernel, kexec, &features, &f);
         if (r < 0)
                 return err_pass(r);
         *ret = f;

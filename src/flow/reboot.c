@@ -49,6 +49,7 @@ static int check_all(const Config *config, const RebootOptions *options, Trees *
         int r, refused = 0;
 
         r = facts_gather(config, options->kernel, !options->no_kexec, &facts);
+        facts.must_kexec = !options->no_kexec;
         if (r >= 0)
                 r = inspect(&facts, trees->items, trees->n, &found);
         if (r < 0)
@@ -71,15 +72,12 @@ static int check_all(const Config *config, const RebootOptions *options, Trees *
  * that early boot needs to know changes until the seal, this is the one that jumps, and the save need not
  * load it again while the trees are frozen; so it lifts the process numbers a little further than it must.
  */
-static int load_now(const Config *config, const RebootOptions *options, const Trees *trees, Kernel *ret,
-                    Early **ret_early) {
+static int load_now(const Config *config, const RebootOptions *options, const Trees *trees,
+                    const Kernel *kernel, Early **ret_early) {
         _cleanup_(early_freep) Early *early = NULL;
         Ticket ticket = TICKET__INIT;
         int r;
 
-        r = jump_prepare(options->kernel, ret);
-        if (r < 0)
-                return err_pass(r);
         ticket.id = (char *)"loaded-before-the-save";
         ticket.hold_backend = (char *)hold_backend_text(config->hold);
         ticket.trees = trees->items;
@@ -88,7 +86,7 @@ static int load_now(const Config *config, const RebootOptions *options, const Tr
         if (r < 0)
                 return err_pass(r);
         early->max_pid += PIDS_UNTIL_SAVED;
-        r = jump_load(ret, options->append, early);
+        r = jump_load(kernel, options->append, early);
         if (r < 0)
                 return err_pass(r);
         *ret_early = TAKE(early);
@@ -305,6 +303,8 @@ int flow_reboot(const RebootOptions *options) {
         r = config_load("", &config);
         if (r >= 0)
                 r = check_shutdown();
+        if (r >= 0 && !options->no_kexec)
+                r = kernel_find("/boot", options->kernel, &kernel);
         if (r >= 0)
                 r = kept_own(getpid(), &own);
         if (r < 0)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * Everything that can be refused is refused here, while every session still lives: the kernel, the
- * permission to kexec, and an initrd that was made before carryover was installed. That last one would boot,
- * but without the hold: the new kernel's first answer to the peers of the carried connections would be a
- * reset.
+ * What would fail after the jump is refused here, while every session still lives. An initrd that was made
+ * before carryover was installed would boot, but without the hold: the new kernel's first answer to the
+ * peers of the carried connections would be a reset.
  *
  * The early part is looked for by its program. Both the initramfs-tools hook and the dracut module install
  * it together with the script that calls it, at places of their own.
@@ -18,24 +17,35 @@
 #include "sys/initrd.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
 
-int jump_prepare(const char *version, Kernel *ret) {
-        Kernel kernel;
+/* A kernel without its modules, as a half-done installation leaves it, finds neither disk nor network. */
+static int check_modules(const Kernel *kernel) {
+        char path[sizeof kernel->version + 32];
+
+        snprintf(path, sizeof path, "/lib/modules/%s/modules.dep", kernel->version);
+        if (access(path, F_OK) < 0)
+                return err_say(-ENOENT,
+                               "the modules of kernel %s are not in /lib/modules: run 'apt-get install "
+                               "--reinstall linux-image-%s'",
+                               kernel->version, kernel->version);
+        return 0;
+}
+
+int jump_check(const Kernel *kernel) {
         int r;
 
-        r = kexec_allowed();
+        r = check_modules(kernel);
         if (r >= 0)
-                r = kernel_find("/boot", version, &kernel);
-        if (r >= 0)
-                r = initrd_contains(kernel.initrd, INITRD_PROGRAM);
+                r = initrd_contains(kernel->initrd, INITRD_PROGRAM);
         if (r < 0)
                 return err_pass(r);
         if (r == 0)
                 return err_say(-EXDEV,
                                "%s was made without carryover's part: run 'update-initramfs -u -k %s' (or "
                                "'dracut --force --kver %s')",
-                               kernel.initrd, kernel.version, kernel.version);
-        *ret = kernel;
+                               kernel->initrd, kernel->version, kernel->version);
         return 0;
 }
 

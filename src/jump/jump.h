@@ -10,12 +10,11 @@
 #include "sys/kexec.h"
 
 /*
- * The newest installed kernel (version NULL) or this one, if it can be jumped into; nothing is loaded.
- * -ENOENT: there is no such kernel, or no initrd; -EPERM, -ENOSYS: this system does not kexec; -EXDEV: the
- * initrd was made without carryover's part (the sentence has the remedy). Reads the whole initrd: about as
- * long as unpacking it takes.
+ * Whether sessions can be carried into this kernel; nothing is loaded. -ENOENT: its modules are not there;
+ * -EXDEV: its initrd was made without carryover's part. The sentence has the remedy. Reads the whole initrd:
+ * about as long as unpacking it takes.
  */
-int jump_prepare(const char *version, Kernel *ret);
+int jump_check(const Kernel *kernel);
 
 /* Loads the kernel with its initrd, `early` in a cpio archive behind it, and the running command line plus
  * append (may be NULL). Replaces what was loaded before; a failure leaves that as it was. */

@@ -178,6 +178,7 @@ void preflight_facts_done(PreflightFacts *facts) {
         free(facts->store_error);
         free(facts->kexec_error);
         free(facts->kernel_error);
+        free(facts->target_error);
         *facts = (PreflightFacts){0};
 }
 
@@ -188,18 +189,18 @@ int preflight_space(const PreflightFacts *facts, uint64_t all_bytes, Verdict *ma
 }
 
 int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
+        const VerdictLevel jump = facts->must_kexec ? VERDICT_REFUSED : VERDICT_DEGRADED;
         const struct {
                 const char *what, *error, *remedy;
                 VerdictLevel level;
         } rows[] = {
                         {"criu", facts->criu_error, NULL, VERDICT_REFUSED},
+                        {"target", facts->target_error, NULL, VERDICT_REFUSED},
                         {"store", facts->store_error, NULL, VERDICT_REFUSED},
                         {"kexec", facts->kexec_error,
-                         "carryover reboot --no-kexec goes by the firmware, with a longer gap",
-                         VERDICT_DEGRADED},
+                         "carryover reboot --no-kexec goes by the firmware, with a longer gap", jump},
                         {"kernel", facts->kernel_error,
-                         "carryover reboot --no-kexec leaves the choice to the boot loader",
-                         VERDICT_DEGRADED},
+                         "carryover reboot --no-kexec leaves the choice to the boot loader", jump},
         };
         _cleanup_(verdict_done) Verdict v = {0};
         int r = 0;

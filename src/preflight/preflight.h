@@ -22,7 +22,9 @@ typedef struct PreflightFacts {
         char *store_error;   /* it cannot be opened, or not be written to */
         uint64_t store_free; /* bytes */
         char *kexec_error;   /* kexec is not allowed here */
-        char *kernel_error;  /* no kernel with an initrd to jump into */
+        char *kernel_error;  /* no kernel that sessions can be carried into */
+        char *target_error;  /* CRIU cannot restore on the kernel that comes next */
+        bool must_kexec;     /* the jump was asked for: what forbids it refuses */
 } PreflightFacts;
 
 void preflight_facts_done(PreflightFacts *facts);

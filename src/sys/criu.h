@@ -15,7 +15,7 @@
 
 typedef struct CriuFeatures {
         bool lock_skip;             /* network_lock SKIP is known (probed: 3.17.1 refuses it) */
-        uint32_t major, minor, sub; /* for people and the ticket; no code may branch on it */
+        uint32_t major, minor, sub; /* for people, and for criu_fits_kernel() alone */
 } CriuFeatures;
 
 /* Finds the executable (absolute path, or a name looked up in
@@ -26,6 +26,13 @@ int criu_probe(const char *criu, CriuFeatures *ret);
 /* `criu check` as RPC (CHECK): 0 if CRIU says that this kernel has what it needs; -EOPNOTSUPP with CRIU's
  * own last error line in the sentence. Fills CRIU's cache /run/criu.kdat, so worth calling once at boot. */
 int criu_check(const char *criu);
+
+/*
+ * Whether this CRIU can restore on a kernel that does not run yet. Nothing of that kernel can be probed, so
+ * here, and only here, versions are compared; what the running kernel shares with it is left to the probes.
+ * 0; -EOPNOTSUPP with a sentence that names the CRIU to install.
+ */
+int criu_fits_kernel(const CriuFeatures *features, const char *running, const char *target);
 
 typedef struct CriuFd {
         const char *key; /* inherit_fd key */

@@ -424,6 +424,18 @@ static void test_machine(void **state) {
         assert_int_equal(w->v.level, VERDICT_DEGRADED);
         assert_int_equal(w->v.n_notes, 2);
         verdict_done(&w->v);
+        f.must_kexec = true;
+        assert_int_equal(preflight_machine(&f, &w->v), 0);
+        assert_int_equal(w->v.notes[0].level, VERDICT_REFUSED);
+        assert_int_equal(w->v.notes[1].level, VERDICT_REFUSED);
+        verdict_done(&w->v);
+        f.must_kexec = false;
+        f.target_error = strdup("CRIU is too old");
+        assert_int_equal(preflight_machine(&f, &w->v), 0);
+        assert_string_equal(w->v.notes[0].what, "target");
+        assert_int_equal(w->v.notes[0].level, VERDICT_REFUSED);
+        verdict_done(&w->v);
+        f.target_error = (free(f.target_error), NULL);
         f.criu_error = strdup("no criu");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_int_equal(preflight_space(&f, 11 << 20, &w->v), 0);

@@ -96,12 +96,43 @@ static void test_not_criu_job(void **state) {
         assert_int_equal(criu_restore(&job, &pid), -EINVAL);
 }
 
+static void test_fits_kernel(void **state) {
+        const CriuFeatures debian12 = {.major = 3, .minor = 17, .sub = 1},
+                           debian13 = {.major = 4, .minor = 1, .sub = 1},
+                           forky = {.major = 4, .minor = 2, .sub = 1};
+        const struct {
+                const CriuFeatures *criu;
+                const char *running, *target, *needs; /* NULL: it fits */
+        } cases[] = {
+                        {&debian12, "6.1.0-40-amd64", "6.1.0-41-amd64", NULL},
+                        {&debian12, "6.1.0-40-amd64", "6.12.48+deb13-amd64", NULL},
+                        {&debian12, "6.1.0-40-amd64", "6.13-amd64", "criu 4.1.0 or later"},
+                        {&debian12, "6.1.0-40-amd64", "6.17.8+deb14-amd64", "criu 4.2.0 or later"},
+                        {&debian13, "6.12.48+deb13-amd64", "6.15.9", NULL},
+                        {&debian13, "6.12.48+deb13-amd64", "6.16~rc1", NULL},
+                        {&debian13, "6.12.48+deb13-amd64", "6.16-rc1", "criu 4.2.0 or later"},
+                        {&debian13, "6.12.48+deb13-amd64", "7.2.1-amd64", "criu 4.2.1 or later"},
+                        {&debian13, "6.17.1-amd64", "6.18.2-amd64", NULL}, /* the running kernel shows it */
+                        {&debian13, "6.17.1-amd64", "7.10.0-amd64", "criu 4.2.1 or later"},
+                        {&forky, "6.12.48+deb13-amd64", "7.2.1-amd64", NULL},
+        };
+
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                int r = criu_fits_kernel(cases[i].criu, cases[i].running, cases[i].target);
+
+                assert_int_equal(r, cases[i].needs ? -EOPNOTSUPP : 0);
+                if (cases[i].needs) {
+                        assert_non_null(strstr(err_text(r), cases[i].needs));
+                        assert_non_null(strstr(err_text(r), cases[i].target));
+                }
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_log),
-                        cmocka_unit_test(test_log_missing),
-                        cmocka_unit_test(test_not_criu),
-                        cmocka_unit_test(test_not_criu_job),
+                        cmocka_unit_test(test_log),         cmocka_unit_test(test_log_missing),
+                        cmocka_unit_test(test_not_criu),    cmocka_unit_test(test_not_criu_job),
+                        cmocka_unit_test(test_fits_kernel),
         };
 
         return cmocka_run_group_tests(tests, make_dir, remove_dir);

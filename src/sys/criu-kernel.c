@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * The kernel keeps its promises to programs, but CRIU looks behind them: now and then a new kernel breaks
+ * every restore until CRIU follows. What a running kernel is good for is tried out (criu-probe.c); for the
+ * one that is to be jumped into there is only this list. The numbers are issues of CRIU's, at
+ * github.com/checkpoint-restore/criu.
+ */
+
+#include "base/err.h"
+#include "base/text.h"
+#include "sys/criu.h"
+#include "sys/kexec.h"
+
+/* Ascending. */
+static const struct {
+        const char *kernel; /* from this one on */
+        uint32_t major, minor, sub;
+        const char *why;
+} needed[] = {
+                {"6.13", 4, 1, 0, "it does not know a part of the vDSO"},  /* #2532 */
+                {"6.16", 4, 2, 0, "it fails on every internet socket"},    /* #2705 */
+                {"7.1", 4, 2, 1, "it insists on UDP-Lite, which is gone"}, /* #3002 */
+};
+
+static bool is_older(const CriuFeatures *f, uint32_t major, uint32_t minor, uint32_t sub) {
+        if (f->major != major)
+                return f->major < major;
+        if (f->minor != minor)
+                return f->minor < minor;
+        return f->sub < sub;
+}
+
+int criu_fits_kernel(const CriuFeatures *features, const char *running, const char *target) {
+        for (size_t i = ELEMENTS(needed); i-- > 0;) {
+                if (version_compare(target, needed[i].kernel) < 0 ||
+                    version_compare(running, needed[i].kernel) >= 0 ||
+                    !is_older(features, needed[i].major, needed[i].minor, needed[i].sub))
+                        continue;
+                return err_say(-EOPNOTSUPP,
+                               "CRIU %u.%u.%u cannot restore on Linux %s (since %s %s): install the package "
+                               "criu %u.%u.%u or later, or choose an older kernel by --kernel",
+                               features->major, features->minor, features->sub, target, needed[i].kernel,
+                               needed[i].why, needed[i].major, needed[i].minor, needed[i].sub);
+        }
+        return 0;
+}
