@@ -6,17 +6,11 @@
 #include "base/err.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-static _Thread_local struct {
-        int r;
-        bool plain;
-        char text[1024];
-        char way[512];
-        char shown[1200];
-} record;
+static _Thread_local ErrRecord record;
+static _Thread_local char shown[1200];
 
 static void __attribute__((format(printf, 5, 0)))
 set(const char *file, int line, int r, bool plain, const char *format, va_list ap) {
@@ -78,8 +72,8 @@ const char *err_text(int r) {
                 return strerror(r < 0 ? -r : r);
         if (record.plain)
                 return record.text;
-        snprintf(record.shown, sizeof record.shown, "%s: %s", record.text, strerror(-r));
-        return record.shown;
+        snprintf(shown, sizeof shown, "%s: %s", record.text, strerror(-r));
+        return shown;
 }
 
 const char *err_way(void) {
@@ -89,4 +83,12 @@ const char *err_way(void) {
 void err_clear(void) {
         record.r = 0;
         record.text[0] = record.way[0] = '\0';
+}
+
+ErrRecord err_keep(void) {
+        return record;
+}
+
+void err_put_back(const ErrRecord *kept) {
+        record = *kept;
 }

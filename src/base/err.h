@@ -20,6 +20,7 @@
  */
 
 #include <errno.h>
+#include <stdbool.h>
 
 /* Records the sentence and the place; evaluates to r (negative). No newline, no full stop, no %m: the text
  * of the errno is appended by err_text(). */
@@ -48,3 +49,15 @@ const char *err_text(int r);
 const char *err_way(void);
 
 void err_clear(void);
+
+/* Around a clean-up that may meet errors of its own while another one climbs: what was recorded before is
+ * recorded again. */
+typedef struct ErrRecord {
+        int r;
+        bool plain;
+        char text[1024];
+        char way[512];
+} ErrRecord;
+
+ErrRecord err_keep(void);
+void err_put_back(const ErrRecord *kept);

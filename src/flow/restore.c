@@ -51,7 +51,7 @@ typedef struct Restoring {
         bool restart_logind;
         char *criu_error; /* why there is no CRIU to restore with */
         bool criu_ready;
-        pthread_mutex_t lock, bus_lock, ptys_lock;
+        pthread_mutex_t lock, bus_lock, ptys_lock, remaps_lock;
         pthread_cond_t change;
 } Restoring;
 
@@ -240,6 +240,7 @@ static void *worker_run(void *userdata) {
                         .timeline = &x->timeline,
                         .ptys = x->ptys,
                         .ptys_lock = &x->ptys_lock,
+                        .remaps_lock = &x->remaps_lock,
                         .stop_fd = x->stop_fd,
                         .ready = on_ready,
                         .userdata = w,
@@ -459,8 +460,10 @@ static void give_up(Restoring *x, int why) {
 
         log_error("nothing could be restored: %s", reason ?: "no memory");
         for (size_t i = 0; i < x->ticket->n_trees; i++)
-                if (is_pending(x->ticket->trees[i]))
+                if (is_pending(x->ticket->trees[i])) {
+                        restore_abandon(&x->store, x->ticket->trees[i]);
                         tree_failed(x, x->ticket->trees[i], OUTCOME__STATE__FAILED, reason ?: "no memory");
+                }
 }
 
 /* What had not begun when we were told to stop (another reboot, while the network does not come) is sealed
@@ -547,6 +550,7 @@ int flow_restore(void) {
                         .lock = PTHREAD_MUTEX_INITIALIZER,
                         .bus_lock = PTHREAD_MUTEX_INITIALIZER,
                         .ptys_lock = PTHREAD_MUTEX_INITIALIZER,
+                        .remaps_lock = PTHREAD_MUTEX_INITIALIZER,
                         .change = PTHREAD_COND_INITIALIZER,
                         .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER, .after_jump = true},
         };

@@ -18,6 +18,7 @@
 #include "restore/outside.h"
 #include "sys/image.h"
 #include "sys/netlink.h"
+#include "sys/remap.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -143,6 +144,25 @@ static int run_criu(const RestoreJob *job, Tree *tree, CriuJob *criu) {
         return outcome_set(tree, "namespace", pid);
 }
 
+/* sys/remap.h: why only one at a time. */
+static int with_remaps(const RestoreJob *job, Tree *tree, CriuJob *criu) {
+        _cleanup_(remaps_done) Remaps remaps = {0};
+        int r;
+
+        r = remaps_load(criu->images_fd, &remaps);
+        if (r < 0)
+                return err_pass(r);
+        if (remaps.n == 0)
+                return run_criu(job, tree, criu);
+        pthread_mutex_lock(job->remaps_lock);
+        r = remaps_check(&remaps);
+        if (r >= 0)
+                r = run_criu(job, tree, criu);
+        remaps_sweep(&remaps);
+        pthread_mutex_unlock(job->remaps_lock);
+        return r < 0 ? err_pass(r) : 0;
+}
+
 static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int images_fd) {
         StepClock clock = step_begin();
         Outside outside = {0};
@@ -165,7 +185,7 @@ static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int ima
                                 .timeout_usec = job->config->criu_usec,
                                 .cgroup_procs_fd = procs_fd,
                 };
-                r = run_criu(job, tree, &criu);
+                r = with_remaps(job, tree, &criu);
         }
         end = network_mtu_end(tree);
         if (r >= 0 && end < 0)
@@ -183,13 +203,10 @@ static int wait_for_network(const RestoreJob *job, const Tree *tree) {
         return r < 0 ? err_pass(r) : 0;
 }
 
-int restore_tree(const RestoreJob *job, Tree *tree) {
-        _cleanup_(closep) int images_fd = store_tree_open(job->store, tree->name);
+static int restore_opened(const RestoreJob *job, Tree *tree, int images_fd) {
         StepClock clock;
         int procs_fd, r;
 
-        if (images_fd < 0)
-                return err_pass(images_fd);
         if (store_tree_begun(images_fd)) /* before its peers wait for the network, too */
                 return err_say(-EALREADY, "its restore had begun before and may have run");
         clock = step_begin();
@@ -206,4 +223,28 @@ int restore_tree(const RestoreJob *job, Tree *tree) {
         if (r >= 0)
                 r = terminals_release(job, tree, images_fd);
         return r < 0 ? err_pass(r) : with_outside(job, tree, procs_fd, images_fd);
+}
+
+int restore_tree(const RestoreJob *job, Tree *tree) {
+        _cleanup_(closep) int images_fd = store_tree_open(job->store, tree->name);
+        int r;
+
+        if (images_fd < 0)
+                return err_pass(images_fd);
+        r = restore_opened(job, tree, images_fd);
+        if (r >= 0)
+                return 0;
+        if (r == -ECANCELED)
+                return err_pass(r);
+        pthread_mutex_lock(job->remaps_lock);
+        remaps_sweep_images(images_fd);
+        pthread_mutex_unlock(job->remaps_lock);
+        return err_pass(r);
+}
+
+void restore_abandon(const Store *store, const Tree *tree) {
+        _cleanup_(closep) int images_fd = store_tree_open(store, tree->name);
+
+        if (images_fd >= 0)
+                remaps_sweep_images(images_fd);
 }

@@ -47,7 +47,8 @@ typedef struct RestoreJob {
         Timeline *timeline;
         PtyReserve *ptys;
         pthread_mutex_t *ptys_lock;
-        int stop_fd; /* readable: give up waiting */
+        pthread_mutex_t *remaps_lock; /* one restore at a time with files that have lost their names */
+        int stop_fd;                  /* readable: give up waiting */
 
         /* Asked when everything that can be looked at before has been: waits until CRIU's features are known
          * and the tree's scope is there. 0, or why there will be none. */
@@ -61,6 +62,10 @@ typedef struct RestoreJob {
  * which step; the images are left as they are. -ECANCELED: stop_fd, and nothing has begun.
  */
 int restore_tree(const RestoreJob *job, Tree *tree);
+
+/* A tree that nobody will restore any more: removes what its save, and a restore that died, have left in the
+ * directories of its files (sys/remap.h). restore_tree() does so itself when it fails. */
+void restore_abandon(const Store *store, const Tree *tree);
 
 /*
  * Login sessions as logind and utmp know them. logind reads /run/systemd/sessions/ when it starts, as after

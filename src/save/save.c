@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "model/codec.h"
 #include "sys/image.h"
+#include "sys/remap.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -27,6 +28,7 @@ typedef struct Work {
         Tree *tree;
         int images_fd;
         StepClock dump;
+        bool committed;
 } Work;
 
 static int note_image(Tree *tree, int dir_fd, const char *name) {
@@ -92,6 +94,16 @@ static int note_ids(Tree *tree, int images_fd) {
         return 0;
 }
 
+/* Not later than now: a restore that is bound to fail costs the session. */
+static int check_remaps(int images_fd) {
+        _cleanup_(remaps_done) Remaps remaps = {0};
+        int r = remaps_load(images_fd, &remaps);
+
+        if (r >= 0)
+                r = remaps_check(&remaps);
+        return r < 0 ? err_pass(r) : 0;
+}
+
 static int post_dump(Work *w) {
         StepClock clock = step_begin();
         int r;
@@ -105,6 +117,8 @@ static int post_dump(Work *w) {
         if (r >= 0)
                 r = image_verify(w->images_fd);
         if (r >= 0)
+                r = check_remaps(w->images_fd);
+        if (r >= 0)
                 r = note_ids(w->tree, w->images_fd);
         if (r >= 0)
                 r = note_images(w->tree, w->images_fd);
@@ -113,7 +127,12 @@ static int post_dump(Work *w) {
         if (r >= 0)
                 r = fault_point("save:before-ready");
         step_end(w->job->timeline, "save.verify", w->tree->name, clock);
-        return r < 0 ? err_pass(r) : w->job->ready(w->tree, w->job->userdata);
+        if (r >= 0)
+                r = w->job->ready(w->tree, w->job->userdata);
+        if (r < 0)
+                return err_pass(r);
+        w->committed = true;
+        return 0;
 }
 
 static int on_notify(const char *script, pid_t pid, void *userdata) {
@@ -156,5 +175,7 @@ int save_tree(const SaveJob *job, Tree *tree) {
                         .notify = on_notify,
                         .userdata = &w,
         });
+        if (!w.committed) /* it goes on living; a CRIU that was killed has left its links behind */
+                remaps_sweep_images(images_fd);
         return r < 0 ? err_pass(r) : 0;
 }

@@ -19,12 +19,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define IMAGE_INVENTORY  0x58313116u
-#define IMAGE_PSTREE     0x50273030u
-#define IMAGE_FILES      0x56303138u
-#define IMAGE_TTY_INFO   0x59453036u
-#define IMAGE_TCP_STREAM 0x51465506u
-#define IMAGE_PAGEMAP    0x56084025u
+#define IMAGE_INVENTORY   0x58313116u
+#define IMAGE_PSTREE      0x50273030u
+#define IMAGE_FILES       0x56303138u
+#define IMAGE_TTY_INFO    0x59453036u
+#define IMAGE_TCP_STREAM  0x51465506u
+#define IMAGE_PAGEMAP     0x56084025u
+#define IMAGE_GHOST_FILE  0x52583605u
+#define IMAGE_REMAP_FPATH 0x59133954u
 
 typedef struct Image {
         char name[256];

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * What the images say about lost names is three files of CRIU's: remap-fpath.img says which entry of
+ * files.img has none, and which ghost-file-ID.img or other entry stands for it. Only names are read here;
+ * they came from a tree's owner, so what is removed is removed by its directory's descriptor.
+ */
+
+#include "sys/remap.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "model/model.h"
+#include "sys/image-file.h"
+
+#include "criu-image.pb-c.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define REMAP_LINKED 0u
+#define REMAP_GHOST  1u
+
+struct Remap {
+        uint32_t file, target; /* identities: in files.img; there or of a ghost file */
+        bool linked, directory;
+        char *path;
+        char *made;    /* by CRIU; NULL for a directory, which is made at its path */
+        char *shown;   /* where CRIU will link it for a moment; NULL if not known, or there already */
+        char *missing; /* the uppermost directory above it that CRIU will have to make, or NULL */
+};
+
+typedef struct Name {
+        uint32_t id;
+        char *text;
+} Name;
+
+typedef struct Names {
+        Name *items;
+        size_t n;
+} Names;
+
+static void names_done(Names *names) {
+        for (size_t i = 0; i < names->n; i++)
+                free(names->items[i].text);
+        free(names->items);
+}
+
+void remaps_done(Remaps *remaps) {
+        for (size_t i = 0; i < remaps->n; i++) {
+                free(remaps->items[i].path);
+                free(remaps->items[i].made);
+                free(remaps->items[i].shown);
+                free(remaps->items[i].missing);
+        }
+        free(remaps->items);
+        *remaps = (Remaps){0};
+}
+
+static int add_remap(const ProtobufCMessage *message, void *userdata) {
+        const ImgRemap *m = (const ImgRemap *)message;
+        Remaps *remaps = userdata;
+        Remap remap = {.file = m->orig_id, .target = m->remap_id};
+
+        if (!m->has_remap_type || m->remap_type > REMAP_GHOST)
+                return 0;
+        remap.linked = m->remap_type == REMAP_LINKED;
+        return model_append(remaps->items, remaps->n, remap);
+}
+
+static int add_name(const ProtobufCMessage *message, void *userdata) {
+        const ImgFile *file = (const ImgFile *)message;
+        Names *names = userdata;
+        Name name = {.id = file->id};
+        int r;
+
+        if (!file->reg || file->reg->name[0] != '/' || strlen(file->reg->name) >= PATH_MAX)
+                return 0;
+        name.text = strdup(file->reg->name);
+        r = name.text ? model_append(names->items, names->n, name) : -ENOMEM;
+        if (r < 0)
+                free(name.text);
+        return r;
+}
+
+static int by_id(const void *a, const void *b) {
+        const Name *x = a, *y = b;
+
+        return (x->id > y->id) - (x->id < y->id);
+}
+
+static const char *name_of(const Names *names, uint32_t id) {
+        const Name key = {.id = id}, *found;
+
+        found = names->n > 0 ? bsearch(&key, names->items, names->n, sizeof key, by_id) : NULL;
+        return found ? found->text : NULL;
+}
+
+static int ghost_is_directory(int images_fd, uint32_t id, bool *ret) {
+        _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+        _cleanup_(image_close) Image image = {};
+        char name[40];
+        int r;
+
+        snprintf(name, sizeof name, "ghost-file-%x.img", id);
+        r = image_open(images_fd, name, &image);
+        if (r == -ENOENT)
+                return err_say(r, "the images have no %s", name);
+        if (r >= 0)
+                r = image_expect(&image, IMAGE_GHOST_FILE);
+        if (r >= 0)
+                r = image_next_message(&image, &img_ghost__descriptor, &message);
+        if (r > 0)
+                return image_bad(&image, "it is empty");
+        if (r < 0)
+                return err_pass(r);
+        *ret = S_ISDIR(((const ImgGhost *)message)->mode);
+        return 0;
+}
+
+/* DIRECTORY/link_remap.ID, which is going to be removed. */
+static bool is_link_name(const char *path) {
+        const char *name = strrchr(path, '/') + 1;
+        uint64_t id;
+
+        return starts_with(name, "link_remap.") &&
+               parse_u64(name + strlen("link_remap."), UINT32_MAX, &id) >= 0;
+}
+
+static int remap_fill(int images_fd, const Names *names, Remap *remap) {
+        const char *path = name_of(names, remap->file), *link = name_of(names, remap->target);
+        int r = 0;
+
+        if (!path || (remap->linked && (!link || !is_link_name(link))))
+                return err_say(-EBADMSG, "the image remap-fpath.img names a file that is not in files.img");
+        if (!remap->linked)
+                r = ghost_is_directory(images_fd, remap->target, &remap->directory);
+        if (r < 0)
+                return err_pass(r);
+        remap->path = strdup(path);
+        if (remap->linked)
+                remap->made = strdup(link);
+        else if (!remap->directory)
+                remap->made = text_format("%s.cr.%x.ghost", path, remap->target);
+        return remap->path && (remap->directory || remap->made) ? 0 : -ENOMEM;
+}
+
+int remaps_load(int images_fd, Remaps *ret) {
+        _cleanup_(remaps_done) Remaps remaps = {0};
+        _cleanup_(names_done) Names names = {0};
+        int r;
+
+        r = image_each_message(images_fd, "remap-fpath.img", IMAGE_REMAP_FPATH, &img_remap__descriptor,
+                               add_remap, &remaps);
+        if (r >= 0 && remaps.n > 0)
+                r = image_each_message(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, add_name,
+                                       &names);
+        if (r < 0 && r != -ENOENT)
+                return err_pass(r);
+        if (names.n > 0)
+                qsort(names.items, names.n, sizeof *names.items, by_id);
+        r = 0;
+        for (size_t i = 0; r >= 0 && i < remaps.n; i++)
+                r = remap_fill(images_fd, &names, remaps.items + i);
+        if (r < 0)
+                return err_pass(r);
+        *ret = remaps;
+        remaps = (Remaps){0};
+        return 0;
+}
+
+static bool is_there(const char *path) {
+        struct stat st;
+
+        return fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) >= 0;
+}
+
+/* The uppermost directory of a path that is not there; NULL if only the last is missing. */
+static int missing_above(const char *path, char **ret) {
+        for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+                _cleanup_(freep) char *part = strndup(path, (size_t)(slash - path));
+
+                if (!part)
+                        return -ENOMEM;
+                if (is_there(part))
+                        continue;
+                free(*ret);
+                *ret = TAKE(part);
+                return 0;
+        }
+        return 0;
+}
+
+static int check_directory(Remap *remap) {
+        if (is_there(remap->path))
+                return err_say(-EEXIST,
+                               "the directory %s was deleted under a process of the tree and is there "
+                               "again, and CRIU would take it for the deleted one; rename it",
+                               remap->path);
+        return missing_above(remap->path, &remap->missing);
+}
+
+static int check_file(Remap *remap) {
+        char *shown = is_there(remap->path) ? text_format("%s.cr_link", remap->path) : strdup(remap->path);
+
+        if (!shown)
+                return -ENOMEM;
+        if (is_there(shown)) {
+                free(shown);
+                return 0;
+        }
+        free(remap->shown);
+        remap->shown = shown;
+        return 0;
+}
+
+int remaps_check(Remaps *remaps) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < remaps->n; i++) {
+                Remap *remap = remaps->items + i;
+
+                r = remap->directory ? check_directory(remap) : check_file(remap);
+        }
+        return r < 0 ? err_pass(r) : 0;
+}
+
+/* A name in a directory that is held open. */
+typedef struct Place {
+        int dir_fd;
+        const char *name;
+} Place;
+
+static void place_done(Place *place) {
+        place->dir_fd = fd_close(place->dir_fd);
+}
+
+static bool place_open(const char *path, Place *ret) {
+        _cleanup_(closep) int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        const char *slash = strrchr(path, '/');
+        _cleanup_(freep) char *directory =
+                        slash > path ? strndup(path + 1, (size_t)(slash - path - 1)) : strdup(".");
+
+        if (root < 0 || !directory)
+                return false;
+        ret->name = slash + 1;
+        ret->dir_fd = open_beneath(root, directory, O_RDONLY | O_DIRECTORY, 0);
+        return ret->dir_fd >= 0;
+}
+
+static bool place_look(const Place *place, struct stat *ret) {
+        return place->dir_fd >= 0 && fstatat(place->dir_fd, place->name, ret, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
+static void sweep_file(const Remap *remap) {
+        _cleanup_(place_done) Place made = {.dir_fd = -1}, shown = {.dir_fd = -1};
+        struct stat st, other;
+
+        if (!place_open(remap->made, &made) || !place_look(&made, &st))
+                return;
+        if (remap->shown && place_open(remap->shown, &shown) && place_look(&shown, &other) &&
+            other.st_dev == st.st_dev && other.st_ino == st.st_ino) {
+                (void)unlinkat(shown.dir_fd, shown.name, 0);
+                st.st_nlink--;
+        }
+        if (!remap->linked || st.st_nlink > 1)
+                (void)unlinkat(made.dir_fd, made.name, 0);
+}
+
+/* From below upwards, as far as they are empty. */
+static void sweep_parents(const Remap *remap) {
+        _cleanup_(freep) char *path = strdup(remap->path);
+
+        while (path && strlen(path) > strlen(remap->missing)) {
+                _cleanup_(place_done) Place place = {.dir_fd = -1};
+
+                *strrchr(path, '/') = '\0';
+                if (!place_open(path, &place) || unlinkat(place.dir_fd, place.name, AT_REMOVEDIR) < 0)
+                        return;
+        }
+}
+
+void remaps_sweep(const Remaps *remaps) {
+        ErrRecord kept = err_keep();
+
+        for (size_t i = 0; i < remaps->n; i++) {
+                const Remap *remap = remaps->items + i;
+
+                if (remap->made)
+                        sweep_file(remap);
+                else if (remap->missing)
+                        sweep_parents(remap);
+        }
+        err_put_back(&kept);
+}
+
+void remaps_sweep_images(int images_fd) {
+        _cleanup_(remaps_done) Remaps remaps = {0};
+        ErrRecord kept = err_keep();
+
+        if (remaps_load(images_fd, &remaps) >= 0)
+                remaps_sweep(&remaps);
+        err_put_back(&kept);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Images that speak of files in a directory of the test's own, and what is made and removed there. */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "sys/image-file.h"
+#include "sys/remap.h"
+
+#include "criu-image.pb-c.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LINKED 0
+#define GHOST  1
+
+static char top[] = "/tmp/carryover-test-XXXXXX";
+static int dir = -1;
+static ImageWriter files, remaps_image;
+
+static int set_up(void **state) {
+        (void)state;
+        memcpy(strrchr(top, '-') + 1, "XXXXXX", 6);
+        if (!mkdtemp(top) || (dir = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+                return -1;
+        return image_put_head(&files, IMAGE_FILES) | image_put_head(&remaps_image, IMAGE_REMAP_FPATH);
+}
+
+static int tear_down(void **state) {
+        (void)state;
+        image_writer_done(&files);
+        image_writer_done(&remaps_image);
+        files = remaps_image = (ImageWriter){0};
+        dir = fd_close(dir);
+        return remove_tree(AT_FDCWD, top);
+}
+
+static void add_file(uint32_t id, const char *name) {
+        ImgFile file = IMG_FILE__INIT;
+        ImgRegFile reg = IMG_REG_FILE__INIT;
+        char path[256];
+
+        snprintf(path, sizeof path, "%s/%s", top, name);
+        reg.id = file.id = id;
+        reg.name = path;
+        file.type = 1;
+        file.reg = &reg;
+        assert_int_equal(image_put_message(&files, &file.base), 0);
+}
+
+static void add_remap(uint32_t id, uint32_t target, uint32_t type) {
+        ImgRemap remap = IMG_REMAP__INIT;
+
+        remap.orig_id = id;
+        remap.remap_id = target;
+        remap.has_remap_type = true;
+        remap.remap_type = type;
+        assert_int_equal(image_put_message(&remaps_image, &remap.base), 0);
+}
+
+static void add_ghost(uint32_t id, mode_t mode) {
+        _cleanup_(image_writer_done) ImageWriter writer = {0};
+        ImgGhost ghost = IMG_GHOST__INIT;
+        char name[40];
+
+        ghost.mode = mode;
+        snprintf(name, sizeof name, "ghost-file-%x.img", id);
+        assert_int_equal(image_put_head(&writer, IMAGE_GHOST_FILE), 0);
+        assert_int_equal(image_put_message(&writer, &ghost.base), 0);
+        assert_int_equal(file_replace(dir, name, writer.data, writer.size), 0);
+}
+
+static int load(Remaps *ret) {
+        assert_int_equal(file_replace(dir, "files.img", files.data, files.size), 0);
+        assert_int_equal(file_replace(dir, "remap-fpath.img", remaps_image.data, remaps_image.size), 0);
+        return remaps_load(dir, ret);
+}
+
+static void touch(const char *name) {
+        _cleanup_(closep) int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+        assert_true(fd >= 0);
+}
+
+static void name_also(const char *name, const char *other) {
+        assert_int_equal(linkat(dir, name, dir, other, 0), 0);
+}
+
+static bool is_there(const char *name) {
+        struct stat st;
+
+        return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static void test_none(void **state) {
+        _cleanup_(remaps_done) Remaps remaps = {0};
+
+        assert_int_equal(remaps_load(dir, &remaps), 0);
+        assert_int_equal(remaps.n, 0);
+}
+
+/* A dump leaves a link; a restore that failed in the middle left it, and its short-lived second name. */
+static void test_linked(void **state) {
+        _cleanup_(remaps_done) Remaps remaps = {0};
+
+        add_file(2, "prog");
+        add_file(3, "link_remap.3");
+        add_remap(2, 3, LINKED);
+        touch("kept");
+        touch("prog"); /* another one */
+        name_also("kept", "link_remap.3");
+        assert_int_equal(load(&remaps), 0);
+        assert_int_equal(remaps.n, 1);
+        assert_int_equal(remaps_check(&remaps), 0);
+        name_also("kept", "prog.cr_link");
+        remaps_sweep(&remaps);
+        assert_true(is_there("kept") && is_there("prog"));
+        assert_false(is_there("link_remap.3") || is_there("prog.cr_link"));
+}
+
+static void test_last_name(void **state) {
+        _cleanup_(remaps_done) Remaps remaps = {0};
+
+        add_file(2, "prog");
+        add_file(3, "link_remap.3");
+        add_remap(2, 3, LINKED);
+        touch("link_remap.3");
+        assert_int_equal(load(&remaps), 0);
+        remaps_sweep(&remaps);
+        assert_true(is_there("link_remap.3"));
+}
+
+static void test_ghost(void **state) {
+        _cleanup_(remaps_done) Remaps remaps = {0};
+
+        add_file(2, "lib");
+        add_remap(2, 0x1f, GHOST);
+        add_ghost(0x1f, S_IFREG | 0755);
+        touch("lib"); /* the new one */
+        assert_int_equal(load(&remaps), 0);
+        assert_int_equal(remaps_check(&remaps), 0);
+        touch("lib.cr.1f.ghost");
+        name_also("lib.cr.1f.ghost", "lib.cr_link");
+        remaps_sweep(&remaps);
+        assert_true(is_there("lib"));
+        assert_false(is_there("lib.cr.1f.ghost") || is_there("lib.cr_link"));
+}
+
+/* What has CRIU's names and was there before, or is another file, is somebody else's. */
+static void test_not_ours(void **state) {
+        _cleanup_(remaps_done) Remaps remaps = {0};
+
+        add_file(2, "a");
+        add_remap(2, 1, GHOST);
+        add_ghost(1, S_IFREG | 0755);
+        add_file(3, "b");
+        add_remap(3, 2, GHOST);
+        add_ghost(2, S_IFREG | 0755);
+        touch("a");
+        touch("a.cr_link");
+        assert_int_equal(load(&remaps), 0);
+        assert_int_equal(remaps_check(&remaps), 0);
+        touch("b.cr.2.ghost");
+        touch("b");
+        remaps_sweep(&remaps);
+        assert_true(is_there("a") && is_there("a.cr_link") && is_there("b"));
+        assert_false(is_there("b.cr.2.ghost"));
+}
+
+static void test_no_links_followed(void **state) {
+        _cleanup_(remaps_done) Remaps remaps = {0};
+
+        assert_int_equal(mkdirat(dir, "real", 0700), 0);
+        assert_int_equal(symlinkat("real", dir, "way"), 0);
+        touch("real/lib.cr.1.ghost");
+        add_file(2, "way/lib");
+        add_remap(2, 1, GHOST);
+        add_ghost(1, S_IFREG | 0755);
+        assert_int_equal(load(&remaps), 0);
+        remaps_sweep(&remaps);
+        assert_true(is_there("real/lib.cr.1.ghost"));
+}
+
+static void test_directory(void **state) {
+        _cleanup_(remaps_done) Remaps remaps = {0};
+
+        assert_int_equal(mkdirat(dir, "here", 0700), 0);
+        add_file(2, "here/gone/below/it");
+        add_remap(2, 1, GHOST);
+        add_ghost(1, S_IFDIR | 0755);
+        assert_int_equal(load(&remaps), 0);
+        assert_int_equal(remaps_check(&remaps), 0);
+        assert_int_equal(mkdirat(dir, "here/gone", 0700), 0); /* CRIU makes them, and removes the last */
+        assert_int_equal(mkdirat(dir, "here/gone/below", 0700), 0);
+        remaps_sweep(&remaps);
+        assert_true(is_there("here"));
+        assert_false(is_there("here/gone"));
+
+        assert_int_equal(mkdirat(dir, "here/gone", 0700), 0);
+        assert_int_equal(mkdirat(dir, "here/gone/below", 0700), 0);
+        assert_int_equal(remaps_check(&remaps), 0);
+        assert_int_equal(symlinkat("/", dir, "here/gone/below/it"), 0);
+        assert_int_equal(remaps_check(&remaps), -EEXIST);
+        assert_non_null(strstr(err_text(-EEXIST), "here/gone/below/it"));
+}
+
+static void test_hostile(void **state) {
+        Remaps remaps = {0};
+
+        add_file(2, "prog");
+        add_file(3, "passwd");
+        add_remap(2, 3, LINKED);
+        assert_int_equal(load(&remaps), -EBADMSG);
+        add_remap(9, 9, LINKED);
+        assert_int_equal(load(&remaps), -EBADMSG);
+        assert_int_equal(remaps.n, 0);
+}
+
+static void test_no_ghost(void **state) {
+        Remaps remaps = {0};
+
+        add_file(2, "prog");
+        add_remap(2, 7, GHOST);
+        assert_int_equal(load(&remaps), -ENOENT);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test_setup_teardown(test_none, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_linked, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_last_name, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_ghost, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_not_ours, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_no_links_followed, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_directory, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_hostile, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_no_ghost, set_up, tear_down),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
