@@ -34,8 +34,9 @@ typedef struct SnapFd {
         FdKind kind;
         char *target;       /* readlink of /proc/PID/fd/N, " (deleted)" cut off */
         bool deleted;       /* no link left */
+        bool unlinked;      /* the name in target is gone, another is left */
         bool is_volatile;   /* on tmpfs or ramfs */
-        bool path_replaced; /* the path names another file now */
+        bool path_replaced; /* the path names another file now; of directories only known of deleted ones */
         uint64_t dev, ino;  /* fstat; for sockets ino is the socket's */
         uint64_t rdev;
         mode_t mode;
@@ -54,7 +55,7 @@ typedef struct SnapFd {
 /* A mapping of a file that the next boot may not have: gone, replaced or volatile. */
 typedef struct SnapMap {
         char *path; /* " (deleted)" cut off */
-        bool deleted, path_replaced, is_volatile;
+        bool deleted, unlinked, path_replaced, is_volatile;
         uint64_t dev, ino;
         uint64_t size; /* of the whole file: that is what a ghost costs */
 } SnapMap;
@@ -70,7 +71,6 @@ typedef struct SnapProcess {
         char title[64]; /* what sshd's processes call themselves; else empty: arguments may be secret */
         char *exe;      /* readlink, " (deleted)" cut off; NULL for kernel threads and zombies */
         bool exe_deleted;
-        mode_t exe_mode;
         uid_t uid;        /* real */
         pid_t tracer;     /* who ptraces it, or 0 */
         int nice, ioprio; /* ioprio_get(2)'s, which follows nice where it was never set */

@@ -30,13 +30,23 @@ static int check_named(const Check *c, const SnapFd *f) {
                 return note_refused(c, "foreign-mount", "close it, or end that program",
                                     "%s has %s %s open through a mount that this namespace does not have",
                                     check_who(c->p, &who), noun(f), f->target);
+        if (f->deleted && f->kind == FD_DIR && f->path_replaced)
+                return note_refused(c, "directory-reused", "cd somewhere else, or end that program",
+                                    "%s has %s %s open, which was deleted, and there is another one of that "
+                                    "name now, which the restore would take for it",
+                                    check_who(c->p, &who), noun(f), f->target);
         if (f->deleted)
                 return 0; /* a ghost: its content goes into the images */
+        if (f->unlinked && f->is_volatile)
+                return note_refused(c, "lost-name", "close it, or give it back its name",
+                                    "%s has a file open whose name %s is gone while it still has another, "
+                                    "and all of that is in memory only",
+                                    check_who(c->p, &who), f->target);
+        if (f->unlinked)
+                return 0; /* CRIU gives it a name until the restore (sys/remap.h) */
         if (f->path_replaced)
                 return note_refused(c, "path-reused", "close it, or give it back its name",
-                                    "%s has a file open whose name %s is another file's now, while it still "
-                                    "has a "
-                                    "name elsewhere",
+                                    "%s has a file open that is covered: its name %s is another file's",
                                     check_who(c->p, &who), f->target);
         if (f->is_volatile)
                 return note_degraded(
@@ -90,17 +100,20 @@ int check_maps(const Check *c) {
                 const SnapMap *m = c->p->maps + i;
                 Who who;
 
-                if (m->deleted)
-                        continue;
+                if (m->deleted || (m->unlinked && !m->is_volatile))
+                        continue; /* its content goes into the images, or CRIU gives it another name */
                 if (strcmp(m->path, "/secretmem") == 0)
                         r = note_refused(c, "memfd-secret", "end that program before the reboot",
                                          "%s has secret memory that not even the kernel can copy",
                                          check_who(c->p, &who));
+                else if (m->unlinked)
+                        r = note_refused(c, "lost-name", "restart that program",
+                                         "%s maps a file whose name %s is gone while it still has another, "
+                                         "and all of that is in memory only",
+                                         check_who(c->p, &who), m->path);
                 else if (m->path_replaced)
                         r = note_refused(c, "path-reused", "restart that program",
-                                         "%s maps a file whose name %s is another file's now, while it "
-                                         "still has a name "
-                                         "elsewhere",
+                                         "%s maps a file that is covered: its name %s is another file's",
                                          check_who(c->p, &who), m->path);
                 else if (m->is_volatile)
                         r = note_degraded(c, "volatile-mapping",

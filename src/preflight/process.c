@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* What a process is: namespaces, tracing, state, its place in sessions, its executable. criu-facts 6,
- * 10, 11. */
+/* What a process is: namespaces, tracing, state, its place in sessions, SysV memory. criu-facts 6,
+ * 11. */
 
 #include "preflight/checks.h"
-
-#include <sys/stat.h>
 
 static int check_namespaces(const Check *c) {
         const Snapshot *s = c->m->s;
@@ -67,18 +65,6 @@ static int check_session(const Check *c) {
                             check_who(c->p, &who), (int)c->p->sid);
 }
 
-static int check_executable(const Check *c) {
-        Who who;
-
-        if (!c->p->exe || !S_ISREG(c->p->exe_mode) || (c->p->exe_mode & 0111))
-                return 0;
-        return note_refused(c, "exec-bit", "chmod u+x /proc/PID/exe, as root, with the number above",
-                            "the executable of %s, %s, has lost its exec bit (a package upgrade takes it "
-                            "from replaced "
-                            "setuid programs), and the kernel would refuse it at the restore",
-                            check_who(c->p, &who), c->p->exe);
-}
-
 int check_process(const Check *c) {
         Who who;
         int r;
@@ -94,8 +80,6 @@ int check_process(const Check *c) {
                 r = check_state(c);
         if (r >= 0)
                 r = check_session(c);
-        if (r >= 0)
-                r = check_executable(c);
         if (r >= 0 && c->p->sysv_shm > 0)
                 r = note_refused(c, "sysv-shm", "end that program before the reboot",
                                  "%s uses SysV shared memory, which CRIU saves only with a whole IPC "

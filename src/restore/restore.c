@@ -16,6 +16,7 @@
 #include "model/codec.h"
 #include "restore/init.h"
 #include "restore/outside.h"
+#include "sys/exec-bit.h"
 #include "sys/image.h"
 #include "sys/netlink.h"
 #include "sys/remap.h"
@@ -232,8 +233,10 @@ int restore_tree(const RestoreJob *job, Tree *tree) {
         if (images_fd < 0)
                 return err_pass(images_fd);
         r = restore_opened(job, tree, images_fd);
-        if (r >= 0)
+        if (r >= 0) {
+                exec_bits_return(tree, (pid_t)tree->outcome->root_pid);
                 return 0;
+        }
         if (r == -ECANCELED)
                 return err_pass(r);
         pthread_mutex_lock(job->remaps_lock);

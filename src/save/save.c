@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/codec.h"
+#include "sys/exec-bit.h"
 #include "sys/image.h"
 #include "sys/remap.h"
 
@@ -162,6 +163,9 @@ int save_tree(const SaveJob *job, Tree *tree) {
         for (size_t i = 0; i < tree->n_externals; i++)
                 if (tree->externals[i]->dump_key[0])
                         externals[n++] = tree->externals[i]->dump_key;
+        r = exec_bits_lend(tree);
+        if (r < 0)
+                return err_pass(r);
         r = criu_dump(&(CriuJob){
                         .criu = job->config->criu,
                         .images_fd = images_fd,
@@ -175,7 +179,9 @@ int save_tree(const SaveJob *job, Tree *tree) {
                         .notify = on_notify,
                         .userdata = &w,
         });
-        if (!w.committed) /* it goes on living; a CRIU that was killed has left its links behind */
+        if (!w.committed) { /* it goes on living; a CRIU that was killed has left its links behind */
+                exec_bits_return(tree, (pid_t)tree->root_pid);
                 remaps_sweep_images(images_fd);
+        }
         return r < 0 ? err_pass(r) : 0;
 }

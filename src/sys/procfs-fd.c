@@ -107,7 +107,8 @@ static int read_link(int pid_dir, const char *link, SnapFd *f) {
         if (l < 0)
                 return -errno;
         target[l] = '\0';
-        if (target[0] == '/' && ends_with(target, DELETED))
+        f->unlinked = target[0] == '/' && ends_with(target, DELETED);
+        if (f->unlinked)
                 target[l - (ssize_t)strlen(DELETED)] = '\0';
         f->target = strdup(target);
         return f->target ? 0 : -ENOMEM;
@@ -166,12 +167,13 @@ static void place(int pid_dir, const char *link, const Mounts *mounts, SnapFd *f
         const Mount *mount = mounts_by_id(mounts, f->mnt_id);
         struct stat st;
 
-        f->mnt_foreign = !mount;
+        f->mnt_foreign = !mount && f->fd >= 0; /* nobody says which mount the working directory is on */
         if (!mount)
                 mount = mounts_by_device(mounts, major(f->dev), minor(f->dev));
         f->is_volatile = mount && mount->is_volatile && !(f->kind == FD_DIR && is_mount_root(pid_dir, link));
         f->deleted = nlink == 0;
-        if (f->mnt_foreign || mount->is_remote || f->kind == FD_DIR)
+        f->unlinked = f->unlinked && !f->deleted;
+        if (f->mnt_foreign || !mount || mount->is_remote || (f->kind == FD_DIR && !f->deleted))
                 return;
         f->path_replaced = fstatat(AT_FDCWD, f->target, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) >= 0 &&
                            (st.st_dev != f->dev || st.st_ino != f->ino);
@@ -206,7 +208,7 @@ static int by_number(const void *a, const void *b) {
 
 /* The working directory is needed at the restore as an open one is. */
 static int cwd_read(int pid_dir, const Mounts *mounts, SnapProcess *p) {
-        SnapFd f = {.fd = -1, .kind = FD_DIR, .pty_index = -1};
+        SnapFd f = {.fd = -1, .kind = FD_DIR, .pty_index = -1, .mnt_id = -1};
         nlink_t nlink = 1;
         int r;
 
@@ -214,10 +216,7 @@ static int cwd_read(int pid_dir, const Mounts *mounts, SnapProcess *p) {
         if (r >= 0)
                 r = read_stat(pid_dir, "cwd", &f, &nlink);
         if (r >= 0) {
-                const Mount *mount = mounts_by_device(mounts, major(f.dev), minor(f.dev));
-
-                f.is_volatile = mount && mount->is_volatile && !is_mount_root(pid_dir, "cwd");
-                f.deleted = nlink == 0;
+                place(pid_dir, "cwd", mounts, &f, nlink);
                 r = model_append(p->fds, p->n_fds, f);
         }
         if (r < 0)

@@ -113,6 +113,7 @@ static int map_look(int pid_dir, const Mounts *mounts, const char *range, char *
         m.ino = st.st_ino;
         m.size = (uint64_t)st.st_size;
         m.deleted = st.st_nlink == 0;
+        m.unlinked = gone && !m.deleted;
         m.is_volatile = mount && mount->is_volatile;
         /* overlayfs and btrfs show another device in stat than in a mapping: only the inode can be compared
          */
@@ -120,7 +121,7 @@ static int map_look(int pid_dir, const Mounts *mounts, const char *range, char *
                 m.path_replaced = fstatat(AT_FDCWD, path, &named, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) >=
                                                   0 &&
                                   named.st_dev == st.st_dev && named.st_ino != st.st_ino;
-        if (!m.deleted && !m.is_volatile && !m.path_replaced)
+        if (!m.deleted && !m.unlinked && !m.is_volatile && !m.path_replaced)
                 return 0;
         m.path = strdup(path);
         r = m.path ? model_append(p->maps, p->n_maps, m) : -ENOMEM;

@@ -143,7 +143,6 @@ static int read_cgroup(int dir, SnapProcess *p) {
 
 static int read_exe(int dir, SnapProcess *p) {
         char path[4096];
-        struct stat st;
         ssize_t l = readlinkat(dir, "exe", path, sizeof path - 1);
 
         if (l < 0)
@@ -153,8 +152,6 @@ static int read_exe(int dir, SnapProcess *p) {
                 path[l - 10] = '\0';
                 p->exe_deleted = true;
         }
-        if (fstatat(dir, "exe", &st, 0) >= 0)
-                p->exe_mode = st.st_mode;
         p->exe = strdup(path);
         return p->exe ? 0 : -ENOMEM;
 }

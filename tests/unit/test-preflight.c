@@ -181,9 +181,18 @@ static void test_files(void **state) {
         f->kind = FD_FIFO;
         f->fd = 0;
         expect(w, VERDICT_DEGRADED, "volatile-file", "the FIFO");
+        f->unlinked = true;
+        expect(w, VERDICT_REFUSED, "lost-name", "/tmp/a?b");
         f->is_volatile = false;
         f->path_replaced = true;
+        expect_ok(w);
+        f->unlinked = false;
         expect(w, VERDICT_REFUSED, "path-reused", "/tmp/a?b");
+        f->deleted = true;
+        expect_ok(w);
+        f->kind = FD_DIR;
+        expect(w, VERDICT_REFUSED, "directory-reused", "/tmp/a?b");
+        f->deleted = false;
         f->path_replaced = false;
         f->mnt_foreign = true;
         expect(w, VERDICT_REFUSED, "foreign-mount", "/tmp/a?b");
@@ -216,6 +225,11 @@ static void test_maps(void **state) {
         p->maps[0].deleted = true;
         expect_ok(w);
         p->maps[0].deleted = false;
+        p->maps[0].unlinked = true;
+        expect(w, VERDICT_REFUSED, "lost-name", "maps a file");
+        p->maps[0].is_volatile = false;
+        expect_ok(w);
+        p->maps[0].unlinked = false;
         p->maps[0].path_replaced = true;
         expect(w, VERDICT_REFUSED, "path-reused", "maps a file");
 }
@@ -239,9 +253,6 @@ static void test_processes(void **state) {
         p->sysv_shm = 1;
         expect(w, VERDICT_REFUSED, "sysv-shm", "SysV");
         p->sysv_shm = 0;
-        p->exe_mode = S_IFREG | 0600;
-        expect(w, VERDICT_REFUSED, "exec-bit", "/usr/bin/x");
-        p->exe_mode = S_IFREG | 0755;
         p->seccomp = 3;
         look(w);
         assert_string_equal(w->v.notes[0].what, "seccomp");

@@ -29,7 +29,6 @@ static inline SnapProcess *world_process(Snapshot *s, pid_t pid, pid_t ppid, con
                         .sid = pid,
                         .start = (uint64_t)pid * 10,
                         .state = 'S',
-                        .exe_mode = S_IFREG | 0755,
                         .tty_index = -1,
                         .cgroup = cgroup ? strdup(cgroup) : NULL,
         };

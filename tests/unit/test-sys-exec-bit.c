@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* On a child that runs a program of the test's own. */
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "model/model.h"
+#include "sys/exec-bit.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char path[] = "/tmp/carryover-test-XXXXXX";
+static char exe[40];
+static pid_t child;
+
+static void copy_program(void) {
+        _cleanup_(closep) int in = open("/bin/sleep", O_RDONLY | O_CLOEXEC), out = mkostemp(path, O_CLOEXEC);
+        struct stat st;
+
+        assert_true(in >= 0 && out >= 0 && fstat(in, &st) == 0);
+        assert_int_equal(sendfile(out, in, NULL, (size_t)st.st_size), st.st_size);
+        assert_int_equal(fchmod(out, 0700), 0);
+}
+
+static int set_up(void **state) {
+        _cleanup_(closep) int wait_fd = -1;
+        int fds[2];
+        char byte;
+
+        (void)state;
+        memcpy(strrchr(path, '-') + 1, "XXXXXX", 6);
+        copy_program();
+        if (pipe2(fds, O_CLOEXEC) < 0 || (child = fork()) < 0)
+                return -1;
+        if (child == 0) {
+                execl(path, "sleep", "1000", NULL);
+                _exit(1);
+        }
+        (void)fd_close(fds[1]);
+        wait_fd = fds[0];
+        snprintf(exe, sizeof exe, "/proc/%d/exe", (int)child);
+        return read(wait_fd, &byte, 1) == 0 ? 0 : -1; /* it closes when the child executes */
+}
+
+static int tear_down(void **state) {
+        (void)state;
+        (void)kill(child, SIGKILL);
+        (void)waitpid(child, NULL, 0);
+        (void)unlink(path);
+        return 0;
+}
+
+static mode_t mode(void) {
+        struct stat st;
+
+        assert_int_equal(stat(exe, &st), 0);
+        return st.st_mode & ALLPERMS;
+}
+
+static Tree *tree_of_child(void) {
+        Tree *tree = model_new(Tree, tree__init);
+
+        assert_non_null(tree);
+        tree->root_pid = (uint32_t)child;
+        return tree;
+}
+
+static void test_lent_and_returned(void **state) {
+        Tree *tree = tree_of_child();
+
+        assert_int_equal(exec_bits_lend(tree), 0);
+        assert_int_equal(tree->n_exec_bits, 0);
+        assert_int_equal(chmod(path, 0640), 0);
+        assert_int_equal(exec_bits_lend(tree), 0);
+        assert_int_equal(mode(), 0740);
+        assert_int_equal(tree->n_exec_bits, 1);
+        exec_bits_return(tree, child);
+        assert_int_equal(mode(), 0640);
+        model_free(tree);
+}
+
+/* Somebody else has changed it meanwhile, or it is another file. */
+static void test_left_alone(void **state) {
+        Tree *tree = tree_of_child();
+
+        assert_int_equal(chmod(path, 0600), 0);
+        assert_int_equal(exec_bits_lend(tree), 0);
+        assert_int_equal(chmod(path, 0755), 0);
+        exec_bits_return(tree, child);
+        assert_int_equal(mode(), 0755);
+        assert_int_equal(chmod(path, 0700), 0);
+        tree->exec_bits[0]->inode++;
+        exec_bits_return(tree, child);
+        assert_int_equal(mode(), 0700);
+        model_free(tree);
+}
+
+static void test_without_a_name(void **state) {
+        Tree *tree = tree_of_child();
+
+        assert_int_equal(chmod(path, 0600), 0);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(exec_bits_lend(tree), 0);
+        assert_int_equal(mode(), 0700);
+        assert_int_equal(tree->n_exec_bits, 0);
+        model_free(tree);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test_setup_teardown(test_lent_and_returned, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_left_alone, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_without_a_name, set_up, tear_down),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
