@@ -8,6 +8,7 @@
  */
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 typedef struct RebootOptions {
         const char *kernel; /* version, or NULL: the newest installed */
@@ -24,6 +25,13 @@ int flow_start(void);
 
 /* carryover.service, ExecStop: saves what is kept if the system goes down, else does nothing. */
 int flow_save(void);
+
+/* Before carryover is removed from the system: no hold is left that nobody could end. */
+int flow_release(void);
+
+/* If a reboot is due, says what it would carry and what it would end: of all sessions, on stdout, or
+ * (session is one of its processes) of one, on its terminal. */
+int flow_note(pid_t session);
 
 /* systemd-shutdown's last hook: whether the hold still stands, just before the jump; puts it back. */
 int flow_last(void);

@@ -42,6 +42,14 @@ static void stale_hold_clear(const Config *config) {
                 log_warning("the stale hold stays");
 }
 
+int flow_release(void) {
+        int r = hold_clear();
+
+        if (r < 0)
+                log_error("the hold stays: %s", err_text(r));
+        return r < 0;
+}
+
 /* The very last moment: nobody flushes rules any more, and the machine still answers packets until the new
  * kernel runs. */
 int flow_last(void) {

@@ -2,9 +2,9 @@
 """
 Disks of guests, made in three stages, each cached by the content of what it is made from:
 
-    base    a Debian root file system: packages, two kernels, users    (the recipe: guest/)
-    tree    carryover, compiled for that Debian                         (the source)
-    layer   base + tree + our key, with the initrds of both kernels     (both)
+    base      a Debian root file system: packages, two kernels, users    (the recipe: guest/)
+    package   carryover's .deb, built for that Debian                     (the source)
+    layer     base + package + our key, with the initrds of both kernels  (both)
 
 A machine never writes to these: it gets an overlay of its own.
 """
@@ -37,7 +37,7 @@ ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--")
 MMDEBSTRAP = (*ALONE, "mmdebstrap", "--mode=root")
 
 # What of a change to the source cannot change what is installed.
-NOT_INSTALLED = ("tests/vm/", ".ci/", "docs/", "scripts/")
+NOT_INSTALLED = ("tests/", "debian/tests/", ".ci/", "docs/", "scripts/")
 
 
 @dataclass(frozen=True)
@@ -75,21 +75,22 @@ def ssh_key() -> Path:
 def layer(distro: str, bare: bool = False) -> Layer:
     """The disk with carryover installed, or without it when `bare`; made if need be."""
     base = _base(distro)
-    tree = None if bare else install_tree(distro)
+    built = None if bare else package(distro)
     key = ssh_key()
     name = f"{distro}-" + cache.digest(
-        [base.name, tree.name if tree else "bare", key, VM_TESTS / "lab" / "images.py"])
-    directory = cache.entry("layer", name, functools.partial(_make_layer, distro, base, tree, key))
+        [base.name, built.name if built else "bare", key, VM_TESTS / "lab" / "images.py"])
+    directory = cache.entry("layer", name, functools.partial(_make_layer, distro, base, built, key))
     kernels = json.loads((directory / "kernels.json").read_text())
     return Layer(distro, directory, *kernels)
 
 
-def install_tree(distro: str) -> Path:
-    """A directory with what `meson install` of this source puts on a machine of `distro`."""
-    files = _source_files()
+def package(distro: str) -> Path:
+    """A directory with the package of this source for `distro`, fault points compiled in, tests left out."""
+    files = [file for file in source_files() if not str(file.relative_to(SOURCE)).startswith(NOT_INSTALLED)
+             and file.suffix != ".md"]
     name = f"{distro}-" + cache.digest(str(file.relative_to(SOURCE)) for file in files) \
-        + cache.digest(files)
-    return cache.entry("tree", name, functools.partial(_make_tree, distro, files))
+        + cache.digest([*files, str(BUILD_FOR_LAB)])
+    return cache.entry("package", name, lambda directory: build_package(distro, files, directory, BUILD_FOR_LAB))
 
 
 # -- base -----------------------------------------------------------------------------------
@@ -132,72 +133,84 @@ def _make_base(distro: str, directory: Path) -> None:
     shutil.rmtree(root)
 
 
-# -- tree -----------------------------------------------------------------------------------
+# -- package --------------------------------------------------------------------------------
 
-def _source_files() -> list[Path]:
+# Words for dpkg-buildpackage; without them it packs the source, too.
+BUILD_FOR_LAB = ("--build=binary", "--build-profiles=noautodbgsym,pkg.carryover.faults")
+
+
+def source_files() -> list[Path]:
+    """What of this source git knows, or would."""
     listed = run(["git", "-C", SOURCE, "-c", f"safe.directory={SOURCE}", "ls-files", "-z",
                   "--cached", "--others", "--exclude-standard"])
-    names = sorted(name for name in set(listed.split("\0")) if name
-                   and not name.startswith(NOT_INSTALLED) and not name.endswith(".md"))
     # A file that was deleted but not yet committed is still listed.
-    return [SOURCE / name for name in names if os.path.lexists(SOURCE / name)]
+    return [SOURCE / name for name in sorted(set(listed.split("\0"))) if name and os.path.lexists(SOURCE / name)]
 
 
-def _make_tree(distro: str, files: list[Path], directory: Path) -> None:
-    progress(f"{distro}: compiling carryover")
+def build_package(distro: str, files: list[Path], directory: Path, words: tuple[str, ...] = ()) -> None:
+    """Build the package from these files of the source; what comes out of it is put into `directory`."""
+    progress(f"{distro}: building the package")
     work = directory / "work"
     for file in files:
-        copy = work / "src" / file.relative_to(SOURCE)
+        copy = work / "carryover" / file.relative_to(SOURCE)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(file, copy, follow_symlinks=False)
-    script = ("set -e; mkdir -p {0}/root; meson setup --prefix=/usr --buildtype=debugoptimized -Dfaults=true -Dtests=false "
-              "{0}/build {0}/src && meson compile -C {0}/build && "
-              "DESTDIR={0}/root meson install -C {0}/build --no-rebuild")
-    if distro == _host_distro():
-        run(["sh", "-c", script.format(shlex.quote(str(work)))], log=directory / "log")
-    else:
-        _in_root(_build_root(distro), work, script.format("/work"), directory / "log")
-    (work / "root").rename(directory / "root")
+    _on(distro, work, "cd carryover && dpkg-buildpackage --no-sign " + shlex.join(words), directory / "log")
+    for file in work.glob("carryover*_*"):
+        file.rename(directory / file.name)
     shutil.rmtree(work)
 
 
-def _host_distro() -> str:
+def lintian(distro: str, directory: Path) -> str:
+    """What that Debian's own lintian says of the package in `directory`; nothing, if all is well."""
+    return _on(distro, directory, "lintian --allow-root --fail-on none --show-overrides *.changes", directory / "lintian")
+
+
+def host_distro() -> str:
+    """The release of Debian that this machine runs."""
     lines = Path("/etc/os-release").read_text().splitlines()
     facts = dict(line.split("=", 1) for line in lines if "=" in line)
     return facts.get("VERSION_CODENAME", "").strip('"')
 
 
-def _build_root(distro: str) -> Path:
-    """A root directory of `distro` with compiler and libraries, to compile in."""
-    wanted = run([SOURCE / "scripts" / "deps", "--list-build", distro]).split()
-
-    def make(directory: Path) -> None:
-        progress(f"{distro}: making a root to compile in (about two minutes)")
-        run([*MMDEBSTRAP, "--variant=apt", f"--include={','.join(wanted)}",
-             '--aptopt=APT::Install-Recommends "false"', distro, directory / "root"],
-            log=directory / "log")
-    return cache.entry("buildroot", f"{distro}-" + cache.digest(wanted), make) / "root"
-
-
-def _in_root(root: Path, work: Path, script: str, log: Path) -> None:
+def _on(distro: str, work: Path, script: str, log: Path) -> str:
+    """Run a shell script in the directory `work`, on this machine if it is of that release, else in a root of its own."""
+    if distro == host_distro():
+        return run(["sh", "-c", f"cd {shlex.quote(str(work))} && {script}"], log=log)
     # The mounts live in a mount namespace of this one command and go with it.
     outer = ('set -e; mkdir -p "$0/work"; mount --bind "$1" "$0/work"; mount -t proc proc "$0/proc"; '
-             'mount --rbind /dev "$0/dev"; exec chroot "$0" sh -c "$2"')
-    run([*ALONE, "sh", "-c", outer, root, work, script], log=log,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"})
+             'mount --rbind /dev "$0/dev"; exec chroot "$0" sh -c "cd /work && $2"')
+    return run([*ALONE, "sh", "-c", outer, _build_root(distro), work, script], log=log,
+               env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"})
+
+
+def _build_root(distro: str) -> Path:
+    """A root directory of `distro` with all that debian/control asks for, to build in."""
+    control = SOURCE / "debian" / "control"
+    source_paragraph = control.read_text().split("\n\n")[0]
+
+    def make(directory: Path) -> None:
+        progress(f"{distro}: making a root to build in (about two minutes)")
+        run([*MMDEBSTRAP, "--variant=apt", "--include=lintian",
+             '--aptopt=APT::Install-Recommends "false"',
+             f'--customize-hook=mkdir "$1/source" "$1/source/debian" && cp {shlex.quote(str(control))} "$1/source/debian/"',
+             '--customize-hook=chroot "$1" apt-get -qq build-dep -y /source',
+             distro, directory / "root"],
+            log=directory / "log")
+    return cache.entry("buildroot", f"{distro}-" + cache.digest([source_paragraph]), make) / "root"
 
 
 # -- layer ----------------------------------------------------------------------------------
 
-def _make_layer(distro: str, base: Path, tree: Path | None, key: Path, directory: Path) -> None:
-    progress(f"{distro}: installing {'carryover' if tree else 'the key'} into the disk")
+def _make_layer(distro: str, base: Path, built: Path | None, key: Path, directory: Path) -> None:
+    progress(f"{distro}: installing {'carryover' if built else 'the key'} into the disk")
     disk = directory / "disk.img"
     run(["cp", "--sparse=always", "--reflink=auto", base / "disk.img", disk])
     with _mounted(disk) as root:
         kernels = (root / "etc" / "lab-kernels").read_text().split()
         _put_key(root, key)
-        if tree:
-            _put_tree(root, tree / "root", kernels, directory / "log")
+        if built:
+            _put_package(root, next(built.glob("carryover_*.deb")), kernels[0], directory / "log")
         shutil.copy(root / "boot" / f"vmlinuz-{kernels[0]}", directory / "vmlinuz")
         shutil.copy(root / "boot" / f"initrd.img-{kernels[0]}", directory / "initrd")
     (directory / "kernels.json").write_text(json.dumps(kernels))
@@ -228,18 +241,10 @@ def _put_key(root: Path, key: Path) -> None:
             os.chown(path, owner.st_uid, owner.st_gid)
 
 
-def _put_tree(root: Path, tree: Path, kernels: list[str], log: Path) -> None:
-    # Debian's /lib is a link to /usr/lib: what a package puts below /lib must go through it.
-    copy = 'tar -C "$0" --owner=0 --group=0 -c . | tar -C "$1" --keep-directory-symlink -x'
-    run(["bash", "-o", "pipefail", "-c", copy, tree, root], log=log)
-    script = ["set -e", "mount -t proc proc /proc"]
-    # Debian 12's systemd still says /lib/systemd/system.
-    units = sorted(path.name for path in tree.glob("**/lib/systemd/system/*.service")
-                   if "[Install]" in path.read_text())
-    if units:
-        script.append("systemctl preset " + " ".join(units))
-    # The initrds of both kernels carry our part; two at a time, as there are two.
-    script += [f"update-initramfs -u -k {kernel} & pid{i}=$!" for i, kernel in enumerate(kernels)]
-    script += [f"wait $pid{i}" for i in range(len(kernels))]
-    run([*ALONE, "chroot", root, "sh", "-c", "\n".join(script)], log=log,
+def _put_package(root: Path, deb: Path, kernel_a: str, log: Path) -> None:
+    shutil.copy(deb, root / "tmp" / "carryover.deb")
+    # dpkg's trigger makes the initrd of the newest kernel; the other one's at the same time.
+    script = ("set -e; mount -t proc proc /proc; dpkg --unpack /tmp/carryover.deb; "
+              f"update-initramfs -u -k {kernel_a} & older=$!; dpkg --configure --pending; wait $older; rm /tmp/carryover.deb")
+    run([*ALONE, "chroot", root, "sh", "-c", script], log=log,
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"})
