@@ -28,6 +28,9 @@ static inline void early_freep(Early **p) {
 static inline void step_freep(Step **p) {
         model_free(*p);
 }
+static inline void session_freep(Session **p) {
+        model_free(*p);
+}
 static inline void request_freep(Request **p) {
         model_free(*p);
 }

@@ -130,10 +130,6 @@ static int session_fill(const char *root, const char *id, Session *session) {
         return add_utmp(root, session);
 }
 
-static void session_freep(Session **p) {
-        model_free(*p);
-}
-
 int login_session(const char *root, const char *id, Session **ret) {
         _cleanup_(session_freep) Session *session = model_new(Session, session__init);
         char path[PATH_MAX];

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -165,12 +166,30 @@ static void test_input_that_nobody_reads_blocks_nothing(void **state) {
         assert_int_equal(stage_close(&s), 0);
 }
 
+static void test_a_word_for_somebody_else(void **state) {
+        _cleanup_(terminal_pair_close) TerminalPair pair = {.master = -1, .slave = -1};
+        const char *name;
+
+        (void)state;
+        assert_int_equal(terminal_pair_open(-1, &pair), 0);
+        name = pair.path + strlen("/dev/");
+        raw(pair.slave);
+        assert_int_equal(fchmod(pair.slave, 0620), 0);
+        assert_int_equal(terminal_tell(name, "hello"), 0);
+        expect(pair.master, "hello");
+        assert_int_equal(fchmod(pair.slave, 0600), 0);
+        assert_int_equal(terminal_tell(name, "hello"), -EACCES);
+        assert_int_equal(terminal_tell("pts/../null", "hello"), -EINVAL);
+        assert_int_equal(terminal_tell("tty1", "hello"), -EINVAL);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_bytes_go_both_ways_until_hangup),
                         cmocka_unit_test(test_the_event_ends_it_after_the_last_words),
                         cmocka_unit_test(test_window_size_follows),
                         cmocka_unit_test(test_input_that_nobody_reads_blocks_nothing),
+                        cmocka_unit_test(test_a_word_for_somebody_else),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

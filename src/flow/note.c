@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What a reboot that is due would do to the sessions: said at the end of an upgrade, while their users can
+ * still be kept. */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "flow/flow.h"
+#include "flow/kept.h"
+#include "report/text.h"
+#include "sys/config.h"
+#include "sys/kexec.h"
+#include "sys/login.h"
+#include "sys/procfs.h"
+#include "sys/terminal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define REBOOT_REQUIRED "/run/reboot-required" /* Debian's packages touch it */
+
+/* A text if a reboot is due, or NULL. */
+static int reboot_due(char **ret) {
+        char running[128];
+        Kernel newest;
+        int r;
+
+        *ret = NULL;
+        r = system_kernel(running);
+        if (r < 0)
+                return err_pass(r);
+        if (kernel_find("/boot", NULL, &newest) >= 0 && version_compare(newest.version, running) > 0)
+                *ret = text_format("Linux %s is installed, %s runs", newest.version, running);
+        else if (access(REBOOT_REQUIRED, F_OK) >= 0)
+                *ret = strdup("the system asks for it");
+        else
+                return 0;
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* All trees of a session or unit have the same target. */
+static bool is_carried(const Trees *trees, const char *target, size_t before) {
+        for (size_t i = 0; i < before; i++)
+                if (strcmp(trees->items[i]->target, target) == 0)
+                        return true;
+        return false;
+}
+
+static void show_name(bool first, const char *label, const char *target, const Session *session) {
+        _cleanup_(freep) char *user = session ? text_printable(session->user) : NULL;
+
+        printf("%s%s", first ? label : ", ", target);
+        if (user)
+                printf(" (%s)", user);
+}
+
+static size_t show_carried(const Trees *trees) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < trees->n; i++) {
+                const Tree *t = trees->items[i];
+
+                if (!is_carried(trees, t->target, i))
+                        show_name(n++ == 0, "  carryover reboot would carry ", t->target, t->session);
+        }
+        if (n > 0)
+                putchar('\n');
+        return n;
+}
+
+static int show_left(const Trees *trees) {
+        _cleanup_(world_done) World world = {0};
+        size_t n = 0;
+        int r;
+
+        r = world_look(&world);
+        if (r < 0)
+                return err_pass(r);
+        for (size_t i = 0; i < world.n_sessions; i++) {
+                _cleanup_(freep) char *target = text_format("session:%s", world.sessions[i]->id);
+
+                if (!target)
+                        return -ENOMEM;
+                if (!is_carried(trees, target, trees->n))
+                        show_name(n++ == 0, "  and end, unless they are kept: ", target, world.sessions[i]);
+        }
+        if (n > 0)
+                putchar('\n');
+        return 0;
+}
+
+static int note(void) {
+        _cleanup_(trees_done) Trees trees = {0};
+        _cleanup_(freep) char *due = NULL, *own = NULL;
+        Config config;
+        int r;
+
+        r = reboot_due(&due);
+        if (r < 0 || !due)
+                return r;
+        r = config_load("", &config);
+        if (r >= 0)
+                r = kept_own(getpid(), &own);
+        if (r >= 0)
+                r = kept_trees(&config, own, &trees);
+        if (r < 0)
+                return err_pass(r);
+        printf("A reboot is due: %s.\n", due);
+        if (show_carried(&trees) == 0)
+                printf("  carryover reboot would carry nothing: see carryover keep\n");
+        return show_left(&trees);
+}
+
+static int note_session(pid_t pid) {
+        _cleanup_(freep) char *due = NULL, *own = NULL, *text = NULL;
+        _cleanup_(session_freep) Session *session = NULL;
+        _cleanup_(trees_done) Trees kept = {0};
+        Config config;
+        int r;
+
+        r = reboot_due(&due);
+        if (r >= 0 && due)
+                r = kept_own(pid, &own);
+        if (r < 0 || !own)
+                return r;
+        r = login_session("", own + strlen("session:"), &session);
+        if (r != 0 || !session->tty)
+                return r;
+        r = config_load("", &config);
+        if (r >= 0)
+                r = kept_trees(&config, NULL, &kept);
+        if (r < 0)
+                return err_pass(r);
+        text = text_format("\r\nA reboot is due: %s. It will %s.\r\n", due,
+                           is_carried(&kept, own, kept.n) ? "carry this session"
+                                                          : "end this session, unless it is kept: sudo "
+                                                            "carryover keep");
+        return text ? terminal_tell(session->tty, text) : -ENOMEM;
+}
+
+int flow_note(pid_t session) {
+        int r = session > 0 ? note_session(session) : note();
+
+        if (r < 0)
+                log_error("cannot say what a reboot would carry: %s", err_text(r));
+        return r < 0;
+}
