@@ -5,6 +5,10 @@
  * logind finds its sessions again; a systemd upgrade relies on that, so a newer logind reads an older one's.
  * We give it back with what is no longer true taken out or corrected: the leader's number, what belongs to
  * the old kernel's clock, and descriptors that logind had stored elsewhere.
+ *
+ * The terminal is written down even where logind did not know it (Debian 13 has no utmp, and sshd tells PAM
+ * of no terminal): who(1) then guesses it from the time at which a terminal was made, and that of a carried
+ * one is the restore's.
  */
 
 #include "base/cleanup.h"
@@ -24,13 +28,23 @@
 #define USERS    "/run/systemd/users"
 
 static bool dropped(const char *line) {
-        static const char *const keys[] = {"LEADER=",    "LEADER_PIDFDID=", "LEADER_FD_SAVED=", "SCOPE=",
-                                           "SCOPE_JOB=", "MONOTONIC=",      "CONTROLLER=",      "STOPPING="};
+        static const char *const keys[] = {
+                        "LEADER=",    "LEADER_PIDFDID=", "LEADER_FD_SAVED=", "SCOPE=", "SCOPE_JOB=",
+                        "MONOTONIC=", "CONTROLLER=",     "STOPPING=",        "TTY="};
 
         for (size_t i = 0; i < ELEMENTS(keys); i++)
                 if (starts_with(line, keys[i]))
                         return true;
         return false;
+}
+
+/* Where it was not logind who told of it, anybody's login record did: it must not add lines of its own. */
+static const char *terminal_of(const Session *session) {
+        const char *tty = session->tty;
+
+        if (!tty || tty[strspn(tty, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-")])
+                return NULL;
+        return tty[0] ? tty : NULL;
 }
 
 static int session_text(const Tree *tree, char **ret) {
@@ -49,6 +63,8 @@ static int session_text(const Tree *tree, char **ret) {
                 if (!dropped(line))
                         fprintf(f, "%s\n", line);
         fprintf(f, "SCOPE=%s\nLEADER=%u\n", tree->session->scope, tree->outcome->root_pid);
+        if (terminal_of(tree->session))
+                fprintf(f, "TTY=%s\n", terminal_of(tree->session));
         if (fclose(f) != 0) {
                 free(out);
                 return -ENOMEM;
@@ -80,6 +96,11 @@ static int user_put_back(const Tree *tree) {
         return r < 0 ? err_pass(r) : 0;
 }
 
+/* A session may have several trees; the one whose root leads it is the one that its record speaks of. */
+static bool leads(const Tree *tree) {
+        return !tree->session->has_leader || tree->session->leader == tree->root_pid;
+}
+
 static int logind_put_back(const Tree *tree) {
         _cleanup_(closep) int dir = -1;
         _cleanup_(freep) char *text = NULL;
@@ -88,6 +109,8 @@ static int logind_put_back(const Tree *tree) {
         dir = open_dirs(SESSIONS, 0755);
         if (dir < 0)
                 return err_pass(dir);
+        if (!leads(tree) && faccessat(dir, tree->session->id, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                return 0;
         r = session_text(tree, &text);
         if (r >= 0)
                 r = file_replace(dir, tree->session->id, text, strlen(text));
@@ -99,6 +122,7 @@ static int logind_put_back(const Tree *tree) {
 
 /* A machine without /run/utmp (Debian 13) has nobody who asks for it. */
 static int utmp_put_back(const Tree *tree) {
+        const char *tty = terminal_of(tree->session);
         struct utmpx entry;
 
         if (!tree->session->has_utmp || access("/run/utmp", F_OK) < 0)
@@ -111,6 +135,8 @@ static int utmp_put_back(const Tree *tree) {
         if (tree->outcome->root_pid !=
             tree->root_pid) /* in a namespace of its own: only the root's new number is known */
                 entry.ut_pid = (pid_t)tree->outcome->root_pid;
+        if (tty) /* the number may be another one now */
+                strncpy(entry.ut_line, tty, sizeof entry.ut_line);
         setutxent();
         if (!pututxline(&entry)) {
                 endutxent();

@@ -54,6 +54,17 @@ static int images_check(const Tree *tree, int images_fd) {
         return 0;
 }
 
+/* The session's terminal is the one that logind and utmp are told of. */
+static int session_follow(Tree *tree, uint32_t from, uint32_t to) {
+        char old[16], new[16];
+
+        snprintf(old, sizeof old, "pts/%u", from);
+        snprintf(new, sizeof new, "pts/%u", to);
+        if (!tree->session || !tree->session->tty || strcmp(tree->session->tty, old) != 0)
+                return 0;
+        return model_set_string(&tree->session->tty, new);
+}
+
 static int terminal_renumber(const RestoreJob *job, Tree *tree, int images_fd, uint32_t from) {
         uint32_t to;
         int r;
@@ -61,6 +72,8 @@ static int terminal_renumber(const RestoreJob *job, Tree *tree, int images_fd, u
         r = pty_spare(job->ptys, &to);
         if (r >= 0)
                 r = image_move_pty(images_fd, from, to);
+        if (r >= 0)
+                r = session_follow(tree, from, to);
         if (r >= 0)
                 r = tree_degrade(tree, "terminal-number", NULL, "the terminal pts/%u is pts/%u now", from,
                                  to);

@@ -147,6 +147,22 @@ static int add_master(Tree *tree, const SnapFd *f) {
         return model_append(tree->ptys, tree->n_ptys, (uint32_t)f->pty_index);
 }
 
+/* Where neither logind nor utmp knows the terminal of a session: its leader, sshd, holds the master. */
+static int note_terminal(Tree *tree, const SnapProcess *root) {
+        char tty[16];
+
+        if (!tree->session || tree->session->tty || !tree->session->has_leader ||
+            (pid_t)tree->session->leader != root->pid)
+                return 0;
+        for (size_t k = 0; k < root->n_fds; k++) {
+                if (root->fds[k].kind != FD_PTMX || root->fds[k].pty_index < 0)
+                        continue;
+                snprintf(tty, sizeof tty, "pts/%d", root->fds[k].pty_index);
+                return model_set_string(&tree->session->tty, tty);
+        }
+        return 0;
+}
+
 /* TCP. */
 
 static int set_address(ProtobufCBinaryData *field, int family, const uint8_t address[static 16]) {
@@ -348,5 +364,7 @@ int select_describe(const Snapshot *full, Tree *tree) {
         for (size_t i = 0; r >= 0 && i < n; i++)
                 if (i == 0 || thing_compare(things[i - 1].fd, things[i].fd) != 0)
                         r = add_fd(&m, tree, things[i].process, things[i].fd);
+        if (r >= 0)
+                r = note_terminal(tree, m.list[0]);
         return r < 0 ? err_pass(r) : 0;
 }

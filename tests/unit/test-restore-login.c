@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-static void text_is(const char *state_file, const char *expected) {
+static void text_is(const char *state_file, const char *tty, const char *expected) {
         _cleanup_(tree_freep) Tree *tree = model_new(Tree, tree__init);
         _cleanup_(freep) char *text = NULL;
 
@@ -20,6 +20,7 @@ static void text_is(const char *state_file, const char *expected) {
         assert_non_null(tree->outcome);
         assert_int_equal(model_set_string(&tree->session->scope, "session-4.scope"), 0);
         assert_int_equal(model_set_string(&tree->session->state_file, state_file), 0);
+        assert_int_equal(model_set_string(&tree->session->tty, tty), 0);
         tree->outcome->has_root_pid = true;
         tree->outcome->root_pid = 777;
         assert_int_equal(session_text(tree, &text), 0);
@@ -29,6 +30,7 @@ static void text_is(const char *state_file, const char *expected) {
 static void test_leader_and_scope_are_the_new_ones(void **state) {
         text_is("# This is private data.\nUID=1000\nUSER=joe\nACTIVE=1\nSCOPE=session-4.scope\nLEADER=12\n"
                 "FIFO=/run/systemd/sessions/4.ref\nREALTIME=5\nMONOTONIC=6\n",
+                NULL,
                 "# This is private "
                 "data.\nUID=1000\nUSER=joe\nACTIVE=1\nFIFO=/run/systemd/sessions/4.ref\nREALTIME=5\n"
                 "SCOPE=session-4.scope\nLEADER=777\n");
@@ -38,13 +40,24 @@ static void test_leader_and_scope_are_the_new_ones(void **state) {
 static void test_what_died_with_the_old_kernel_goes(void **state) {
         text_is("UID=0\nSTOPPING=1\nSCOPE_JOB=/org/freedesktop/systemd1/job/9\nCONTROLLER=:1.2\n"
                 "LEADER_FD_SAVED=1\nLEADER_PIDFDID=99\nLEADERSHIP=kept",
-                "UID=0\nLEADERSHIP=kept\nSCOPE=session-4.scope\nLEADER=777\n");
+                NULL, "UID=0\nLEADERSHIP=kept\nSCOPE=session-4.scope\nLEADER=777\n");
+}
+
+/* logind may not have known it, its number may be another one, and whoever writes utmp may have made it up.
+ */
+static void test_terminal(void **state) {
+        text_is("UID=0\nTYPE=tty\n", "pts/3",
+                "UID=0\nTYPE=tty\nSCOPE=session-4.scope\nLEADER=777\nTTY=pts/3\n");
+        text_is("TTY=pts/1\nTTY_VALIDITY=from-utmp\n", "pts/3",
+                "TTY_VALIDITY=from-utmp\nSCOPE=session-4.scope\nLEADER=777\nTTY=pts/3\n");
+        text_is("UID=0\n", "pts/3\nUID=1", "UID=0\nSCOPE=session-4.scope\nLEADER=777\n");
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_leader_and_scope_are_the_new_ones),
                         cmocka_unit_test(test_what_died_with_the_old_kernel_goes),
+                        cmocka_unit_test(test_terminal),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
