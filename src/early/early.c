@@ -86,10 +86,10 @@ static int lift(EarlySay say, uint32_t max_pid) {
 static int load_drivers(EarlySay say, const Ticket *ticket) {
         int n = 0;
 
-        for (size_t i = 0; i < ticket->n_addresses; i++) {
-                const char *names[] = {ticket->addresses[i]->driver, NULL};
+        for (size_t i = 0; i < ticket->n_drivers; i++) {
+                const char *names[] = {ticket->drivers[i], NULL};
 
-                if (names[0] && name_is_safe(names[0]))
+                if (name_is_safe(names[0]))
                         n += load(say, names);
         }
         return n;

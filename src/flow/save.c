@@ -354,7 +354,7 @@ static int hold_begin(Saving *s) {
         if (r >= 0)
                 r = connections_of(s->ticket, &all);
         if (r >= 0)
-                r = network_record(all.items, all.n, s->ticket);
+                r = network_drivers(all.items, all.n, s->ticket);
         if (r >= 0)
                 r = conntrack_save(all.items, all.n, s->ticket);
         step_end(&s->timeline, "save.hold", NULL, clock);

@@ -28,8 +28,7 @@
 #define MTU_MIN_IPV6 1280u
 #define MTU_MIN_IPV4 576u
 
-/* PID_MAX_LIMIT: what is above is a route of network_apply(). */
-#define METRIC_MAX 4194304u
+#define METRIC_MAX 4194304u /* PID_MAX_LIMIT */
 
 static int peer_path(const Connection *c, IpAddress *ret_to, Path *ret) {
         IpAddress from;
@@ -88,7 +87,7 @@ int network_mtu_begin(const Tree *tree) {
         return 0;
 }
 
-/* Removes the routes with this metric, or (0) all that are ours, but those of network_apply(). */
+/* Removes the routes with this metric, or (0) all that are ours. */
 static int drop(uint32_t metric) {
         _cleanup_(freep) OwnRoute *own = NULL;
         int r, failed = 0, dropped = 0;
@@ -98,7 +97,7 @@ static int drop(uint32_t metric) {
         if (r < 0)
                 return err_born(r, "cannot list the routes");
         for (size_t i = 0; i < n; i++) {
-                if (own[i].metric > METRIC_MAX || (metric && own[i].metric != metric))
+                if (metric && own[i].metric != metric)
                         continue;
                 r = route_drop(&own[i].to, own[i].table, own[i].metric);
                 if (r < 0)

@@ -141,15 +141,10 @@ static int on_link(struct nlmsghdr *h, void *userdata) {
         if (h->nlmsg_type != RTM_NEWLINK || nlmsg_parse(h, sizeof *i, tb, IFLA_MAX, NULL) < 0)
                 return 0;
         l.index = i->ifi_index;
-        l.flags = i->ifi_flags;
         if (tb[IFLA_MTU])
                 l.mtu = nla_get_u32(tb[IFLA_MTU]);
         if (tb[IFLA_IFNAME])
                 nla_strlcpy(l.name, tb[IFLA_IFNAME], sizeof l.name);
-        if (tb[IFLA_ADDRESS] && nla_len(tb[IFLA_ADDRESS]) <= (int)sizeof l.mac) {
-                l.mac_size = (size_t)nla_len(tb[IFLA_ADDRESS]);
-                memcpy(l.mac, nla_data(tb[IFLA_ADDRESS]), l.mac_size);
-        }
         *link = l;
         return 0;
 }
@@ -190,7 +185,6 @@ static int on_address(struct nlmsghdr *h, void *userdata) {
         if (!ip_from_attr(a->ifa_family, tb[IFA_LOCAL] ?: tb[IFA_ADDRESS], &held.address))
                 return 0;
         held.index = (int)a->ifa_index;
-        held.prefix = a->ifa_prefixlen;
         held.flags = tb[IFA_FLAGS] ? nla_get_u32(tb[IFA_FLAGS]) : a->ifa_flags;
         return model_append(list->all, list->n, held);
 }
@@ -338,7 +332,6 @@ static int on_own(struct nlmsghdr *h, void *userdata) {
                 return 0;
         own.table = tb[RTA_TABLE] ? nla_get_u32(tb[RTA_TABLE]) : m->rtm_table;
         own.metric = tb[RTA_PRIORITY] ? nla_get_u32(tb[RTA_PRIORITY]) : 0;
-        own.index = tb[RTA_OIF] ? (int)nla_get_u32(tb[RTA_OIF]) : 0;
         return model_append(list->all, list->n, own);
 }
 

@@ -41,11 +41,8 @@ int talk(struct nl_msg *m, TalkEach each, void *userdata);
 
 typedef struct Link {
         int index;
-        unsigned flags; /* IFF_* */
         uint32_t mtu;
         char name[IFNAMSIZ];
-        uint8_t mac[32];
-        size_t mac_size;
 } Link;
 
 /* By index (name NULL) or name; -ENODEV. */
@@ -55,7 +52,6 @@ int link_get(int index, const char *name, Link *ret);
 typedef struct Held {
         IpAddress address;
         int index;
-        uint8_t prefix;
         uint32_t flags; /* IFA_F_* */
 } Held;
 
@@ -82,7 +78,6 @@ int route_drop(const IpAddress *to, uint32_t table, uint32_t metric);
 typedef struct OwnRoute {
         IpAddress to;
         uint32_t table, metric;
-        int index;
 } OwnRoute;
 
 int own_routes(OwnRoute **ret, size_t *ret_n);

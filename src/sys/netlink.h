@@ -11,10 +11,9 @@
 
 #include <stdint.h>
 
-/* Where these connections stand now: appends to the ticket each local address with prefix and device, and
- * each peer's route (gateway, device), each once. Loopback connections need none, and a peer on this very
- * machine needs no route. */
-int network_record(Connection *const *connections, size_t n, Ticket *ticket);
+/* Appends to ticket->drivers the kernel module of each device that has a local address of these connections,
+ * each once: early boot loads them long before udev comes to it. */
+int network_drivers(Connection *const *connections, size_t n, Ticket *ticket);
 
 /*
  * Waits until the machine has every local address that the tree needs, of connections and listeners (not
@@ -22,25 +21,6 @@ int network_record(Connection *const *connections, size_t n, Ticket *ticket);
  * the sentence naming the first thing missing. stop_fd (or -1): returns -ECANCELED when it becomes readable.
  */
 int network_wait(const Tree *tree, uint64_t deadline_monotonic, int stop_fd);
-
-/*
- * Shortens the wait for DHCP and the like: as soon as the link of a recorded address is there (same name and
- * same hardware address), sets it up, and puts on what is missing so that the held connections can go on:
- *
- *  - an IPv4 address as /32 on the loopback device, an IPv6 address as /128 on its own link, without DAD (it
- *    was ours a moment ago); both for LEASE seconds only, see the .c;
- *  - a host route to each peer that has no route, with a high metric, so that every other wins.
- *
- * Whoever configures the network later finds his interface without an IPv4 address and without a route in a
- * place that he would use, and does not collide with ours. Returns at once what needs nothing. 0: all is
- * there; -ETIMEDOUT: the sentence names the first link that did not appear (what could be done is done);
- * -ECANCELED: stop_fd.
- */
-int network_apply(const Ticket *ticket, uint64_t deadline_monotonic, int stop_fd);
-
-/* Takes back each address and route of network_apply() that the machine now has by itself; leaves the rest.
- * Returns how many are left. */
-int network_apply_end(const Ticket *ticket);
 
 /*
  * After a restore in TCP repair mode the kernel keeps a segment size of 524 until the path MTU it remembers
