@@ -93,11 +93,6 @@ static int hold_all(Saving *s) {
         HoldBackend used;
         int r;
 
-        for (size_t i = 0; i < s->ticket->n_trees; i++) {
-                r = note_wires(s->ticket->trees[i]);
-                if (r < 0)
-                        return err_pass(r);
-        }
         r = connections_of(s->ticket, &all);
         if (r >= 0)
                 r = hold_set(s->hold, all.items, all.n, &used);
@@ -123,6 +118,8 @@ static int on_frozen(Tree *tree, void *userdata) {
                 return err_say(-ESRCH, "process %d is not the one that was kept", (int)root);
         pthread_mutex_lock(&s->lock);
         r = select_describe(snapshot, tree);
+        if (r >= 0)
+                r = note_wires(tree);
         if (r >= 0)
                 r = hold_all(s);
         pthread_mutex_unlock(&s->lock);
@@ -193,6 +190,14 @@ static bool is_forced(const Saving *s) {
         return s->request->has_force && s->request->force;
 }
 
+/* Behind the hold they change no more. */
+static int tracking_save(Saving *s) {
+        _cleanup_(connections_done) Connections all = {0};
+        int r = connections_of(s->ticket, &all);
+
+        return r < 0 ? err_pass(r) : conntrack_save(all.items, all.n, s->ticket);
+}
+
 /* All trees stand frozen or have failed. */
 static int decide(Saving *s) {
         bool may_go_on = !s->request || is_forced(s);
@@ -202,7 +207,9 @@ static int decide(Saving *s) {
         if (s->n_ready == 0 || (s->n_failed > 0 && !may_go_on))
                 return err_say(-ECANCELED, "%s", first_reason(s->ticket));
         s->ticket->sealed_at = now_realtime();
-        r = fault_point("save:before-seal");
+        r = tracking_save(s);
+        if (r >= 0)
+                r = fault_point("save:before-seal");
         if (r >= 0)
                 r = store_seal(&s->store, s->ticket);
         if (r < 0)
@@ -348,15 +355,16 @@ static void settle(Saving *s) {
 static int hold_begin(Saving *s) {
         _cleanup_(connections_done) Connections all = {0};
         StepClock clock = step_begin();
-        int r;
+        int r = 0;
 
-        r = hold_all(s);
+        for (size_t i = 0; r >= 0 && i < s->ticket->n_trees; i++)
+                r = note_wires(s->ticket->trees[i]);
+        if (r >= 0)
+                r = hold_all(s);
         if (r >= 0)
                 r = connections_of(s->ticket, &all);
         if (r >= 0)
                 r = network_drivers(all.items, all.n, s->ticket);
-        if (r >= 0)
-                r = conntrack_save(all.items, all.n, s->ticket);
         step_end(&s->timeline, "save.hold", NULL, clock);
         return r < 0 ? err_pass(r) : fault_point("save:after-hold");
 }
