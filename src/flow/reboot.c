@@ -218,7 +218,7 @@ static int wait_for_answer(Watch *w) {
                 log_error("carryover: %s", err_text(r));
                 return 1;
         }
-        if (report->stopped) {
+        if (report->stopped && report_verdict(report) == REPORT_STOPPED) {
                 fprintf(stderr, "carryover: not rebooted, everything goes on: %s\n", report->stopped);
                 return 1;
         }

@@ -426,6 +426,9 @@ static int prepare(Restoring *x) {
                 r = model_set_string(&x->ticket->new_kernel, kernel);
         if (r < 0)
                 return err_pass(r);
+        if (!x->ticket->stopped && strcmp(x->ticket->old_boot, boot) == 0 &&
+            model_set_string(&x->ticket->stopped, "the shutdown was called off") < 0)
+                return -ENOMEM;
         x->ticket->has_claimed_at = true;
         x->ticket->claimed_at = now_realtime();
         note_jump(x);
@@ -500,6 +503,13 @@ static void images_remove(Restoring *x) {
         }
 }
 
+/* Back in the next kernel, or in the one that it had been about to leave. */
+static bool is_well(const Ticket *ticket) {
+        ReportVerdict verdict = report_verdict(ticket);
+
+        return verdict == REPORT_CARRIED || verdict == REPORT_STOPPED;
+}
+
 static void finish(Restoring *x) {
         bool again = given_back(x);
         int r;
@@ -519,7 +529,7 @@ static void finish(Restoring *x) {
         if (r >= 0 && !x->config.keep_images)
                 images_remove(x);
         log_failed(run_request_remove(), "an old request stays"); /* of this boot, if there was no jump */
-        if (report_ok(x->ticket))
+        if (is_well(x->ticket))
                 say(x, EVENT_ALL_CARRIED, NULL, NULL);
 }
 
@@ -578,5 +588,5 @@ int flow_restore(void) {
         if (r < 0)
                 give_up(&x, r);
         finish(&x);
-        return report_ok(x.ticket) ? 0 : 1;
+        return is_well(x.ticket) ? 0 : 1;
 }

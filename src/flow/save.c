@@ -384,8 +384,6 @@ static int load_again(Saving *s, const Early *early) {
         /* Only where it is: whether it will do was found out before the shutdown began. */
         r = kernel_find("/boot", s->request ? s->request->kernel : NULL, &kernel);
         if (r >= 0)
-                r = fault_point("jump:before-load");
-        if (r >= 0)
                 r = jump_load(&kernel, s->request ? s->request->append : NULL, early);
         if (r < 0)
                 return err_pass(r);
@@ -399,7 +397,9 @@ static int jump(Saving *s) {
 
         if (strcmp(s->action, "kexec") != 0)
                 return 0;
-        r = early_of(s->ticket, &early);
+        r = fault_point("jump:before-load");
+        if (r >= 0)
+                r = early_of(s->ticket, &early);
         if (r >= 0 && !is_loaded(s, early))
                 r = load_again(s, early);
         if (r < 0)
@@ -411,9 +411,9 @@ static int jump(Saving *s) {
 /*
  * From the seal to the jump other services still stop, and one that flushes nftables' rules would open the
  * hold: a process of ours stays behind and guards it (KillMode=process), until systemd-shutdown ends
- * everything and nobody is left to flush. It must die of the first SIGTERM, for which systemd-shutdown waits
- * up to 90 s; the guard's own table goes with it, the hold stays. Whatever it had open would keep the store
- * from being unmounted.
+ * everything and nobody is left to flush, or until a restore claims the ticket, because the shutdown was
+ * called off. It must die of the first SIGTERM, for which systemd-shutdown waits up to 90 s; the guard's own
+ * table goes with it, the hold stays. Whatever it had open would keep the store from being unmounted.
  */
 static int guard_leave(Saving *s) {
         _cleanup_(connections_done) Connections all = {0};
@@ -434,11 +434,12 @@ static int guard_leave(Saving *s) {
         (void)close_range(STDERR_FILENO + 1, ~0u, 0);
         if (hold_guard_start(s->hold, all.items, all.n, &guard) != 0)
                 _exit(1);
-        for (;;)
-                pause();
+        store_wait_claimed(s->store.path);
+        _exit(0);
 }
 
-/* The trees go on living, so the system must, if it was `carryover reboot` that asked for its end. */
+/* The trees go on living or come back, so the system must go on, if it was `carryover reboot` that asked for
+ * its end. */
 static void shutdown_take_back(Saving *s) {
         if (!s->request)
                 return;
@@ -526,6 +527,25 @@ static int saving_open(Saving *s) {
         return r < 0 ? err_pass(r) : 0;
 }
 
+/* The ticket is sealed. If it was `carryover reboot` that asked, the shutdown is taken back: what starts
+ * again then begins with carryover-restore.service. Somebody else's goes its longer way, through the
+ * firmware. */
+static void finish(Saving *s) {
+        _cleanup_(freep) char *reason = NULL;
+        int r = jump(s);
+
+        if (r < 0) {
+                reason = text_format("the next kernel could not be loaded: %s", err_text(r));
+                say(s, EVENT_JUMP_FAILED, NULL, err_text(r));
+                (void)run_progress("%s", reason ?: "no memory");
+                if (s->request)
+                        (void)model_set_string(&s->ticket->stopped, reason);
+        }
+        log_failed(store_amend(&s->store, s->ticket), "the ticket keeps its first timeline");
+        if (r < 0)
+                shutdown_take_back(s);
+}
+
 int flow_save(void) {
         _cleanup_(saving_done) Saving s = {
                         .store.fd = -1,
@@ -561,13 +581,6 @@ int flow_save(void) {
                 discard_left(&s);
         }
         log_failed(guard_leave(&s), "a firewall service that flushes its rules may open the hold");
-        r = jump(&s);
-        if (r < 0) {
-                say(&s, EVENT_JUMP_FAILED, NULL, err_text(r));
-                (void)run_progress("the kernel could not be loaded again: %s", err_text(r));
-        }
-        r = store_amend(&s.store, s.ticket);
-        if (r < 0)
-                log_warning("the ticket keeps its first timeline: %s", err_text(r));
+        finish(&s);
         return 0;
 }

@@ -11,8 +11,6 @@ static Outcome__State state_of(const Tree *tree) {
 ReportVerdict report_verdict(const Ticket *report) {
         size_t carried = 0, left = 0;
 
-        if (report->stopped)
-                return REPORT_STOPPED;
         for (size_t i = 0; i < report->n_trees; i++) {
                 Outcome__State state = state_of(report->trees[i]);
 
@@ -21,6 +19,8 @@ ReportVerdict report_verdict(const Ticket *report) {
                 carried += state == OUTCOME__STATE__CARRIED;
                 left += state == OUTCOME__STATE__LEFT;
         }
+        if (report->stopped && carried + left == report->n_trees)
+                return REPORT_STOPPED;
         if (carried == report->n_trees)
                 return REPORT_CARRIED;
         if (left == report->n_trees)

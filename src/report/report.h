@@ -3,7 +3,8 @@
 
 /*
  * What the user sees of a save and a restore. The report is the ticket with its outcomes filled in; a save
- * that was stopped before the jump is a report whose trees are all LEFT.
+ * that was stopped before the seal is a report whose trees are all LEFT, and one whose jump did not happen
+ * has them CARRIED in the old kernel, and says why.
  *
  * Never changes anything. What comes from a ticket (names of processes, reasons that quote CRIU) is shown
  * with everything but printable ASCII replaced: a process name must not speak to the administrator's
@@ -21,7 +22,7 @@ typedef enum ReportVerdict {
         REPORT_CARRIED, /* every tree */
         REPORT_PARTLY,  /* some, not all */
         REPORT_FAILED,  /* none */
-        REPORT_STOPPED, /* the save stopped before the jump: every tree goes on living where it was */
+        REPORT_STOPPED, /* there was no jump: every tree goes on living, or lives again, where it was */
 } ReportVerdict;
 
 ReportVerdict report_verdict(const Ticket *report);

@@ -171,6 +171,20 @@ static void test_summary_of_a_stopped_save(void **state) {
         assert_false(report_ok(ticket));
 }
 
+/* The jump did not happen: what came back in the old kernel was not carried into another, what did not is
+ * lost. */
+static void test_verdict_without_a_jump(void **state) {
+        _cleanup_(ticket_freep) Ticket *ticket = sample();
+
+        ticket->stopped = strdup("the shutdown was called off");
+        add_tree(ticket, "session-4", OUTCOME__STATE__CARRIED, SECOND);
+        assert_int_equal(report_verdict(ticket), REPORT_STOPPED);
+        add_tree(ticket, "session-5", OUTCOME__STATE__FAILED, 0);
+        assert_int_equal(report_verdict(ticket), REPORT_PARTLY);
+        ticket->trees[0]->outcome->state = OUTCOME__STATE__PENDING;
+        assert_int_equal(report_verdict(ticket), REPORT_PENDING);
+}
+
 /* Long sentences are broken, and a process name can't speak to the terminal. */
 static void test_summary_is_narrow_and_harmless(void **state) {
         _cleanup_(ticket_freep) Ticket *ticket = sample();
@@ -241,6 +255,7 @@ int main(void) {
                         cmocka_unit_test(test_gap_is_the_longest_of_the_carried),
                         cmocka_unit_test(test_summary),
                         cmocka_unit_test(test_summary_of_a_stopped_save),
+                        cmocka_unit_test(test_verdict_without_a_jump),
                         cmocka_unit_test(test_summary_is_narrow_and_harmless),
                         cmocka_unit_test(test_json),
                         cmocka_unit_test(test_json_of_nothing),

@@ -37,3 +37,48 @@ def test_killed_restore(lab: Lab) -> None:
     print(f"counted to {ticks.check()}, over a killed restore")
     assert machine.run("systemctl show -P NRestarts carryover-restore").strip() == "1"
     check.clean_after(machine, old)
+
+
+CALL_OFF = """[Unit]
+Before=carryover.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/true
+ExecStop=/bin/sh -c 'systemctl cancel; systemctl --no-block start default.target'
+"""
+
+
+def test_called_off(lab: Lab) -> None:
+    """A shutdown that ends behind the seal: the same restore runs in the old kernel, and says that nothing was rebooted."""
+    machine = lab.machine("bookworm", "netns")
+    machine.write("/etc/carryover/carryover.conf.d/hold.conf", "[Carryover]\nHold=nftables\n")
+    session = machine.session("root")
+    old = check.before(machine, session)
+    ticks = check.counter(session)
+
+    def lives(why: str) -> None:
+        code, text = session.command("carryover reboot", 240)
+        print(text)
+        assert code == 1 and f"not rebooted, everything goes on: {why}" in text, text
+        check.same_session(session, old)
+        ticks.goes_on()
+        machine.wait_for_ssh()
+        assert machine.boot_id() == old.boot_id
+        assert check.status(machine)["trees"][0]["state"] == "carried"
+        check.clean_after(machine, old)
+        guards = machine.run("pgrep -x carryover-save", check=False)
+        assert guards == "", f"a guard is left: {guards}"
+
+    # The kernel cannot be loaded any more.
+    drop_in = "/run/systemd/system/carryover.service.d/fault.conf"
+    machine.write(drop_in, "[Service]\nEnvironment=CARRYOVER_FAULT=jump:before-load\n")
+    machine.run("systemctl daemon-reload")
+    lives("the next kernel could not be loaded: ")
+    machine.run(f"rm {drop_in}")
+
+    # Somebody calls it off, later, while other units stop.
+    machine.write("/run/systemd/system/late.service", CALL_OFF)
+    machine.run("systemctl daemon-reload; systemctl start late.service")
+    lives("the shutdown was called off")
+    print(f"counted to {ticks.check()}, none missing, none twice")
