@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "restore/process.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -22,6 +23,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define JOB_MAX (16u << 20) /* as many processes as a tree may have, with an affinity each */
 
 static int answer_error(int r) {
         InitAnswer a = INIT_ANSWER__INIT;
@@ -38,7 +41,7 @@ static int job_read(InitJob **ret) {
         size_t size;
         int r;
 
-        r = fd_slurp(INIT_FD_JOB, 1 << 20, &bytes, &size);
+        r = fd_slurp(INIT_FD_JOB, JOB_MAX, &bytes, &size);
         if (r < 0)
                 return err_pass(r);
         *ret = init_job__unpack(NULL, size, (uint8_t *)bytes);
@@ -94,6 +97,8 @@ static int init_child(void) {
                 r = job_read(&job);
         if (r >= 0)
                 r = restore_here(job);
+        if (r >= 0)
+                processes_adjust(job->processes, job->n_processes);
         model_free(job);
         if (r < 0)
                 return answer_error(r);

@@ -22,8 +22,10 @@ int init_answer_write(int fd, const InitAnswer *answer);
 int init_answer_read(int fd, InitAnswer **ret);
 
 /* Runs `job` (images_fd, fds, criu, timeout, lock_skip, shell_job, cgroup_procs_fd) inside a fresh PID
- * namespace. *ret_pid: the host's PID of the namespace's init, whose end is the end of the tree. */
-int namespace_restore(const CriuJob *job, pid_t *ret_pid);
+ * namespace, and gives the tree's processes there what CRIU does not. *ret_pid: the host's PID of the
+ * namespace's init, whose end is the end of the tree. -ETIMEDOUT: it did not answer when CRIU must have;
+ * then nothing of it is left. */
+int namespace_restore(const CriuJob *job, const Tree *tree, pid_t *ret_pid);
 
 /* main() of carryover-init after its arguments are checked. Returns the exit status. */
 int init_run(void);

@@ -7,6 +7,7 @@
  */
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "config-build.h"
@@ -19,7 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ANSWER_MAX 8192u /* a PID and one sentence */
+#define ANSWER_MAX   8192u               /* a PID and one sentence */
+#define ANSWER_GRACE (20 * USEC_PER_SEC) /* behind CRIU's own deadline, which may be 10 s late itself */
 
 int init_answer_write(int fd, const InitAnswer *answer) {
         uint32_t size = (uint32_t)init_answer__get_packed_size(answer);
@@ -47,7 +49,7 @@ int init_answer_read(int fd, InitAnswer **ret) {
         return *ret ? 0 : err_say(-EBADMSG, "an answer that does not decode");
 }
 
-static int job_file(const CriuJob *job) {
+static int job_file(const CriuJob *job, const Tree *tree) {
         InitJob m = INIT_JOB__INIT;
         _cleanup_(freep) char **keys = calloc(job->n_fds + 1, sizeof *keys);
         _cleanup_(freep) uint8_t *bytes = NULL;
@@ -63,6 +65,8 @@ static int job_file(const CriuJob *job) {
         m.timeout = job->timeout_usec;
         m.keys = keys;
         m.n_keys = job->n_fds;
+        m.processes = tree->processes;
+        m.n_processes = tree->n_processes;
         size = init_job__get_packed_size(&m);
         bytes = malloc(size ?: 1);
         if (!bytes)
@@ -88,8 +92,8 @@ static void child_exec(int *fds, size_t n) {
         _exit(127);
 }
 
-static int init_spawn(const CriuJob *job, int answer_fd, pid_t *ret) {
-        _cleanup_(closep) int job_fd = job_file(job);
+static int init_spawn(const CriuJob *job, const Tree *tree, int answer_fd, pid_t *ret) {
+        _cleanup_(closep) int job_fd = job_file(job, tree);
         _cleanup_(freep) int *fds = calloc(INIT_FD_INHERIT - INIT_FD_JOB + job->n_fds, sizeof *fds);
         size_t n = 0;
         pid_t pid;
@@ -113,46 +117,64 @@ static int init_spawn(const CriuJob *job, int answer_fd, pid_t *ret) {
         return 0;
 }
 
-/* Two answers, in either order: the host's PID from the starter, success from the init; or an error from
- * either. */
-static int wait_for_answers(int fd, pid_t *ret_host_pid) {
-        pid_t host_pid = 0;
+static int wait_for_answer(int fd, uint64_t deadline) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        int n;
 
+        while ((n = poll(&p, 1, deadline_ms(deadline))) < 0 && errno == EINTR)
+                ;
+        if (n < 0)
+                return err_born(-errno, "cannot wait for carryover-init");
+        return n > 0 ? 0 : err_say(-ETIMEDOUT, "carryover-init did not answer in time, and was killed");
+}
+
+/* Two answers, in either order: the host's PID from the starter, success from the init; or an error from
+ * either. *ret_host_pid is set as soon as it is known, whatever is returned. */
+static int wait_for_answers(int fd, uint64_t deadline, pid_t *ret_host_pid) {
+        *ret_host_pid = 0;
         for (int i = 0; i < 2; i++) {
                 InitAnswer *a = NULL;
-                int r = init_answer_read(fd, &a);
+                int r = wait_for_answer(fd, deadline);
 
+                if (r >= 0)
+                        r = init_answer_read(fd, &a);
                 if (r == -ENODATA)
                         return err_say(-EIO, "carryover-init ended without an answer");
                 if (r >= 0 && a->error)
                         r = err_say(a->has_code && a->code < 0 ? a->code : -EIO, "%s", a->error);
                 if (r >= 0 && a->has_host_pid)
-                        host_pid = (pid_t)a->host_pid;
+                        *ret_host_pid = (pid_t)a->host_pid;
                 model_free(a);
                 if (r < 0)
                         return err_pass(r);
         }
-        if (host_pid <= 0)
-                return err_say(-EBADMSG, "carryover-init did not tell its number");
-        *ret_host_pid = host_pid;
-        return 0;
+        return *ret_host_pid > 1 ? 0 : err_say(-EBADMSG, "carryover-init did not tell its number");
 }
 
-int namespace_restore(const CriuJob *job, pid_t *ret_pid) {
+int namespace_restore(const CriuJob *job, const Tree *tree, pid_t *ret_pid) {
+        uint64_t deadline = now_monotonic() + job->timeout_usec + ANSWER_GRACE;
         _cleanup_(closep) int near = -1, far = -1;
+        pid_t starter = -1, init;
         int pair[2], r;
-        pid_t starter = -1;
 
         if (pipe2(pair, O_CLOEXEC) < 0)
                 return err_born(-errno, "cannot make a pipe");
         near = pair[0];
         far = pair[1];
-        r = init_spawn(job, far, &starter);
+        r = init_spawn(job, tree, far, &starter);
         if (r < 0)
                 return err_pass(r);
         far = fd_close(far);
-        r = wait_for_answers(near, ret_pid);
+        r = wait_for_answers(near, deadline, &init);
+        if (r == -ETIMEDOUT) {
+                (void)kill(starter, SIGKILL);
+                if (init > 1) /* and with it all that it has restored */
+                        (void)kill(init, SIGKILL);
+        }
         while (waitpid(starter, NULL, 0) < 0 && errno == EINTR)
                 ;
-        return r < 0 ? err_pass(r) : 0;
+        if (r < 0)
+                return err_pass(r);
+        *ret_pid = init;
+        return 0;
 }

@@ -16,16 +16,15 @@
 #include "model/codec.h"
 #include "restore/init.h"
 #include "restore/outside.h"
+#include "restore/process.h"
 #include "sys/exec-bit.h"
 #include "sys/image.h"
 #include "sys/netlink.h"
 #include "sys/remap.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static int images_check(const Tree *tree, int images_fd) {
@@ -105,19 +104,6 @@ static uint32_t first_taken(const Tree *tree) {
         return 0;
 }
 
-/* What CRIU does not restore (criu-facts 11: "no code"). A process that ended meanwhile needs nothing. */
-static void processes_adjust(const Tree *tree) {
-        for (size_t i = 0; i < tree->n_processes; i++) {
-                const Process *p = tree->processes[i];
-
-                if (p->has_affinity)
-                        (void)sched_setaffinity((pid_t)p->pid, p->affinity.len,
-                                                (const cpu_set_t *)p->affinity.data);
-                if (p->has_ioprio)
-                        (void)syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, (int)p->pid, p->ioprio);
-        }
-}
-
 static int outcome_set(Tree *tree, const char *mode, pid_t pid) {
         uint64_t now = now_realtime();
         Outcome *o = tree->outcome;
@@ -141,13 +127,13 @@ static int run_criu(const RestoreJob *job, Tree *tree, CriuJob *criu) {
         if (job->pid_mode != PID_MODE_NAMESPACE && !taken) {
                 r = criu_restore(criu, &pid);
                 if (r >= 0) {
-                        processes_adjust(tree);
+                        processes_adjust(tree->processes, tree->n_processes);
                         return outcome_set(tree, "host", pid);
                 }
         }
         if (r != -EEXIST || job->pid_mode == PID_MODE_HOST)
                 return err_pass(r);
-        r = namespace_restore(criu, &pid);
+        r = namespace_restore(criu, tree, &pid);
         if (r < 0)
                 return err_pass(r);
         if (job->pid_mode == PID_MODE_AUTO)

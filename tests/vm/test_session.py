@@ -68,6 +68,10 @@ def test_namespace(lab: Lab) -> None:
     machine.write("/etc/carryover/carryover.conf.d/mode.conf", "[Carryover]\nPidMode=namespace\n")
     session = machine.session("joe")
     old = check.before(machine, session)
+    schedule = "taskset -p $$; ionice -p $$; cat /proc/$$/oom_score_adj"
+    check.answer(session, "taskset -p 2 $$; ionice -c 3 -p $$; echo 300 >/proc/$$/oom_score_adj")
+    scheduled = check.answer(session, schedule)
+    assert "mask: 2" in scheduled and "idle" in scheduled and "300" in scheduled
     ticks = check.counter(session)
     check.reboot(session, "sudo carryover reboot")
     check.same_session(session, old)
@@ -75,6 +79,7 @@ def test_namespace(lab: Lab) -> None:
     ticks.check()
     check.other_boot(machine, old)
     assert check.status(machine)["trees"][0]["mode"] == "namespace"
+    assert check.answer(session, schedule) == scheduled
     assert check.answer(session, "cat /proc/1/comm") == "carryover-init"
     check.clean_after(machine, old, namespaces=1)
 
