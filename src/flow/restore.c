@@ -49,7 +49,8 @@ typedef struct Restoring {
         HoldGuard *guard;
         int stop_fd;
         bool restart_logind;
-        char *criu_error; /* why there is no CRIU to restore with */
+        struct Worker *workers; /* one for each tree */
+        char *criu_error;       /* why there is no CRIU to restore with */
         bool criu_ready;
         pthread_mutex_t lock, bus_lock, ptys_lock, remaps_lock;
         pthread_cond_t change;
@@ -62,7 +63,7 @@ typedef struct Worker {
         int procs_fd;      /* of the tree's scope */
         char *scope_error; /* why there is none; NULL with procs_fd -1: no memory to say it */
         pthread_t thread;
-        bool started;
+        bool started, ended; /* ended: nobody need wait for it any more */
 } Worker;
 
 static void say(const Restoring *x, EventKind kind, const Tree *tree, const char *reason) {
@@ -213,16 +214,30 @@ static void worker_failed(Worker *w, int r) {
         hold_shrink(x);
 }
 
+/* One that this tree must still wait for, or that was told to wait itself. */
+static const Worker *terminals_owner(const Worker *w) {
+        const Restoring *x = w->restoring;
+
+        for (size_t i = 0; i < x->ticket->n_trees; i++)
+                if (ticket_waits(x->ticket, (size_t)(w - x->workers), i) &&
+                    (!x->workers[i].ended || is_pending(x->ticket->trees[i])))
+                        return x->workers + i;
+        return NULL;
+}
+
 static int on_ready(const Tree *tree, int *ret_procs_fd, void *userdata) {
         Worker *w = userdata;
         Restoring *x = w->restoring;
+        const Worker *owner;
         int r = 0;
 
         (void)tree;
         pthread_mutex_lock(&x->lock);
-        while (!x->criu_ready || !w->scope_known)
+        while (!x->criu_ready || !w->scope_known || ((owner = terminals_owner(w)) && !owner->ended))
                 pthread_cond_wait(&x->change, &x->lock);
-        if (x->criu_error || w->procs_fd < 0)
+        if (owner)
+                r = err_say(-ECANCELED, "the tree that has its terminal was told to wait");
+        else if (x->criu_error || w->procs_fd < 0)
                 r = err_say(-EIO, "%s", x->criu_error ?: w->scope_error ?: "no memory");
         *ret_procs_fd = w->procs_fd;
         pthread_mutex_unlock(&x->lock);
@@ -247,12 +262,13 @@ static void *worker_run(void *userdata) {
         };
         int r = restore_tree(&job, w->tree);
 
-        if (r >= 0) {
+        if (r >= 0)
                 worker_carried(w);
-                return NULL;
-        }
         pthread_mutex_lock(&x->lock);
-        worker_failed(w, r);
+        if (r < 0)
+                worker_failed(w, r);
+        w->ended = true;
+        pthread_cond_broadcast(&x->change);
         pthread_mutex_unlock(&x->lock);
         return NULL;
 }
@@ -313,10 +329,15 @@ static int restore_all(Restoring *x) {
 
         if (!workers)
                 return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                workers[i] = (Worker){.restoring = x,
+                                      .tree = x->ticket->trees[i],
+                                      .procs_fd = -1,
+                                      .ended = !is_pending(x->ticket->trees[i])};
+        x->workers = workers;
         probing = pthread_create(&criu, NULL, criu_run, x) == 0;
         for (size_t i = 0; i < n; i++) {
-                workers[i] = (Worker){.restoring = x, .tree = x->ticket->trees[i], .procs_fd = -1};
-                if (!is_pending(workers[i].tree))
+                if (workers[i].ended)
                         continue;
                 workers[i].started = pthread_create(&workers[i].thread, NULL, worker_run, workers + i) == 0;
                 if (workers[i].started)
@@ -324,6 +345,7 @@ static int restore_all(Restoring *x) {
                 pthread_mutex_lock(&x->lock);
                 tree_failed(x, workers[i].tree, OUTCOME__STATE__FAILED,
                             "cannot start a thread for its restore");
+                workers[i].ended = true;
                 pthread_mutex_unlock(&x->lock);
         }
         if (!probing)
@@ -355,25 +377,6 @@ static int ticket_take(Restoring *x) {
                         r = store_claim(&x->store, x->ticket);
         }
         return r < 0 ? err_pass(r) : r;
-}
-
-/* What lay between the last step in the old kernel and this moment, told apart by the new kernel's own
- * start. */
-static void note_jump(Restoring *x) {
-        uint64_t end = x->ticket->sealed_at, realtime = now_realtime(), monotonic = now_monotonic(),
-                 start = realtime - monotonic;
-        Step *step;
-
-        for (size_t i = 0; i < x->ticket->n_steps; i++)
-                if (x->ticket->steps[i]->realtime + x->ticket->steps[i]->duration > end)
-                        end = x->ticket->steps[i]->realtime + x->ticket->steps[i]->duration;
-        if (strcmp(x->ticket->old_boot, x->ticket->new_boot ?: "") == 0 || end > start)
-                return;
-        step_end(&x->timeline, "jump.shutdown", NULL, (StepClock){.realtime = end, .monotonic = 0});
-        step = x->ticket->steps[x->ticket->n_steps - 1];
-        step->duration = start - end;
-        step->after_jump = false;
-        step_end(&x->timeline, "boot.early", NULL, (StepClock){.realtime = start, .monotonic = 0});
 }
 
 /* The initramfs has put it on if there was a kexec; an ordinary boot comes without. From now on firewall
@@ -431,7 +434,7 @@ static int prepare(Restoring *x) {
                 return -ENOMEM;
         x->ticket->has_claimed_at = true;
         x->ticket->claimed_at = now_realtime();
-        note_jump(x);
+        timeline_note_jump(&x->timeline);
         log_failed(hold_again(x), "peers may see a reset");
         return terminals_reserve(x);
 }

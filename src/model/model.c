@@ -78,6 +78,32 @@ Tree *ticket_find(const Ticket *ticket, const char *name) {
         return NULL;
 }
 
+static bool has_master(const Tree *tree, const char *path) {
+        for (size_t i = 0; i < tree->n_ptys; i++) {
+                char own[32];
+
+                snprintf(own, sizeof own, "/dev/pts/%u", tree->ptys[i]);
+                if (strcmp(own, path) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static bool is_terminal(const External *e) {
+        return e->kind == EXTERNAL__KIND__TTY && e->path;
+}
+
+bool ticket_waits(const Ticket *ticket, size_t tree, size_t other) {
+        const Tree *t = ticket->trees[tree], *o = ticket->trees[other];
+        bool shares = false, needs_nobody = true;
+
+        for (size_t i = 0; i < t->n_externals; i++)
+                shares |= is_terminal(t->externals[i]) && has_master(o, t->externals[i]->path);
+        for (size_t i = 0; i < o->n_externals; i++)
+                needs_nobody &= !is_terminal(o->externals[i]);
+        return tree != other && shares && (needs_nobody || other < tree);
+}
+
 const char *address_text(ProtobufCBinaryData address, char buffer[static 46]) {
         int family = address.len == 4 ? AF_INET : AF_INET6;
 

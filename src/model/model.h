@@ -71,5 +71,12 @@ int tree_degrade(Tree *tree, const char *what, const char *remedy, const char *f
 /* A tree by name, or NULL. */
 Tree *ticket_find(const Ticket *ticket, const char *name);
 
+/*
+ * Whether the restore of one tree of a ticket (by index) must wait until that of another has ended: it has a
+ * terminal open whose master the other holds, and would find none. Never in a circle: of trees that hold
+ * each other's terminals the first goes first.
+ */
+bool ticket_waits(const Ticket *ticket, size_t tree, size_t other);
+
 /* "192.0.2.1" or "2001:db8::1" of 4 or 16 bytes; "?" for anything else. */
 const char *address_text(ProtobufCBinaryData address, char buffer[static 46]);

@@ -30,3 +30,20 @@ uint64_t step_end(Timeline *timeline, const char *name, const char *tree, StepCl
         pthread_mutex_unlock(&timeline->lock);
         return duration;
 }
+
+void timeline_note_jump(Timeline *timeline) {
+        const Ticket *t = timeline->ticket;
+        uint64_t end = t->sealed_at, start = now_realtime() - now_monotonic();
+        Step *step;
+
+        for (size_t i = 0; i < t->n_steps; i++)
+                if (t->steps[i]->realtime + t->steps[i]->duration > end)
+                        end = t->steps[i]->realtime + t->steps[i]->duration;
+        if (strcmp(t->old_boot, t->new_boot ?: "") == 0 || end > start)
+                return;
+        step_end(timeline, "jump.shutdown", NULL, (StepClock){.realtime = end, .monotonic = 0});
+        step = t->steps[t->n_steps - 1];
+        step->duration = start - end;
+        step->after_jump = false;
+        step_end(timeline, "boot.early", NULL, (StepClock){.realtime = start, .monotonic = 0});
+}

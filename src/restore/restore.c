@@ -64,13 +64,15 @@ static int session_follow(Tree *tree, uint32_t from, uint32_t to) {
         return model_set_string(&tree->session->tty, new);
 }
 
-static int terminal_renumber(const RestoreJob *job, Tree *tree, int images_fd, uint32_t from) {
+static int terminal_renumber(const RestoreJob *job, Tree *tree, int images_fd, uint32_t from,
+                             CriuMaster *ret) {
         uint32_t to;
-        int r;
+        int r, fd = pty_spare(job->ptys, &to);
 
-        r = pty_spare(job->ptys, &to);
-        if (r >= 0)
-                r = image_move_pty(images_fd, from, to);
+        if (fd < 0)
+                return err_pass(fd);
+        *ret = (CriuMaster){to, fd};
+        r = image_move_pty(images_fd, from, to);
         if (r >= 0)
                 r = session_follow(tree, from, to);
         if (r >= 0)
@@ -79,14 +81,33 @@ static int terminal_renumber(const RestoreJob *job, Tree *tree, int images_fd, u
         return r < 0 ? err_pass(r) : 0;
 }
 
-static int terminals_release(const RestoreJob *job, Tree *tree, int images_fd) {
+/* Masters with the numbers of the tree's terminals, out of the reserve. */
+typedef struct Masters {
+        CriuMaster *items;
+        size_t n;
+} Masters;
+
+static void masters_close(Masters *m) {
+        while (m->n > 0)
+                fd_close(m->items[--m->n].fd);
+        free(m->items);
+        *m = (Masters){0};
+}
+
+static int masters_take(const RestoreJob *job, Tree *tree, int images_fd, Masters *m) {
         int r = 0;
 
+        m->items = calloc(tree->n_ptys + 1, sizeof *m->items);
+        if (!m->items)
+                return -ENOMEM;
         pthread_mutex_lock(job->ptys_lock);
-        for (size_t i = 0; r >= 0 && i < tree->n_ptys; i++) {
-                r = pty_release(job->ptys, tree->ptys[i]);
-                if (r > 0)
-                        r = terminal_renumber(job, tree, images_fd, tree->ptys[i]);
+        while (r >= 0 && m->n < tree->n_ptys) {
+                CriuMaster *master = m->items + m->n;
+
+                *master = (CriuMaster){tree->ptys[m->n], pty_take(job->ptys, tree->ptys[m->n])};
+                if (master->fd == -ENOENT)
+                        r = terminal_renumber(job, tree, images_fd, tree->ptys[m->n], master);
+                m->n++;
         }
         pthread_mutex_unlock(job->ptys_lock);
         return r < 0 ? err_pass(r) : 0;
@@ -133,6 +154,8 @@ static int run_criu(const RestoreJob *job, Tree *tree, CriuJob *criu) {
         }
         if (r != -EEXIST || job->pid_mode == PID_MODE_HOST)
                 return err_pass(r);
+        for (size_t i = 0; i < criu->n_masters; i++) /* carryover-init makes them again */
+                criu->masters[i].fd = fd_close(criu->masters[i].fd);
         r = namespace_restore(criu, tree, &pid);
         if (r < 0)
                 return err_pass(r);
@@ -163,7 +186,8 @@ static int with_remaps(const RestoreJob *job, Tree *tree, CriuJob *criu) {
         return r < 0 ? err_pass(r) : 0;
 }
 
-static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int images_fd) {
+static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int images_fd,
+                        const Masters *masters) {
         StepClock clock = step_begin();
         Outside outside = {0};
         int r, end;
@@ -182,6 +206,8 @@ static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int ima
                                 .lock_skip = job->features->lock_skip,
                                 .fds = outside.fds,
                                 .n_fds = outside.n,
+                                .masters = masters->items,
+                                .n_masters = masters->n,
                                 .timeout_usec = job->config->criu_usec,
                                 .cgroup_procs_fd = procs_fd,
                 };
@@ -204,6 +230,7 @@ static int wait_for_network(const RestoreJob *job, const Tree *tree) {
 }
 
 static int restore_opened(const RestoreJob *job, Tree *tree, int images_fd) {
+        _cleanup_(masters_close) Masters masters = {0};
         StepClock clock;
         int procs_fd, r;
 
@@ -221,8 +248,10 @@ static int restore_opened(const RestoreJob *job, Tree *tree, int images_fd) {
                 return err_pass(r);
         r = store_tree_begin(images_fd);
         if (r >= 0)
-                r = terminals_release(job, tree, images_fd);
-        return r < 0 ? err_pass(r) : with_outside(job, tree, procs_fd, images_fd);
+                r = masters_take(job, tree, images_fd, &masters);
+        if (r >= 0)
+                r = with_outside(job, tree, procs_fd, images_fd, &masters);
+        return r < 0 ? err_pass(r) : 0;
 }
 
 int restore_tree(const RestoreJob *job, Tree *tree) {

@@ -48,8 +48,9 @@ typedef struct CriuTerminals {
 } CriuTerminals;
 
 /* Fails soft: whatever is in the way, CRIU makes its terminals itself and processes but the sessions'
- * leaders come back without a controlling one. */
-void criu_terminals_open(int images_fd, CriuTerminals *ret);
+ * leaders come back without a controlling one. Takes what it can use of job->masters, and closes the rest.
+ */
+void criu_terminals_open(const CriuJob *job, CriuTerminals *ret);
 void criu_terminals_close(CriuTerminals *terminals);
 
 int criu_spawn(const CriuSpawn *how, CriuProcess *ret);

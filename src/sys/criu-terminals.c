@@ -43,8 +43,16 @@ static int open_master(uint32_t index) {
         return found;
 }
 
-static int add_pair(CriuTerminals *t, const ImageTerminal *image) {
-        int master = open_master(image->index), slave = -1, unlocked = 0;
+/* The one that was reserved, or one that is made now. */
+static int get_master(const CriuJob *job, uint32_t index) {
+        for (size_t i = 0; i < job->n_masters; i++)
+                if (job->masters[i].index == index && job->masters[i].fd >= 0)
+                        return TAKE_FD(job->masters[i].fd);
+        return open_master(index);
+}
+
+static int add_pair(CriuTerminals *t, const CriuJob *job, const ImageTerminal *image) {
+        int master = get_master(job, image->index), slave = -1, unlocked = 0;
         char *words;
 
         if (master < 0)
@@ -71,23 +79,29 @@ void criu_terminals_close(CriuTerminals *t) {
         *t = (CriuTerminals){0};
 }
 
-void criu_terminals_open(int images_fd, CriuTerminals *ret) {
+static void terminals_make(const CriuJob *job, CriuTerminals *ret) {
         _cleanup_(freep) ImageTerminal *images = NULL;
         _cleanup_(criu_terminals_close) CriuTerminals t = {0};
         size_t n;
 
-        *ret = (CriuTerminals){0};
-        if (access(HOOK, R_OK) < 0 || image_terminals(images_fd, &images, &n) < 0 || n == 0 || n > MAX)
+        if (access(HOOK, R_OK) < 0 || image_terminals(job->images_fd, &images, &n) < 0 || n == 0 || n > MAX)
                 return;
         t.words = text_format("CARRYOVER_CTTY=%d", getpid());
         t.fds = calloc(n * 2, sizeof *t.fds);
         if (!t.words || !t.fds)
                 return;
         for (size_t i = 0; i < n; i++)
-                if (add_pair(&t, images + i) < 0)
+                if (add_pair(&t, job, images + i) < 0)
                         return;
         *ret = t;
         t = (CriuTerminals){0};
         ret->environment[0] = "LD_PRELOAD=" HOOK;
         ret->environment[1] = ret->words;
+}
+
+void criu_terminals_open(const CriuJob *job, CriuTerminals *ret) {
+        *ret = (CriuTerminals){0};
+        terminals_make(job, ret);
+        for (size_t i = 0; i < job->n_masters; i++) /* for CRIU to make again */
+                job->masters[i].fd = fd_close(job->masters[i].fd);
 }

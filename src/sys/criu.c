@@ -450,7 +450,7 @@ int criu_restore(const CriuJob *job, pid_t *ret_pid) {
         CriuTerminals terminals;
         int r;
 
-        criu_terminals_open(job->images_fd, &terminals);
+        criu_terminals_open(job, &terminals);
         r = restore_once(job, &terminals, ret_pid);
         criu_terminals_close(&terminals);
         /* "Unable to open dev/ptmx with specified index": this CRIU does not ask our hook for terminals, so

@@ -39,6 +39,12 @@ typedef struct CriuFd {
         int fd;          /* stays the caller's */
 } CriuFd;
 
+/* A pty master that nobody has used yet. */
+typedef struct CriuMaster {
+        uint32_t index;
+        int fd; /* -1: none any more */
+} CriuMaster;
+
 /* What happens inside a running request; called in the caller's thread. Return 0 to go on, negative to make
  * CRIU stop and undo: dump: "query-ext-files"?, "pre-dump", "post-dump" (refusing thaws the tree); restore:
  * "pre-restore", "post-restore" (refusing kills what was restored; nothing has run yet), "pre-resume",
@@ -57,6 +63,9 @@ typedef struct CriuJob {
         const char *const *externals; /* dump: values of --external; NULL-terminated or NULL */
         const CriuFd *fds;            /* restore: inherit_fd */
         size_t n_fds;
+        CriuMaster *masters; /* restore: of terminals that the images make anew, so that nobody takes their
+                                numbers meanwhile; criu_restore() takes them over and closes them */
+        size_t n_masters;
         uint64_t timeout_usec; /* deadline of the whole request, not counting the time spent in notify:
                                   -ETIMEDOUT, up to 10 s later. A dump is then taken back by CRIU's own means
                                   where it still listens; else CRIU is killed and the tree's sockets are

@@ -3,8 +3,8 @@
 /*
  * devpts hands out the lowest free index. So opening masters until one has an index at or above the highest
  * that is wanted settles the fate of every wanted one: it is ours, or somebody else held it before. The
- * masters in between ("fillers") stay open: with them, an index that is let go is the lowest free one, and
- * CRIU, which tries 32 times, gets it at the first (criu-facts 5).
+ * masters in between ("fillers") stay open: with them, an index that is let go is the lowest free one, and a
+ * CRIU that makes it again, which tries 32 times, gets it at the first (criu-facts 5).
  *
  * A reservation is a set of open descriptors and lives as long as the process that made it: that is why the
  * restore makes it, and not a oneshot before it.
@@ -31,8 +31,6 @@ typedef struct Master {
 struct PtyReserve {
         Master *masters;
         size_t n;
-        uint32_t *given; /* what pty_spare() handed out */
-        size_t n_given;
 };
 
 PtyReserve *pty_reserve_free(PtyReserve *reserve) {
@@ -41,7 +39,6 @@ PtyReserve *pty_reserve_free(PtyReserve *reserve) {
         for (size_t i = 0; i < reserve->n; i++)
                 fd_close(reserve->masters[i].fd);
         free(reserve->masters);
-        free(reserve->given);
         free(reserve);
         return NULL;
 }
@@ -73,13 +70,12 @@ static int master_open(PtyReserve *reserve, Master **ret) {
         return 0;
 }
 
-/* Closes one master; its index is the kernel's to give again when this returns. */
-static uint32_t master_drop(PtyReserve *reserve, Master *m) {
-        uint32_t index = m->index;
+/* Out of the reserve: the descriptor is the caller's. */
+static int master_take(PtyReserve *reserve, Master *m) {
+        int fd = m->fd;
 
-        fd_close(m->fd);
         *m = reserve->masters[--reserve->n];
-        return index;
+        return fd;
 }
 
 int pty_reserve(const uint32_t *wanted, size_t n, PtyReserve **ret) {
@@ -109,56 +105,30 @@ int pty_reserve(const uint32_t *wanted, size_t n, PtyReserve **ret) {
         return 0;
 }
 
-int pty_release(PtyReserve *reserve, uint32_t index) {
+int pty_take(PtyReserve *reserve, uint32_t index) {
         for (size_t i = 0; i < reserve->n; i++)
-                if (reserve->masters[i].wanted && reserve->masters[i].index == index) {
-                        master_drop(reserve, &reserve->masters[i]);
-                        return 0;
-                }
-        return 1;
+                if (reserve->masters[i].wanted && reserve->masters[i].index == index)
+                        return master_take(reserve, &reserve->masters[i]);
+        return err_say(-ENOENT, "the terminal pts/%u is somebody else's", index);
 }
 
-static int remember(PtyReserve *reserve, uint32_t index) {
-        uint32_t *grown = reallocarray(reserve->given, reserve->n_given + 1, sizeof *grown);
-
-        if (!grown)
-                return -ENOMEM;
-        reserve->given = grown;
-        grown[reserve->n_given++] = index;
-        return 0;
-}
-
-/* A filler if there is one, else a fresh master. One that was handed out before may still be free, if its
- * terminal is not yet made: then it becomes a filler and the next is tried. */
+/* A filler if there is one, else a fresh master. */
 int pty_spare(PtyReserve *reserve, uint32_t *ret) {
-        uint32_t index;
+        Master *m = NULL;
         int r;
 
-        for (;;) {
-                Master *m = NULL;
-
-                for (size_t i = 0; i < reserve->n && !m; i++)
-                        if (!reserve->masters[i].wanted &&
-                            !contains(reserve->given, reserve->n_given, reserve->masters[i].index))
-                                m = &reserve->masters[i];
-                if (!m) {
-                        r = master_open(reserve, &m);
-                        if (r < 0)
-                                return err_pass(r);
-                }
-                if (m->index > PTY_INDEX_MAX)
-                        return err_say(-ENOSPC, "there is no free terminal number below %u", PTY_INDEX_MAX);
-                if (contains(reserve->given, reserve->n_given, m->index))
-                        continue;
-                index = m->index;
-                r = remember(reserve, index);
+        for (size_t i = 0; i < reserve->n && !m; i++)
+                if (!reserve->masters[i].wanted)
+                        m = &reserve->masters[i];
+        if (!m) {
+                r = master_open(reserve, &m);
                 if (r < 0)
-                        return r;
-                master_drop(reserve, m);
-                break;
+                        return err_pass(r);
         }
-        *ret = index;
-        return 0;
+        if (m->index > PTY_INDEX_MAX)
+                return err_say(-ENOSPC, "there is no free terminal number below %u", PTY_INDEX_MAX);
+        *ret = m->index;
+        return master_take(reserve, m);
 }
 
 int pty_dead(PtyReserve *reserve) {

@@ -19,12 +19,11 @@ static inline void pty_reserve_freep(PtyReserve **p) {
         (void)pty_reserve_free(*p);
 }
 
-/* Lets go of one index, for CRIU to take. 0; answer 1 if we never had it (somebody else has it). Fillers
- * stay, so that the index is within CRIU's reach. */
-int pty_release(PtyReserve *reserve, uint32_t index);
+/* Takes the master with this index out of the reserve; the caller closes it. -ENOENT if we never had it
+ * (somebody else has it). Fillers stay, so that the index is within CRIU's reach when it is closed. */
+int pty_take(PtyReserve *reserve, uint32_t index);
 
-/* An index that is free or ours now, for a terminal whose number is lost; it is released like by
- * pty_release(). */
+/* The same with an index that is free or ours now, for a terminal whose number is lost. */
 int pty_spare(PtyReserve *reserve, uint32_t *ret);
 
 /* A terminal of nobody's: its master is in the reserve and is never read; with the reserve it hangs up.

@@ -39,6 +39,13 @@ static int open_master(uint32_t *ret_index) {
         return fd;
 }
 
+static uint32_t index_of(int fd) {
+        unsigned index = UINT32_MAX;
+
+        assert_int_equal(ioctl(fd, TIOCGPTN, &index), 0);
+        return index;
+}
+
 /* The lowest free index. */
 static bool lowest(uint32_t *ret) {
         _cleanup_(closep) int fd = open_master(ret);
@@ -59,36 +66,35 @@ static void test_far(void **state) {
         other_fd = open_master(&index);
         assert_true(index > low + 70);
 
-        assert_int_equal(pty_release(reserve, low + 70), 0);
-        far_fd = open_master(&index);
-        assert_int_equal(index, low + 70);
-        assert_int_equal(pty_release(reserve, low + 3), 0);
+        far_fd = pty_take(reserve, low + 70);
+        assert_int_equal(index_of(far_fd), low + 70);
+        near_fd = pty_take(reserve, low + 3);
+        assert_int_equal(index_of(near_fd), low + 3);
+        assert_int_equal(pty_take(reserve, low + 3), -ENOENT);
+        assert_int_equal(pty_take(reserve, low + 4), -ENOENT); /* a filler is not to be had by number */
+
+        /* whoever needs it made anew gets it at the first try */
+        near_fd = fd_close(near_fd);
         near_fd = open_master(&index);
         assert_int_equal(index, low + 3);
-
-        assert_int_equal(pty_release(reserve, low + 3), 1);
-        assert_int_equal(pty_release(reserve, low + 4), 1); /* a filler is not to be had by number */
 }
 
 static void test_taken(void **state) {
         _cleanup_(pty_reserve_freep) PtyReserve *reserve = NULL;
-        _cleanup_(closep) int rival = -1;
-        uint32_t low, spare, second, index;
+        _cleanup_(closep) int rival = -1, a = -1, b = -1;
+        uint32_t low, spare, second;
 
         rival = open_master(&low);
         SKIP_UNLESS(rival >= 0);
         assert_int_equal(pty_reserve(&low, 1, &reserve), 0);
-        assert_int_equal(pty_release(reserve, low), 1);
+        assert_int_equal(pty_take(reserve, low), -ENOENT);
 
-        assert_int_equal(pty_spare(reserve, &spare), 0);
+        a = pty_spare(reserve, &spare);
+        assert_int_equal(index_of(a), spare);
         assert_int_not_equal(spare, low);
-        assert_int_equal(pty_spare(reserve, &second), 0);
+        b = pty_spare(reserve, &second);
+        assert_int_equal(index_of(b), second);
         assert_int_not_equal(second, spare);
-        {
-                _cleanup_(closep) int a = open_master(&index);
-                assert_true(a >= 0);
-                assert_true(index == spare || index == second);
-        }
 }
 
 static void test_bounds(void **state) {
@@ -140,7 +146,9 @@ static void test_dead(void **state) {
         assert_int_equal(tcgetattr(a, &t), 0);
 
         for (int i = 0; i < 6; i++) { /* never one of these */
-                assert_int_equal(pty_spare(reserve, &index), 0);
+                _cleanup_(closep) int spare = pty_spare(reserve, &index);
+
+                assert_true(spare >= 0);
                 assert_true(index != index_a && index != index_b);
         }
         pty_reserve_free(reserve);

@@ -110,8 +110,9 @@ def test_several(lab: Lab) -> None:
     machine.write("/root/script", "carryover reboot && uname -r > /root/after\n", "755")
     root, joe = machine.session("root"), machine.session("joe", family=6)
     sessions = [(root, check.before(machine, root)), (joe, check.before(machine, joe))]
-    job = check.answer(joe, "setsid sh -c 'i=0; while sleep 0.2; do i=$((i+1)); echo $i; done' >job 2>&1 </dev/null & "
-                       "sleep 1; pgrep -f 'i=0; whil[e]'").split()
+    # It has its session's terminal open, so it must not come back before that does; nothing else keeps it waiting.
+    job = check.answer(joe, "setsid sh -c 'i=0; while sleep 0.2; do i=$((i+1)); echo $i >>job; [ -e speak ] && rm speak && "
+                       "echo speaks-$i-; done' & sleep 1; pgrep -f 'i=0; whil[e]'").split()
     counters = [check.counter(root), check.counter(joe)]
     began, _ = check.reboot(root, "bash ./script")
     for (session, old), ticks in zip(sessions, counters):
@@ -132,6 +133,8 @@ def test_several(lab: Lab) -> None:
     wait_for("the job to count on", lambda: len(counted()) > lines, 30, 0.5)
     numbers = counted()
     assert numbers == list(range(1, len(numbers) + 1))
+    check.answer(joe, "touch speak")
+    joe.expect(r"speaks-\d+-", 30)
     for session, old in sessions:
         check.gap_agrees(machine, session, began, old)
     check.clean_after(machine, *(old for _, old in sessions))
