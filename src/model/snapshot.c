@@ -52,6 +52,12 @@ static int inet_by_ino(const void *a, const void *b) {
         return compare(((const SnapInet *)a)->ino, ((const SnapInet *)b)->ino);
 }
 
+static int holder_order(const void *a, const void *b) {
+        const SnapHolder *x = a, *y = b;
+
+        return x->kind != y->kind ? compare(x->kind, y->kind) : compare(x->id, y->id);
+}
+
 void snapshot_sort(Snapshot *s) {
         if (s->n_processes > 0)
                 qsort(s->processes, s->n_processes, sizeof *s->processes, by_pid);
@@ -59,6 +65,8 @@ void snapshot_sort(Snapshot *s) {
                 qsort(s->unixes, s->n_unixes, sizeof *s->unixes, unix_by_ino);
         if (s->n_inets > 0)
                 qsort(s->inets, s->n_inets, sizeof *s->inets, inet_by_ino);
+        if (s->n_holders > 0)
+                qsort(s->holders, s->n_holders, sizeof *s->holders, holder_order);
         s->sorted = true;
 }
 
@@ -88,10 +96,9 @@ const SnapInet *snapshot_inet(const Snapshot *s, uint64_t ino) {
 }
 
 const SnapHolder *snapshot_holder(const Snapshot *s, FdKind kind, uint64_t id) {
-        for (size_t i = 0; i < s->n_holders; i++)
-                if (s->holders[i].kind == kind && s->holders[i].id == id)
-                        return s->holders + i;
-        return NULL;
+        const SnapHolder key = {.kind = kind, .id = id};
+
+        return find(s, &key, s->holders, s->n_holders, sizeof key, holder_order);
 }
 
 int snapshot_tree(const Snapshot *s, pid_t root, const SnapProcess ***ret, size_t *ret_n) {

@@ -126,7 +126,7 @@ typedef struct Snapshot {
         size_t n_inets;
         SnapHolder *holders;
         size_t n_holders;
-        bool sorted;  /* processes by PID, unixes and inets by inode: snapshot_sort() was called */
+        bool sorted;  /* processes by PID, unixes and inets by inode, holders: snapshot_sort() was called */
         bool no_diag; /* the kernel cannot list sockets (module gone): unixes and inets say nothing */
         uint64_t own_mnt, own_net, own_pid, own_user, own_ipc, own_uts; /* namespaces of the one who looks */
 } Snapshot;

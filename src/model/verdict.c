@@ -33,6 +33,8 @@ int verdict_add(Verdict *v, VerdictLevel level, const char *what, const char *re
         va_list ap;
         int r;
 
+        if (v->n_notes >= VERDICT_NOTES_MAX && level <= v->level)
+                return 0;
         va_start(ap, format);
         r = vasprintf(&note.text, format, ap);
         va_end(ap);

@@ -26,7 +26,11 @@ typedef struct Verdict {
 
 void verdict_done(Verdict *v); /* releases the notes, leaves an empty ok verdict */
 
-/* Adds a note (the same what+text only once) and raises the level. */
+/* Nobody reads more, and a tree of many descriptors could have as many. */
+#define VERDICT_NOTES_MAX 1000u
+
+/* Adds a note (the same what+text only once) and raises the level. Of more notes than VERDICT_NOTES_MAX only
+ * one that raises it is added. */
 int verdict_add(Verdict *v, VerdictLevel level, const char *what, const char *remedy, const char *format,
                 ...) __attribute__((format(printf, 5, 6)));
 

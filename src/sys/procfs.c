@@ -400,6 +400,7 @@ int snapshot_take(SnapDepth depth, const pid_t *roots, size_t n, Snapshot **ret)
                 snapshot_sort(s);
                 if (r >= 0)
                         r = procfs_holders(s);
+                snapshot_sort(s);
         }
         if (r < 0)
                 return err_pass(r);

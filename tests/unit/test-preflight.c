@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 #define S4 "/user.slice/user-0.slice/session-4.scope"
 
@@ -152,6 +153,30 @@ static void test_unsavable_descriptors(void **state) {
                 f->kind = rows[i].kind;
                 expect(w, VERDICT_REFUSED, rows[i].what, "bash (402)");
         }
+}
+
+/* As many descriptors as one process may have must not hold up a shutdown, and the one that matters is said.
+ */
+static void test_many(void **state) {
+        enum { MANY = 60000 };
+        struct timespec begin, end;
+        World *w = *state;
+
+        for (uint64_t ino = 1000; ino < 1000 + MANY; ino++) {
+                world_fd(w->s, 402, FD_PIPE, ino, NULL)->flags = O_WRONLY;
+                assert_int_equal(model_append(w->s->holders, w->s->n_holders,
+                                              ((SnapHolder){FD_PIPE, ino, 800, O_RDONLY})),
+                                 0);
+        }
+        world_fd(w->s, 402, FD_ANON, 5, "anon_inode:[io_uring]");
+        snapshot_sort(w->s);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
+        look(w);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+        assert_int_equal(w->v.n_notes, VERDICT_NOTES_MAX + 1);
+        assert_int_equal(w->v.level, VERDICT_REFUSED);
+        assert_string_equal(w->v.notes[VERDICT_NOTES_MAX].what, "io-uring");
+        assert_true(end.tv_sec - begin.tv_sec < 2);
 }
 
 static void test_pidfd(void **state) {
@@ -467,6 +492,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         T(test_ordinary_session),
                         T(test_unsavable_descriptors),
+                        T(test_many),
                         T(test_pidfd),
                         T(test_files),
                         T(test_maps),
