@@ -283,6 +283,10 @@ void select_free(Tree **trees, size_t n) {
         free(trees);
 }
 
+/* Each is a CRIU of its own, and all of them stand side by side until the seal: who starts thousands of jobs
+ * must not take a shutdown's time and memory. */
+#define TREES_MAX 64u
+
 int select_resolve(const SelectWorld *w, const char *target, pid_t caller, Tree ***ret, size_t *ret_n) {
         _cleanup_(roots_done) Roots roots = {0};
         Tree **trees;
@@ -292,6 +296,9 @@ int select_resolve(const SelectWorld *w, const char *target, pid_t caller, Tree 
         r = target ? target_parse(target, &t) : target_of_caller(w, caller, &t);
         if (r >= 0)
                 r = roots_find(w, &t, t.kind == TARGET_SESSION ? session_find(w, t.name) : NULL, &roots);
+        if (r >= 0 && roots.n > TREES_MAX)
+                r = err_say(-EPERM, "%s has %zu jobs that left their parents, more than %u are not carried",
+                            target ?: "this session", roots.n, TREES_MAX);
         if (r < 0)
                 return err_pass(r);
         trees = calloc(roots.n, sizeof *trees);

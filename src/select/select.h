@@ -25,9 +25,9 @@ typedef struct SelectWorld {
 
 /*
  * -EINVAL: no target has this form; -ESRCH: there is no such session, unit or process; -EPERM: it must not
- * be carried (the kernel's own threads, PID 1 and what a shutdown needs, sshd's listener, carryover itself).
- * Fills name, target, root_pid, root_start, comm, uid, pids, ids, cgroup, slice, session, shell_job. At
- * least one tree; the login's root first, then by PID. Free with select_free().
+ * be carried (the kernel's own threads, PID 1 and what a shutdown needs, sshd's listener, carryover itself;
+ * or more than 64 trees). Fills name, target, root_pid, root_start, comm, uid, pids, ids, cgroup, slice,
+ * session, shell_job. At least one tree; the login's root first, then by PID. Free with select_free().
  */
 int select_resolve(const SelectWorld *world, const char *target, pid_t caller, Tree ***ret, size_t *ret_n);
 

@@ -255,6 +255,20 @@ static void test_refusals(void **state) {
         refused(w, "session:4", 506, -EPERM, "holds process 404, carryover itself");
 }
 
+/* Jobs beside the shell are trees of their own, but not without an end. */
+static void test_many_jobs(void **state) {
+        World *w = *state;
+
+        assert_int_equal(resolve(w, "session:4", 506), 0);
+        for (pid_t pid = 5000; w->n + (size_t)(pid - 5000) < 64; pid++)
+                world_process(w->s, pid, 1, "job", S4);
+        assert_int_equal(resolve(w, "session:4", 506), 0);
+        assert_int_equal(w->n, 64);
+        world_process(w->s, 6000, 1, "job", S4);
+        assert_int_equal(resolve(w, "session:4", 506), -EPERM);
+        assert_non_null(strstr(err_text(-EPERM), "session:4 has 65 jobs"));
+}
+
 static void test_zombie_root(void **state) {
         World *w = *state;
 
@@ -493,11 +507,12 @@ static void test_describe_schedule(void **state) {
 int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
-                        T(test_session),      T(test_default),        T(test_no_logind_session),
-                        T(test_openssh_10),   T(test_unit),           T(test_pid),
-                        T(test_refusals),     T(test_zombie_root),    T(test_user_slice),
-                        T(test_kept),         T(test_describe_files), T(test_describe_unix),
-                        T(test_describe_tcp), T(test_describe_many),  T(test_describe_schedule),
+                        T(test_session),           T(test_default),      T(test_no_logind_session),
+                        T(test_openssh_10),        T(test_unit),         T(test_pid),
+                        T(test_refusals),          T(test_many_jobs),    T(test_zombie_root),
+                        T(test_user_slice),        T(test_kept),         T(test_describe_files),
+                        T(test_describe_unix),     T(test_describe_tcp), T(test_describe_many),
+                        T(test_describe_schedule),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
