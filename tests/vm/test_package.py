@@ -23,8 +23,10 @@ UNITS = "carryover.service carryover-early.service carryover-restore.service"
 # Making an initrd is dear under emulation: only where it is looked at.
 INITRD_CONF = "/etc/initramfs-tools/update-initramfs.conf"
 
-# The protocol of a test that reboots, by the command of unattended-upgrades' automatic reboot.
-REBOOT = "#!/bin/sh\necho $1 >/root/mark; echo rebooting; exec /sbin/shutdown -r now\n"
+# What both ways of an unattended reboot do (man/carryover.service.8): unattended-upgrades' own, and a jump after it.
+OWN_REBOOT = "/sbin/shutdown -r now"
+JUMP = "touch /run/reboot-required; systemctl start --no-block apt-daily-upgrade.service"
+JUMP_DROPIN = "[Service]\nExecStartPost=sh -c 'test ! -e /run/reboot-required || carryover reboot'\n"
 
 
 def newer(deb: Path, directory: Path) -> Path:
@@ -96,7 +98,8 @@ def remove(machine: Machine, session: SshSession) -> None:
 def purge(machine: Machine) -> None:
     # apt's hook is still there in this run, what it calls is not.
     machine.run("install -d -m 700 /var/lib/carryover/save; touch /var/lib/carryover/save/image /etc/carryover.bak")
-    apt(machine, "purge carryover")
+    text = apt(machine, "purge carryover")
+    assert "warning" not in text, text
     left = machine.run("find / -xdev -name '*carryover*' ! -path '/root/*' ! -path '/var/cache/*' ! -path '/var/log/*'")
     assert left.split() == ["/etc/carryover.bak"], left
 
@@ -126,17 +129,27 @@ def test_package(lab: Lab, distro: str) -> None:
     check.answer(session, "carryover check")
 
 
-def test_reboot(lab: Lab) -> None:
-    """The package's own tests (debian/tests), by the protocol of autopkgtest."""
-    machine = lab.machine("bookworm", "netns")
-    for name in ("smoke", "reboot"):
-        machine.write(f"/root/{name}", (images.SOURCE / "debian" / "tests" / name).read_text(), "755")
-    machine.write("/tmp/autopkgtest-reboot", REBOOT, "755")
-    machine.run("/root/smoke", timeout=120)
+def run_reboot_test(machine: Machine, how: str) -> None:
+    """debian/tests/reboot, by the protocol of autopkgtest."""
+    machine.write("/tmp/autopkgtest-reboot", f"#!/bin/sh\necho $1 >/root/mark\necho rebooting\n{how}\n", "755")
     boot = machine.boot_id()
     session = machine.session()
     session.send_line("/root/reboot")
-    session.expect("rebooting", 60)
+    session.expect(r"rebooting\r", 60)
     machine.wait_for_boot(boot)
     print(machine.run("AUTOPKGTEST_REBOOT_MARK=$(cat /root/mark) /root/reboot 2>&1", timeout=300))
     check.no_hold(machine)
+
+
+def test_its_own_tests(lab: Lab) -> None:
+    """debian/tests, the rebooting one over both ways of an unattended reboot."""
+    machine = lab.machine("bookworm", "netns")
+    for name in ("smoke", "reboot"):
+        machine.write(f"/root/{name}", (images.SOURCE / "debian" / "tests" / name).read_text(), "755")
+    machine.run("/root/smoke", timeout=120)
+    run_reboot_test(machine, OWN_REBOOT)
+    assert machine.kernel() == machine.layer.kernel_a
+    machine.write("/etc/systemd/system/apt-daily-upgrade.service.d/carryover.conf", JUMP_DROPIN)
+    machine.run("systemctl daemon-reload")
+    run_reboot_test(machine, JUMP)
+    assert machine.kernel() == machine.layer.kernel_b
