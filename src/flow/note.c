@@ -18,17 +18,20 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #define REBOOT_REQUIRED "/run/reboot-required" /* Debian's packages touch it */
 
-/* A text if a reboot is due, or NULL. */
+/* A text if a reboot is due, or NULL. Not where somebody works in the root directory of another system. */
 static int reboot_due(char **ret) {
         char running[128];
         Kernel newest;
         int r;
 
         *ret = NULL;
+        if (sd_booted() <= 0)
+                return 0;
         r = system_kernel(running);
         if (r < 0)
                 return err_pass(r);
