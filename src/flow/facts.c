@@ -12,6 +12,7 @@
 #include "sys/criu.h"
 #include "sys/kexec.h"
 #include "sys/login.h"
+#include "sys/netfilter.h"
 #include "sys/procfs.h"
 #include "sys/store.h"
 
@@ -107,6 +108,8 @@ int facts_gather(const Config *config, const char *kernel, bool kexec, Preflight
         r = ask_criu(config, &features, &f);
         if (r >= 0)
                 r = ask_store(config, &f);
+        if (r >= 0)
+                r = keep_sentence(hold_possible(config->hold), &f.hold_error);
         if (r >= 0 && kexec)
                 r = keep_sentence(kexec_allowed(), &f.kexec_error);
         if (r >= 0)

@@ -176,6 +176,7 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
 void preflight_facts_done(PreflightFacts *facts) {
         free(facts->criu_error);
         free(facts->store_error);
+        free(facts->hold_error);
         free(facts->kexec_error);
         free(facts->kernel_error);
         free(facts->target_error);
@@ -197,6 +198,9 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
                         {"criu", facts->criu_error, NULL, VERDICT_REFUSED},
                         {"target", facts->target_error, NULL, VERDICT_REFUSED},
                         {"store", facts->store_error, NULL, VERDICT_REFUSED},
+                        {"hold", facts->hold_error,
+                         "where an upgrade removed the running kernel's modules, install its package again",
+                         VERDICT_REFUSED},
                         {"kexec", facts->kexec_error,
                          "carryover reboot --no-kexec goes by the firmware, with a longer gap", jump},
                         {"kernel", facts->kernel_error,

@@ -21,6 +21,7 @@ typedef struct PreflightFacts {
         bool criu_lock_skip; /* network_lock SKIP: also the mark of a CRIU that knows pidfds */
         char *store_error;   /* it cannot be opened, or not be written to */
         uint64_t store_free; /* bytes */
+        char *hold_error;    /* packets cannot be held on this kernel */
         char *kexec_error;   /* kexec is not allowed here */
         char *kernel_error;  /* no kernel that sessions can be carried into */
         char *target_error;  /* CRIU cannot restore on the kernel that comes next */

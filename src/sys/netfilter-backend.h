@@ -27,9 +27,10 @@ typedef struct HoldList {
 
 /*
  * set: this backend's hold becomes exactly the list, in one step per family. clear: none of its rules is
- * left; loads no module. present: 1 or 0, and the number of connections. All: -EOPNOTSUPP where the kernel
- * does not have the backend, -EPERM without the capability.
+ * left; loads no module. present: 1 or 0, and the number of connections. probe: whether it is there. All:
+ * -EOPNOTSUPP where the kernel does not have the backend, -EPERM without the capability.
  */
+int hold_iptables_probe(void);
 int hold_iptables_set(const HoldList *list);
 int hold_iptables_clear(void);
 int hold_iptables_present(size_t *ret_n);

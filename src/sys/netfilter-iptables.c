@@ -479,6 +479,17 @@ static int table_edit(const Family *f, const HoldPair *pairs, size_t n) {
         return err_pass(r);
 }
 
+int hold_iptables_probe(void) {
+        struct xtc_handle *h;
+        int r;
+
+        r = table_open(&families[0], &h);
+        if (r < 0)
+                return err_pass(r);
+        families[0].free(h);
+        return 0;
+}
+
 int hold_iptables_set(const HoldList *list) {
         size_t n_v6 = list->n - list->n_v4;
         int r;

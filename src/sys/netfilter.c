@@ -175,6 +175,25 @@ int hold_set(HoldBackend backend, Connection *const *connections, size_t n, Hold
         return 0;
 }
 
+/* A table of iptables that is opened exists from then on, so nftables, which leaves no trace, is asked
+ * first. */
+static int probe(HoldBackend backend) {
+        int r = backend == HOLD_IPTABLES ? -EOPNOTSUPP : hold_nftables_probe();
+
+        if (r == -EOPNOTSUPP && backend != HOLD_NFTABLES)
+                r = hold_iptables_probe();
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int hold_possible(HoldBackend backend) {
+        int r = probe(backend);
+
+        if (r != -EOPNOTSUPP)
+                return r;
+        (void)modules_load(hold_modules);
+        return probe(backend);
+}
+
 int hold_clear(void) {
         int a, b;
 

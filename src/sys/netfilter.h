@@ -33,6 +33,10 @@
  */
 int hold_set(HoldBackend backend, Connection *const *connections, size_t n, HoldBackend *ret_used);
 
+/* Whether hold_set() will find this backend (HOLD_AUTO: one of them), with its modules loaded: 0, or
+ * -EOPNOTSUPP. Puts nothing on. */
+int hold_possible(HoldBackend backend);
+
 /* Takes the whole hold off, of both backends. Fine if there is none. A backend that the kernel does not have
  * is no error. */
 int hold_clear(void);

@@ -472,6 +472,12 @@ static void test_machine(void **state) {
         assert_int_equal(w->v.notes[0].level, VERDICT_REFUSED);
         verdict_done(&w->v);
         f.target_error = (free(f.target_error), NULL);
+        f.hold_error = strdup("no module");
+        assert_int_equal(preflight_machine(&f, &w->v), 0);
+        assert_string_equal(w->v.notes[0].what, "hold");
+        assert_int_equal(w->v.notes[0].level, VERDICT_REFUSED);
+        verdict_done(&w->v);
+        f.hold_error = (free(f.hold_error), NULL);
         f.criu_error = strdup("no criu");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_int_equal(preflight_space(&f, 11 << 20, &w->v), 0);
