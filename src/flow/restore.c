@@ -436,6 +436,7 @@ static int prepare(Restoring *x) {
         x->ticket->claimed_at = now_realtime();
         timeline_note_jump(&x->timeline);
         log_failed(hold_again(x), "peers may see a reset");
+        log_failed(restore_compare_cpu(x->ticket), "a change of the processor is not seen");
         return terminals_reserve(x);
 }
 

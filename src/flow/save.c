@@ -23,6 +23,7 @@
 #include "sys/bus.h"
 #include "sys/config.h"
 #include "sys/conntrack.h"
+#include "sys/cpu.h"
 #include "sys/netfilter.h"
 #include "sys/netlink.h"
 #include "sys/procfs.h"
@@ -273,6 +274,8 @@ static int ticket_begin(Saving *s) {
                 r = err_born(-errno, "cannot ask for the machine's kind");
         if (r < 0)
                 return err_pass(r);
+        log_failed(cpu_instructions("/proc/cpuinfo", &t->instructions),
+                   "a change of the processor will not be seen");
         if (model_set_string(&t->id, id) < 0 || model_set_string(&t->version, PROJECT_VERSION) < 0 ||
             model_set_string(&t->old_boot, boot) < 0 || model_set_string(&t->old_kernel, kernel) < 0 ||
             model_set_string(&t->machine, u.machine) < 0 || model_set_string(&t->action, s->action) < 0 ||

@@ -17,6 +17,7 @@
 #include "restore/init.h"
 #include "restore/outside.h"
 #include "restore/process.h"
+#include "sys/cpu.h"
 #include "sys/exec-bit.h"
 #include "sys/image.h"
 #include "sys/netlink.h"
@@ -278,4 +279,20 @@ void restore_abandon(const Store *store, const Tree *tree) {
 
         if (images_fd >= 0)
                 remaps_sweep_images(images_fd);
+}
+
+int restore_compare_cpu(const Ticket *ticket) {
+        _cleanup_(freep) char *now = NULL, *lost = NULL;
+        int r;
+
+        if (!ticket->instructions)
+                return 0;
+        r = cpu_instructions("/proc/cpuinfo", &now);
+        if (r >= 0)
+                r = cpu_lost(ticket->instructions, now, &lost);
+        for (size_t i = 0; r >= 0 && lost[0] && i < ticket->n_trees; i++)
+                r = tree_degrade(ticket->trees[i], "processor",
+                                 "end and start anew what began on the other one",
+                                 "the processor lacks %s, and a program that uses it is killed", lost);
+        return r < 0 ? err_pass(r) : 0;
 }

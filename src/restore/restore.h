@@ -67,6 +67,9 @@ int restore_tree(const RestoreJob *job, Tree *tree);
  * directories of its files (sys/remap.h). restore_tree() does so itself when it fails. */
 void restore_abandon(const Store *store, const Tree *tree);
 
+/* Notes with each tree of the ticket which instruction sets this machine lacks, and the saved one had. */
+int restore_compare_cpu(const Ticket *ticket);
+
 /*
  * Login sessions as logind and utmp know them. logind reads /run/systemd/sessions/ when it starts, as after
  * its own upgrade: session and FIFO go there before it starts; when it already runs it is restarted. Answer
