@@ -152,7 +152,7 @@ int file_replace(int dir_fd, const char *name, const void *data, size_t size) {
 
 int open_beneath(int dir_fd, const char *path, int flags, mode_t mode) {
         struct open_how how = {
-                        .flags = (unsigned)(flags | O_CLOEXEC | O_NOCTTY),
+                        .flags = (unsigned)(flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY)),
                         .mode = flags & O_CREAT ? mode : 0,
                         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
         };
