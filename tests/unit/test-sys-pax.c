@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What went into an archive comes out of it, and what others put there does not. */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "sys/pax.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MIB   (1 << 20)
+#define BLOCK 10240 /* an archive is a multiple of it, with zeros at its end */
+
+typedef struct World {
+        int archive, file; /* file: on /dev/shm or wherever holes and attributes are */
+        Pax *pax;
+} World;
+
+static int temporary(void) {
+        int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+        return fd >= 0 ? fd : open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+static int setup(void **state) {
+        World *w = calloc(1, sizeof *w);
+
+        w->archive = memfd_create("archive", MFD_CLOEXEC);
+        w->file = temporary();
+        assert_int_equal(pax_create(w->archive, &w->pax), 0);
+        *state = w;
+        return w->file < 0 ? -1 : 0;
+}
+
+static int teardown(void **state) {
+        World *w = *state;
+
+        (void)pax_free(w->pax);
+        fd_close(w->archive);
+        fd_close(w->file);
+        free(w);
+        return 0;
+}
+
+static PaxEntry file_entry(const World *w, const char *path) {
+        PaxEntry e = {.path = path};
+
+        assert_int_equal(fstat(w->file, &e.st), 0);
+        e.st.st_mtim = (struct timespec){1234567890, 123456789};
+        e.st.st_uid = 1000;
+        e.st.st_gid = 3000000; /* more than octal digits of the old header hold */
+        e.st.st_mode = S_IFREG | S_ISUID | 0640;
+        return e;
+}
+
+static void add(World *w, const PaxEntry *e) {
+        assert_int_equal(pax_add(w->pax, e, w->file), 0);
+}
+
+static void read_back(World *w) {
+        assert_int_equal(pax_finish(w->pax), 0);
+        w->pax = pax_free(w->pax);
+        assert_int_equal(lseek(w->archive, 0, SEEK_SET), 0);
+        assert_int_equal(pax_open(w->archive, &w->pax), 0);
+}
+
+static void test_round_trip(void **state) {
+        static const char name[] = "/tmp/\xff\xfe a\nb/\xc3\xa4";
+        _cleanup_(closep) int out = temporary();
+        World *w = *state;
+        PaxEntry e, got;
+        char text[6] = "";
+        struct stat st;
+        bool has_attributes;
+
+        assert_int_equal(pwrite(w->file, "begin", 5, 0), 5);
+        assert_int_equal(pwrite(w->file, "middle", 6, 20 * MIB), 6);
+        assert_int_equal(ftruncate(w->file, 50 * MIB), 0);
+        has_attributes = fsetxattr(w->file, "user.carryover", "a\0b", 3, 0) >= 0;
+        e = file_entry(w, name);
+        add(w, &e);
+        read_back(w);
+        assert_true(lseek(w->archive, 0, SEEK_END) < MIB); /* the holes stayed out */
+        assert_int_equal(lseek(w->archive, 0, SEEK_SET), 0);
+        w->pax = pax_free(w->pax);
+        assert_int_equal(pax_open(w->archive, &w->pax), 0);
+
+        assert_int_equal(pax_next(w->pax, &got), 0);
+        assert_string_equal(got.path, name);
+        assert_null(got.link);
+        assert_int_equal(got.st.st_mode, e.st.st_mode);
+        assert_int_equal(got.st.st_uid, 1000);
+        assert_int_equal(got.st.st_gid, 3000000);
+        assert_int_equal(got.st.st_size, 50 * MIB);
+        assert_int_equal(got.st.st_mtim.tv_sec, 1234567890);
+        assert_int_equal(got.st.st_mtim.tv_nsec, 123456789);
+        assert_int_equal(got.st.st_atim.tv_sec, e.st.st_atim.tv_sec);
+        assert_int_equal(pax_unpack(w->pax, &got, out), 0);
+        assert_int_equal(fstat(out, &st), 0);
+        assert_int_equal(st.st_size, 50 * MIB);
+        assert_true(st.st_blocks < 2 * MIB / 512);
+        assert_int_equal(pread(out, text, 6, 20 * MIB), 6);
+        assert_memory_equal(text, "middle", 6);
+        assert_int_equal(pread(out, text, 5, 0), 5);
+        assert_memory_equal(text, "begin", 5);
+        if (has_attributes) {
+                assert_int_equal(fgetxattr(out, "user.carryover", text, sizeof text), 3);
+                assert_memory_equal(text, "a\0b", 3);
+        }
+        assert_int_equal(pax_next(w->pax, &got), 1);
+}
+
+/* Nothing but a hole, nothing at all, and no hole. */
+static void test_sizes(void **state) {
+        static const off_t sizes[] = {5 * MIB, 0, 3};
+        static const char *const names[] = {"/a/hole", "/a/empty", "/a/abc"};
+        World *w = *state;
+
+        for (size_t i = 0; i < ELEMENTS(sizes); i++) {
+                PaxEntry e;
+
+                assert_int_equal(ftruncate(w->file, sizes[i]), 0);
+                if (sizes[i] == 3)
+                        assert_int_equal(pwrite(w->file, "abc", 3, 0), 3);
+                e = file_entry(w, names[i]);
+                add(w, &e);
+        }
+        read_back(w);
+        for (size_t i = 0; i < ELEMENTS(sizes); i++) {
+                _cleanup_(closep) int out = temporary();
+                struct stat st;
+                PaxEntry got;
+                char text[3];
+
+                assert_int_equal(pax_next(w->pax, &got), 0);
+                assert_string_equal(got.path, names[i]);
+                assert_int_equal(got.st.st_size, sizes[i]);
+                assert_int_equal(pax_unpack(w->pax, &got, out), 0);
+                assert_int_equal(fstat(out, &st), 0);
+                assert_int_equal(st.st_size, sizes[i]);
+                if (sizes[i] == 3) {
+                        assert_int_equal(pread(out, text, 3, 0), 3);
+                        assert_memory_equal(text, "abc", 3);
+                } else
+                        assert_int_equal(st.st_blocks, 0);
+        }
+        read_back(w);
+}
+
+static void test_kinds(void **state) {
+        _cleanup_(closep) int dir = open("/tmp", O_PATH | O_CLOEXEC);
+        World *w = *state;
+        PaxEntry e = file_entry(w, "/run/dir"), got;
+
+        e.st.st_mode = S_IFDIR | S_ISVTX | 0777;
+        assert_int_equal(pax_add(w->pax, &e, dir), 0);
+        e.path = "/run/fifo";
+        e.st.st_mode = S_IFIFO | 0600;
+        add(w, &e);
+        e.path = "/run/link";
+        e.link = "/run/file";
+        e.st.st_mode = S_IFREG | 0600;
+        e.st.st_size = 77; /* another name brings no content */
+        add(w, &e);
+        read_back(w);
+        assert_int_equal(pax_next(w->pax, &got), 0);
+        assert_string_equal(got.path, "/run/dir");
+        assert_int_equal(got.st.st_mode, S_IFDIR | S_ISVTX | 0777);
+        assert_int_equal(pax_next(w->pax, &got), 0);
+        assert_true(S_ISFIFO(got.st.st_mode));
+        assert_int_equal(pax_next(w->pax, &got), 0);
+        assert_string_equal(got.path, "/run/link");
+        assert_string_equal(got.link, "/run/file");
+        assert_int_equal(pax_next(w->pax, &got), 1);
+}
+
+static void refused(const char *path, const char *link, mode_t mode, uid_t uid) {
+        void *state = NULL;
+        PaxEntry e, got;
+        World *w;
+
+        assert_int_equal(setup(&state), 0);
+        w = state;
+        e = file_entry(w, path);
+        e.link = link;
+        e.st.st_mode = mode;
+        e.st.st_uid = uid;
+        add(w, &e);
+        read_back(w);
+        if (pax_next(w->pax, &got) != -EBADMSG)
+                fail_msg("%s of mode %o and %u was taken", path, (unsigned)mode, (unsigned)uid);
+        teardown(&state);
+}
+
+static void test_hostile(void **state) {
+        static const char *const paths[] = {"etc/shadow", "/tmp/../etc/shadow", "/..", "/tmp/./x",
+                                            "//x",        "/tmp//x/file",       "./x", "/tmp/a/..",
+                                            "/."};
+
+        for (size_t i = 0; i < ELEMENTS(paths); i++) {
+                refused(paths[i], NULL, S_IFREG | 0600, 0);
+                refused("/tmp/x", paths[i], S_IFREG | 0600, 0);
+        }
+        refused("/tmp/x", NULL, S_IFCHR | 0600, 0);
+        refused("/tmp/x", NULL, S_IFBLK | 0600, 0);
+        refused("/tmp/x", NULL, S_IFLNK | 0600, 0);
+        refused("/tmp/x", NULL, S_IFREG | 0600, UINT32_MAX);
+}
+
+static void test_cut_short(void **state) {
+        static char content[65536];
+        World *w = *state;
+        PaxEntry e, got;
+        off_t size;
+        int r;
+
+        assert_int_equal(pwrite(w->file, content, sizeof content, 4 * MIB), sizeof content);
+        e = file_entry(w, "/tmp/x");
+        add(w, &e);
+        read_back(w);
+        size = lseek(w->archive, 0, SEEK_END) - BLOCK;
+        assert_true(size > BLOCK);
+        for (off_t l = size; l > 0; l -= 512) {
+                _cleanup_(closep) int out = temporary();
+
+                w->pax = pax_free(w->pax);
+                assert_int_equal(ftruncate(w->archive, l), 0);
+                assert_int_equal(lseek(w->archive, 0, SEEK_SET), 0);
+                r = pax_open(w->archive, &w->pax);
+                if (r >= 0)
+                        r = pax_next(w->pax, &got);
+                if (r == 0)
+                        r = pax_unpack(w->pax, &got, out);
+                assert_int_equal(r, -EBADMSG);
+        }
+        w->pax = pax_free(w->pax);
+        assert_int_equal(lseek(w->archive, 0, SEEK_SET), 0);
+        assert_int_equal(ftruncate(w->archive, 0), 0);
+        for (int i = 0; i < 1000; i++)
+                assert_int_equal(write(w->archive, "this is no archive", 18), 18);
+        assert_int_equal(lseek(w->archive, 0, SEEK_SET), 0);
+        r = pax_open(w->archive, &w->pax);
+        assert_true((r < 0 ? r : pax_next(w->pax, &got)) < 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_sizes, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_kinds, setup, teardown),
+                        cmocka_unit_test(test_hostile),
+                        cmocka_unit_test_setup_teardown(test_cut_short, setup, teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
