@@ -35,7 +35,7 @@ typedef struct SnapFd {
         char *target;       /* readlink of /proc/PID/fd/N, " (deleted)" cut off */
         bool deleted;       /* no link left */
         bool unlinked;      /* the name in target is gone, another is left */
-        bool is_volatile;   /* on tmpfs or ramfs */
+        bool is_volatile;   /* the next boot does not have it: on tmpfs or ramfs, or below /tmp */
         bool path_replaced; /* the path names another file now; of directories only known of deleted ones */
         uint64_t dev, ino;  /* fstat; for sockets ino is the socket's */
         uint64_t rdev;
@@ -56,8 +56,8 @@ typedef struct SnapFd {
 typedef struct SnapMap {
         char *path; /* " (deleted)" cut off */
         bool deleted, unlinked, path_replaced, is_volatile;
-        uint64_t dev, ino;
-        uint64_t size; /* of the whole file: that is what a ghost costs */
+        uint64_t from, to, dev, ino; /* from and to: its first range, as map_files/ has it */
+        uint64_t size;               /* of the whole file: that is what a ghost costs */
 } SnapMap;
 
 typedef struct SnapProcess {
@@ -96,7 +96,7 @@ typedef struct SnapUnix {
         int state;          /* TCP_ESTABLISHED, TCP_LISTEN ... as unix_diag gives it */
         bool dead_peer;     /* it was connected and its peer has closed */
         char *path;         /* bound name, "@abstract", or NULL */
-        bool is_volatile;   /* the bound name is on tmpfs or ramfs */
+        bool is_volatile;   /* the bound name: as SnapFd's */
         uint32_t rqueue, wqueue;
 } SnapUnix;
 

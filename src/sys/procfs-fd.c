@@ -170,7 +170,8 @@ static void place(int pid_dir, const char *link, const Mounts *mounts, SnapFd *f
         f->mnt_foreign = !mount && f->fd >= 0; /* nobody says which mount the working directory is on */
         if (!mount)
                 mount = mounts_by_device(mounts, major(f->dev), minor(f->dev));
-        f->is_volatile = mount && mount->is_volatile && !(f->kind == FD_DIR && is_mount_root(pid_dir, link));
+        f->is_volatile = mount_forgets(mount, f->target) &&
+                         !(f->kind == FD_DIR && is_mount_root(pid_dir, link));
         f->deleted = nlink == 0;
         f->unlinked = f->unlinked && !f->deleted;
         if (f->mnt_foreign || !mount || mount->is_remote || (f->kind == FD_DIR && !f->deleted))

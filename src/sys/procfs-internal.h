@@ -29,6 +29,10 @@ void mounts_done(Mounts *mounts);
 const Mount *mounts_by_id(const Mounts *mounts, int id);
 const Mount *mounts_by_device(const Mounts *mounts, unsigned major, unsigned minor);
 
+/* Whether the next boot has no such file: it is in memory, or below /tmp, which Debian 12 empties at boot
+ * and Debian 13 has in memory. The mount may be NULL. */
+bool mount_forgets(const Mount *mount, const char *path);
+
 /* Fill fds or maps of p; -ESRCH if it is gone by now. pid_dir is /proc/PID. */
 int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p);
 int procfs_maps(int pid_dir, const Mounts *mounts, SnapProcess *p);

@@ -75,6 +75,10 @@ const Mount *mounts_by_device(const Mounts *mounts, unsigned major, unsigned min
         return NULL;
 }
 
+bool mount_forgets(const Mount *mount, const char *path) {
+        return mount && (mount->is_volatile || (!mount->is_remote && starts_with(path, "/tmp/")));
+}
+
 /* Memory that only looks like a file: the images hold it. */
 static bool is_memory(const char *path) {
         static const char *const names[] = {"/memfd:", "/dev/zero", "/[aio]", NULL};
@@ -90,12 +94,13 @@ static int map_find(const SnapProcess *p, uint64_t dev, uint64_t ino) {
 }
 
 /* The mapped file itself is reached through map_files, whether it still has a name or not. */
-static int map_look(int pid_dir, const Mounts *mounts, const char *range, char *path, SnapProcess *p) {
+static int map_look(int pid_dir, const Mounts *mounts, uint64_t from, uint64_t to, char *path,
+                    SnapProcess *p) {
         bool gone = ends_with(path, DELETED);
         const Mount *mount;
         char link[64];
         struct stat st, named;
-        SnapMap m = {0};
+        SnapMap m = {.from = from, .to = to};
         int r;
 
         if (gone)
@@ -104,7 +109,7 @@ static int map_look(int pid_dir, const Mounts *mounts, const char *range, char *
                 p->sysv_shm++;
                 return 0;
         }
-        snprintf(link, sizeof link, "map_files/%s", range);
+        snprintf(link, sizeof link, "map_files/%" PRIx64 "-%" PRIx64, from, to);
         if (is_memory(path) || fstatat(pid_dir, link, &st, 0) < 0 || !S_ISREG(st.st_mode) ||
             map_find(p, st.st_dev, st.st_ino))
                 return 0;
@@ -114,7 +119,7 @@ static int map_look(int pid_dir, const Mounts *mounts, const char *range, char *
         m.size = (uint64_t)st.st_size;
         m.deleted = st.st_nlink == 0;
         m.unlinked = gone && !m.deleted;
-        m.is_volatile = mount && mount->is_volatile;
+        m.is_volatile = mount_forgets(mount, path);
         /* overlayfs and btrfs show another device in stat than in a mapping: only the inode can be compared
          */
         if (!mount || !mount->is_remote)
@@ -139,7 +144,6 @@ int procfs_maps(int pid_dir, const Mounts *mounts, SnapProcess *p) {
         for (line = r < 0 ? NULL : strtok_r(text, "\n", &state); r >= 0 && line;
              line = strtok_r(NULL, "\n", &state)) {
                 uint64_t from, to;
-                char range[40];
                 int name = 0;
 
                 if (p->n_maps >= PROCFS_MAX_MAPS)
@@ -148,8 +152,7 @@ int procfs_maps(int pid_dir, const Mounts *mounts, SnapProcess *p) {
                 if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %*s %n", &from, &to, &name) != 2 ||
                     name == 0 || line[name] != '/')
                         continue;
-                snprintf(range, sizeof range, "%" PRIx64 "-%" PRIx64, from, to);
-                r = map_look(pid_dir, mounts, range, line + name, p);
+                r = map_look(pid_dir, mounts, from, to, line + name, p);
         }
         return r;
 }
