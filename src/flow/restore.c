@@ -437,6 +437,10 @@ static int prepare(Restoring *x) {
         timeline_note_jump(&x->timeline);
         log_failed(hold_again(x), "peers may see a reset");
         log_failed(restore_compare_cpu(x->ticket), "a change of the processor is not seen");
+        /* Files come before users' processes; logind and ssh wait for us, and systemd shall for a gigabyte,
+         * too. */
+        sd_notify(0, "EXTEND_TIMEOUT_USEC=600000000");
+        restore_files(&x->store, x->ticket, &x->timeline);
         return terminals_reserve(x);
 }
 

@@ -104,7 +104,7 @@ static int hold_all(Saving *s) {
 }
 
 /* Connections come and go until the moment of the freeze; from now on they are what they are. */
-static int on_frozen(Tree *tree, void *userdata) {
+static int on_frozen(Tree *tree, Snapshot **ret, void *userdata) {
         _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
         const SnapProcess *process;
         Saving *s = userdata;
@@ -124,7 +124,10 @@ static int on_frozen(Tree *tree, void *userdata) {
         if (r >= 0)
                 r = hold_all(s);
         pthread_mutex_unlock(&s->lock);
-        return r < 0 ? err_pass(r) : 0;
+        if (r < 0)
+                return err_pass(r);
+        *ret = TAKE(snapshot);
+        return 0;
 }
 
 static int on_ready(Tree *tree, void *userdata) {

@@ -48,14 +48,7 @@ static int check_named(const Check *c, const SnapFd *f) {
                 return note_refused(c, "path-reused", "close it, or give it back its name",
                                     "%s has a file open that is covered: its name %s is another file's",
                                     check_who(c->p, &who), f->target);
-        if (f->is_volatile)
-                return note_degraded(
-                                c, "volatile-file",
-                                "put it on a file system that outlives the reboot, or have it made at boot",
-                                "%s has %s %s open, which is in memory only and must exist again at the "
-                                "restore",
-                                check_who(c->p, &who), noun(f), f->target);
-        return 0;
+        return 0; /* one that no boot brings is put back: save/files.c */
 }
 
 static int check_device(const Check *c, const SnapFd *f) {
@@ -115,13 +108,6 @@ int check_maps(const Check *c) {
                         r = note_refused(c, "path-reused", "restart that program",
                                          "%s maps a file that is covered: its name %s is another file's",
                                          check_who(c->p, &who), m->path);
-                else if (m->is_volatile)
-                        r = note_degraded(c, "volatile-mapping",
-                                          "put it on a file system that outlives the reboot, or have it "
-                                          "made at boot",
-                                          "%s maps %s, which is in memory only and must exist again at the "
-                                          "restore",
-                                          check_who(c->p, &who), m->path);
         }
         return r;
 }

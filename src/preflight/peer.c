@@ -53,24 +53,14 @@ int check_pipe(const Check *c, const SnapFd *f) {
 
 /* Unix sockets. */
 
-static int check_bound(const Check *c, const SnapUnix *u) {
-        Who who;
-
-        if (!u->path || u->path[0] != '/' || !u->is_volatile)
-                return 0;
-        return note_degraded(c, "socket-path", "the program that listens there must make it again",
-                             "%s listens at %s, which is in memory only: others find it there no more",
-                             check_who(c->p, &who), u->path);
-}
-
 static int check_dgram(const Check *c, const SnapUnix *u) {
         const SnapUnix *peer = u->peer ? snapshot_unix(c->m->s, u->peer) : NULL;
         Who who, holder;
 
         if (u->peer == 0 || members_have_socket(c->m, u->peer))
-                return check_bound(c, u);
+                return 0; /* where it is bound its directory will be: save/files.c */
         if (peer && peer->path)
-                return check_bound(c, u); /* /dev/log and its like: CRIU connects again */
+                return 0; /* /dev/log and its like: CRIU connects again */
         return note_refused(c, "unix-unnamed", "end that program before the reboot",
                             "%s has a datagram socket to one without a name%s, outside the tree",
                             check_who(c->p, &who), check_holder(c, FD_UNIX, u->peer, &holder));
@@ -113,7 +103,7 @@ int check_unix(const Check *c, const SnapFd *f) {
         if (!u)
                 return 0; /* never bound nor connected, or the kernel cannot list: said once for all */
         if (u->state == TCP_LISTEN)
-                return check_bound(c, u);
+                return 0;
         if (u->type == SOCK_DGRAM)
                 return check_dgram(c, u);
         if (u->peer)

@@ -222,27 +222,35 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
 
 /* Needs. */
 
-typedef struct Ghost {
+/* A file whose content is saved with the tree: it has no name (CRIU's ghost), or no boot brings it. */
+typedef struct Content {
         uint64_t dev, ino, size;
-} Ghost;
+        bool ghost;
+} Content;
 
 static int by_file(const void *a, const void *b) {
-        const Ghost *x = a, *y = b;
+        const Content *x = a, *y = b;
 
         if (x->dev != y->dev)
                 return x->dev < y->dev ? -1 : 1;
         return x->ino < y->ino ? -1 : x->ino > y->ino;
 }
 
-static size_t ghosts_of(const SnapProcess *p, Ghost *out) {
+static size_t contents_of(const SnapProcess *p, Content *out) {
         size_t n = 0;
 
-        for (size_t i = 0; i < p->n_fds; i++)
-                if (p->fds[i].kind == FD_FILE && p->fds[i].deleted)
-                        out[n++] = (Ghost){p->fds[i].dev, p->fds[i].ino, p->fds[i].size};
-        for (size_t i = 0; i < p->n_maps; i++)
-                if (p->maps[i].deleted)
-                        out[n++] = (Ghost){p->maps[i].dev, p->maps[i].ino, p->maps[i].size};
+        for (size_t i = 0; i < p->n_fds; i++) {
+                const SnapFd *f = p->fds + i;
+
+                if (f->kind == FD_FILE && (f->deleted || f->is_volatile))
+                        out[n++] = (Content){f->dev, f->ino, f->size, f->deleted};
+        }
+        for (size_t i = 0; i < p->n_maps; i++) {
+                const SnapMap *m = p->maps + i;
+
+                if (m->deleted || m->is_volatile)
+                        out[n++] = (Content){m->dev, m->ino, m->size, m->deleted};
+        }
         return n;
 }
 
@@ -254,7 +262,7 @@ static uint64_t plus(uint64_t a, uint64_t b) {
 
 int preflight_needs(const Snapshot *s, const Tree *tree, PreflightNeeds *ret) {
         _cleanup_(members_done) Members m = {0};
-        _cleanup_(freep) Ghost *ghosts = NULL;
+        _cleanup_(freep) Content *contents = NULL;
         PreflightNeeds needs = {0};
         size_t room = 1, n = 0;
         int r;
@@ -264,20 +272,20 @@ int preflight_needs(const Snapshot *s, const Tree *tree, PreflightNeeds *ret) {
                 return err_pass(r);
         for (size_t i = 0; i < m.n; i++)
                 room += m.list[i]->n_fds + m.list[i]->n_maps;
-        ghosts = calloc(room, sizeof *ghosts);
-        if (!ghosts)
+        contents = calloc(room, sizeof *contents);
+        if (!contents)
                 return -ENOMEM;
         for (size_t i = 0; i < m.n; i++) {
                 needs.bytes = plus(needs.bytes, m.list[i]->rss_bytes);
-                n += ghosts_of(m.list[i], ghosts + n);
+                n += contents_of(m.list[i], contents + n);
         }
-        qsort(ghosts, n, sizeof *ghosts, by_file);
+        qsort(contents, n, sizeof *contents, by_file);
         for (size_t i = 0; i < n; i++) {
-                if (i > 0 && by_file(ghosts + i, ghosts + i - 1) == 0)
+                if (i > 0 && by_file(contents + i, contents + i - 1) == 0)
                         continue;
-                needs.bytes = plus(needs.bytes, ghosts[i].size);
-                if (ghosts[i].size > needs.ghost_max)
-                        needs.ghost_max = ghosts[i].size;
+                needs.bytes = plus(needs.bytes, contents[i].size);
+                if (contents[i].ghost && contents[i].size > needs.ghost_max)
+                        needs.ghost_max = contents[i].size;
         }
         needs.bytes = plus(needs.bytes, needs.bytes / 5);
         *ret = needs;

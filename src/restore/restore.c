@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/codec.h"
+#include "restore/files.h"
 #include "restore/init.h"
 #include "restore/outside.h"
 #include "restore/process.h"
@@ -28,30 +29,91 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Opens an image that is as the ticket says. */
+static int image_open_checked(const ImageFile *file, int images_fd) {
+        _cleanup_(closep) int fd = -1;
+        uint8_t digest[CODEC_DIGEST];
+        uint64_t size;
+        int r;
+
+        if (!name_is_safe(file->name))
+                return err_say(-EBADMSG, "the ticket names an impossible image");
+        fd = openat(images_fd, file->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return err_born(-errno, "cannot open the image %s", file->name);
+        r = digest_fd(fd, digest, &size);
+        if (r < 0)
+                return err_pass(r);
+        if (size != file->size || file->digest.len != sizeof digest ||
+            memcmp(digest, file->digest.data, sizeof digest) != 0)
+                return err_say(-EBADMSG,
+                               "the image %s was altered since it was sealed; nothing of it was used",
+                               file->name);
+        if (lseek(fd, 0, SEEK_SET) < 0)
+                return err_born(-errno, "cannot rewind the image %s", file->name);
+        return TAKE_FD(fd);
+}
+
 static int images_check(const Tree *tree, int images_fd) {
         for (size_t i = 0; i < tree->n_images; i++) {
-                const ImageFile *file = tree->images[i];
-                _cleanup_(closep) int fd = -1;
-                uint8_t digest[CODEC_DIGEST];
-                uint64_t size;
-                int r;
+                _cleanup_(closep) int fd = image_open_checked(tree->images[i], images_fd);
 
-                if (!name_is_safe(file->name))
-                        return err_say(-EBADMSG, "the ticket names an impossible image");
-                fd = openat(images_fd, file->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
                 if (fd < 0)
-                        return err_born(-errno, "cannot open the image %s", file->name);
-                r = digest_fd(fd, digest, &size);
-                if (r < 0)
-                        return err_pass(r);
-                if (size != file->size || file->digest.len != sizeof digest ||
-                    memcmp(digest, file->digest.data, sizeof digest) != 0)
-                        return err_say(-EBADMSG,
-                                       "the image %s was altered since it was sealed; nothing of it was "
-                                       "used",
-                                       file->name);
+                        return err_pass(fd);
         }
         return 0;
+}
+
+static int tree_files(const Store *store, const Tree *tree, FilesBack *back, int root_fd) {
+        for (size_t i = 0; i < tree->n_images; i++) {
+                _cleanup_(closep) int images_fd = -1, fd = -1;
+
+                if (strcmp(tree->images[i]->name, STORE_VOLATILE) != 0)
+                        continue;
+                images_fd = store_tree_open(store, tree->name);
+                if (images_fd < 0)
+                        return err_pass(images_fd);
+                if (store_tree_begun(images_fd)) /* it may use them */
+                        return 0;
+                fd = image_open_checked(tree->images[i], images_fd);
+                return fd < 0 ? err_pass(fd) : files_put_back(back, fd, root_fd);
+        }
+        return 0;
+}
+
+static int last_frozen_first(const void *a, const void *b) {
+        const Tree *x = *(Tree *const *)a, *y = *(Tree *const *)b;
+
+        return x->frozen_at > y->frozen_at ? -1 : x->frozen_at < y->frozen_at;
+}
+
+/* A file that two trees share is put back as the one saw it that was frozen last. */
+static void files_of_all(const Store *store, Tree **trees, size_t n, int root_fd) {
+        FilesBack back = {0};
+        int r;
+
+        if (n > 0)
+                qsort(trees, n, sizeof *trees, last_frozen_first);
+        for (size_t i = 0; i < n; i++) {
+                r = tree_files(store, trees[i], &back, root_fd);
+                (void)model_set_string(&trees[i]->outcome->reason, r < 0 ? err_text(r) : NULL);
+        }
+        r = files_finish(&back);
+        for (size_t i = 0; r < 0 && i < n; i++)
+                (void)model_set_string(&trees[i]->outcome->reason, err_text(r));
+}
+
+void restore_files(const Store *store, const Ticket *ticket, Timeline *timeline) {
+        _cleanup_(freep) Tree **pending = calloc(ticket->n_trees ?: 1, sizeof *pending);
+        _cleanup_(closep) int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        StepClock clock = step_begin();
+        size_t n = 0;
+
+        for (size_t i = 0; pending && i < ticket->n_trees; i++)
+                if (ticket->trees[i]->outcome->state == OUTCOME__STATE__PENDING)
+                        pending[n++] = ticket->trees[i];
+        files_of_all(store, pending, n, root_fd);
+        step_end(timeline, "restore.files", NULL, clock);
 }
 
 /* The session's terminal is the one that logind and utmp are told of. */
@@ -235,6 +297,8 @@ static int restore_opened(const RestoreJob *job, Tree *tree, int images_fd) {
         StepClock clock;
         int procs_fd, r;
 
+        if (tree->outcome->reason)
+                return err_say(-ENOENT, "%s", tree->outcome->reason);
         if (store_tree_begun(images_fd)) /* before its peers wait for the network, too */
                 return err_say(-EALREADY, "its restore had begun before and may have run");
         clock = step_begin();

@@ -39,6 +39,14 @@ int scopes_get(Scopes *scopes, Bus *manager, const Tree *tree, uint64_t deadline
                const Scope **ret);
 void scopes_release(Scopes *scopes);
 
+/*
+ * Puts back the files that no boot brings (STORE_VOLATILE), of every tree that is pending, before any of
+ * them runs. To be called when the mounts are there and systemd-tmpfiles has emptied what it empties at
+ * boot, and before users' processes are there. A tree whose files are not complete gets the reason into its
+ * outcome, and restore_tree() gives that as its answer.
+ */
+void restore_files(const Store *store, const Ticket *ticket, Timeline *timeline);
+
 typedef struct RestoreJob {
         const Config *config;
         const Store *store;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* Order inside post-dump, where the tree stands frozen and nothing is lost yet: last look at the outside,
- * corrections to the images, verification, checksums, disk, and then the question whether it may die. */
+ * files that no boot brings, corrections to the images, verification, checksums, disk, and then the question
+ * whether it may die. */
 
 #include "save/save.h"
 
@@ -11,6 +12,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/codec.h"
+#include "save/files.h"
 #include "sys/exec-bit.h"
 #include "sys/image.h"
 #include "sys/remap.h"
@@ -106,11 +108,14 @@ static int check_remaps(int images_fd) {
 }
 
 static int post_dump(Work *w) {
+        _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
         StepClock clock = step_begin();
         int r;
 
         step_end(w->job->timeline, "save.dump", w->tree->name, w->dump);
-        r = w->job->frozen(w->tree, w->job->userdata);
+        r = w->job->frozen(w->tree, &snapshot, w->job->userdata);
+        if (r >= 0)
+                r = files_save(snapshot, w->tree, w->images_fd);
         if (r >= 0)
                 r = image_fix_tcp(w->images_fd);
         if (r >= 0)

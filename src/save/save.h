@@ -10,6 +10,7 @@
  */
 
 #include "model/config.h"
+#include "model/snapshot.h"
 #include "model/timeline.h"
 #include "sys/criu.h"
 #include "sys/store.h"
@@ -21,8 +22,8 @@ typedef struct SaveJob {
         Timeline *timeline;
 
         /* The tree is frozen: the last word on what lies outside it (its connections may have changed since
-         * they were described). */
-        int (*frozen)(Tree *tree, void *userdata);
+         * they were described). *ret shows it as it stands; freed here. */
+        int (*frozen)(Tree *tree, Snapshot **ret, void *userdata);
         /* The images are safe. 0: let the original die; negative: thaw it. */
         int (*ready)(Tree *tree, void *userdata);
         void *userdata;

@@ -4,17 +4,21 @@
 /*
  * The store: one directory (Store=, 0700, root), and what it may hold:
  *
- *         save/NAME/         images of the tree NAME, while a save goes on and until its restore; "begun" in
- * it: that restore has begun; "done": the tree, with what became of it ticket             the sealed ticket:
- * exists if and only if something must come back ticket.claimed     the same after the claim: a restore has
- * begun report             the last ticket with outcomes, for `carryover status` failed/ID/NAME/    images
- * of trees that could not come back
+ *         save/NAME/         images of the tree NAME, while a save goes on and until its restore;
+ *                            STORE_VOLATILE in it: its files that no boot brings, a pax archive;
+ *                            "begun": that restore has begun; "done": the tree, with what became of it
+ *         ticket             the sealed ticket: exists if and only if something must come back
+ *         ticket.claimed     the same after the claim: a restore has begun
+ *         report             the last ticket with outcomes, for `carryover status`
+ *         failed/ID/NAME/    images of trees that could not come back
  *
  * and /run/carryover (0700, root, dies with the boot): keep, request, progress.
  */
 
 #include "model/config.h"
 #include "model/model.h"
+
+#define STORE_VOLATILE "volatile.img"
 
 typedef struct Store {
         int fd; /* of the store */

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Entries come with their directories before them. What was made gets owner, mode and times through its
+ * descriptor; directories last of all and from the end, because making a file in one changes its times, and
+ * because nobody can reach into a directory that is still root's.
+ */
+
+#include "restore/files.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "model/model.h"
+#include "sys/pax.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+typedef struct Put {
+        FilesBack *back;
+        int root;
+        Pax *pax;
+} Put;
+
+/* Where an entry goes: its directory, opened, and its name there. */
+static int open_parent(const Put *p, const char *path, const char **ret_name) {
+        const char *slash = strrchr(path, '/');
+        char parent[PATH_MAX];
+
+        *ret_name = slash + 1;
+        if (slash == path)
+                return open_beneath(p->root, ".", O_PATH | O_DIRECTORY, 0);
+        snprintf(parent, sizeof parent, "%.*s", (int)(slash - path - 1), path + 1);
+        return open_beneath(p->root, parent, O_PATH | O_DIRECTORY, 0);
+}
+
+static int note(Put *p, int fd, int dir_fd, const struct stat *wanted) {
+        struct FileBack item = {.dir_fd = dir_fd, .wanted = *wanted};
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        item.dev = st.st_dev;
+        item.ino = st.st_ino;
+        return model_append(p->back->items, p->back->n, item);
+}
+
+static bool is_noted(const Put *p, const struct stat *st) {
+        for (size_t i = 0; i < p->back->n; i++)
+                if (p->back->items[i].dev == st->st_dev && p->back->items[i].ino == st->st_ino)
+                        return true;
+        return false;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b) {
+        if (a->st_uid != b->st_uid)
+                return false;
+        return !S_ISREG(a->st_mode) || (a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+                                        a->st_mtim.tv_nsec == b->st_mtim.tv_nsec);
+}
+
+/* Something has the name. Answer 0: it is what was saved. */
+static int look_at_present(const Put *p, int parent, const char *name, const PaxEntry *entry) {
+        struct stat st;
+
+        if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return err_born(-errno, "cannot look at %s", entry->path);
+        if ((st.st_mode & S_IFMT) == (entry->st.st_mode & S_IFMT) &&
+            (is_noted(p, &st) || is_same(&st, &entry->st)))
+                return 0;
+        return err_say(-EEXIST, "%s is there already, and it is not what was saved: nothing was changed",
+                       entry->path);
+}
+
+/* The owner first, since chown(2) takes setuid away. By the magic link, which O_PATH descriptors need. */
+static int set_attributes(int fd, const struct stat *st) {
+        const struct timespec times[] = {st->st_atim, st->st_mtim};
+        char link[32];
+
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        if (fchownat(fd, "", st->st_uid, st->st_gid, AT_EMPTY_PATH) < 0 ||
+            chmod(link, st->st_mode & 07777) < 0 || utimensat(AT_FDCWD, link, times, 0) < 0)
+                return -errno;
+        return 0;
+}
+
+/* It has just been made, by root; one that somebody put there in between is none of ours. */
+static int open_made(int parent, const char *name, int flags, mode_t type) {
+        _cleanup_(closep) int fd = openat(parent, name, flags | O_NOFOLLOW | O_CLOEXEC);
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        return (st.st_mode & S_IFMT) == type && st.st_uid == geteuid() ? TAKE_FD(fd) : -EEXIST;
+}
+
+static bool is_runtime_directory(const char *path) {
+        static const char prefix[] = "/run/user/";
+        uint64_t uid;
+
+        return starts_with(path, prefix) && parse_u64(path + strlen(prefix), UINT32_MAX, &uid) >= 0;
+}
+
+/* logind mounts /run/user/UID when the user first logs in, over whatever is there. Where it is mounted
+ * already, as logind would have done it, it is left as it is (systemd's user-runtime-dir). */
+static int mount_runtime_directory(int fd, const PaxEntry *entry) {
+        char link[32], options[96];
+
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        snprintf(options, sizeof options, "mode=0700,size=10%%,uid=%u,gid=%u", (unsigned)entry->st.st_uid,
+                 (unsigned)entry->st.st_gid);
+        if (mount("tmpfs", link, "tmpfs", MS_NODEV | MS_NOSUID, options) < 0)
+                return err_born(-errno, "cannot mount %s", entry->path);
+        return 0;
+}
+
+static int put_directory(Put *p, int parent, const char *name, const PaxEntry *entry) {
+        _cleanup_(closep) int fd = -1;
+        int r;
+
+        if (mkdirat(parent, name, 0700) < 0)
+                return errno == EEXIST ? look_at_present(p, parent, name, entry)
+                                       : err_born(-errno, "cannot make the directory %s", entry->path);
+        fd = open_made(parent, name, O_RDONLY | O_DIRECTORY, S_IFDIR);
+        if (fd < 0)
+                return err_born(fd, "cannot open the directory %s", entry->path);
+        if (is_runtime_directory(entry->path))
+                return mount_runtime_directory(fd, entry);
+        r = pax_unpack(p->pax, entry, fd);
+        if (r >= 0)
+                r = note(p, fd, fd, &entry->st);
+        if (r < 0)
+                return err_pass(r);
+        (void)TAKE_FD(fd); /* files_finish() closes it */
+        return 0;
+}
+
+static int put_link(Put *p, int parent, const char *name, const PaxEntry *entry) {
+        _cleanup_(closep) int fd = open_beneath(p->root, entry->link + 1, O_PATH | O_NOFOLLOW, 0);
+        char link[32];
+        struct stat st, present;
+
+        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != entry->st.st_uid)
+                return err_say(-EEXIST, "%s is no longer what was put back there", entry->link);
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        if (linkat(AT_FDCWD, link, parent, name, AT_SYMLINK_FOLLOW) >= 0)
+                return 0;
+        if (errno == EEXIST && fstatat(parent, name, &present, AT_SYMLINK_NOFOLLOW) >= 0 &&
+            present.st_dev == st.st_dev && present.st_ino == st.st_ino)
+                return 0;
+        return err_born(-errno, "cannot make %s another name of %s", entry->path, entry->link);
+}
+
+static int make_file(int parent, const char *name, bool is_fifo) {
+        int fd;
+
+        if (is_fifo)
+                return mkfifoat(parent, name, 0600) < 0 ? -errno : open_made(parent, name, O_PATH, S_IFIFO);
+        fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        return fd < 0 ? -errno : fd;
+}
+
+/* A file or a FIFO. What could not be completed goes again: a half file would be in the way of the next
+ * attempt. */
+static int put_file(Put *p, int parent, const char *name, const PaxEntry *entry) {
+        _cleanup_(closep) int fd = make_file(parent, name, S_ISFIFO(entry->st.st_mode));
+        int r;
+
+        if (fd == -EEXIST)
+                return look_at_present(p, parent, name, entry);
+        if (fd < 0)
+                return err_born(fd, "cannot make %s", entry->path);
+        r = pax_unpack(p->pax, entry, fd);
+        if (r >= 0 && (r = set_attributes(fd, &entry->st)) < 0)
+                r = err_born(r, "cannot set owner, mode and times of %s", entry->path);
+        if (r >= 0)
+                r = note(p, fd, -1, &entry->st);
+        if (r < 0)
+                (void)unlinkat(parent, name, 0);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int put_entry(Put *p, const PaxEntry *entry) {
+        const char *name;
+        _cleanup_(closep) int parent = open_parent(p, entry->path, &name);
+
+        if (parent < 0)
+                return err_prefix(parent, "%s: ", entry->path);
+        if (entry->link)
+                return put_link(p, parent, name, entry);
+        if (S_ISDIR(entry->st.st_mode))
+                return put_directory(p, parent, name, entry);
+        return put_file(p, parent, name, entry);
+}
+
+int files_put_back(FilesBack *back, int archive_fd, int root_fd) {
+        _cleanup_(pax_freep) Pax *pax = NULL;
+        Put p = {.back = back, .root = root_fd};
+        PaxEntry entry;
+        int r;
+
+        r = pax_open(archive_fd, &pax);
+        p.pax = pax;
+        while (r >= 0 && (r = pax_next(p.pax, &entry)) == 0)
+                r = put_entry(&p, &entry);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int files_finish(FilesBack *back) {
+        int r = 0;
+
+        for (size_t i = back->n; i > 0; i--) {
+                struct FileBack *item = back->items + i - 1;
+
+                if (item->dir_fd >= 0 && r >= 0)
+                        r = set_attributes(item->dir_fd, &item->wanted);
+                item->dir_fd = fd_close(item->dir_fd);
+        }
+        free(back->items);
+        *back = (FilesBack){0};
+        return r < 0 ? err_born(r, "cannot set owner, mode and times of a directory") : 0;
+}

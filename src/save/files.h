@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Inside save: the files of a tree that the next boot does not have (SnapFd.is_volatile). */
+
+#include "model/model.h"
+#include "model/snapshot.h"
+
+/*
+ * Writes them as STORE_VOLATILE beside the images, with the directories that lead there. The tree stands
+ * frozen and `full` shows it as it stands. Writes nothing if there are none. -ESTALE: one of them has lost
+ * its name, so no restore would find it.
+ */
+int files_save(const Snapshot *full, const Tree *tree, int images_fd);

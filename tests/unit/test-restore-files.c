@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Files are put back below a directory of the test's own, in which others were before. */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "restore/files.h"
+#include "sys/pax.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define JOE     1000
+#define MALLORY 1001
+
+typedef struct World {
+        char path[64];
+        int root, archive;
+        Pax *pax;
+        FilesBack back;
+} World;
+
+static const struct timespec then = {1234567890, 987654321};
+
+static void begin(World *w) {
+        w->archive = memfd_create("archive", MFD_CLOEXEC);
+        assert_int_equal(pax_create(w->archive, &w->pax), 0);
+}
+
+static int setup(void **state) {
+        World *w = calloc(1, sizeof *w);
+
+        if (geteuid() != 0) { /* other people's files can be made by root only */
+                free(w);
+                *state = NULL;
+                return 0;
+        }
+        strcpy(w->path, "/tmp/carryover-test-XXXXXX");
+        assert_non_null(mkdtemp(w->path));
+        w->root = open(w->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(mkdirat(w->root, "tmp", 0700), 0);
+        assert_int_equal(fchmodat(w->root, "tmp", 01777, 0), 0);
+        begin(w);
+        *state = w;
+        return 0;
+}
+
+static int teardown(void **state) {
+        World *w = *state;
+
+        if (!w)
+                return 0;
+        (void)pax_free(w->pax);
+        assert_int_equal(files_finish(&w->back), 0);
+        fd_close(w->archive);
+        fd_close(w->root);
+        assert_int_equal(remove_tree(AT_FDCWD, w->path), 0);
+        free(w);
+        return 0;
+}
+
+static World *world(void **state) {
+        if (!*state)
+                skip();
+        return *state;
+}
+
+static void add(World *w, const char *path, mode_t mode, uid_t uid, const char *content) {
+        _cleanup_(closep) int fd = memfd_with("content", content ?: "", content ? strlen(content) : 0);
+        PaxEntry e = {.path = path};
+
+        assert_int_equal(fstat(fd, &e.st), 0);
+        e.st.st_mode = mode;
+        e.st.st_uid = uid;
+        e.st.st_gid = uid;
+        e.st.st_mtim = e.st.st_atim = then;
+        assert_int_equal(pax_add(w->pax, &e, fd), 0);
+}
+
+static int put(World *w) {
+        int r;
+
+        assert_int_equal(pax_finish(w->pax), 0);
+        w->pax = pax_free(w->pax);
+        assert_int_equal(lseek(w->archive, 0, SEEK_SET), 0);
+        r = files_put_back(&w->back, w->archive, w->root);
+        w->archive = fd_close(w->archive);
+        begin(w);
+        return r;
+}
+
+static int put_back(World *w) {
+        int r = put(w), end = files_finish(&w->back);
+
+        assert_int_equal(end, 0);
+        return r;
+}
+
+static void expect(const World *w, const char *path, mode_t mode, uid_t uid, const char *content) {
+        _cleanup_(freep) char *text = NULL;
+        struct stat st;
+
+        assert_int_equal(fstatat(w->root, path, &st, AT_SYMLINK_NOFOLLOW), 0);
+        assert_int_equal(st.st_mode, mode);
+        assert_int_equal(st.st_uid, uid);
+        assert_int_equal(st.st_gid, uid);
+        assert_int_equal(st.st_mtim.tv_sec, then.tv_sec);
+        assert_int_equal(st.st_mtim.tv_nsec, then.tv_nsec);
+        if (!content)
+                return;
+        assert_int_equal(file_slurp(w->root, path, 1000, &text, NULL), 0);
+        assert_string_equal(text, content);
+}
+
+static void refused(World *w, const char *why) {
+        int r = put_back(w);
+
+        assert_true(r < 0);
+        if (!strstr(err_text(r), why))
+                fail_msg("'%s' does not say '%s'", err_text(r), why);
+}
+
+static bool is_there(const World *w, const char *path) {
+        return faccessat(w->root, path, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
+static void put_there(const World *w, const char *path, uid_t uid, const char *content) {
+        _cleanup_(closep) int fd = openat(w->root, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+        assert_int_equal(fd_write_all(fd, content, strlen(content)), 0);
+        assert_int_equal(fchown(fd, uid, uid), 0);
+}
+
+static void test_put_back(void **state) {
+        World *w = world(state);
+        PaxEntry link = {.path = "/tmp/joe/inner/other", .link = "/tmp/joe/inner/file"};
+        struct stat a, b;
+
+        add(w, "/tmp", S_IFDIR | S_ISVTX | 0777, 0, NULL);
+        add(w, "/tmp/joe", S_IFDIR | 0500, JOE, NULL);
+        add(w, "/tmp/joe/inner", S_IFDIR | S_ISGID | 0750, JOE, NULL);
+        add(w, "/tmp/joe/inner/file", S_IFREG | S_ISUID | 0640, JOE, "what was in it");
+        link.st.st_mode = S_IFREG;
+        link.st.st_uid = JOE;
+        assert_int_equal(pax_add(w->pax, &link, -1), 0);
+        add(w, "/tmp/joe/fifo", S_IFIFO | 0620, JOE, NULL);
+        add(w, "/top", S_IFREG | 0600, 0, "");
+        assert_int_equal(put_back(w), 0);
+        expect(w, "tmp/joe", S_IFDIR | 0500, JOE, NULL);
+        expect(w, "tmp/joe/inner", S_IFDIR | S_ISGID | 0750, JOE, NULL);
+        expect(w, "tmp/joe/inner/file", S_IFREG | S_ISUID | 0640, JOE, "what was in it");
+        expect(w, "tmp/joe/fifo", S_IFIFO | 0620, JOE, NULL);
+        expect(w, "top", S_IFREG | 0600, 0, "");
+        assert_int_equal(fstatat(w->root, "tmp/joe/inner/file", &a, 0), 0);
+        assert_int_equal(fstatat(w->root, "tmp/joe/inner/other", &b, 0), 0);
+        assert_int_equal(a.st_ino, b.st_ino);
+
+        /* Once more, as after a jump that did not happen, when a stranger puts them back: all is there. */
+        add(w, "/tmp/joe", S_IFDIR | 0500, JOE, NULL);
+        add(w, "/tmp/joe/inner", S_IFDIR | 0750, JOE, NULL);
+        add(w, "/tmp/joe/inner/file", S_IFREG | 0640, JOE, "what was in it");
+        assert_int_equal(pax_add(w->pax, &link, -1), 0);
+        add(w, "/tmp/joe/fifo", S_IFIFO | 0620, JOE, NULL);
+        assert_int_equal(put_back(w), 0);
+        expect(w, "tmp/joe/inner/file", S_IFREG | S_ISUID | 0640, JOE, "what was in it");
+}
+
+/* Of two trees that share a file the one that comes first brings it. */
+static void test_shared(void **state) {
+        World *w = world(state);
+
+        add(w, "/tmp/dir", S_IFDIR | 0700, JOE, NULL);
+        add(w, "/tmp/dir/log", S_IFREG | 0600, JOE, "one, two");
+        assert_int_equal(put(w), 0);
+        add(w, "/tmp/dir", S_IFDIR | 0700, JOE, NULL);
+        add(w, "/tmp/dir/log", S_IFREG | 0600, JOE, "one");
+        add(w, "/tmp/dir/own", S_IFREG | 0600, JOE, "own");
+        assert_int_equal(put_back(w), 0);
+        expect(w, "tmp/dir/log", S_IFREG | 0600, JOE, "one, two");
+        expect(w, "tmp/dir/own", S_IFREG | 0600, JOE, "own");
+        expect(w, "tmp/dir", S_IFDIR | 0700, JOE, NULL);
+}
+
+/* A link that waits in a directory of everybody's leads nowhere. */
+static void test_links_in_the_way(void **state) {
+        World *w = world(state);
+
+        assert_int_equal(mkdirat(w->root, "etc", 0755), 0);
+        assert_int_equal(symlinkat("../etc", w->root, "tmp/dir"), 0);
+        assert_int_equal(symlinkat("../etc/passwd", w->root, "tmp/file"), 0);
+        add(w, "/tmp/file", S_IFREG | 0666, JOE, "joe::0:0");
+        refused(w, "/tmp/file is there already");
+        add(w, "/tmp/dir/passwd", S_IFREG | 0666, JOE, "joe::0:0");
+        refused(w, "/tmp/dir/passwd");
+        add(w, "/tmp/dir", S_IFDIR | 0777, JOE, NULL);
+        refused(w, "/tmp/dir is there already");
+        add(w, "/tmp/file", S_IFIFO | 0666, JOE, NULL);
+        refused(w, "/tmp/file is there already");
+        assert_false(is_there(w, "etc/passwd"));
+        assert_int_equal(unlinkat(w->root, "tmp/dir", 0), 0);
+        assert_int_equal(unlinkat(w->root, "tmp/file", 0), 0);
+}
+
+static void test_taken(void **state) {
+        World *w = world(state);
+        _cleanup_(freep) char *text = NULL;
+
+        /* Somebody else's, and one's own that is another. */
+        put_there(w, "tmp/theirs", MALLORY, "same size");
+        put_there(w, "tmp/mine", JOE, "same size");
+        add(w, "/tmp/theirs", S_IFREG | 0666, JOE, "what it was");
+        refused(w, "/tmp/theirs is there already");
+        add(w, "/tmp/mine", S_IFREG | 0666, JOE, "same_size");
+        refused(w, "/tmp/mine is there already");
+        assert_int_equal(file_slurp(w->root, "tmp/mine", 100, &text, NULL), 0);
+        assert_string_equal(text, "same size");
+
+        /* A directory of somebody else's would give him what is put into it. */
+        assert_int_equal(mkdirat(w->root, "tmp/tmux-1000", 0777), 0);
+        assert_int_equal(fchownat(w->root, "tmp/tmux-1000", MALLORY, MALLORY, 0), 0);
+        add(w, "/tmp/tmux-1000", S_IFDIR | 0700, JOE, NULL);
+        add(w, "/tmp/tmux-1000/secret", S_IFREG | 0600, JOE, "x");
+        refused(w, "/tmp/tmux-1000 is there already");
+        assert_false(is_there(w, "tmp/tmux-1000/secret"));
+}
+
+/* Where one entry cannot be, those before it are whole. */
+static void test_half(void **state) {
+        World *w = world(state);
+
+        add(w, "/tmp/dir", S_IFDIR | 0750, JOE, NULL);
+        add(w, "/tmp/dir/a", S_IFREG | 0600, JOE, "a");
+        add(w, "/nowhere/b", S_IFREG | 0600, JOE, "b");
+        refused(w, "/nowhere/b");
+        expect(w, "tmp/dir", S_IFDIR | 0750, JOE, NULL);
+        expect(w, "tmp/dir/a", S_IFREG | 0600, JOE, "a");
+}
+
+static void test_no_room(void **state) {
+        static char content[1 << 20];
+        World *w = world(state);
+        char path[PATH_MAX];
+
+        snprintf(path, sizeof path, "%s/tmp", w->path);
+        if (mount("tmpfs", path, "tmpfs", 0, "size=64k,mode=1777") < 0)
+                skip();
+        memset(content, 'x', sizeof content - 1);
+        add(w, "/tmp/big", S_IFREG | 0600, JOE, content);
+        refused(w, "No space left on device");
+        assert_false(is_there(w, "tmp/big"));
+        assert_int_equal(umount(path), 0);
+}
+
+static void test_runtime_directory(void **state) {
+        World *w = world(state);
+        char path[PATH_MAX];
+        struct stat st;
+
+        snprintf(path, sizeof path, "%s/run/user/1000", w->path);
+        add(w, "/run", S_IFDIR | 0755, 0, NULL);
+        add(w, "/run/user", S_IFDIR | 0755, 0, NULL);
+        add(w, "/run/user/1000", S_IFDIR | 0700, JOE, NULL);
+        add(w, "/run/user/1000/file", S_IFREG | 0600, JOE, "x");
+        assert_int_equal(put_back(w), 0);
+        expect(w, "run/user/1000/file", S_IFREG | 0600, JOE, "x");
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_uid, JOE);
+        assert_int_equal(st.st_mode, S_IFDIR | 0700);
+        assert_int_equal(umount(path), 0); /* which it was not without a mount */
+        assert_false(is_there(w, "run/user/1000/file"));
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test_setup_teardown(test_put_back, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_shared, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_links_in_the_way, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_taken, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_half, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_runtime_directory, setup, teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
