@@ -118,8 +118,7 @@ def test_what_lies_outside_is_named(lab: Lab) -> None:
         session.command("cd /tmp; exec 7>/tmp/volatile; sleep 1000 < /dev/null 8> >(setsid -w cat >/dev/null) & cd")
         status, text = session.command("carryover check")
         print(text)
-        assert status == 0 and "volatile-file: bash" in text and text.count("/tmp/volatile") == 1
-        assert "working directory" not in text, "/tmp is mounted again"
+        assert status == 0 and "/tmp" not in text, "what is open there is carried along"
         machine.run("systemd-run --unit=private -p PrivateTmp=yes sleep 1000")
         status, text = session.command("carryover check unit:private")
         assert status == 4 and "a mount namespace of its own" in text
