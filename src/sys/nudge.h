@@ -4,17 +4,19 @@
 /*
  * Waking the peers of restored connections. A peer that was sending when the hold fell repeats its segment
  * at intervals that double (RFC 6298), so when the hold goes after a gap of 37 s it may keep silent for
- * another 15. Two messages shorten that; neither says anything untrue, and a peer that was not sending
- * ignores both:
+ * another 15. Two messages shorten that:
  *
  *  - an acknowledgement of what has arrived, since the last one may have been lost in the hold. Our own
  *    socket is asked for it by a segment from before its window, "as if from the peer", which never leaves
  *    this machine (RFC 9293, 3.10.7.4: an unacceptable segment is answered with an acknowledgement).
  *  - some ICMP messages "host unreachable" that quote the segment which the peer repeats: proof that it was
  *    the path that was away, and not overloaded. RFC 6069 lets the peer take back one doubling for each, and
- *    send at once where the interval has then run out. Linux does (tcp_ld_RTO_revert() in
- * net/ipv4/tcp_ipv4.c; over IPv6 since 5.8) unless the program holds the socket's lock in that moment;
- * others may not, and firewalls may drop ICMP: then the peer repeats when it would have.
+ *    send at once where the interval has then run out. Linux does: tcp_ld_RTO_revert(), in tcp_ipv4.c, and
+ *    since 5.8 in tcp_ipv6.c, unless the program holds the socket's lock in that moment.
+ *
+ * Others may not, and firewalls may drop ICMP: then the peer repeats when it would have. A peer that was not
+ * sending takes no notice; only a program that asked for such errors on its TCP socket (IP_RECVERR) sees
+ * one.
  */
 
 #include "sys/image.h"
