@@ -12,7 +12,6 @@
 #include "report/text.h"
 #include "sys/config.h"
 #include "sys/kexec.h"
-#include "sys/login.h"
 #include "sys/procfs.h"
 #include "sys/terminal.h"
 
@@ -117,10 +116,32 @@ static int note(void) {
         return show_left(&trees);
 }
 
+/* Where its user is: logind does not know the terminals that sshd opens (Debian 13), and the process asked
+ * about may be sshd's own. Answer 1: there is none. */
+static int session_terminal(pid_t pid, char tty[static 32]) {
+        _cleanup_(world_done) World world = {0};
+        const SnapProcess *one;
+        int r;
+
+        r = world_look(&world);
+        if (r < 0)
+                return err_pass(r);
+        one = snapshot_process(world.all, pid);
+        for (size_t i = 0; one && one->cgroup && i < world.all->n_processes; i++) {
+                const SnapProcess *p = world.all->processes + i;
+
+                if (p->tty_index < 0 || !p->cgroup || strcmp(p->cgroup, one->cgroup) != 0)
+                        continue;
+                snprintf(tty, 32, "pts/%d", p->tty_index);
+                return 0;
+        }
+        return 1;
+}
+
 static int note_session(pid_t pid) {
         _cleanup_(freep) char *due = NULL, *own = NULL, *text = NULL;
-        _cleanup_(session_freep) Session *session = NULL;
         _cleanup_(trees_done) Trees kept = {0};
+        char tty[32];
         Config config;
         int r;
 
@@ -129,8 +150,8 @@ static int note_session(pid_t pid) {
                 r = kept_own(pid, &own);
         if (r < 0 || !own)
                 return r;
-        r = login_session("", own + strlen("session:"), &session);
-        if (r != 0 || !session->tty)
+        r = session_terminal(pid, tty);
+        if (r != 0)
                 return r;
         r = config_load("", &config);
         if (r >= 0)
@@ -141,7 +162,7 @@ static int note_session(pid_t pid) {
                            is_carried(&kept, own, kept.n) ? "carry this session"
                                                           : "end this session, unless it is kept: sudo "
                                                             "carryover keep");
-        return text ? terminal_tell(session->tty, text) : -ENOMEM;
+        return text ? terminal_tell(tty, text) : -ENOMEM;
 }
 
 int flow_note(pid_t session) {
