@@ -175,43 +175,42 @@ static void hold_shrink(Restoring *x) {
         log_failed(r, "the hold stays wider than it should be");
 }
 
-/* A peer that had something to send in the gap would keep silent for a good part of its length more. */
-static void nudge(const Restoring *x, const Tree *tree) {
-        _cleanup_(closep) int images_fd = store_tree_open(&x->store, tree->name);
-        _cleanup_(freep) ImageStream *streams = NULL;
-        size_t n = 0;
-        int r = images_fd;
-
-        if (r >= 0)
-                r = image_streams(images_fd, &streams, &n);
-        log_failed(r, "peers are not told that their connections are back");
-        nudge_peers(streams, n);
-}
-
 /* Peers first: their silence ends here. */
 static void worker_carried(Worker *w) {
+        _cleanup_(freep) ImageStream *streams = NULL;
         Restoring *x = w->restoring;
+        size_t n = 0;
 
+        log_failed(restore_peers(&x->store, w->tree, &streams, &n),
+                   "peers are not told what became of their connections");
         pthread_mutex_lock(&x->lock);
         hold_shrink(x);
         pthread_mutex_unlock(&x->lock);
-        nudge(x, w->tree);
+        nudge_peers(streams, n);
         pthread_mutex_lock(&x->lock);
         tree_carried(x, w->tree);
         pthread_mutex_unlock(&x->lock);
 }
 
-/* Called with the lock held. */
-static void worker_failed(Worker *w, int r) {
+static void worker_failed(Worker *w, int why) {
+        _cleanup_(freep) char *reason = strdup(err_text(why));
+        _cleanup_(freep) ImageStream *streams = NULL;
         Restoring *x = w->restoring;
+        size_t n = 0;
 
         log_debug("%s: %s", w->tree->name, err_way());
-        if (r == -ECANCELED) { /* it stays pending, and held: given_back() */
+        if (why == -ECANCELED) { /* it stays pending, and held: given_back() */
                 (void)run_progress("  %s: not begun, it waits for the next start", w->tree->name);
                 return;
         }
-        tree_failed(x, w->tree, r == -EALREADY ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED, err_text(r));
+        log_failed(restore_peers(&x->store, w->tree, &streams, &n),
+                   "peers are not told what became of their connections");
+        pthread_mutex_lock(&x->lock);
+        tree_failed(x, w->tree, why == -EALREADY ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED,
+                    reason ?: "no memory");
         hold_shrink(x);
+        pthread_mutex_unlock(&x->lock);
+        nudge_peers(streams, n);
 }
 
 /* One that this tree must still wait for, or that was told to wait itself. */
@@ -264,9 +263,9 @@ static void *worker_run(void *userdata) {
 
         if (r >= 0)
                 worker_carried(w);
-        pthread_mutex_lock(&x->lock);
-        if (r < 0)
+        else
                 worker_failed(w, r);
+        pthread_mutex_lock(&x->lock);
         w->ended = true;
         pthread_cond_broadcast(&x->change);
         pthread_mutex_unlock(&x->lock);

@@ -338,6 +338,15 @@ int restore_tree(const RestoreJob *job, Tree *tree) {
         return err_pass(r);
 }
 
+int restore_peers(const Store *store, const Tree *tree, ImageStream **ret, size_t *ret_n) {
+        _cleanup_(closep) int images_fd = store_tree_open(store, tree->name);
+        int r = images_fd;
+
+        if (r >= 0)
+                r = image_streams(images_fd, ret, ret_n);
+        return r < 0 ? err_pass(r) : 0;
+}
+
 void restore_abandon(const Store *store, const Tree *tree) {
         _cleanup_(closep) int images_fd = store_tree_open(store, tree->name);
 

@@ -14,6 +14,7 @@
 #include "model/timeline.h"
 #include "sys/bus.h"
 #include "sys/criu.h"
+#include "sys/image.h"
 #include "sys/pty.h"
 #include "sys/store.h"
 
@@ -70,6 +71,10 @@ typedef struct RestoreJob {
  * which step; the images are left as they are. -ECANCELED: stop_fd, and nothing has begun.
  */
 int restore_tree(const RestoreJob *job, Tree *tree);
+
+/* The connections whose peers do not know yet what became of the tree (sys/nudge.h), from its images while
+ * they are there. Caller frees *ret. */
+int restore_peers(const Store *store, const Tree *tree, ImageStream **ret, size_t *ret_n);
 
 /* A tree that nobody will restore any more: removes what its save, and a restore that died, have left in the
  * directories of its files (sys/remap.h). restore_tree() does so itself when it fails. */

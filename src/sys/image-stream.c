@@ -44,7 +44,7 @@ static bool peer_may_send(const ImgInetSocket *socket) {
                 socket->state == TCP_FIN_WAIT2);
 }
 
-static int read_received(int images_fd, uint32_t ino, uint32_t *ret) {
+static int read_numbers(int images_fd, uint32_t ino, ImageStream *ret) {
         _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
         _cleanup_(image_close) Image image = {};
         char name[40];
@@ -62,7 +62,8 @@ static int read_received(int images_fd, uint32_t ino, uint32_t *ret) {
                 return image_bad(&image, "it is empty");
         if (r < 0)
                 return err_pass(r);
-        *ret = ((const ImgTcpStream *)message)->inq_seq;
+        ret->received = ((const ImgTcpStream *)message)->inq_seq;
+        ret->sent = ((const ImgTcpStream *)message)->outq_seq;
         return 0;
 }
 
@@ -80,7 +81,7 @@ static int add_stream(const ProtobufCMessage *message, void *userdata) {
                 return -EBADMSG;
         stream.local_port = (uint16_t)socket->local_port;
         stream.remote_port = (uint16_t)socket->remote_port;
-        r = read_received(streams->images_fd, socket->ino, &stream.received);
+        r = read_numbers(streams->images_fd, socket->ino, &stream);
         return r < 0 ? r : model_append(streams->items, streams->n, stream);
 }
 

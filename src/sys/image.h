@@ -49,6 +49,7 @@ typedef struct ImageStream {
         uint8_t local[16], remote[16]; /* network order */
         uint16_t local_port, remote_port;
         uint32_t received; /* the sequence number that the peer's next byte has */
+        uint32_t sent;     /* that our next one has */
 } ImageStream;
 
 int image_streams(int images_fd, ImageStream **ret, size_t *ret_n); /* caller frees *ret */

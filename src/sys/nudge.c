@@ -90,6 +90,7 @@ static void put_segment(Packet *p, const Peer *peer, uint32_t seq) {
         struct tcphdr tcp = {.source = htons(peer->stream->remote_port),
                              .dest = htons(peer->stream->local_port),
                              .seq = htonl(seq),
+                             .ack_seq = htonl(peer->stream->sent), /* the number of a reset */
                              .doff = sizeof tcp / 4,
                              .ack = 1};
         uint32_t total = IPPROTO_TCP + sizeof tcp;

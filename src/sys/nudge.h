@@ -8,7 +8,9 @@
  *
  *  - an acknowledgement of what has arrived, since the last one may have been lost in the hold. Our own
  *    socket is asked for it by a segment from before its window, "as if from the peer", which never leaves
- *    this machine (RFC 9293, 3.10.7.4: an unacceptable segment is answered with an acknowledgement).
+ *    this machine (RFC 9293, 3.10.7.4: an unacceptable segment is answered with an acknowledgement). Where
+ *    the restore has failed there is no such socket, and the kernel's answer is a reset: the peer learns of
+ * it now, and not when it next has something to send.
  *  - some ICMP messages "host unreachable" that quote the segment which the peer repeats: proof that it was
  *    the path that was away, and not overloaded. RFC 6069 lets the peer take back one doubling for each, and
  *    send at once where the interval has then run out. Linux does: tcp_ld_RTO_revert(), in tcp_ipv4.c, and
@@ -22,8 +24,8 @@
 #include "sys/image.h"
 
 /*
- * Nudges the peers of these connections, which are restored and held no more: sends for some 50 ms and does
- * not wait for an answer. Needs CAP_NET_RAW, acts in the network namespace of the caller. Nothing is lost
- * where it fails.
+ * Nudges the peers of these connections, which are held no more, restored or lost: sends for some 50 ms and
+ * does not wait for an answer. Needs CAP_NET_RAW, acts in the network namespace of the caller. Nothing is
+ * lost where it fails.
  */
 void nudge_peers(const ImageStream *streams, size_t n);

@@ -118,7 +118,8 @@ static void copy_address(ProtobufCBinaryData address, uint8_t out[static 16]) {
 static ImageStream stream_of(const Line *l, const Frozen *f) {
         ImageStream s = {.local_port = (uint16_t)l->connection->local_port,
                          .remote_port = (uint16_t)l->connection->remote_port,
-                         .received = (uint32_t)f->received};
+                         .received = (uint32_t)f->received,
+                         .sent = (uint32_t)f->sent};
 
         copy_address(l->connection->local, s.local);
         copy_address(l->connection->remote, s.remote);
@@ -242,6 +243,28 @@ static void test_nothing_was_sent(void **state) {
         assert_int_equal(wire_seen(&c->world).resets, 0);
 }
 
+/* What could not be restored: an idle peer learns of it, too. */
+static void test_nobody_is_there(void **state) {
+        ImageStream streams[FLAVOURS];
+        Case *c = *state;
+        Frozen frozen;
+        char byte;
+
+        for (int i = 0; i < FLAVOURS; i++) {
+                drain(c->lines[i].ours);
+                freeze(c->lines + i, &frozen);
+                streams[i] = stream_of(c->lines + i, &frozen);
+        }
+        nudge_peers(streams, FLAVOURS);
+        for (int i = 0; i < FLAVOURS; i++) {
+                struct pollfd fd = {.fd = c->lines[i].peer, .events = POLLIN};
+
+                assert_int_equal(poll(&fd, 1, 1000), 1);
+                assert_int_equal(recv(fd.fd, &byte, 1, MSG_DONTWAIT), -1);
+                assert_int_equal(errno, ECONNRESET);
+        }
+}
+
 static int setup(void **state) {
         static Case c;
 
@@ -272,6 +295,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_all_was_acknowledged, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_acknowledgement_was_lost, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_nothing_was_sent, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_nobody_is_there, setup, teardown),
         };
 
         if (geteuid() != 0) {

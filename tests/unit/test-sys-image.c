@@ -204,6 +204,7 @@ static void make_tcp(int fd, const char *name, uint32_t mask, uint32_t timestamp
 
         s.inq_len = 5;
         s.inq_seq = 0xfffffffe;
+        s.outq_seq = 17;
         s.outq_len = 3;
         s.opt_mask = mask;
         if (mask & TCPI_OPT_WSCALE) {
@@ -572,6 +573,7 @@ static void test_streams(void **state) {
         assert_int_equal(streams[1].local_port, 22);
         assert_int_equal(streams[1].remote_port, 40031);
         assert_int_equal(streams[1].received, 0xfffffffe);
+        assert_int_equal(streams[1].sent, 17);
         assert_int_equal(unlinkat(dir, "tcp-stream-1f.img", 0), 0);
         assert_int_equal(image_streams(dir, &streams, &n), -EBADMSG);
 }
