@@ -217,6 +217,38 @@ static void test_replaced_file(void **state) {
         rmdir(dir);
 }
 
+/* As dpkg leaves a file of which somebody has made a hard link; and a directory that is there again. */
+static void test_lost_name(void **state) {
+        char dir[] = "/tmp/carryover-test-XXXXXX", path[64], kept[64], gone[64];
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        _cleanup_(closep) int fd = -1, dir_fd = -1;
+        const SnapProcess *p;
+
+        assert_non_null(mkdtemp(dir));
+        snprintf(path, sizeof path, "%s/f", dir);
+        snprintf(kept, sizeof kept, "%s/kept", dir);
+        snprintf(gone, sizeof gone, "%s/gone", dir);
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        assert_true(fd >= 0 && link(path, kept) == 0 && unlink(path) == 0);
+        assert_int_equal(mkdir(gone, 0700), 0);
+        dir_fd = open(gone, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(dir_fd >= 0 && rmdir(gone) == 0);
+        p = look(&s);
+        assert_true(fd_of(p, fd)->unlinked);
+        assert_false(fd_of(p, fd)->deleted || fd_of(p, fd)->path_replaced);
+        assert_string_equal(fd_of(p, fd)->target, path);
+        assert_true(fd_of(p, dir_fd)->deleted);
+        assert_false(fd_of(p, dir_fd)->unlinked || fd_of(p, dir_fd)->path_replaced);
+
+        s = snapshot_free(s);
+        assert_int_equal(mkdir(gone, 0700), 0);
+        p = look(&s);
+        assert_true(fd_of(p, dir_fd)->deleted && fd_of(p, dir_fd)->path_replaced);
+        unlink(kept);
+        rmdir(gone);
+        rmdir(dir);
+}
+
 static void test_volatile(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
         char path[] = "/dev/shm/carryover-test-XXXXXX";
@@ -456,13 +488,21 @@ static void test_start_in_time_namespace(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_processes),     cmocka_unit_test(test_kernel_thread),
-                        cmocka_unit_test(test_depth),         cmocka_unit_test(test_files),
-                        cmocka_unit_test(test_replaced_file), cmocka_unit_test(test_volatile),
-                        cmocka_unit_test(test_terminals),     cmocka_unit_test(test_unix),
-                        cmocka_unit_test(test_inet),          cmocka_unit_test(test_odd_descriptors),
-                        cmocka_unit_test(test_pipe_holder),   cmocka_unit_test(test_sysv_and_affinity),
-                        cmocka_unit_test(test_ids),           cmocka_unit_test(test_start_in_time_namespace),
+                        cmocka_unit_test(test_processes),
+                        cmocka_unit_test(test_kernel_thread),
+                        cmocka_unit_test(test_depth),
+                        cmocka_unit_test(test_files),
+                        cmocka_unit_test(test_replaced_file),
+                        cmocka_unit_test(test_lost_name),
+                        cmocka_unit_test(test_volatile),
+                        cmocka_unit_test(test_terminals),
+                        cmocka_unit_test(test_unix),
+                        cmocka_unit_test(test_inet),
+                        cmocka_unit_test(test_odd_descriptors),
+                        cmocka_unit_test(test_pipe_holder),
+                        cmocka_unit_test(test_sysv_and_affinity),
+                        cmocka_unit_test(test_ids),
+                        cmocka_unit_test(test_start_in_time_namespace),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
