@@ -241,12 +241,9 @@ static int with_remaps(const RestoreJob *job, Tree *tree, CriuJob *criu) {
         if (remaps.n == 0)
                 return run_criu(job, tree, criu);
         pthread_mutex_lock(job->remaps_lock);
-        r = remaps_check(&remaps);
-        if (r >= 0)
-                r = run_criu(job, tree, criu);
-        remaps_sweep(&remaps);
+        r = run_criu(job, tree, criu);
         pthread_mutex_unlock(job->remaps_lock);
-        return r < 0 ? err_pass(r) : 0;
+        return r;
 }
 
 static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int images_fd,

@@ -29,6 +29,7 @@
 #include "base/text.h"
 #include "sys/criu-process.h"
 #include "sys/image-file.h"
+#include "sys/remap.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -446,16 +447,30 @@ static int restore_once(const CriuJob *job, const CriuTerminals *terminals, pid_
         return 0;
 }
 
+static int restore_and_sweep(const CriuJob *job, const CriuTerminals *terminals, pid_t *ret_pid) {
+        _cleanup_(remaps_done) Remaps remaps = {0};
+        int r;
+
+        r = remaps_load(job->images_fd, &remaps);
+        if (r >= 0)
+                r = remaps_check(&remaps);
+        if (r < 0)
+                return err_pass(r);
+        r = restore_once(job, terminals, ret_pid);
+        remaps_sweep(&remaps);
+        return r < 0 ? err_pass(r) : 0;
+}
+
 int criu_restore(const CriuJob *job, pid_t *ret_pid) {
         CriuTerminals terminals;
         int r;
 
         criu_terminals_open(job, &terminals);
-        r = restore_once(job, &terminals, ret_pid);
+        r = restore_and_sweep(job, &terminals, ret_pid);
         criu_terminals_close(&terminals);
         /* "Unable to open dev/ptmx with specified index": this CRIU does not ask our hook for terminals, so
          * it meets them as somebody else's. They are gone now. */
         if (r == -EIO && strstr(err_text(r), "ptmx"))
-                r = restore_once(job, NULL, ret_pid);
+                r = restore_and_sweep(job, NULL, ret_pid);
         return r < 0 ? err_pass(r) : 0;
 }

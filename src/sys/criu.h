@@ -79,7 +79,10 @@ typedef struct CriuJob {
         void *userdata;
 } CriuJob;
 
-/* Always: tcp_established, ext_unix_sk, file_locks, link_remap, manage_cgroups IGNORE. On failure the
+/* A restore removes what each of its tries has left of files that had lost their names (sys/remap.h), and is
+ * -EBUSY if a deleted directory is there again. Two such restores at once destroy each other.
+ *
+ * Always: tcp_established, ext_unix_sk, file_locks, link_remap, manage_cgroups IGNORE. On failure the
  * sentence carries CRIU's own first error line from the log, and the error number is CRIU's where it gives
  * one (-EEXIST from a restore: a PID is taken), else -EIO; what notify refused with is returned as it is,
  * with its sentence. fds below 3 cannot be inherited (-EINVAL).

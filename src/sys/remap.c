@@ -27,6 +27,8 @@
 #define REMAP_LINKED 0u
 #define REMAP_GHOST  1u
 
+#define ANY_TIME INT64_MAX
+
 struct Remap {
         uint32_t file, target; /* identities: in files.img; there or of a ghost file */
         bool linked, directory;
@@ -199,7 +201,7 @@ static int missing_above(const char *path, char **ret) {
 
 static int check_directory(Remap *remap) {
         if (is_there(remap->path))
-                return err_say(-EEXIST,
+                return err_say(-EBUSY,
                                "the directory %s was deleted under a process of the tree and is there "
                                "again, and CRIU would take it for the deleted one; rename it",
                                remap->path);
@@ -223,6 +225,7 @@ static int check_file(Remap *remap) {
 int remaps_check(Remaps *remaps) {
         int r = 0;
 
+        remaps->checked = time(NULL);
         for (size_t i = 0; r >= 0 && i < remaps->n; i++) {
                 Remap *remap = remaps->items + i;
 
@@ -254,23 +257,14 @@ static bool place_open(const char *path, Place *ret) {
         return ret->dir_fd >= 0;
 }
 
-static bool place_look(const Place *place, struct stat *ret) {
-        return place->dir_fd >= 0 && fstatat(place->dir_fd, place->name, ret, AT_SYMLINK_NOFOLLOW) >= 0;
-}
+/* If it is older than `before`, and has more names than `kept`. */
+static void remove_file(const char *path, time_t before, nlink_t kept) {
+        _cleanup_(place_done) Place place = {.dir_fd = -1};
+        struct stat st;
 
-static void sweep_file(const Remap *remap) {
-        _cleanup_(place_done) Place made = {.dir_fd = -1}, shown = {.dir_fd = -1};
-        struct stat st, other;
-
-        if (!place_open(remap->made, &made) || !place_look(&made, &st))
-                return;
-        if (remap->shown && place_open(remap->shown, &shown) && place_look(&shown, &other) &&
-            other.st_dev == st.st_dev && other.st_ino == st.st_ino) {
-                (void)unlinkat(shown.dir_fd, shown.name, 0);
-                st.st_nlink--;
-        }
-        if (!remap->linked || st.st_nlink > 1)
-                (void)unlinkat(made.dir_fd, made.name, 0);
+        if (place_open(path, &place) && fstatat(place.dir_fd, place.name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
+            st.st_mtime < before && st.st_nlink > kept)
+                (void)unlinkat(place.dir_fd, place.name, 0);
 }
 
 /* From below upwards, as far as they are empty. */
@@ -286,17 +280,20 @@ static void sweep_parents(const Remap *remap) {
         }
 }
 
+static void sweep(const Remap *remap, time_t checked) {
+        if (remap->missing)
+                sweep_parents(remap);
+        if (remap->shown)
+                remove_file(remap->shown, checked, 0);
+        if (remap->made && !remap->linked)
+                remove_file(remap->made, ANY_TIME, 0);
+}
+
 void remaps_sweep(const Remaps *remaps) {
         ErrRecord kept = err_keep();
 
-        for (size_t i = 0; i < remaps->n; i++) {
-                const Remap *remap = remaps->items + i;
-
-                if (remap->made)
-                        sweep_file(remap);
-                else if (remap->missing)
-                        sweep_parents(remap);
-        }
+        for (size_t i = 0; i < remaps->n; i++)
+                sweep(remaps->items + i, remaps->checked);
         err_put_back(&kept);
 }
 
@@ -305,6 +302,8 @@ void remaps_sweep_images(int images_fd) {
         ErrRecord kept = err_keep();
 
         if (remaps_load(images_fd, &remaps) >= 0)
-                remaps_sweep(&remaps);
+                for (size_t i = 0; i < remaps.n; i++)
+                        if (remaps.items[i].made)
+                                remove_file(remaps.items[i].made, ANY_TIME, remaps.items[i].linked ? 1 : 0);
         err_put_back(&kept);
 }

@@ -19,26 +19,29 @@
  */
 
 #include <stddef.h>
-#include <stdint.h>
+#include <time.h>
 
 typedef struct Remap Remap;
 
 typedef struct Remaps {
         Remap *items;
         size_t n;
+        time_t checked;
 } Remaps;
 
 /* From the images; n 0 if they have none. */
 int remaps_load(int images_fd, Remaps *ret);
 void remaps_done(Remaps *remaps);
 
-/* Before a restore, and before the original dies: -EEXIST if a deleted directory is there again. Notes what
+/* Before a restore, and before the original dies: -EBUSY if a deleted directory is there again. Notes what
  * CRIU will have to make. */
 int remaps_check(Remaps *remaps);
 
-/* After a restore, good or bad: parents of directories that remaps_check() did not find are removed again,
- * and whatever a CRIU that failed or was killed has left. link_remap.ID goes only while the file has another
- * name. Without remaps_check(), only names that nobody but CRIU gives. Keeps the error that is recorded. */
+/* After each try to restore, good or bad: removes the parents that were missing, ghosts, and at PATH and
+ * PATH.cr_link what was not there and is older than remaps_check(): a child of CRIU that is killed leaves
+ * it, and the next try would meet it ("Can't create even fake link"). Keeps the error that is recorded. */
 void remaps_sweep(const Remaps *remaps);
-/* The same for images of which nobody has run remaps_check(), or which cannot be read any more. */
+
+/* For images that nobody will restore any more: ghosts, and link_remap.ID while the file has another name.
+ * Keeps the error that is recorded. */
 void remaps_sweep_images(int images_fd);
