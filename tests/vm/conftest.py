@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from lab import images  # noqa: E402
 from lab.machine import Machine  # noqa: E402
+from lab.mirror import Mirror  # noqa: E402
 from lab.net import NetnsNet, Network, UserNet  # noqa: E402
 from lab.util import SOURCE, LabError  # noqa: E402
 
@@ -31,6 +32,7 @@ class Lab:
         self.bare = bare
         self.machines: list[Machine] = []
         self.networks: list[Network] = []
+        self.mirrors: list[Mirror] = []
 
     def network(self, kind: str = "netns") -> Network:
         """A new network: "netns" (a real Linux peer) or "user" (QEMU's own)."""
@@ -50,6 +52,10 @@ class Lab:
         self.machines.append(machine)
         return machine.start(fresh)
 
+    def mirror(self, network: NetnsNet) -> None:
+        """Give the machines of a network that has no way out Debian's packages, at mirror.URL."""
+        self.mirrors.append(Mirror(network))
+
     def save_logs(self) -> None:
         """Fetch the journals, as far as they can be had."""
         for machine in self.machines:
@@ -62,6 +68,8 @@ class Lab:
         """End all machines, then all networks."""
         for machine in self.machines:
             machine.close()
+        for mirror in self.mirrors:
+            mirror.close()
         for network in self.networks:
             network.close()
 
