@@ -88,7 +88,9 @@ def before(machine: Machine, session: SshSession) -> Before:
     assert number, f"the session lives in {found[2]}"
     loginctl, who = _known(machine, number.group(1), tty)
     # Debian 13's who(1) guesses, and misses a terminal that comes more than five seconds after its session.
-    assert f"Scope={scope}\n" in loginctl and (who or machine.layer.distro != "bookworm"), f"{loginctl}{who}"
+    # The machine may have been upgraded since its disk was made.
+    release = machine.run(". /etc/os-release; echo $VERSION_CODENAME").strip()
+    assert f"Scope={scope}\n" in loginctl and (who or release != "bookworm"), f"{loginctl}{who}"
     return Before(session.pid, session.local_port(), machine.boot_id(), machine.kernel(), shell, tty,
                   scope, number.group(1), loginctl, who)
 
@@ -190,17 +192,22 @@ def no_hold(machine: Machine) -> None:
     assert "carryover" not in rules.lower(), f"a hold is left: {rules}"
 
 
-def reboot(session: SshSession, how: str = "carryover reboot", timeout: float = 240) -> tuple[float, str]:
-    """Type `carryover reboot` and wait until it returns 0; when that began, and what it printed."""
+def typed(session: SshSession, line: str, timeout: float) -> tuple[float, str]:
+    """Type a line that takes long or prints much, and wait until it returns 0; when that began, and what it printed."""
     began = time.monotonic()
     begin = len(session.text())
-    session.send_line(f"{how}; echo \"returned\" $?.")
+    session.send_line(f"{line}; echo \"returned\" $?.")
     found = session.expect(r"returned (\d+)\.", timeout)
     text = plain(session.text()[begin:])
-    assert found.group(1) == "0", f"`{how}` returned {found.group(1)}: {text}"
-    print(f"`{how}` returned 0 after {time.monotonic() - began:.1f} s")
+    assert found.group(1) == "0", f"`{line}` returned {found.group(1)}: {text[-2000:]}"
+    print(f"`{line}` returned 0 after {time.monotonic() - began:.1f} s")
     session.expect(r"[$#] ", 60)  # what is typed before the prompt is echoed twice
     return began, text
+
+
+def reboot(session: SshSession, how: str = "carryover reboot", timeout: float = 240) -> tuple[float, str]:
+    """Type `carryover reboot`, and wait for it as typed() does."""
+    return typed(session, how, timeout)
 
 
 def _to_front(machine: Machine, session: SshSession, job: str) -> None:
