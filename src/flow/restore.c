@@ -33,8 +33,9 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-/* A scope needs nothing but PID 1's attention; half a minute means that PID 1 is stuck. */
-#define SCOPE_TIMEOUT (30 * USEC_PER_SEC)
+/* What systemd itself gives a unit to start. A scope needs nothing but PID 1's attention, but on a starved
+ * machine more than 30 s passed until it had that. */
+#define SCOPE_TIMEOUT (90 * USEC_PER_SEC)
 
 typedef struct Restoring {
         Config config;
