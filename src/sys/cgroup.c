@@ -28,16 +28,14 @@ static int procs_path(const char *cgroup, char path[static PATH_MAX]) {
         return 0;
 }
 
-int cgroup_pids(const char *path, pid_t **ret, size_t *ret_n) {
+static int read_procs(const char *file, pid_t **ret, size_t *ret_n) {
         _cleanup_(freep) pid_t *pids = NULL;
         _cleanup_(freep) char *text = NULL;
-        char file[PATH_MAX], *state;
+        char *state;
         size_t n = 0;
         int r;
 
-        r = procs_path(path, file);
-        if (r >= 0)
-                r = file_slurp(AT_FDCWD, file, PROCS_LIMIT, &text, NULL);
+        r = file_slurp(AT_FDCWD, file, PROCS_LIMIT, &text, NULL);
         if (r < 0)
                 return err_pass(r);
         for (char *line = strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
@@ -52,6 +50,20 @@ int cgroup_pids(const char *path, pid_t **ret, size_t *ret_n) {
         *ret = TAKE(pids);
         *ret_n = n;
         return 0;
+}
+
+int cgroup_pids(const char *path, pid_t **ret, size_t *ret_n) {
+        char file[PATH_MAX];
+        int r = procs_path(path, file);
+
+        return r < 0 ? err_pass(r) : read_procs(file, ret, ret_n);
+}
+
+int cgroup_procs_pids(int procs_fd, pid_t **ret, size_t *ret_n) {
+        char file[32];
+
+        snprintf(file, sizeof file, "/proc/self/fd/%d", procs_fd);
+        return read_procs(file, ret, ret_n);
 }
 
 int cgroup_of(pid_t pid, char **ret) {

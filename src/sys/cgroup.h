@@ -15,5 +15,8 @@ int cgroup_of(pid_t pid, char **ret);
 /* An O_WRONLY descriptor of the cgroup's cgroup.procs. */
 int cgroup_open_procs(const char *path);
 
+/* The same PIDs by that descriptor; caller frees. */
+int cgroup_procs_pids(int procs_fd, pid_t **ret, size_t *ret_n);
+
 /* Moves one process. */
 int cgroup_move(const char *path, pid_t pid);

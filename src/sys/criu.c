@@ -27,8 +27,10 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "sys/cgroup.h"
 #include "sys/criu-process.h"
 #include "sys/image-file.h"
+#include "sys/image.h"
 #include "sys/remap.h"
 
 #include <ctype.h>
@@ -447,6 +449,28 @@ static int restore_once(const CriuJob *job, const CriuTerminals *terminals, pid_
         return 0;
 }
 
+/* CRIU kills the children of a restore that fails and does not wait for them. One that is still at work
+ * collides with the next try, which makes the same files and asks for the same numbers: "Can't create even
+ * fake link!: File exists". They are told by their number and their cgroup: both free before the try. */
+static int remains_end(const CriuJob *job) {
+        _cleanup_(freep) uint32_t *saved = NULL;
+        _cleanup_(freep) pid_t *inside = NULL;
+        size_t n_saved, n_inside, n = 0;
+        int r;
+
+        if (job->cgroup_procs_fd < 0)
+                return 0;
+        r = image_processes(job->images_fd, &saved, &n_saved);
+        if (r >= 0)
+                r = cgroup_procs_pids(job->cgroup_procs_fd, &inside, &n_inside);
+        if (r < 0)
+                return err_pass(r);
+        for (size_t i = 0; i < n_inside; i++)
+                if (image_has_number(saved, n_saved, (uint32_t)inside[i]))
+                        inside[n++] = inside[i];
+        return criu_tree_kill(inside, n, now_monotonic() + EXIT_GRACE);
+}
+
 static int restore_and_sweep(const CriuJob *job, const CriuTerminals *terminals, pid_t *ret_pid) {
         _cleanup_(remaps_done) Remaps remaps = {0};
         int r;
@@ -457,6 +481,12 @@ static int restore_and_sweep(const CriuJob *job, const CriuTerminals *terminals,
         if (r < 0)
                 return err_pass(r);
         r = restore_once(job, terminals, ret_pid);
+        if (r < 0) {
+                ErrRecord kept = err_keep();
+
+                (void)remains_end(job);
+                err_put_back(&kept);
+        }
         remaps_sweep(&remaps);
         return r < 0 ? err_pass(r) : 0;
 }

@@ -78,17 +78,34 @@ static int add_ids(const ProtobufCMessage *message, void *userdata) {
         return r;
 }
 
-int image_pids(int images_fd, uint32_t **ret, size_t *ret_n) {
+static int add_process(const ProtobufCMessage *message, void *userdata) {
+        return add_id(userdata, ((const ImgPstree *)message)->pid);
+}
+
+static int pstree_numbers(int images_fd, int (*each)(const ProtobufCMessage *message, void *userdata),
+                          uint32_t **ret, size_t *ret_n) {
         _cleanup_(numbers_done) Numbers numbers = {};
         int r;
 
-        r = image_each_message(images_fd, "pstree.img", IMAGE_PSTREE, &img_pstree__descriptor, add_ids,
+        r = image_each_message(images_fd, "pstree.img", IMAGE_PSTREE, &img_pstree__descriptor, each,
                                &numbers);
         if (r == -ENOENT)
                 return err_say(r, "the images have no pstree.img");
         if (r < 0)
                 return err_pass(r);
         return numbers_finish(&numbers, ret, ret_n);
+}
+
+int image_pids(int images_fd, uint32_t **ret, size_t *ret_n) {
+        return pstree_numbers(images_fd, add_ids, ret, ret_n);
+}
+
+int image_processes(int images_fd, uint32_t **ret, size_t *ret_n) {
+        return pstree_numbers(images_fd, add_process, ret, ret_n);
+}
+
+bool image_has_number(const uint32_t *sorted, size_t n, uint32_t number) {
+        return bsearch(&number, sorted, n, sizeof number, compare_numbers);
 }
 
 /* CRIU writes the root first. */

@@ -7,6 +7,7 @@
  * for anything odd. Each fix replaces its file in one step and is idempotent. Facts: criu-facts 5, 14, 15.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -40,6 +41,10 @@ int image_terminals(int images_fd, ImageTerminal **ret, size_t *ret_n); /* calle
 
 /* Every PID, TID, PGID, SID of pstree.img, each once, ascending; caller frees *ret. */
 int image_pids(int images_fd, uint32_t **ret, size_t *ret_n);
+
+/* The PIDs alone, likewise. Both are sorted, as image_has_number() wants them. */
+int image_processes(int images_fd, uint32_t **ret, size_t *ret_n);
+bool image_has_number(const uint32_t *sorted, size_t n, uint32_t number);
 
 /* Indices of the pty masters that the images recreate; caller frees *ret. */
 int image_ptys(int images_fd, uint32_t **ret, size_t *ret_n);

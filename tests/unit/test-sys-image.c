@@ -374,6 +374,16 @@ static void test_pids(void **state) {
         assert_memory_equal(pids, expected, sizeof expected);
 }
 
+static void test_processes(void **state) {
+        _cleanup_(freep) uint32_t *pids = NULL;
+        size_t n;
+
+        assert_int_equal(image_processes(dir, &pids, &n), 0);
+        assert_true(image_has_number(pids, n, 100));
+        assert_false(image_has_number(pids, n, 102)); /* a group */
+        assert_false(image_has_number(pids, 0, 100));
+}
+
 static void test_root(void **state) {
         uint32_t pid, sid;
 
@@ -695,6 +705,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_wrong_type, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_pages, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_pids, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_processes, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_root, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_pids_out_of_range, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_move_pty, set_up, tear_down),
