@@ -425,7 +425,6 @@ static void test_describe_unix(void **state) {
 
 /* A session with as many descriptors as one process may have must not hold up a shutdown. */
 static void test_describe_many(void **state) {
-        enum { MANY = 60000 };
         struct timespec begin, end;
         World *w = *state;
         Tree *t;
