@@ -173,9 +173,9 @@ static void send_unreachable(const ImageStream *stream) {
 void nudge_peers(const ImageStream *streams, size_t n) {
         const struct timespec pause = {.tv_nsec = (long)(PAUSE_USEC * NSEC_PER_USEC)};
 
-        for (size_t i = 0; i < n; i++)
-                ask_acknowledgement(streams + i);
         for (int k = 0; n > 0 && k < MESSAGES; k++) {
+                for (size_t i = 0; i < n; i++)
+                        ask_acknowledgement(streams + i); /* each time: a reset is a single packet */
                 (void)nanosleep(&pause, NULL);
                 for (size_t i = 0; i < n; i++)
                         send_unreachable(streams + i);
