@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import re
 
+import pytest
+
 from conftest import Lab
 from lab import check
 from lab.machine import Machine
@@ -44,9 +46,11 @@ def test_root(lab: Lab) -> None:
     check.job_control(machine, session)
 
 
-def test_joe(lab: Lab) -> None:
-    """Privilege-separated sshd, sudo, and a peer without any TCP option."""
-    machine = lab.machine("bookworm", "user")
+@pytest.mark.parametrize("distro, network", [("bookworm", "user"), ("trixie", "netns")])
+def test_joe(lab: Lab, distro: str, network: str) -> None:
+    """Privilege-separated sshd and sudo: with a peer without any TCP option; and OpenSSH 10, systemd 257, CRIU 4.1.1,
+    sudo on a terminal of its own."""
+    machine = lab.machine(distro, network)
     session = machine.session("joe")
     old = check.before(machine, session)
     ticks = check.counter(session)
@@ -221,20 +225,3 @@ def test_without_kexec(lab: Lab) -> None:
     report = check.status(machine)
     assert [tree["state"] for tree in report["trees"]] == ["carried"], report["trees"]
     check.clean_after(machine, second)
-
-
-def test_trixie(lab: Lab) -> None:
-    """OpenSSH 10, systemd 257, CRIU 4.1.1, sudo on a terminal of its own."""
-    machine = lab.machine("trixie", "netns")
-    session = machine.session("joe")
-    old = check.before(machine, session)
-    ticks = check.counter(session)
-    began, text = check.reboot(session, "sudo carryover reboot")
-    summary_is_right(text, old, machine)
-    check.same_session(session, old)
-    ticks.goes_on()
-    print(f"counted to {ticks.check()}, none missing, none twice")
-    check.other_boot(machine, old)
-    check.gap_agrees(machine, session, began)
-    check.clean_after(machine, old)
-    check.job_control(machine, session)
