@@ -209,6 +209,23 @@ int image_next_message(Image *image, const ProtobufCMessageDescriptor *type, Pro
         return r != 0 ? r : image_decode(image, type, ret);
 }
 
+int image_first_message(int images_fd, const char *name, uint32_t magic,
+                        const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret) {
+        _cleanup_(image_close) Image image = {};
+        int r;
+
+        r = image_open(images_fd, name, &image);
+        if (r == -ENOENT)
+                return err_say(r, "the images have no %s", name);
+        if (r >= 0)
+                r = image_expect(&image, magic);
+        if (r >= 0)
+                r = image_next_message(&image, type, ret);
+        if (r > 0)
+                return image_bad(&image, "it is empty");
+        return r < 0 ? err_pass(r) : 0;
+}
+
 int image_each_message(int images_fd, const char *name, uint32_t magic,
                        const ProtobufCMessageDescriptor *type,
                        int (*each)(const ProtobufCMessage *message, void *userdata), void *userdata) {

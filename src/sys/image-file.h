@@ -53,6 +53,10 @@ int image_next(Image *image);
 int image_next_message(Image *image, const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret);
 int image_decode(const Image *image, const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret);
 
+/* The first entry of an image, decoded; -ENOENT, with its sentence, if there is no such image. */
+int image_first_message(int images_fd, const char *name, uint32_t magic,
+                        const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret);
+
 /* Gives each entry of an image to each(), decoded. -ENOENT without a sentence if there is no such image;
  * -EBADMSG of each() means that a number is out of range, and gets its sentence here. */
 int image_each_message(int images_fd, const char *name, uint32_t magic,

@@ -46,22 +46,13 @@ static bool peer_may_send(const ImgInetSocket *socket) {
 
 static int read_numbers(int images_fd, uint32_t ino, ImageStream *ret) {
         _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
-        _cleanup_(image_close) Image image = {};
         char name[40];
         int r;
 
         snprintf(name, sizeof name, "tcp-stream-%x.img", ino);
-        r = image_open(images_fd, name, &image);
-        if (r == -ENOENT)
-                return err_say(-EBADMSG, "the images have no %s", name);
-        if (r >= 0)
-                r = image_expect(&image, IMAGE_TCP_STREAM);
-        if (r >= 0)
-                r = image_next_message(&image, &img_tcp_stream__descriptor, &message);
-        if (r > 0)
-                return image_bad(&image, "it is empty");
+        r = image_first_message(images_fd, name, IMAGE_TCP_STREAM, &img_tcp_stream__descriptor, &message);
         if (r < 0)
-                return err_pass(r);
+                return err_pass(r == -ENOENT ? -EBADMSG : r);
         ret->received = ((const ImgTcpStream *)message)->inq_seq;
         ret->sent = ((const ImgTcpStream *)message)->outq_seq;
         return 0;

@@ -111,23 +111,15 @@ bool image_has_number(const uint32_t *sorted, size_t n, uint32_t number) {
 /* CRIU writes the root first. */
 int image_root(int images_fd, uint32_t *ret_pid, uint32_t *ret_sid) {
         _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
-        _cleanup_(image_close) Image image = {};
         const ImgPstree *root;
         int r;
 
-        r = image_open(images_fd, "pstree.img", &image);
-        if (r < 0)
-                return r == -ENOENT ? err_say(r, "the images have no pstree.img") : err_pass(r);
-        r = image_expect(&image, IMAGE_PSTREE);
-        if (r >= 0)
-                r = image_next_message(&image, &img_pstree__descriptor, &message);
+        r = image_first_message(images_fd, "pstree.img", IMAGE_PSTREE, &img_pstree__descriptor, &message);
         if (r < 0)
                 return err_pass(r);
-        if (r > 0)
-                return image_bad(&image, "it is empty");
         root = (const ImgPstree *)message;
         if (root->pid == 0 || root->pid > PID_MAX || root->sid > PID_MAX)
-                return image_bad(&image, "a number is out of range");
+                return err_say(-EBADMSG, "the image pstree.img is damaged: a number is out of range");
         *ret_pid = root->pid;
         *ret_sid = root->sid;
         return 0;

@@ -106,20 +106,11 @@ static const char *name_of(const Names *names, uint32_t id) {
 
 static int ghost_is_directory(int images_fd, uint32_t id, bool *ret) {
         _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
-        _cleanup_(image_close) Image image = {};
         char name[40];
         int r;
 
         snprintf(name, sizeof name, "ghost-file-%x.img", id);
-        r = image_open(images_fd, name, &image);
-        if (r == -ENOENT)
-                return err_say(r, "the images have no %s", name);
-        if (r >= 0)
-                r = image_expect(&image, IMAGE_GHOST_FILE);
-        if (r >= 0)
-                r = image_next_message(&image, &img_ghost__descriptor, &message);
-        if (r > 0)
-                return image_bad(&image, "it is empty");
+        r = image_first_message(images_fd, name, IMAGE_GHOST_FILE, &img_ghost__descriptor, &message);
         if (r < 0)
                 return err_pass(r);
         *ret = S_ISDIR(((const ImgGhost *)message)->mode);
