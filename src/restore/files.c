@@ -219,9 +219,9 @@ int files_finish(FilesBack *back) {
 
         for (size_t i = back->n; i > 0; i--) {
                 struct FileBack *item = back->items + i - 1;
+                int k = item->dir_fd >= 0 ? set_attributes(item->dir_fd, &item->wanted) : 0;
 
-                if (item->dir_fd >= 0 && r >= 0)
-                        r = set_attributes(item->dir_fd, &item->wanted);
+                r = r < 0 ? r : k; /* the others belong to other trees, too */
                 item->dir_fd = fd_close(item->dir_fd);
         }
         free(back->items);
