@@ -218,6 +218,7 @@ def test_without_kexec(lab: Lab) -> None:
     machine.wait_for_boot(second.boot_id, 300)
     session.send_line("four")
     session.expect("read 5", 120)
+    check.reads(machine, machine.run("pgrep -x python3 -u joe").strip())
     session.send("\x03")
     session.expect(r"KeyboardInterrupt", 60)
     check.same_session(session, second)

@@ -218,6 +218,13 @@ def _to_front(machine: Machine, session: SshSession, job: str) -> None:
     wait_for(f"job {job} in front", lambda: machine.run(f"ps -o tpgid= -p {job}").strip() == job, 30)
 
 
+def reads(machine: Machine, pid: str) -> None:
+    """A program waits for its terminal. Python does not look for a signal between its last instruction and the call of
+    read(), which takes an emulated processor milliseconds where it has just come back: a Ctrl-C in between shows only
+    with the next line."""
+    wait_for(f"process {pid} to read", lambda: machine.run(f"cat /proc/{pid}/syscall").startswith("0 0x0 "), 30, 0.2)
+
+
 def job_control(machine: Machine, session: SshSession) -> None:
     """Job 1 of a shell has a controlling terminal, comes to the front, is stopped, goes on behind, and is
     interrupted."""
