@@ -200,34 +200,48 @@ static int outcome_set(Tree *tree, const char *mode, pid_t pid) {
         return model_set_string(&o->mode, mode);
 }
 
-static int run_criu(const RestoreJob *job, Tree *tree, CriuJob *criu) {
+static int in_host(Tree *tree, CriuJob *criu) {
         uint32_t taken = first_taken(tree);
         pid_t pid;
-        int r = -EEXIST;
+        int r;
 
-        if (job->pid_mode == PID_MODE_HOST && taken)
-                return err_say(-EEXIST, "process number %u is taken, and PidMode=host allows no namespace",
-                               taken);
-        if (job->pid_mode != PID_MODE_NAMESPACE && !taken) {
-                r = criu_restore(criu, &pid);
-                if (r >= 0) {
-                        processes_adjust(tree->processes, tree->n_processes);
-                        return outcome_set(tree, "host", pid);
-                }
-        }
-        if (r != -EEXIST || job->pid_mode == PID_MODE_HOST)
+        if (taken)
+                return err_say(-EEXIST, "process number %u is taken", taken);
+        r = criu_restore(criu, &pid);
+        if (r < 0)
                 return err_pass(r);
+        processes_adjust(tree->processes, tree->n_processes);
+        return outcome_set(tree, "host", pid);
+}
+
+static int in_namespace(Tree *tree, CriuJob *criu) {
+        pid_t pid;
+        int r;
+
         for (size_t i = 0; i < criu->n_masters; i++) /* carryover-init makes them again */
                 criu->masters[i].fd = fd_close(criu->masters[i].fd);
         r = namespace_restore(criu, tree, &pid);
-        if (r < 0)
-                return err_pass(r);
-        if (job->pid_mode == PID_MODE_AUTO)
+        return r < 0 ? err_pass(r) : outcome_set(tree, "namespace", pid);
+}
+
+static int run_criu(const RestoreJob *job, Tree *tree, CriuJob *criu) {
+        _cleanup_(freep) char *why = NULL;
+        int r;
+
+        if (job->pid_mode == PID_MODE_NAMESPACE)
+                return in_namespace(tree, criu);
+        r = in_host(tree, criu);
+        if (r == -EEXIST && job->pid_mode == PID_MODE_HOST)
+                return err_prefix(r, "PidMode=host allows no namespace, and ");
+        if (r != -EEXIST)
+                return r < 0 ? err_pass(r) : 0;
+        why = strdup(err_text(r));
+        r = in_namespace(tree, criu);
+        if (r >= 0)
                 (void)tree_degrade(tree, "pid-namespace",
                                    "`carryover enter` gives a shell in the host's namespaces",
-                                   "the tree lives in a PID namespace of its own: its process numbers were "
-                                   "taken");
-        return outcome_set(tree, "namespace", pid);
+                                   "the tree lives in a PID namespace of its own: %s", why ?: "no memory");
+        return r < 0 ? err_pass(r) : 0;
 }
 
 /* sys/remap.h: why only one at a time. */

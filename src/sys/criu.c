@@ -50,6 +50,9 @@
 /* Everything but the contents of messages: enough for the reports of users. */
 #define LOG_LEVEL 4
 
+/* Logs of earlier tries that are kept. */
+#define OLD_LOGS_MAX 9u
+
 /* A line of the log that is a sentence for people; a path may be in it. */
 #define REASON_MAX 400u
 
@@ -315,6 +318,21 @@ static int lost_session(const Run *run, pid_t *ret) {
         return 0;
 }
 
+/* An old log must not explain a new failure; but why the first of several tries failed must stay known. */
+static void log_put_aside(int images_fd, const char *log) {
+        char old[32];
+        int r = -1;
+
+        for (unsigned i = 1; r < 0 && i <= OLD_LOGS_MAX; i++) {
+                snprintf(old, sizeof old, "%s.%u", log, i);
+                r = renameat2(images_fd, log, images_fd, old, RENAME_NOREPLACE);
+                if (r < 0 && errno != EEXIST)
+                        break;
+        }
+        if (r < 0)
+                (void)unlinkat(images_fd, log, 0);
+}
+
 static int start(Run *run) {
         static const char *const leave_stopped[] = {"--leave-stopped",
                                                     NULL}; /* leave_running overrides it */
@@ -326,8 +344,7 @@ static int start(Run *run) {
         r = lost_session(run, &session);
         if (r < 0)
                 return err_pass(r);
-        /* An old log must not explain a new failure. */
-        (void)unlinkat(job->images_fd, log_name(run->kind), 0);
+        log_put_aside(job->images_fd, log_name(run->kind));
         out = openat(job->images_fd, "criu.out", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
                      0600);
         if (out < 0)

@@ -53,7 +53,8 @@ typedef int (*CriuNotify)(const char *script, pid_t pid, void *userdata);
 
 typedef struct CriuJob {
         const char *criu;
-        int images_fd;        /* directory; log file is written there too: "dump.log", "restore.log" */
+        int images_fd;        /* directory; log file is written there too: "dump.log", "restore.log" (earlier
+                                 tries': "restore.log.1", ...) */
         pid_t pid;            /* dump: root of the tree */
         bool shell_job;       /* the root leads no session; it comes back in the one it had, if its number is
                                  free, else in one of its own */

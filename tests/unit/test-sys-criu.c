@@ -87,6 +87,8 @@ static void test_not_criu_job(void **state) {
 
         assert_int_equal(criu_dump(&job), -EIO);
         assert_non_null(strstr(err_text(-EIO), "it exited with 0"));
+        assert_int_equal(faccessat(fd, "dump.log", F_OK, 0), -1);
+        assert_int_equal(faccessat(fd, "dump.log.1", F_OK, 0), 0);
         job.cgroup_procs_fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
         assert_int_equal(criu_restore(&job, &pid), -EIO);
         assert_non_null(strstr(err_text(-EIO), "cgroup"));
