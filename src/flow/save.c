@@ -6,7 +6,8 @@
  * do the threads let CRIU kill; any failure before lets every tree go on living.
  */
 
-#include "save/save.h"
+#include "flow/saving.h"
+
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -18,13 +19,8 @@
 #include "flow/kept.h"
 #include "jump/jump.h"
 #include "model/connections.h"
-#include "report/event.h"
-#include "select/select.h"
-#include "sys/bus.h"
 #include "sys/config.h"
-#include "sys/conntrack.h"
 #include "sys/cpu.h"
-#include "sys/netfilter.h"
 #include "sys/netlink.h"
 #include "sys/procfs.h"
 
@@ -36,223 +32,11 @@
 
 #define OWN_UNIT "carryover.service"
 
-typedef enum Decision { UNDECIDED, GO, STOP } Decision;
-
-typedef struct Saving {
-        Config config;
-        Store store;
-        CriuFeatures features;
-        Bus *manager;
-        const char *action;
-        Request *request; /* NULL: somebody else's shutdown */
-        Ticket *ticket;
-        Timeline timeline;
-        HoldBackend hold;
-
-        pthread_mutex_t lock;
-        pthread_cond_t change;
-        size_t n_ready, n_failed;
-        Decision decision;
-} Saving;
-
-typedef struct Worker {
-        Saving *saving;
-        Tree *tree;
-        pthread_t thread;
-        bool started;
-} Worker;
-
 static void saving_done(Saving *s) {
         bus_closep(&s->manager);
         model_free(s->request);
         model_free(s->ticket);
         store_close(&s->store);
-}
-
-static void say(const Saving *s, EventKind kind, const Tree *tree, const char *reason) {
-        report_event(&(Event){
-                        .kind = kind,
-                        .ticket = s->ticket->id,
-                        .tree = tree ? tree->name : NULL,
-                        .reason = reason,
-                        .kernel = s->ticket->target_kernel,
-        });
-}
-
-static int note_wires(Tree *tree) {
-        for (size_t i = 0; i < tree->n_wires; i++)
-                model_free(tree->wires[i]);
-        free(tree->wires);
-        tree->wires = NULL;
-        tree->n_wires = 0;
-        return conntrack_wires(tree->connections, tree->n_connections, &tree->wires, &tree->n_wires);
-}
-
-/* The hold on what the trees that are still to be saved have now. */
-static int hold_all(Saving *s) {
-        _cleanup_(connections_done) Connections all = {0};
-        HoldBackend used;
-        int r;
-
-        r = connections_of(s->ticket, &all);
-        if (r >= 0)
-                r = hold_set(s->hold, all.items, all.n, &used);
-        if (r < 0)
-                return err_pass(r);
-        s->hold = used;
-        return model_set_string(&s->ticket->hold_backend, hold_backend_text(used));
-}
-
-/* Connections come and go until the moment of the freeze; from now on they are what they are. */
-static int on_frozen(Tree *tree, Snapshot **ret, void *userdata) {
-        _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
-        const SnapProcess *process;
-        Saving *s = userdata;
-        pid_t root = (pid_t)tree->root_pid;
-        int r;
-
-        r = snapshot_take(SNAP_FULL, &root, 1, &snapshot);
-        if (r < 0)
-                return err_pass(r);
-        process = snapshot_process(snapshot, root);
-        if (!process || process->start != tree->root_start)
-                return err_say(-ESRCH, "process %d is not the one that was kept", (int)root);
-        pthread_mutex_lock(&s->lock);
-        r = select_describe(snapshot, tree);
-        if (r >= 0)
-                r = note_wires(tree);
-        if (r >= 0)
-                r = hold_all(s);
-        pthread_mutex_unlock(&s->lock);
-        if (r < 0)
-                return err_pass(r);
-        *ret = TAKE(snapshot);
-        return 0;
-}
-
-static int on_ready(Tree *tree, void *userdata) {
-        Saving *s = userdata;
-        Decision decision;
-
-        say(s, EVENT_TREE_SAVED, tree, NULL);
-        pthread_mutex_lock(&s->lock);
-        s->n_ready++;
-        pthread_cond_broadcast(&s->change);
-        while (s->decision == UNDECIDED)
-                pthread_cond_wait(&s->change, &s->lock);
-        decision = s->decision;
-        pthread_mutex_unlock(&s->lock);
-        return decision == GO ? 0 : err_say(-ECANCELED, "the save was stopped");
-}
-
-static int outcome_leave(Tree *tree, const char *reason) {
-        if (!tree->outcome)
-                tree->outcome = model_new(Outcome, outcome__init);
-        if (!tree->outcome)
-                return -ENOMEM;
-        tree->outcome->state = OUTCOME__STATE__LEFT;
-        return model_set_string(&tree->outcome->reason, reason);
-}
-
-static void *worker_run(void *userdata) {
-        Worker *w = userdata;
-        Saving *s = w->saving;
-        SaveJob job = {
-                        .config = &s->config,
-                        .store = &s->store,
-                        .features = &s->features,
-                        .timeline = &s->timeline,
-                        .frozen = on_frozen,
-                        .ready = on_ready,
-                        .userdata = s,
-        };
-        int r = save_tree(&job, w->tree);
-
-        pthread_mutex_lock(&s->lock);
-        if (s->decision == UNDECIDED) { /* ready() did not return: it was never asked */
-                if (r >= 0)
-                        r = err_say(-EPROTO, "CRIU ended without asking whether the images are safe");
-                (void)outcome_leave(w->tree, err_text(r));
-                say(s, EVENT_TREE_REFUSED, w->tree, err_text(r));
-                log_debug("%s: %s", w->tree->name, err_way());
-                s->n_failed++;
-        } else if (r < 0 && s->decision == GO)
-                log_warning("%s is saved, but what was saved does not end: %s", w->tree->name, err_text(r));
-        pthread_cond_broadcast(&s->change);
-        pthread_mutex_unlock(&s->lock);
-        return NULL;
-}
-
-static const char *first_reason(const Ticket *ticket) {
-        for (size_t i = 0; i < ticket->n_trees; i++)
-                if (ticket->trees[i]->outcome && ticket->trees[i]->outcome->reason)
-                        return ticket->trees[i]->outcome->reason;
-        return "no tree could be saved";
-}
-
-static bool is_forced(const Saving *s) {
-        return s->request->has_force && s->request->force;
-}
-
-/* Behind the hold they change no more. */
-static int tracking_save(Saving *s) {
-        _cleanup_(connections_done) Connections all = {0};
-        int r = connections_of(s->ticket, &all);
-
-        return r < 0 ? err_pass(r) : conntrack_save(all.items, all.n, s->ticket);
-}
-
-/* All trees stand frozen or have failed. */
-static int decide(Saving *s) {
-        bool may_go_on = !s->request || is_forced(s);
-        StepClock clock = step_begin();
-        int r;
-
-        if (s->n_ready == 0 || (s->n_failed > 0 && !may_go_on))
-                return err_say(-ECANCELED, "%s", first_reason(s->ticket));
-        s->ticket->sealed_at = now_realtime();
-        r = tracking_save(s);
-        if (r >= 0)
-                r = fault_point("save:before-seal");
-        if (r >= 0)
-                r = store_seal(&s->store, s->ticket);
-        if (r < 0)
-                return err_pass(r);
-        step_end(&s->timeline, "save.seal", NULL, clock);
-        say(s, EVENT_SEALED, NULL, NULL);
-        return 0;
-}
-
-static int save_all(Saving *s) {
-        _cleanup_(freep) Worker *workers = calloc(s->ticket->n_trees, sizeof *workers);
-        size_t n = s->ticket->n_trees;
-        int r;
-
-        if (!workers)
-                return -ENOMEM;
-        for (size_t i = 0; i < n; i++) {
-                workers[i] = (Worker){.saving = s, .tree = s->ticket->trees[i]};
-                if (workers[i].tree->outcome) /* refused */
-                        continue;
-                workers[i].started = pthread_create(&workers[i].thread, NULL, worker_run, workers + i) == 0;
-                if (!workers[i].started) {
-                        pthread_mutex_lock(&s->lock);
-                        (void)outcome_leave(workers[i].tree, "cannot start a thread for its save");
-                        s->n_failed++;
-                        pthread_mutex_unlock(&s->lock);
-                }
-        }
-        pthread_mutex_lock(&s->lock);
-        while (s->n_ready + s->n_failed < n)
-                pthread_cond_wait(&s->change, &s->lock);
-        r = decide(s);
-        s->decision = r < 0 ? STOP : GO;
-        pthread_cond_broadcast(&s->change);
-        pthread_mutex_unlock(&s->lock);
-        for (size_t i = 0; i < n; i++)
-                if (workers[i].started)
-                        pthread_join(workers[i].thread, NULL);
-        return r;
 }
 
 static int ticket_begin(Saving *s) {
@@ -297,8 +81,8 @@ static void refuse(Saving *s, Tree *tree, const Verdict *verdict) {
         for (size_t i = 0; i < verdict->n_notes; i++) {
                 if (verdict->notes[i].level != VERDICT_REFUSED)
                         continue;
-                (void)outcome_leave(tree, verdict->notes[i].text);
-                say(s, EVENT_TREE_REFUSED, tree, verdict->notes[i].text);
+                (void)saving_leave(tree, verdict->notes[i].text);
+                saving_say(s, EVENT_TREE_REFUSED, tree, verdict->notes[i].text);
                 s->n_failed++;
                 return;
         }
@@ -324,7 +108,7 @@ static int find_trees(Saving *s) {
         r = kept_trees(&s->config, s->request ? s->request->target : NULL, &trees);
         if (r >= 0 && trees.refused) {
                 log_warning("%s", trees.refused);
-                if (s->request && !is_forced(s))
+                if (s->request && !saving_is_forced(s))
                         r = err_say(-EPERM, "%s", trees.refused);
         }
         if (r >= 0)
@@ -364,9 +148,9 @@ static int hold_begin(Saving *s) {
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < s->ticket->n_trees; i++)
-                r = note_wires(s->ticket->trees[i]);
+                r = saving_wires(s->ticket->trees[i]);
         if (r >= 0)
-                r = hold_all(s);
+                r = saving_hold(s);
         if (r >= 0)
                 r = connections_of(s->ticket, &all);
         if (r >= 0)
@@ -410,7 +194,7 @@ static int jump(Saving *s) {
                 r = load_again(s, early);
         if (r < 0)
                 return err_pass(r);
-        say(s, EVENT_JUMP_LOADED, NULL, NULL);
+        saving_say(s, EVENT_JUMP_LOADED, NULL, NULL);
         return 0;
 }
 
@@ -479,11 +263,11 @@ static int stop(Saving *s, int why) {
                 log_failed(store_tree_discard(&s->store, tree->name),
                            "images of a stopped save stay in the store");
                 if (!tree->outcome)
-                        (void)outcome_leave(tree, "the save was stopped; it goes on living");
+                        (void)saving_leave(tree, "the save was stopped; it goes on living");
         }
         (void)model_set_string(&s->ticket->stopped, reason ?: "no memory");
         log_failed(store_report_write(&s->store, s->ticket), "the report could not be written");
-        say(s, EVENT_SAVE_STOPPED, NULL, reason);
+        saving_say(s, EVENT_SAVE_STOPPED, NULL, reason);
         shutdown_take_back(s);
         return 1;
 }
@@ -542,7 +326,7 @@ static void finish(Saving *s) {
 
         if (r < 0) {
                 reason = text_format("the next kernel could not be loaded: %s", err_text(r));
-                say(s, EVENT_JUMP_FAILED, NULL, err_text(r));
+                saving_say(s, EVENT_JUMP_FAILED, NULL, err_text(r));
                 (void)run_progress("%s", reason ?: "no memory");
                 if (s->request)
                         (void)model_set_string(&s->ticket->stopped, reason);
@@ -576,14 +360,14 @@ int flow_save(void) {
                 log_info("what was kept has ended meanwhile");
                 return 0;
         }
-        say(&s, EVENT_SAVE_BEGUN, NULL, NULL);
+        saving_say(&s, EVENT_SAVE_BEGUN, NULL, NULL);
         r = hold_begin(&s);
         if (r >= 0)
-                r = save_all(&s);
+                r = saving_trees(&s);
         if (r < 0)
                 return stop(&s, r);
         if (s.n_failed > 0) { /* the others die with this kernel, and their peers shall hear it */
-                log_failed(hold_all(&s), "peers of what is left behind hear nothing");
+                log_failed(saving_hold(&s), "peers of what is left behind hear nothing");
                 discard_left(&s);
         }
         log_failed(guard_leave(&s), "a firewall service that flushes its rules may open the hold");

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What became of each tree: durable before its images go, for a restore that is started again. */
+
+#include "flow/restoring.h"
+
+#include "base/err.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "report/report.h"
+
+void restoring_say(const Restoring *x, EventKind kind, const Tree *tree, const char *reason) {
+        report_event(&(Event){
+                        .kind = kind,
+                        .ticket = x->ticket->id,
+                        .tree = tree ? tree->name : NULL,
+                        .reason = reason,
+                        .kernel = x->ticket->new_kernel,
+                        .gap_usec = tree && tree->outcome ? tree->outcome->gap : 0,
+        });
+}
+
+/* What an earlier start of this restore has noted of a tree that it came to an end with. */
+static int outcome_recall(Restoring *x, Tree **tree) {
+        Tree *known = NULL;
+        int r = (*tree)->outcome ? 1 : store_tree_outcome(&x->store, x->ticket->id, (*tree)->name, &known);
+
+        if (r < 0)
+                log_warning("what became of %s cannot be read: %s", (*tree)->name, err_text(r));
+        if (r == 0) {
+                model_free(*tree);
+                *tree = known;
+                x->restart_logind = true; /* whether it was is not noted */
+        }
+        if (!(*tree)->outcome)
+                (*tree)->outcome = model_new(Outcome, outcome__init);
+        return (*tree)->outcome ? 0 : -ENOMEM;
+}
+
+int restoring_outcomes(Restoring *x) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < x->ticket->n_trees; i++)
+                r = outcome_recall(x, x->ticket->trees + i);
+        return r;
+}
+
+bool restoring_is_pending(const Tree *tree) {
+        return tree->outcome && tree->outcome->state == OUTCOME__STATE__PENDING;
+}
+
+void restoring_failed(Restoring *x, Tree *tree, Outcome__State state, const char *reason) {
+        char *path = NULL;
+
+        tree->outcome->state = state;
+        (void)model_set_string(&tree->outcome->reason, reason);
+        reason = tree->outcome->reason ?: "no memory"; /* what was passed may be err_text()'s */
+        if (store_tree_fail(&x->store, x->ticket->id, tree->name, &path) >= 0)
+                tree->outcome->images = path;
+        else
+                log_warning("%s: its images could not be put aside", tree->name);
+        log_failed(store_tree_done(&x->store, x->ticket->id, tree), "a second start would not know it");
+        restoring_say(x, state == OUTCOME__STATE__LOST ? EVENT_TREE_LOST : EVENT_TREE_FAILED, tree, reason);
+        (void)run_progress("  %s: failed: %s", tree->name, reason);
+}
+
+/* From the note on, this tree is known to be back, whatever becomes of us. */
+static int note_carried(Restoring *x, const Tree *tree) {
+        int r = store_tree_done(&x->store, x->ticket->id, tree);
+
+        if (r >= 0)
+                r = fault_point("restore:after-outcome");
+        if (r >= 0 && !x->config.keep_images)
+                r = store_tree_empty(&x->store, tree->name);
+        return r;
+}
+
+void restoring_carried(Restoring *x, Tree *tree) {
+        int r;
+
+        pthread_mutex_lock(&x->bus_lock);
+        r = login_put_back(x->manager, tree);
+        pthread_mutex_unlock(&x->bus_lock);
+        if (r < 0)
+                (void)tree_degrade(tree, "login-record", "loginctl will not show it", "%s", err_text(r));
+        x->restart_logind |= r > 0;
+        log_failed(note_carried(x, tree), "its images stay until the end of the restore");
+        restoring_say(x, EVENT_TREE_CARRIED, tree, NULL);
+        (void)run_progress("  %s: back after %.1f s", tree->name, (double)tree->outcome->gap / 1e6);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * All trees side by side, a thread for each, and beside them whatever they wait for: CRIU's first look at
+ * the kernel, and the scopes.
+ */
+
+#include "flow/restoring.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "model/connections.h"
+#include "report/report.h"
+#include "sys/nudge.h"
+
+#include <string.h>
+
+/* What systemd itself gives a unit to start. A scope needs nothing but PID 1's attention, but on a starved
+ * machine more than 30 s passed until it had that. */
+#define SCOPE_TIMEOUT (90 * USEC_PER_SEC)
+
+typedef struct Worker {
+        Restoring *restoring;
+        Tree *tree;
+        bool scope_known;
+        int procs_fd;      /* of the tree's scope */
+        char *scope_error; /* why there is none; NULL with procs_fd -1: no memory to say it */
+        pthread_t thread;
+        bool started, ended; /* ended: nobody need wait for it any more */
+} Worker;
+
+static void hold_shrink(Restoring *x) {
+        _cleanup_(connections_done) Connections left = {0};
+        int r = connections_of(x->ticket, &left);
+
+        if (r >= 0 && left.n == 0) {
+                x->guard = hold_guard_stop(x->guard);
+                r = hold_clear();
+        } else if (r >= 0) {
+                if (x->guard)
+                        r = hold_guard_update(x->guard, left.items, left.n);
+                if (r >= 0)
+                        r = hold_set(x->hold, left.items, left.n, NULL);
+        }
+        log_failed(r, "the hold stays wider than it should be");
+}
+
+/* Peers first: their silence ends here. */
+static void worker_carried(Worker *w) {
+        _cleanup_(freep) ImageStream *streams = NULL;
+        Restoring *x = w->restoring;
+        size_t n = 0;
+
+        log_failed(restore_peers(&x->store, w->tree, &streams, &n),
+                   "peers are not told what became of their connections");
+        pthread_mutex_lock(&x->lock);
+        hold_shrink(x);
+        pthread_mutex_unlock(&x->lock);
+        nudge_peers(streams, n);
+        pthread_mutex_lock(&x->lock);
+        restoring_carried(x, w->tree);
+        pthread_mutex_unlock(&x->lock);
+}
+
+static void worker_failed(Worker *w, int why) {
+        _cleanup_(freep) char *reason = strdup(err_text(why));
+        _cleanup_(freep) ImageStream *streams = NULL;
+        Restoring *x = w->restoring;
+        size_t n = 0;
+
+        log_debug("%s: %s", w->tree->name, err_way());
+        if (why == -ECANCELED) { /* it stays pending, and held: given_back() */
+                (void)run_progress("  %s: not begun, it waits for the next start", w->tree->name);
+                return;
+        }
+        log_failed(restore_peers(&x->store, w->tree, &streams, &n),
+                   "peers are not told what became of their connections");
+        pthread_mutex_lock(&x->lock);
+        restoring_failed(x, w->tree, why == -EALREADY ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED,
+                         reason ?: "no memory");
+        hold_shrink(x);
+        pthread_mutex_unlock(&x->lock);
+        nudge_peers(streams, n);
+}
+
+/* One that this tree must still wait for, or that was told to wait itself. */
+static const Worker *terminals_owner(const Worker *w) {
+        const Restoring *x = w->restoring;
+
+        for (size_t i = 0; i < x->ticket->n_trees; i++)
+                if (ticket_waits(x->ticket, (size_t)(w - x->workers), i) &&
+                    (!x->workers[i].ended || restoring_is_pending(x->ticket->trees[i])))
+                        return x->workers + i;
+        return NULL;
+}
+
+static int on_ready(const Tree *tree, int *ret_procs_fd, void *userdata) {
+        Worker *w = userdata;
+        Restoring *x = w->restoring;
+        const Worker *owner;
+        int r = 0;
+
+        (void)tree;
+        pthread_mutex_lock(&x->lock);
+        while (!x->criu_ready || !w->scope_known || ((owner = terminals_owner(w)) && !owner->ended))
+                pthread_cond_wait(&x->change, &x->lock);
+        if (owner)
+                r = err_say(-ECANCELED, "the tree that has its terminal was told to wait");
+        else if (x->criu_error || w->procs_fd < 0)
+                r = err_say(-EIO, "%s", x->criu_error ?: w->scope_error ?: "no memory");
+        *ret_procs_fd = w->procs_fd;
+        pthread_mutex_unlock(&x->lock);
+        return r;
+}
+
+static void *worker_run(void *userdata) {
+        Worker *w = userdata;
+        Restoring *x = w->restoring;
+        RestoreJob job = {
+                        .config = &x->config,
+                        .store = &x->store,
+                        .features = &x->features,
+                        .pid_mode = x->config.pid_mode,
+                        .timeline = &x->timeline,
+                        .ptys = x->ptys,
+                        .ptys_lock = &x->ptys_lock,
+                        .remaps_lock = &x->remaps_lock,
+                        .stop_fd = x->stop_fd,
+                        .ready = on_ready,
+                        .userdata = w,
+        };
+        int r = restore_tree(&job, w->tree);
+
+        if (r >= 0)
+                worker_carried(w);
+        else
+                worker_failed(w, r);
+        pthread_mutex_lock(&x->lock);
+        w->ended = true;
+        pthread_cond_broadcast(&x->change);
+        pthread_mutex_unlock(&x->lock);
+        return NULL;
+}
+
+/* CRIU's first run on a kernel tries out what that can do and leaves the answers in /run for the next: one
+ * that restores nothing, beside everything else that has to be waited for, and not each of the restores. */
+static void *criu_run(void *userdata) {
+        Restoring *x = userdata;
+        StepClock clock = step_begin();
+        char *error = NULL;
+        int r = criu_probe(x->config.criu, &x->features);
+
+        if (r < 0)
+                error = strdup(err_text(r));
+        else if ((r = criu_check(x->config.criu)) < 0)
+                log_debug("%s; trying all the same", err_text(r));
+        step_end(&x->timeline, "restore.probe", NULL, clock);
+        pthread_mutex_lock(&x->lock);
+        x->criu_error = error;
+        x->criu_ready = true;
+        pthread_cond_broadcast(&x->change);
+        pthread_mutex_unlock(&x->lock);
+        return NULL;
+}
+
+/* One after the other, since they share PID 1. */
+static void scopes_make(Restoring *x, Worker *workers) {
+        StepClock clock = step_begin();
+
+        for (size_t i = 0; i < x->ticket->n_trees; i++) {
+                uint64_t deadline = now_monotonic() + SCOPE_TIMEOUT;
+                const Scope *scope;
+                int r;
+
+                if (!workers[i].started)
+                        continue;
+                pthread_mutex_lock(&x->bus_lock);
+                r = scopes_get(&x->scopes, x->manager, workers[i].tree, deadline, &scope);
+                pthread_mutex_unlock(&x->bus_lock);
+                pthread_mutex_lock(&x->lock);
+                if (r >= 0)
+                        workers[i].procs_fd = scope->procs_fd;
+                else
+                        workers[i].scope_error = strdup(err_text(r));
+                workers[i].scope_known = true;
+                pthread_cond_broadcast(&x->change);
+                pthread_mutex_unlock(&x->lock);
+        }
+        step_end(&x->timeline, "restore.scopes", NULL, clock);
+}
+
+/* All trees side by side, and beside them whatever they wait for. */
+int restoring_trees(Restoring *x) {
+        _cleanup_(freep) Worker *workers = calloc(x->ticket->n_trees ?: 1, sizeof *workers);
+        size_t n = x->ticket->n_trees;
+        pthread_t criu;
+        bool probing;
+
+        if (!workers)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                workers[i] = (Worker){.restoring = x,
+                                      .tree = x->ticket->trees[i],
+                                      .procs_fd = -1,
+                                      .ended = !restoring_is_pending(x->ticket->trees[i])};
+        x->workers = workers;
+        probing = pthread_create(&criu, NULL, criu_run, x) == 0;
+        for (size_t i = 0; i < n; i++) {
+                if (workers[i].ended)
+                        continue;
+                workers[i].started = pthread_create(&workers[i].thread, NULL, worker_run, workers + i) == 0;
+                if (workers[i].started)
+                        continue;
+                pthread_mutex_lock(&x->lock);
+                restoring_failed(x, workers[i].tree, OUTCOME__STATE__FAILED,
+                                 "cannot start a thread for its restore");
+                workers[i].ended = true;
+                pthread_mutex_unlock(&x->lock);
+        }
+        if (!probing)
+                (void)criu_run(x);
+        scopes_make(x, workers);
+        if (probing)
+                pthread_join(criu, NULL);
+        for (size_t i = 0; i < n; i++) {
+                if (workers[i].started)
+                        pthread_join(workers[i].thread, NULL);
+                free(workers[i].scope_error);
+        }
+        return 0;
+}

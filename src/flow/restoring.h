@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* A restore in progress, shared by the files of this room that make it; nobody else includes this. */
+
+#include "model/config.h"
+#include "model/model.h"
+#include "report/event.h"
+#include "restore/restore.h"
+#include "sys/netfilter.h"
+
+#include <pthread.h>
+
+typedef struct Restoring {
+        Config config;
+        Store store;
+        CriuFeatures features;
+        Bus *manager;
+        Ticket *ticket;
+        Timeline timeline;
+        PtyReserve *ptys;
+        Scopes scopes;
+        HoldBackend hold;
+        HoldGuard *guard;
+        int stop_fd;
+        bool restart_logind;
+        struct Worker *workers; /* one for each tree */
+        char *criu_error;       /* why there is no CRIU to restore with */
+        bool criu_ready;
+        pthread_mutex_t lock, bus_lock, ptys_lock, remaps_lock;
+        pthread_cond_t change;
+} Restoring;
+
+/* What became of each tree (restore-outcome.c). */
+
+void restoring_say(const Restoring *x, EventKind kind, const Tree *tree, const char *reason);
+
+/* Gives every tree an outcome: what an earlier start has noted, or pending. */
+int restoring_outcomes(Restoring *x);
+bool restoring_is_pending(const Tree *tree);
+
+/* Noted durably, said, its images put aside or emptied. Called with the lock held, or before there are
+ * threads. */
+void restoring_failed(Restoring *x, Tree *tree, Outcome__State state, const char *reason);
+void restoring_carried(Restoring *x, Tree *tree);
+
+/* Restores all pending trees side by side, and comes back when each has an outcome or was told to wait
+ * (restore-trees.c). */
+int restoring_trees(Restoring *x);

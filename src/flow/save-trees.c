@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * All trees side by side: each thread waits inside CRIU's post-dump until the ticket that names them all is
+ * sealed, or until it is clear that there will be none.
+ */
+
+#include "flow/saving.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "model/connections.h"
+#include "select/select.h"
+#include "sys/conntrack.h"
+#include "sys/procfs.h"
+
+#include <stdlib.h>
+
+typedef struct Worker {
+        Saving *saving;
+        Tree *tree;
+        pthread_t thread;
+        bool started;
+} Worker;
+
+void saving_say(const Saving *s, EventKind kind, const Tree *tree, const char *reason) {
+        report_event(&(Event){
+                        .kind = kind,
+                        .ticket = s->ticket->id,
+                        .tree = tree ? tree->name : NULL,
+                        .reason = reason,
+                        .kernel = s->ticket->target_kernel,
+        });
+}
+
+int saving_wires(Tree *tree) {
+        for (size_t i = 0; i < tree->n_wires; i++)
+                model_free(tree->wires[i]);
+        free(tree->wires);
+        tree->wires = NULL;
+        tree->n_wires = 0;
+        return conntrack_wires(tree->connections, tree->n_connections, &tree->wires, &tree->n_wires);
+}
+
+int saving_hold(Saving *s) {
+        _cleanup_(connections_done) Connections all = {0};
+        HoldBackend used;
+        int r;
+
+        r = connections_of(s->ticket, &all);
+        if (r >= 0)
+                r = hold_set(s->hold, all.items, all.n, &used);
+        if (r < 0)
+                return err_pass(r);
+        s->hold = used;
+        return model_set_string(&s->ticket->hold_backend, hold_backend_text(used));
+}
+
+/* Connections come and go until the moment of the freeze; from now on they are what they are. */
+static int on_frozen(Tree *tree, Snapshot **ret, void *userdata) {
+        _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
+        const SnapProcess *process;
+        Saving *s = userdata;
+        pid_t root = (pid_t)tree->root_pid;
+        int r;
+
+        r = snapshot_take(SNAP_FULL, &root, 1, &snapshot);
+        if (r < 0)
+                return err_pass(r);
+        process = snapshot_process(snapshot, root);
+        if (!process || process->start != tree->root_start)
+                return err_say(-ESRCH, "process %d is not the one that was kept", (int)root);
+        pthread_mutex_lock(&s->lock);
+        r = select_describe(snapshot, tree);
+        if (r >= 0)
+                r = saving_wires(tree);
+        if (r >= 0)
+                r = saving_hold(s);
+        pthread_mutex_unlock(&s->lock);
+        if (r < 0)
+                return err_pass(r);
+        *ret = TAKE(snapshot);
+        return 0;
+}
+
+static int on_ready(Tree *tree, void *userdata) {
+        Saving *s = userdata;
+        Decision decision;
+
+        saving_say(s, EVENT_TREE_SAVED, tree, NULL);
+        pthread_mutex_lock(&s->lock);
+        s->n_ready++;
+        pthread_cond_broadcast(&s->change);
+        while (s->decision == UNDECIDED)
+                pthread_cond_wait(&s->change, &s->lock);
+        decision = s->decision;
+        pthread_mutex_unlock(&s->lock);
+        return decision == GO ? 0 : err_say(-ECANCELED, "the save was stopped");
+}
+
+int saving_leave(Tree *tree, const char *reason) {
+        if (!tree->outcome)
+                tree->outcome = model_new(Outcome, outcome__init);
+        if (!tree->outcome)
+                return -ENOMEM;
+        tree->outcome->state = OUTCOME__STATE__LEFT;
+        return model_set_string(&tree->outcome->reason, reason);
+}
+
+static void *worker_run(void *userdata) {
+        Worker *w = userdata;
+        Saving *s = w->saving;
+        SaveJob job = {
+                        .config = &s->config,
+                        .store = &s->store,
+                        .features = &s->features,
+                        .timeline = &s->timeline,
+                        .frozen = on_frozen,
+                        .ready = on_ready,
+                        .userdata = s,
+        };
+        int r = save_tree(&job, w->tree);
+
+        pthread_mutex_lock(&s->lock);
+        if (s->decision == UNDECIDED) { /* ready() did not return: it was never asked */
+                if (r >= 0)
+                        r = err_say(-EPROTO, "CRIU ended without asking whether the images are safe");
+                (void)saving_leave(w->tree, err_text(r));
+                saving_say(s, EVENT_TREE_REFUSED, w->tree, err_text(r));
+                log_debug("%s: %s", w->tree->name, err_way());
+                s->n_failed++;
+        } else if (r < 0 && s->decision == GO)
+                log_warning("%s is saved, but what was saved does not end: %s", w->tree->name, err_text(r));
+        pthread_cond_broadcast(&s->change);
+        pthread_mutex_unlock(&s->lock);
+        return NULL;
+}
+
+static const char *first_reason(const Ticket *ticket) {
+        for (size_t i = 0; i < ticket->n_trees; i++)
+                if (ticket->trees[i]->outcome && ticket->trees[i]->outcome->reason)
+                        return ticket->trees[i]->outcome->reason;
+        return "no tree could be saved";
+}
+
+bool saving_is_forced(const Saving *s) {
+        return s->request->has_force && s->request->force;
+}
+
+/* Behind the hold they change no more. */
+static int tracking_save(Saving *s) {
+        _cleanup_(connections_done) Connections all = {0};
+        int r = connections_of(s->ticket, &all);
+
+        return r < 0 ? err_pass(r) : conntrack_save(all.items, all.n, s->ticket);
+}
+
+/* All trees stand frozen or have failed. */
+static int decide(Saving *s) {
+        bool may_go_on = !s->request || saving_is_forced(s);
+        StepClock clock = step_begin();
+        int r;
+
+        if (s->n_ready == 0 || (s->n_failed > 0 && !may_go_on))
+                return err_say(-ECANCELED, "%s", first_reason(s->ticket));
+        s->ticket->sealed_at = now_realtime();
+        r = tracking_save(s);
+        if (r >= 0)
+                r = fault_point("save:before-seal");
+        if (r >= 0)
+                r = store_seal(&s->store, s->ticket);
+        if (r < 0)
+                return err_pass(r);
+        step_end(&s->timeline, "save.seal", NULL, clock);
+        saving_say(s, EVENT_SEALED, NULL, NULL);
+        return 0;
+}
+
+int saving_trees(Saving *s) {
+        _cleanup_(freep) Worker *workers = calloc(s->ticket->n_trees, sizeof *workers);
+        size_t n = s->ticket->n_trees;
+        int r;
+
+        if (!workers)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                workers[i] = (Worker){.saving = s, .tree = s->ticket->trees[i]};
+                if (workers[i].tree->outcome) /* refused */
+                        continue;
+                workers[i].started = pthread_create(&workers[i].thread, NULL, worker_run, workers + i) == 0;
+                if (!workers[i].started) {
+                        pthread_mutex_lock(&s->lock);
+                        (void)saving_leave(workers[i].tree, "cannot start a thread for its save");
+                        s->n_failed++;
+                        pthread_mutex_unlock(&s->lock);
+                }
+        }
+        pthread_mutex_lock(&s->lock);
+        while (s->n_ready + s->n_failed < n)
+                pthread_cond_wait(&s->change, &s->lock);
+        r = decide(s);
+        s->decision = r < 0 ? STOP : GO;
+        pthread_cond_broadcast(&s->change);
+        pthread_mutex_unlock(&s->lock);
+        for (size_t i = 0; i < n; i++)
+                if (workers[i].started)
+                        pthread_join(workers[i].thread, NULL);
+        return r;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* A save in progress, shared by the files of this room that make it; nobody else includes this. */
+
+#include "model/config.h"
+#include "model/model.h"
+#include "report/event.h"
+#include "save/save.h"
+#include "sys/bus.h"
+#include "sys/netfilter.h"
+
+#include <pthread.h>
+
+typedef enum Decision { UNDECIDED, GO, STOP } Decision;
+
+typedef struct Saving {
+        Config config;
+        Store store;
+        CriuFeatures features;
+        Bus *manager;
+        const char *action;
+        Request *request; /* NULL: somebody else's shutdown */
+        Ticket *ticket;
+        Timeline timeline;
+        HoldBackend hold;
+
+        pthread_mutex_t lock;
+        pthread_cond_t change;
+        size_t n_ready, n_failed;
+        Decision decision;
+} Saving;
+
+void saving_say(const Saving *s, EventKind kind, const Tree *tree, const char *reason);
+bool saving_is_forced(const Saving *s);
+
+/* How the packets of a tree's connections look on the wire, by connection tracking, as they do now. */
+int saving_wires(Tree *tree);
+
+/* The hold on what the trees that are still to be saved have now. */
+int saving_hold(Saving *s);
+
+/* It is not saved and goes on living, for that reason. */
+int saving_leave(Tree *tree, const char *reason);
+
+/* Freezes and saves all trees side by side, seals, and lets them die; any failure before the seal lets every
+ * tree go on. */
+int saving_trees(Saving *s);
