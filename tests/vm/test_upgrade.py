@@ -58,7 +58,7 @@ def begin(session: SshSession) -> Work:
     """Variables, a stopped editor with words that it never wrote, a stopped and two running jobs."""
     check.answer(session, "word=kept; declare -A map=([a]=1 [b]=2)")
     session.send_line("vim.tiny -u NONE notes.txt")
-    session.expect(r"\[New\]", 60)  # from here on it reads keys, and not the terminal's line discipline
+    session.expect(r"\[New", 60)  # from here on it reads keys, and not the terminal's line discipline
     session.send("iunsaved words\x1b")
     session.expect("unsaved words", 30)
     session.send("\x1a")
