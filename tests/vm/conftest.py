@@ -63,6 +63,7 @@ class Lab:
                 machine.save_logs()
             except LabError as error:
                 (machine.directory / "journal.failed").write_text(str(error))
+            _show_end(machine.directory / "journal.txt")
 
     def close(self) -> None:
         """End all machines, then all networks."""
@@ -103,6 +104,13 @@ def pytest_terminal_summary(terminalreporter) -> None:
     """Say last where the logs of the failed tests are."""
     for path in _kept:
         terminalreporter.write_line(f"logs: {path}")
+
+
+def _show_end(journal: Path) -> None:
+    """Print what systemd did with us last, for whoever has nothing but the output of a run."""
+    if journal.exists():
+        lines = [line for line in journal.read_text(errors="replace").splitlines() if "carryover" in line]
+        print("the end of the journal:", *lines[-25:], sep="\n")
 
 
 def _keep(directory: Path, name: str) -> None:
