@@ -17,11 +17,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define ANSWER_MAX   8192u               /* a PID and one sentence */
 #define ANSWER_GRACE (20 * USEC_PER_SEC) /* behind CRIU's own deadline, which may be 10 s late itself */
+#define END_GRACE    (5 * USEC_PER_SEC)
 
 int init_answer_write(int fd, const InitAnswer *answer) {
         uint32_t size = (uint32_t)init_answer__get_packed_size(answer);
@@ -128,9 +130,12 @@ static int wait_for_answer(int fd, uint64_t deadline) {
         return n > 0 ? 0 : err_say(-ETIMEDOUT, "carryover-init did not answer in time, and was killed");
 }
 
-/* Two answers, in either order: the host's PID from the starter, success from the init; or an error from
- * either. *ret_host_pid is set as soon as it is known, whatever is returned. */
+/* The starter tells the host's PID, the init how the restore went, in either order. *ret_host_pid is set if
+ * it was told, whatever is returned: an init that has failed need not be through with its end. */
 static int wait_for_answers(int fd, uint64_t deadline, pid_t *ret_host_pid) {
+        ErrRecord why;
+        int failed = 0;
+
         *ret_host_pid = 0;
         for (int i = 0; i < 2; i++) {
                 InitAnswer *a = NULL;
@@ -139,16 +144,40 @@ static int wait_for_answers(int fd, uint64_t deadline, pid_t *ret_host_pid) {
                 if (r >= 0)
                         r = init_answer_read(fd, &a);
                 if (r == -ENODATA)
-                        return err_say(-EIO, "carryover-init ended without an answer");
+                        r = err_say(-EIO, "carryover-init ended without an answer");
                 if (r >= 0 && a->error)
                         r = err_say(a->has_code && a->code < 0 ? a->code : -EIO, "%s", a->error);
                 if (r >= 0 && a->has_host_pid)
                         *ret_host_pid = (pid_t)a->host_pid;
+                if (r < 0 && !failed) {
+                        failed = r;
+                        why = err_keep();
+                }
+                if (!a)
+                        break;
                 model_free(a);
-                if (r < 0)
-                        return err_pass(r);
+        }
+        if (failed) {
+                err_put_back(&why);
+                return err_pass(failed);
         }
         return *ret_host_pid > 1 ? 0 : err_say(-EBADMSG, "carryover-init did not tell its number");
+}
+
+/* The kernel ends a whole namespace before its init is dead. A PID that is gone is not waited for. */
+static int init_end(pid_t starter, pid_t init) {
+        _cleanup_(closep) int pidfd = init > 1 ? pidfd_open(init, 0) : -1;
+        uint64_t deadline = now_monotonic() + END_GRACE;
+        struct pollfd p = {.fd = pidfd, .events = POLLIN};
+        int n;
+
+        (void)kill(starter, SIGKILL);
+        if (pidfd < 0)
+                return 0;
+        (void)pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
+        while ((n = poll(&p, 1, deadline_ms(deadline))) < 0 && errno == EINTR)
+                ;
+        return n > 0 ? 0 : err_say(-ETIMEDOUT, "carryover-init failed and does not end");
 }
 
 int namespace_restore(const CriuJob *job, const Tree *tree, pid_t *ret_pid) {
@@ -166,10 +195,11 @@ int namespace_restore(const CriuJob *job, const Tree *tree, pid_t *ret_pid) {
                 return err_pass(r);
         far = fd_close(far);
         r = wait_for_answers(near, deadline, &init);
-        if (r == -ETIMEDOUT) {
-                (void)kill(starter, SIGKILL);
-                if (init > 1) /* and with it all that it has restored */
-                        (void)kill(init, SIGKILL);
+        if (r < 0) {
+                ErrRecord why = err_keep();
+
+                if (init_end(starter, init) >= 0)
+                        err_put_back(&why);
         }
         while (waitpid(starter, NULL, 0) < 0 && errno == EINTR)
                 ;

@@ -60,6 +60,10 @@ static void test_answers(void **state) {
         tell(&p, 77, NULL);
         tell(&p, 0, "a number is taken");
         assert_int_equal(wait_for_answers(p.near, soon(), &pid), -EEXIST);
+        tell(&p, 0, "a number is taken");
+        tell(&p, 77, NULL);
+        assert_int_equal(wait_for_answers(p.near, soon(), &pid), -EEXIST);
+        assert_int_equal(pid, 77);
         tell(&p, 0, NULL);
         tell(&p, 1, NULL);
         assert_int_equal(wait_for_answers(p.near, soon(), &pid), -EBADMSG);
@@ -67,10 +71,29 @@ static void test_answers(void **state) {
         close(p.far);
 }
 
+/* It has told that it failed, and has not ended yet. */
+static void test_end(void **state) {
+        pid_t starter = fork(), init;
+
+        assert_true(starter >= 0);
+        if (starter == 0)
+                _exit(0);
+        init = fork();
+        assert_true(init >= 0);
+        if (init == 0)
+                for (;;)
+                        pause();
+        assert_int_equal(init_end(starter, init), 0);
+        assert_int_equal(waitpid(init, NULL, WNOHANG), init);
+        assert_int_equal(init_end(starter, 0), 0);
+        assert_int_equal(waitpid(starter, NULL, 0), starter);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_silence),
                         cmocka_unit_test(test_answers),
+                        cmocka_unit_test(test_end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

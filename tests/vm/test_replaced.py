@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Files of a tree that are replaced while nobody runs (issue 3): between the save and the restore.
+What a package upgrade does to the files of a running tree (issue 3): replaced, unlinked, renamed, without their
+exec bit, their directories gone; all of them at once, the way dpkg does it, and then a jump.
 """
 
 from __future__ import annotations
@@ -9,16 +10,44 @@ import re
 
 from conftest import Lab
 from lab import check
+from lab.machine import Machine
 from lab.ssh import SshSession
 from lab.util import wait_for
 
-# Whatever CRIU makes beside a file.
-LEFT = r"find / -xdev \( -name 'link_remap.*' -o -name '*.cr.*' -o -name '*.cr_link' \)"
+# dpkg's steps for each file: a new one beside it, a second name for the old one, the new one's name over the old
+# one's, and the second name gone; of setuid programs all permissions but rw are taken before.
+UPGRADE = r"""
+set -eu
+for pid in $(find /sys/fs/cgroup/user.slice -name cgroup.procs -exec cat {} +); do
+    grep -o '/usr/.*' "/proc/$pid/maps" || true
+done | sort -u | while read -r path; do
+    cp -a "$path" "$path.dpkg-new"
+    ln "$path" "$path.dpkg-tmp"
+    mv -T "$path.dpkg-new" "$path"
+    [ ! -u "$path" ] || chmod 600 "$path.dpkg-tmp"
+    rm "$path.dpkg-tmp"
+    echo "$path"
+done
+sync
+"""
+
+# Whatever CRIU makes beside a file, and what dpkg does.
+LEFT = r"find / -xdev \( -name 'link_remap.*' -o -name '*.cr.*' -o -name '*.cr_link' -o -name '*.dpkg-*' -path '/usr/*' \)"
 
 
-def program(session: SshSession, name: str) -> str:
+def upgrade(machine: Machine) -> list[str]:
+    """Replace every file below /usr that a process of a login maps; which ones."""
+    return machine.run(UPGRADE, timeout=300).splitlines()
+
+
+def lives_of(machine: Machine, pid: str) -> str:
+    """The executable of a process as the kernel names it, and its mode and number of names."""
+    return machine.run(f"readlink /proc/{pid}/exe; stat -L -c '%a %h' /proc/{pid}/exe").strip().replace("\n", " ")
+
+
+def program(session: SshSession, name: str, directory: str = "~") -> str:
     """Start a copy of sleep of the session's own; its number."""
-    return check.answer(session, f"cp /bin/sleep ~/{name}; ~/{name} 10000 & echo $!").splitlines()[-1]
+    return check.answer(session, f"cp /bin/sleep ~/{name}; cd {directory}; ~/{name} 10000 & echo $!; cd").splitlines()[-1]
 
 
 # As a package does it whose upgrade goes on at boot, or an administrator in a rescue shell.
@@ -33,6 +62,67 @@ ExecStart=/bin/cp --remove-destination /bin/true /home/joe/prog
 [Install]
 WantedBy=sysinit.target
 """
+
+
+def test_everything_is_replaced(lab: Lab) -> None:
+    machine = lab.machine("bookworm", "netns")
+    machine.write("/etc/carryover/carryover.conf.d/keep.conf", "[Carryover]\nKeepSshSessions=yes\n")
+    session, second = machine.session("joe"), machine.session("root")
+    old, other = check.before(machine, session), check.before(machine, second)
+    ticks, seconds = check.counter(session), check.counter(second)
+
+    # Names that are gone while another is left: without and with a new file in their place.
+    linked, reused = program(session, "linked"), program(session, "reused")
+    check.answer(session, "ln linked linked.kept; rm linked; ln reused reused.kept; cp /bin/true new; mv new reused")
+    # An open file, and one that lost its exec bit and kept its name.
+    check.answer(session, "echo what was in it > note; exec 7<>note; rm note")
+    plain = program(session, "plain")
+    check.answer(session, "chmod 640 plain")
+    # setuid, and a working directory that is gone.
+    sudo = check.answer(session, "sudo sleep 10000 & echo $!; mkdir -p gone/below").splitlines()[-1]
+    homeless = program(session, "homeless", "gone/below")
+    check.answer(session, "rm -r gone; mkdir -p gone/below")
+    wait_for("sudo's child", lambda: machine.run(f"pgrep -P {sudo}", check=False), 30, 0.2)
+    files = upgrade(machine)
+    names = {path.rsplit("/", 1)[1] for path in files}
+    print(f"replaced {len(files)} files")
+    assert {"sshd", "bash", "sudo", "libc.so.6", "libcrypto.so.3"} <= names, names
+    assert any("/locale/" in path for path in files) and "gconv-modules.cache" in names, names
+
+    # A directory of the same name would be taken for the one that is gone.
+    code, text = session.command("sudo carryover check")
+    print(text)
+    assert code == 4 and "directory-reused: homeless" in text and text.count("refused") <= 4, text
+    check.answer(session, "rm -r gone")
+    modes = machine.run("stat -c '%a %n' $(find /usr/bin /usr/sbin /home/joe)")
+
+    before = {pid: lives_of(machine, pid) for pid in (linked, reused, plain, sudo, homeless)}
+    print(before)
+    began, text = check.reboot(session, "sudo carryover reboot")
+    for which, seen in ((session, old), (second, other)):
+        check.same_session(which, seen)
+    ticks.goes_on()
+    seconds.goes_on()
+    ticks.check()
+    seconds.check()
+    check.other_boot(machine, old)
+    assert {tree["state"] for tree in check.status(machine)["trees"]} == {"carried"}
+    after = {pid: lives_of(machine, pid) for pid in before}
+    print(after)
+    for pid in (linked, plain, homeless):
+        assert after[pid] == before[pid], pid
+    # In front of the name that somebody else has now, CRIU links it by another one.
+    assert re.fullmatch(r"/home/joe/reused(\.cr_link)? \(deleted\) 755 1", after[reused]), after[reused]
+    assert before[sudo].endswith(" 600 0") and after[sudo].endswith(" 700 0")
+    assert check.answer(session, "cat <&7") == "what was in it"
+    assert machine.run(f"readlink /proc/{homeless}/cwd").strip() == "/home/joe/gone/below (deleted)"
+    assert machine.run(LEFT) == ""
+    assert machine.run("stat -c '%a %n' $(find /usr/bin /usr/sbin /home/joe)") == modes
+    assert check.answer(session, "sudo id -un; /bin/ls -d ~").split() == ["root", "/home/joe"]
+    check.clean_after(machine, old, other)
+    jobs = f"{linked} {reused} {plain} {homeless} {sudo}"
+    assert check.answer(session, f"sudo kill {jobs}; for job in {jobs}; do wait $job; echo $?; done").split()[-5:] == ["143"] * 5
+    check.job_control(machine, session)
 
 
 def test_replaced_between_save_and_restore(lab: Lab) -> None:
