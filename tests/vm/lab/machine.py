@@ -182,11 +182,13 @@ class Machine:
         return self.run("uname -r").strip()
 
     def save_logs(self) -> None:
-        """Put the guest's journal of all boots beside the serial log, over ssh or from the disk."""
+        """Put the guest's journal of all boots beside the serial log, over ssh or from the disk, and CRIU's logs."""
         target = self.directory / "journal.txt"
         try:
             target.write_text(self.run("journalctl -b all -o short-monotonic --no-hostname",
                                        timeout=40))
+            logs = self.run("find /var/lib/carryover -name '*.log*' -exec tail -v -n +1 {} +", timeout=40)
+            (self.directory / "criu.txt").write_text(logs)
         except (LabError, subprocess.TimeoutExpired):
             self._journal_from_disk(target)
 
