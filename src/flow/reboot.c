@@ -212,7 +212,8 @@ static int wait_for_answer(Watch *w) {
                 r = answer(w, &report);
                 if (r <= 0)
                         break;
-                (void)nanosleep(&pause, NULL); /* EINTR is the restore itself (criu-facts 7): look at once */
+                /* EINTR is the restore itself (docs/CRIU.md, "Time"): look at once. */
+                (void)nanosleep(&pause, NULL);
         }
         if (r < 0) {
                 log_error("carryover: %s", err_text(r));

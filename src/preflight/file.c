@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* Files, devices and the kernel's anonymous descriptors. criu-facts 4, 10, 11. */
+/* Files, devices and the kernel's anonymous descriptors. docs/CRIU.md, "FIFOs and pipes", "Replaced files",
+ * "What cannot be dumped". */
 
 #include "base/cleanup.h"
 #include "base/text.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* What has another end: terminals, pipes, sockets. criu-facts 3, 4, 5, 11, 14, 15. */
+/* What has another end: terminals, pipes, sockets. docs/CRIU.md, "Sockets with a peer outside",
+ * "FIFOs and pipes", "Terminals", "What cannot be dumped", "TCP". */
 
 #include "base/cleanup.h"
 #include "base/text.h"

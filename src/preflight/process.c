@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* What a process is: namespaces, tracing, state, its place in sessions, SysV memory. criu-facts 6,
- * 11. */
+/* What a process is: namespaces, tracing, state, its place in sessions, SysV memory. docs/CRIU.md,
+ * "Process numbers", "What cannot be dumped". */
 
 #include "preflight/checks.h"
 
@@ -50,8 +50,9 @@ static int check_state(const Check *c) {
         return 0;
 }
 
-/* CRIU makes the leader of every session that it meets, dead or alive (criu-facts 6); one that lives outside
- * cannot be made. The root's own session is exempt, since CRIU puts a shell job into its caller's. */
+/* CRIU makes the leader of every session that it meets, dead or alive (docs/CRIU.md, "Process numbers"); one
+ * that lives outside cannot be made. The root's own session is exempt, since CRIU puts a shell job into its
+ * caller's. */
 static int check_session(const Check *c) {
         const SnapProcess *root = c->m->list[0];
         Who who;

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * carryover-init: PID 1 of a fresh PID namespace (criu-facts 6). Fixed descriptors, then one for each
- * inherited file: 3 InitJob in a memory file, 4 pipe for InitAnswers, 5 directory of the images, 6
- * cgroup.procs of the tree's scope, 7... inherited. Each answer is a u32 length and an InitAnswer: first the
- * host's PID of the init, then how the restore went.
+ * carryover-init: PID 1 of a fresh PID namespace (docs/CRIU.md, "Process numbers"). Fixed descriptors, then
+ * one for each inherited file: 3 InitJob in a memory file, 4 pipe for InitAnswers, 5 directory of the
+ * images, 6 cgroup.procs of the tree's scope, 7... inherited. Each answer is a u32 length and an InitAnswer:
+ * first the host's PID of the init, then how the restore went.
  */
 
 #include "model/model.h"

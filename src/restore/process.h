@@ -3,7 +3,7 @@
 
 #include "model/model.h"
 
-/* Gives restored processes what CRIU does not restore (criu-facts 11: "no code"): affinity and I/O priority.
- * Under the numbers that they have in the caller's PID namespace; one that has ended meanwhile needs
- * nothing. */
+/* Gives restored processes what CRIU does not restore (docs/CRIU.md, "What cannot be dumped"): affinity and
+ * I/O priority. Under the numbers that they have in the caller's PID namespace; one that has ended meanwhile
+ * needs nothing. */
 void processes_adjust(Process *const *processes, size_t n);

@@ -4,7 +4,7 @@
 /*
  * Saving one tree: CRIU's dump with a two-phase commit. The original dies only after ready() has returned 0,
  * and ready() is called only when the images are complete, checked, corrected, checksummed and on disk.
- * Whatever fails before, CRIU thaws the tree and it goes on living (criu-facts 1: refusing post-dump).
+ * Whatever fails before, CRIU thaws the tree and it goes on living (docs/CRIU.md, "RPC": a no to post-dump).
  *
  * Never kills a process itself. Thread safe: several trees are saved side by side.
  */

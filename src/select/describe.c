@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * What of a tree lies outside CRIU's images. The rules, all from runs (criu-facts 3, 4, 5, 15):
+ * What of a tree lies outside CRIU's images. The rules, all from runs (docs/CRIU.md,
+ * "Sockets with a peer outside", "FIFOs and pipes", "Terminals"):
  *
  *  - logind's FIFO was opened in logind's mount namespace, so CRIU cannot find it: declared by mount and
  * inode. Any other FIFO is CRIU's. Only root's own path is declared, for restore makes the FIFO there as

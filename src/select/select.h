@@ -47,7 +47,8 @@ int select_kept(const SelectWorld *world, const Keep *keep, bool all_ssh, Tree *
 int select_stable(const Tree *tree, char **ret);
 
 /* Fills externals, ptys, connections, listens and processes of a tree from a SNAP_FULL snapshot; what was
- * there is replaced. What CRIU is told of them: criu-facts 3, 4, 5, 15. */
+ * there is replaced. What CRIU is told of them: docs/CRIU.md, "Sockets with a peer outside",
+ * "FIFOs and pipes", "Terminals". */
 int select_describe(const Snapshot *full, Tree *tree);
 
 void select_free(Tree **trees, size_t n);

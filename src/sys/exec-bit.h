@@ -4,8 +4,9 @@
 /*
  * dpkg takes all permissions but the owner's rw from a setuid program before it unlinks the old file, and a
  * program that still runs from it cannot be restored: the kernel gives no process an executable without an
- * exec bit (PR_SET_MM_MAP: EACCES, criu-facts 10). So such files get the owner's bit for the time of the
- * jump, through /proc/PID/exe, which reaches a file that has no name any more. setuid does not come back.
+ * exec bit (PR_SET_MM_MAP: EACCES; docs/CRIU.md, "Replaced files"). So such files get the owner's bit for
+ * the time of the jump, through /proc/PID/exe, which reaches a file that has no name any more. setuid does
+ * not come back.
  */
 
 #include "model/model.h"

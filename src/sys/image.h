@@ -4,7 +4,8 @@
 /*
  * CRIU's image files, read and corrected through our own subset schemas (proto/criu-image.proto): protobuf-c
  * keeps unknown fields, so a rewritten entry is lossless. Every magic, count and length is checked; -EBADMSG
- * for anything odd. Each fix replaces its file in one step and is idempotent. Facts: criu-facts 5, 14, 15.
+ * for anything odd. Each fix replaces its file in one step and is idempotent. Facts: docs/CRIU.md,
+ * "Terminals" and "TCP".
  */
 
 #include <stdbool.h>
@@ -14,8 +15,8 @@
 
 /*
  * tcp-stream-*.img: where the connection negotiated no window scaling, sets TCPI_OPT_WSCALE with both scales
- * 0, or the peer would see a window of 4 bytes (criu-facts 15); clears bit 0 of an odd timestamp, which
- * means microseconds to kernels >= 6.7 (criu-facts 14). Returns how many entries were changed.
+ * 0, or the peer would see a window of 4 bytes; clears bit 0 of an odd timestamp, which means microseconds
+ * to kernels >= 6.7 (docs/CRIU.md, "TCP"). Returns how many entries were changed.
  */
 int image_fix_tcp(int images_fd);
 

@@ -3,8 +3,8 @@
 /*
  * Modules are wanted, never required: what a kernel has built in, or does not have at all, shows later in
  * the feature probe that needs it. They are loaded early and all at once because a package upgrade may take
- * the running kernel's modules away under us, and sock_diag answers a missing one with -ENOENT (criu-facts
- * 11).
+ * the running kernel's modules away under us, and sock_diag answers a missing one with -ENOENT
+ * (docs/CRIU.md, "What cannot be dumped").
  */
 
 #include "sys/kmod.h"

@@ -9,7 +9,7 @@
  *
  * Two backends with one contract:
  *  - HOLD_IPTABLES: libiptc, table `raw`, v4 and v6, a chain CARRYOVER jumped to first from PREROUTING and
- *    OUTPUT. Survives `nft flush ruleset` (criu-facts 15: legacy tables are not nft's).
+ *    OUTPUT. Survives `nft flush ruleset` (docs/CRIU.md, "Network lock": legacy tables are not nft's).
  *  - HOLD_NFTABLES: libnftables, a table `inet carryover`, one set per family, one transaction,
  * constant-time lookup per packet. `nft flush ruleset` takes it away: hold_guard_start() is the answer.
  *

@@ -24,11 +24,11 @@ int network_wait(const Tree *tree, uint64_t deadline_monotonic, int stop_fd);
 
 /*
  * After a restore in TCP repair mode the kernel keeps a segment size of 524 until the path MTU it remembers
- * changes (criu-facts 15). begin() puts a host route with a smaller MTU to each peer, before the restore;
- * end() removes them, after it. Safe for peers that are the gateway, several trees with one peer (each tree
- * has routes of its own, told apart by their metric, the tree's root_pid), IPv6; a leftover of a crash is
- * recognised (route protocol number 0xC1) and removed by network_mtu_sweep(). A peer without a route, or
- * whose path cannot have a smaller MTU, is left out. A failure is no reason to stop a restore.
+ * changes (docs/CRIU.md, "TCP"). begin() puts a host route with a smaller MTU to each peer, before the
+ * restore; end() removes them, after it. Safe for peers that are the gateway, several trees with one peer
+ * (each tree has routes of its own, told apart by their metric, the tree's root_pid), IPv6; a leftover of a
+ * crash is recognised (route protocol number 0xC1) and removed by network_mtu_sweep(). A peer without a
+ * route, or whose path cannot have a smaller MTU, is left out. A failure is no reason to stop a restore.
  */
 int network_mtu_begin(const Tree *tree);
 int network_mtu_end(const Tree *tree);

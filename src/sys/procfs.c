@@ -189,8 +189,8 @@ static int process_read(int proc, pid_t pid, SnapProcess *p) {
         return r;
 }
 
-/* In the time namespace of a carried session everybody seems to have started earlier or later (criu-facts
- * 7): /proc shows each reader his own time, rounded down after the offset is added. */
+/* In the time namespace of a carried session everybody seems to have started earlier or later (docs/CRIU.md,
+ * "Time"): /proc shows each reader his own time, rounded down after the offset is added. */
 static uint64_t start_offset(int proc) {
         _cleanup_(freep) char *text = NULL;
         const char *p;

@@ -4,7 +4,7 @@
  * devpts hands out the lowest free index. So opening masters until one has an index at or above the highest
  * that is wanted settles the fate of every wanted one: it is ours, or somebody else held it before. The
  * masters in between ("fillers") stay open: with them, an index that is let go is the lowest free one, and a
- * CRIU that makes it again, which tries 32 times, gets it at the first (criu-facts 5).
+ * CRIU that makes it again, which tries 32 times, gets it at the first (docs/CRIU.md, "Terminals").
  *
  * A reservation is a set of open descriptors and lives as long as the process that made it: that is why the
  * restore makes it, and not a oneshot before it.

@@ -70,7 +70,8 @@ static void expect_ok(World *w) {
         assert_int_equal(w->v.level, VERDICT_OK);
 }
 
-/* As seen on Debian 12 (criu-facts 15), with the usual of a shell and of Go, Node and Java programs. */
+/* As seen on Debian 12 (docs/CRIU.md, "Seen in virtual machines"), with the usual of a shell and of Go, Node
+ * and Java programs. */
 static void test_ordinary_session(void **state) {
         World *w = *state;
         Snapshot *s = w->s;
