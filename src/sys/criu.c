@@ -499,7 +499,9 @@ static int restore_and_sweep(const CriuJob *job, const CriuTerminals *terminals,
         _cleanup_(remaps_done) Remaps remaps = {0};
         int r;
 
-        r = remaps_load(job->images_fd, &remaps);
+        r = remaps_rename_taken(job->images_fd);
+        if (r >= 0)
+                r = remaps_load(job->images_fd, &remaps);
         if (r >= 0)
                 r = remaps_check(&remaps);
         if (r < 0)

@@ -355,3 +355,35 @@ int image_put_rest(ImageWriter *writer, Image *image) {
         }
         return 0;
 }
+
+int image_rewrite(int images_fd, const char *name, uint32_t magic, const ProtobufCMessageDescriptor *type,
+                  int (*change)(ProtobufCMessage *message, const void *userdata), const void *userdata) {
+        _cleanup_(image_writer_done) ImageWriter writer = {};
+        _cleanup_(image_close) Image image = {};
+        int r, changed = 0;
+
+        r = image_open(images_fd, name, &image);
+        if (r < 0)
+                return r;
+        r = image_expect(&image, magic);
+        if (r >= 0)
+                r = image_put_head(&writer, magic);
+        while (r >= 0) {
+                _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+
+                r = image_next_message(&image, type, &message);
+                if (r > 0)
+                        break;
+                if (r >= 0)
+                        r = change(message, userdata);
+                if (r > 0) {
+                        changed++;
+                        r = image_put_message(&writer, message);
+                } else if (r == 0) {
+                        r = image_put_entry(&writer, image.entry, image.entry_size);
+                }
+        }
+        if (r >= 0 && changed > 0)
+                r = file_replace(images_fd, name, writer.data, writer.size);
+        return r < 0 ? err_pass(r) : changed;
+}

@@ -94,6 +94,11 @@ int image_put_message(ImageWriter *writer, const ProtobufCMessage *message);
 /* All that is left in the image, as it is. */
 int image_put_rest(ImageWriter *writer, Image *image);
 
+/* Writes the image anew, in one step, with what change() makes of each entry: 1 for a changed one. Returns
+ * how many were changed; 0 leaves the file alone. -ENOENT as in image_each_message(). */
+int image_rewrite(int images_fd, const char *name, uint32_t magic, const ProtobufCMessageDescriptor *type,
+                  int (*change)(ProtobufCMessage *message, const void *userdata), const void *userdata);
+
 static inline void image_message_freep(ProtobufCMessage **p) {
         if (*p)
                 protobuf_c_message_free_unpacked(*p, NULL);

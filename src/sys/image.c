@@ -152,40 +152,6 @@ int image_ptys(int images_fd, uint32_t **ret, size_t *ret_n) {
         return numbers_finish(&numbers, ret, ret_n);
 }
 
-/* Writes the image anew with what change() makes of each entry: 1 for a changed one. Returns how many were
- * changed; 0 leaves the file alone. */
-static int rewrite(int images_fd, const char *name, uint32_t magic, const ProtobufCMessageDescriptor *type,
-                   int (*change)(ProtobufCMessage *message, const void *userdata), const void *userdata) {
-        _cleanup_(image_writer_done) ImageWriter writer = {};
-        _cleanup_(image_close) Image image = {};
-        int r, changed = 0;
-
-        r = image_open(images_fd, name, &image);
-        if (r < 0)
-                return r;
-        r = image_expect(&image, magic);
-        if (r >= 0)
-                r = image_put_head(&writer, magic);
-        while (r >= 0) {
-                _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
-
-                r = image_next_message(&image, type, &message);
-                if (r > 0)
-                        break;
-                if (r >= 0)
-                        r = change(message, userdata);
-                if (r > 0) {
-                        changed++;
-                        r = image_put_message(&writer, message);
-                } else if (r == 0) {
-                        r = image_put_entry(&writer, image.entry, image.entry_size);
-                }
-        }
-        if (r >= 0 && changed > 0)
-                r = file_replace(images_fd, name, writer.data, writer.size);
-        return r < 0 ? err_pass(r) : changed;
-}
-
 typedef struct Move {
         uint32_t from, to;
         char from_path[32];
@@ -257,10 +223,11 @@ int image_move_pty(int images_fd, uint32_t from, uint32_t to) {
         if (count.n_to > 0)
                 return err_say(-EEXIST, "the images have a terminal pts/%u already", to);
 
-        r = rewrite(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, move_path, &move);
+        r = image_rewrite(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, move_path, &move);
         if (r < 0 && r != -ENOENT)
                 return err_pass(r);
-        r = rewrite(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor, move_index, &move);
+        r = image_rewrite(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor, move_index,
+                          &move);
         return r < 0 ? err_pass(r) : 0;
 }
 

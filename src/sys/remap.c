@@ -29,6 +29,9 @@
 
 #define ANY_TIME INT64_MAX
 
+/* What CRIU adds to a name: ".cr.ffffffff.ghost". */
+#define MADE_MAX 18
+
 struct Remap {
         uint32_t file, target; /* identities: in files.img; there or of a ghost file */
         bool linked, directory;
@@ -188,6 +191,60 @@ static int missing_above(const char *path, char **ret) {
                 return 0;
         }
         return 0;
+}
+
+static int by_file(const void *a, const void *b) {
+        const Remap *x = a, *y = b;
+
+        return (x->file > y->file) - (x->file < y->file);
+}
+
+/* PATH.cr_link, or whatever is free; NULL if that would not be a name any more, or no memory. */
+static char *free_name(const char *path) {
+        char *name = strdup(path);
+
+        while (name && is_there(name)) {
+                char *next = text_format("%s.cr_link", name);
+
+                free(name);
+                name = next;
+                if (name && strlen(strrchr(name, '/') + 1) > NAME_MAX - MADE_MAX) {
+                        free(name);
+                        return NULL;
+                }
+        }
+        return name;
+}
+
+static int rename_taken(ProtobufCMessage *message, const void *userdata) {
+        const Remaps *remaps = userdata;
+        ImgFile *file = (ImgFile *)message;
+        const Remap key = {.file = file->id}, *found;
+        char *name;
+
+        found = bsearch(&key, remaps->items, remaps->n, sizeof key, by_file);
+        if (!found || found->directory || !file->reg || !is_there(file->reg->name))
+                return 0;
+        name = free_name(file->reg->name);
+        if (!name)
+                return 0;
+        free(file->reg->name);
+        file->reg->name = name;
+        return 1;
+}
+
+int remaps_rename_taken(int images_fd) {
+        _cleanup_(remaps_done) Remaps remaps = {0};
+        int r;
+
+        r = remaps_load(images_fd, &remaps);
+        if (r < 0)
+                return err_pass(r);
+        if (remaps.n == 0)
+                return 0;
+        qsort(remaps.items, remaps.n, sizeof *remaps.items, by_file);
+        r = image_rewrite(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, rename_taken, &remaps);
+        return r < 0 ? err_pass(r) : r;
 }
 
 static int check_directory(Remap *remap) {

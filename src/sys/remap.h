@@ -33,6 +33,14 @@ typedef struct Remaps {
 int remaps_load(int images_fd, Remaps *ret);
 void remaps_done(Remaps *remaps);
 
+/*
+ * Before a restore: a file of the images whose name is another one's now gets the name PATH.cr_link in them,
+ * which CRIU would give it anyway, and the files that CRIU makes for it are called after that. For CRIU
+ * does so while its other processes look: one of them may take the new file for the old one, and remove it
+ * (docs/CRIU.md, "Replaced files"). Returns how many were renamed; a second call finds nothing to do.
+ */
+int remaps_rename_taken(int images_fd);
+
 /* Before a restore, and before the original dies: -EBUSY if a deleted directory is there again. Notes what
  * CRIU will have to make. */
 int remaps_check(Remaps *remaps);

@@ -47,7 +47,7 @@ static int tear_down(void **state) {
 static void add_file(uint32_t id, const char *name) {
         ImgFile file = IMG_FILE__INIT;
         ImgRegFile reg = IMG_REG_FILE__INIT;
-        char path[256];
+        char path[320];
 
         snprintf(path, sizeof path, "%s/%s", top, name);
         reg.id = file.id = id;
@@ -172,6 +172,62 @@ static void test_ghost(void **state) {
         assert_false(is_there("lib.cr.1f.ghost"));
 }
 
+static char *name_now(uint32_t id) {
+        _cleanup_(image_close) Image image = {0};
+
+        assert_int_equal(image_open(dir, "files.img", &image), 0);
+        assert_int_equal(image_expect(&image, IMAGE_FILES), 0);
+        for (;;) {
+                _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+                const ImgFile *file;
+
+                assert_int_equal(image_next_message(&image, &img_file__descriptor, &message), 0);
+                file = (const ImgFile *)message;
+                if (file->id == id)
+                        return strdup(strrchr(file->reg->name, '/') + 1);
+        }
+}
+
+static void has_name(uint32_t id, const char *expected) {
+        _cleanup_(freep) char *name = name_now(id);
+
+        assert_string_equal(name, expected);
+}
+
+/* Only what has lost its name to somebody else gets another one. */
+static void test_rename_taken(void **state) {
+        _cleanup_(remaps_done) Remaps remaps = {0};
+        char longest[256];
+
+        memset(longest, 'x', 240);
+        longest[240] = '\0';
+        add_file(2, "lib");
+        add_remap(2, 1, GHOST);
+        add_file(3, "gone");
+        add_remap(3, 2, GHOST);
+        add_file(4, "lib"); /* the new one, in use as well */
+        add_file(5, "directory");
+        add_remap(5, 3, GHOST);
+        add_file(6, longest);
+        add_remap(6, 4, GHOST);
+        for (uint32_t id = 1; id <= 4; id++)
+                add_ghost(id, id == 3 ? S_IFDIR | 0755 : S_IFREG | 0755);
+        touch("lib", true);
+        touch("directory", true);
+        touch(longest, true);
+        assert_int_equal(load(&remaps), 0);
+        assert_int_equal(remaps_rename_taken(dir), 1);
+        assert_int_equal(remaps_rename_taken(dir), 0);
+        has_name(2, "lib.cr_link");
+        has_name(3, "gone");
+        has_name(4, "lib");
+        has_name(5, "directory");
+        has_name(6, longest);
+        touch("lib.cr_link", true);
+        assert_int_equal(remaps_rename_taken(dir), 1);
+        has_name(2, "lib.cr_link.cr_link");
+}
+
 /* What was there before, or is new, is somebody else's. */
 static void test_not_ours(void **state) {
         _cleanup_(remaps_done) Remaps remaps = {0};
@@ -255,6 +311,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_linked, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_last_name, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_ghost, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_rename_taken, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_not_ours, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_no_links_followed, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_directory, set_up, tear_down),
