@@ -15,6 +15,7 @@
 #include "save/files.h"
 #include "sys/exec-bit.h"
 #include "sys/image.h"
+#include "sys/netfilter.h"
 #include "sys/remap.h"
 
 #include <dirent.h>
@@ -153,6 +154,21 @@ static int on_notify(const char *script, pid_t pid, void *userdata) {
         return strcmp(script, "post-dump") == 0 ? post_dump(w) : 0;
 }
 
+/* What a CRIU that was killed has left is taken away: links, and the lock on the connections. */
+static int tree_lives_on(const SaveJob *job, const Tree *tree, int images_fd, int why) {
+        ErrRecord kept = err_keep();
+        int r = 0;
+
+        exec_bits_return(tree, (pid_t)tree->root_pid);
+        remaps_sweep_images(images_fd);
+        if (!job->features->lock_skip)
+                r = hold_remove_criu_table(tree->root_pid);
+        if (r < 0)
+                return err_prefix(r, "the connections stay blocked: ");
+        err_put_back(&kept);
+        return why;
+}
+
 int save_tree(const SaveJob *job, Tree *tree) {
         _cleanup_(closep) int images_fd = store_tree_create(job->store, tree->name);
         _cleanup_(freep) const char **externals = NULL;
@@ -184,9 +200,7 @@ int save_tree(const SaveJob *job, Tree *tree) {
                         .notify = on_notify,
                         .userdata = &w,
         });
-        if (!w.committed) { /* it goes on living; a CRIU that was killed has left its links behind */
-                exec_bits_return(tree, (pid_t)tree->root_pid);
-                remaps_sweep_images(images_fd);
-        }
+        if (!w.committed)
+                r = tree_lives_on(job, tree, images_fd, r);
         return r < 0 ? err_pass(r) : 0;
 }

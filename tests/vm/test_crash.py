@@ -39,6 +39,29 @@ def test_killed_restore(lab: Lab) -> None:
     check.clean_after(machine, old)
 
 
+# Kills CRIU when it has locked the connections of its tree, in the middle of a shutdown.
+KILL_CRIU = "systemd-run -q -p DefaultDependencies=no sh -c 'until nft list tables | grep CRIU-; do :; done; pkill -9 -x criu && touch /run/died'"
+
+
+def test_killed_criu(lab: Lab) -> None:
+    """CRIU is killed in the middle of a dump, with its own lock on the connections (3.17.1): the session goes on."""
+    machine = lab.machine("bookworm", "netns")
+    session = machine.session("root")
+    old = check.before(machine, session)
+    ticks = check.counter(session)
+    machine.run(KILL_CRIU)
+    code, text = session.command("carryover reboot", 240)
+    print(text)
+    assert code == 1 and "not rebooted, everything goes on: CRIU cannot save it: " in text, text
+    machine.wait_for_ssh()
+    machine.run("rm /run/died")
+    check.same_session(session, old)
+    ticks.goes_on()
+    ticks.check()
+    assert "CRIU" not in machine.run("nft list tables")
+    check.no_hold(machine)
+
+
 CALL_OFF = """[Unit]
 Before=carryover.service
 [Service]
