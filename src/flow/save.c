@@ -3,7 +3,7 @@
 /*
  * The save, from a settled system to the seal. Its one commit point is the seal: all trees stand frozen with
  * their images on disk, each in a thread that waits inside CRIU's post-dump. Only when the ticket is durable
- * do the threads let CRIU kill; any failure before lets every tree go on living.
+ * do the threads let them die; any failure before lets every tree go on living.
  */
 
 #include "flow/saving.h"

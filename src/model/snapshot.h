@@ -71,10 +71,9 @@ typedef struct SnapProcess {
         char title[64]; /* what sshd's processes call themselves; else empty: arguments may be secret */
         char *exe;      /* readlink, " (deleted)" cut off; NULL for kernel threads and zombies */
         bool exe_deleted;
-        uid_t uid;        /* real */
-        pid_t tracer;     /* who ptraces it, or 0 */
-        int nice, ioprio; /* ioprio_get(2)'s, which follows nice where it was never set */
-        int oom_score_adj;
+        uid_t uid;         /* real */
+        pid_t tracer;      /* who ptraces it, or 0 */
+        int nice, ioprio;  /* ioprio_get(2)'s, which follows nice where it was never set */
         uint8_t *affinity; /* cpu_set_t of n_affinity bytes, only if not all CPUs that are online */
         size_t n_affinity;
         char *cgroup;  /* v2 path, "/user.slice/..." */

@@ -238,14 +238,12 @@ static int add_process(Tree *tree, const SnapProcess *p) {
         Process *x;
         int r = 0;
 
-        if (p->n_affinity == 0 && p->oom_score_adj == 0 && !ioprio_is_set(p))
+        if (p->n_affinity == 0 && !ioprio_is_set(p))
                 return 0;
         x = model_new(Process, process__init);
         if (!x)
                 return -ENOMEM;
         x->pid = (uint32_t)p->pid;
-        x->has_oom_score_adj = p->oom_score_adj != 0;
-        x->oom_score_adj = p->oom_score_adj;
         x->has_ioprio = ioprio_is_set(p);
         x->ioprio = p->ioprio;
         if (p->n_affinity > 0) {

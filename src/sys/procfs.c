@@ -292,13 +292,10 @@ static int read_threads(int dir, SnapProcess *p) {
 }
 
 /* What CRIU leaves behind of how a process is scheduled. */
-static int read_schedule(int dir, SnapProcess *p) {
-        _cleanup_(freep) char *text = NULL;
+static int read_schedule(SnapProcess *p) {
         cpu_set_t cpus;
         long ioprio;
 
-        if (file_slurp(dir, "oom_score_adj", 64, &text, NULL) >= 0)
-                p->oom_score_adj = atoi(text);
         ioprio = syscall(SYS_ioprio_get, IOPRIO_WHO_THREAD, p->pid);
         p->ioprio = ioprio < 0 ? 0 : (int)ioprio;
         CPU_ZERO(&cpus);
@@ -325,7 +322,7 @@ static int process_read_deep(int proc, const Mounts *mounts, SnapProcess *p) {
         if (r < 0 || p->state == 'Z')
                 return r;
         read_namespaces(dir, p);
-        r = read_schedule(dir, p);
+        r = read_schedule(p);
         if (r >= 0)
                 r = procfs_fds(dir, mounts, p);
         if (r >= 0)

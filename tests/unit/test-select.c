@@ -495,11 +495,11 @@ static void test_describe_schedule(void **state) {
         t = w->trees[0];
         world_at(w->s, 401)->ioprio = 2 << 13 | 4; /* what nice 0 gives */
         world_at(w->s, 402)->ioprio = 2 << 13 | 7;
-        world_at(w->s, 403)->oom_score_adj = -500;
+        world_at(w->s, 403)->ioprio = 3 << 13;
         assert_int_equal(select_describe(w->s, t), 0);
         assert_int_equal(t->n_processes, 2);
         assert_true(t->processes[0]->pid == 402 && t->processes[0]->has_ioprio);
-        assert_true(t->processes[1]->has_oom_score_adj && t->processes[1]->oom_score_adj == -500);
+        assert_true(t->processes[1]->pid == 403 && t->processes[1]->ioprio == 3 << 13);
         assert_false(t->processes[1]->has_affinity);
 }
 
