@@ -79,6 +79,7 @@ typedef struct SnapProcess {
         char *cgroup;  /* v2 path, "/user.slice/..." */
         int tty_index; /* controlling terminal on devpts, else -1 */
         int seccomp;   /* 0 none, 1 strict, 2 filter */
+        bool no_new_privs;
         uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts; /* inode numbers */
         uint64_t rss_bytes; /* anonymous and shared memory, swap included: what its images would hold */
         uint64_t sysv_shm;  /* number of SysV shared mappings */

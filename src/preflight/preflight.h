@@ -18,7 +18,8 @@
 /* About the machine. The sentences are NULL where all is well; release with preflight_facts_done(). */
 typedef struct PreflightFacts {
         char *criu_error;    /* none found, or `criu check` says that it cannot work on this kernel */
-        bool criu_lock_skip; /* network_lock SKIP: also the mark of a CRIU that knows pidfds */
+        bool criu_lock_skip; /* network_lock SKIP: also the mark of a CRIU that knows no_new_privs and pidfds
+                              */
         char *store_error;   /* it cannot be opened, or not be written to */
         uint64_t store_free; /* bytes */
         char *hold_error;    /* packets cannot be held on this kernel */

@@ -66,6 +66,22 @@ static int check_session(const Check *c) {
                             check_who(c->p, &who), (int)c->p->sid);
 }
 
+/* What a process may not do must not come back as something that it may. */
+static int check_privileges(const Check *c) {
+        Who who;
+
+        if (c->p->seccomp < 0 || c->p->seccomp > 2)
+                return note_refused(c, "seccomp", NULL, "%s is in a seccomp mode (%d) that is not known",
+                                    check_who(c->p, &who), c->p->seccomp);
+        if (c->p->no_new_privs && !c->facts->criu_lock_skip)
+                return note_refused(
+                                c, "no-new-privs",
+                                "install CRIU 3.19 or later, or end that program before the reboot",
+                                "%s may gain no privileges (no_new_privs), which this CRIU does not save",
+                                check_who(c->p, &who));
+        return 0;
+}
+
 int check_process(const Check *c) {
         Who who;
         int r;
@@ -86,8 +102,5 @@ int check_process(const Check *c) {
                                  "%s uses SysV shared memory, which CRIU saves only with a whole IPC "
                                  "namespace",
                                  check_who(c->p, &who));
-        if (r >= 0 && (c->p->seccomp < 0 || c->p->seccomp > 2))
-                r = note_refused(c, "seccomp", NULL, "%s is in a seccomp mode (%d) that is not known",
-                                 check_who(c->p, &who), c->p->seccomp);
-        return r;
+        return r < 0 ? r : check_privileges(c);
 }

@@ -121,6 +121,7 @@ static int read_status(int dir, SnapProcess *p) {
         p->uid = (uid_t)status_number(text, "Uid:");
         p->tracer = (pid_t)status_number(text, "TracerPid:");
         p->seccomp = (int)status_number(text, "Seccomp:");
+        p->no_new_privs = status_number(text, "NoNewPrivs:") != 0;
         p->rss_bytes = (status_number(text, "RssAnon:") + status_number(text, "RssShmem:") +
                         status_number(text, "VmSwap:"))
                        << 10;

@@ -285,6 +285,12 @@ static void test_processes(void **state) {
         look(w);
         assert_string_equal(w->v.notes[0].what, "seccomp");
         p->seccomp = 0;
+        p->no_new_privs = true;
+        expect_ok(w);
+        w->facts.criu_lock_skip = false;
+        expect(w, VERDICT_REFUSED, "no-new-privs", "may gain no privileges");
+        p->no_new_privs = false;
+        expect_ok(w);
         p->sid = 800;
         expect(w, VERDICT_REFUSED, "session-leader", "process 800");
         p->sid = 799; /* dead: CRIU makes a helper */
