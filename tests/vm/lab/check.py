@@ -237,8 +237,14 @@ def job_control(machine: Machine, session: SshSession) -> None:
     answer(session, "bg %1")
     assert "Running" in answer(session, "jobs %1")
     _to_front(machine, session, job)
-    session.send("\x03")
-    session.expect(r"\^C", 30)
+
+    # A shell whose child has just ended takes the key for the child's and goes on: as people do, once more.
+    def interrupted() -> bool:
+        session.send("\x03")
+        session.expect(r"\^C", 30)
+        return machine.run(f"ps -o stat= -p {job}", check=False).strip() in ("", "Z")
+
+    wait_for(f"job {job} to be interrupted", interrupted, 60, 1)
     session.expect(r"[$#] ", 30)
     running = answer(session, "jobs -r")
     assert running == "", f"{running}\n{session.text()[-1000:]!r}"
