@@ -59,6 +59,8 @@ void restoring_failed(Restoring *x, Tree *tree, Outcome__State state, const char
                 tree->outcome->images = path;
         else
                 log_warning("%s: its images could not be put aside", tree->name);
+        /* Back in the old kernel, the lock of the dump is still there. */
+        log_failed(hold_remove_criu_table(tree->root_pid), "its peers may not be told");
         log_failed(store_tree_done(&x->store, x->ticket->id, tree), "a second start would not know it");
         restoring_say(x, state == OUTCOME__STATE__LOST ? EVENT_TREE_LOST : EVENT_TREE_FAILED, tree, reason);
         (void)run_progress("  %s: failed: %s", tree->name, reason);

@@ -39,8 +39,8 @@ void restoring_say(const Restoring *x, EventKind kind, const Tree *tree, const c
 int restoring_outcomes(Restoring *x);
 bool restoring_is_pending(const Tree *tree);
 
-/* Noted durably, said, its images put aside or emptied. Called with the lock held, or before there are
- * threads. */
+/* Noted durably, said, its images put aside or emptied. Called with the lock held, or while there are
+ * no threads. */
 void restoring_failed(Restoring *x, Tree *tree, Outcome__State state, const char *reason);
 void restoring_carried(Restoring *x, Tree *tree);
 

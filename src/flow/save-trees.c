@@ -132,8 +132,11 @@ static void *worker_run(void *userdata) {
                 saving_say(s, EVENT_TREE_REFUSED, w->tree, err_text(r));
                 log_debug("%s: %s", w->tree->name, err_way());
                 s->n_failed++;
-        } else if (r < 0 && s->decision == GO)
+        } else if (r < 0 && s->decision == GO) {
                 log_warning("%s is saved, but what was saved does not end: %s", w->tree->name, err_text(r));
+        } else if (r < 0) {
+                log_debug("%s goes on: %s", w->tree->name, err_text(r));
+        }
         pthread_cond_broadcast(&s->change);
         pthread_mutex_unlock(&s->lock);
         return NULL;

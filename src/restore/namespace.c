@@ -165,7 +165,7 @@ static int wait_for_answers(int fd, uint64_t deadline, pid_t *ret_host_pid) {
 }
 
 /* The kernel ends a whole namespace before its init is dead. A PID that is gone is not waited for. */
-static int init_end(pid_t starter, pid_t init) {
+static bool init_end(pid_t starter, pid_t init) {
         _cleanup_(closep) int pidfd = init > 1 ? pidfd_open(init, 0) : -1;
         uint64_t deadline = now_monotonic() + END_GRACE;
         struct pollfd p = {.fd = pidfd, .events = POLLIN};
@@ -173,11 +173,11 @@ static int init_end(pid_t starter, pid_t init) {
 
         (void)kill(starter, SIGKILL);
         if (pidfd < 0)
-                return 0;
+                return true;
         (void)pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
         while ((n = poll(&p, 1, deadline_ms(deadline))) < 0 && errno == EINTR)
                 ;
-        return n > 0 ? 0 : err_say(-ETIMEDOUT, "carryover-init failed and does not end");
+        return n > 0;
 }
 
 int namespace_restore(const CriuJob *job, const Tree *tree, pid_t *ret_pid) {
@@ -198,8 +198,11 @@ int namespace_restore(const CriuJob *job, const Tree *tree, pid_t *ret_pid) {
         if (r < 0) {
                 ErrRecord why = err_keep();
 
-                if (init_end(starter, init) >= 0)
-                        err_put_back(&why);
+                bool ended = init_end(starter, init);
+
+                err_put_back(&why);
+                if (!ended)
+                        err_prefix(r, "its namespace does not end; ");
         }
         while (waitpid(starter, NULL, 0) < 0 && errno == EINTR)
                 ;

@@ -163,10 +163,8 @@ static int tree_lives_on(const SaveJob *job, const Tree *tree, int images_fd, in
         remaps_sweep_images(images_fd);
         if (!job->features->lock_skip)
                 r = hold_remove_criu_table(tree->root_pid);
-        if (r < 0)
-                return err_prefix(r, "the connections stay blocked: ");
         err_put_back(&kept);
-        return why;
+        return r < 0 ? err_prefix(why, "its connections may be blocked until the next boot; ") : why;
 }
 
 int save_tree(const SaveJob *job, Tree *tree) {

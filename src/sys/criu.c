@@ -467,21 +467,33 @@ static int restore_once(const CriuJob *job, const CriuTerminals *terminals, pid_
         return 0;
 }
 
+/* As carryover-init, with nobody else in the namespace. */
+static int children_end(void) {
+        uint64_t deadline = now_monotonic() + EXIT_GRACE;
+        const struct timespec pause = {.tv_nsec = 10000000};
+        pid_t pid;
+
+        (void)kill(-1, SIGKILL);
+        while ((pid = waitpid(-1, NULL, WNOHANG)) >= 0) {
+                if (pid == 0 && now_monotonic() > deadline)
+                        return -ETIMEDOUT;
+                if (pid == 0)
+                        (void)nanosleep(&pause, NULL);
+        }
+        return 0;
+}
+
 /* CRIU kills the children of a restore that fails and does not wait for them. One that is still at work
- * collides with the next try, which makes the same files and asks for the same numbers: "Can't create even
- * fake link!: File exists". They are told by their number and their cgroup: both free before the try. */
+ * collides with the next try, which makes the same files and asks for the same numbers: "Can't create
+ * ghost regfile: File exists". They are told by their number and their cgroup: both free before the try. */
 static int remains_end(const CriuJob *job) {
         _cleanup_(freep) uint32_t *saved = NULL;
         _cleanup_(freep) pid_t *inside = NULL;
         size_t n_saved, n_inside, n = 0;
         int r;
 
-        if (getpid() == 1) { /* carryover-init: there is nobody else in its namespace */
-                (void)kill(-1, SIGKILL);
-                while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-                        ;
-                return 0;
-        }
+        if (getpid() == 1)
+                return children_end();
         if (job->cgroup_procs_fd < 0)
                 return 0;
         r = image_processes(job->images_fd, &saved, &n_saved);
@@ -509,11 +521,13 @@ static int restore_and_sweep(const CriuJob *job, const CriuTerminals *terminals,
         r = restore_once(job, terminals, ret_pid);
         if (r < 0) {
                 ErrRecord kept = err_keep();
+                bool ended = remains_end(job) >= 0;
 
-                (void)remains_end(job);
                 err_put_back(&kept);
+                if (!ended)
+                        err_prefix(r, "what it had made does not end; ");
         }
-        remaps_sweep(&remaps);
+        remaps_sweep(&remaps, r < 0);
         return r < 0 ? err_pass(r) : 0;
 }
 

@@ -199,35 +199,43 @@ static int by_file(const void *a, const void *b) {
         return (x->file > y->file) - (x->file < y->file);
 }
 
-/* PATH.cr_link, or whatever is free; NULL if that would not be a name any more, or no memory. */
-static char *free_name(const char *path) {
-        char *name = strdup(path);
+/* A name that is free, and leaves room for what CRIU makes of it: PATH.cr_link, as long as that is one. */
+static int free_name(const char *path, uint32_t id, char **ret) {
+        _cleanup_(freep) char *name = strdup(path);
 
         while (name && is_there(name)) {
-                char *next = text_format("%s.cr_link", name);
+                _cleanup_(freep) char *taken = TAKE(name);
+                const char *slash = strrchr(taken, '/');
 
-                free(name);
-                name = next;
-                if (name && strlen(strrchr(name, '/') + 1) > NAME_MAX - MADE_MAX) {
-                        free(name);
-                        return NULL;
-                }
+                if (strlen(slash + 1) + strlen(".cr_link") + MADE_MAX <= NAME_MAX)
+                        name = text_format("%s.cr_link", taken);
+                else
+                        name = text_format("%.*s/%x.cr_link", (int)(slash - taken), taken, id);
         }
-        return name;
+        if (!name)
+                return -ENOMEM;
+        if (strlen(name) + MADE_MAX >= PATH_MAX)
+                return err_say(-ENAMETOOLONG,
+                               "%s was replaced under a process of the tree and is too long "
+                               "a name to be restored beside the new one",
+                               path);
+        *ret = TAKE(name);
+        return 0;
 }
 
 static int rename_taken(ProtobufCMessage *message, const void *userdata) {
         const Remaps *remaps = userdata;
         ImgFile *file = (ImgFile *)message;
         const Remap key = {.file = file->id}, *found;
-        char *name;
+        char *name = NULL;
+        int r;
 
         found = bsearch(&key, remaps->items, remaps->n, sizeof key, by_file);
         if (!found || found->directory || !file->reg || !is_there(file->reg->name))
                 return 0;
-        name = free_name(file->reg->name);
-        if (!name)
-                return 0;
+        r = free_name(file->reg->name, file->id, &name);
+        if (r < 0)
+                return err_pass(r);
         free(file->reg->name);
         file->reg->name = name;
         return 1;
@@ -328,20 +336,20 @@ static void sweep_parents(const Remap *remap) {
         }
 }
 
-static void sweep(const Remap *remap, time_t checked) {
+static void sweep(const Remap *remap, time_t checked, bool failed) {
         if (remap->missing)
                 sweep_parents(remap);
-        if (remap->shown)
+        if (remap->shown && failed)
                 remove_file(remap->shown, checked, 0);
         if (remap->made && !remap->linked)
                 remove_file(remap->made, ANY_TIME, 0);
 }
 
-void remaps_sweep(const Remaps *remaps) {
+void remaps_sweep(const Remaps *remaps, bool failed) {
         ErrRecord kept = err_keep();
 
         for (size_t i = 0; i < remaps->n; i++)
-                sweep(remaps->items + i, remaps->checked);
+                sweep(remaps->items + i, remaps->checked, failed);
         err_put_back(&kept);
 }
 

@@ -18,6 +18,7 @@
  * Directories are never reached through a symbolic link.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
 
@@ -45,10 +46,10 @@ int remaps_rename_taken(int images_fd);
  * CRIU will have to make. */
 int remaps_check(Remaps *remaps);
 
-/* After each try to restore, good or bad: removes the parents that were missing, ghosts, and at PATH and
+/* After each try to restore: removes the parents that were missing, ghosts, and if it failed, at PATH and
  * PATH.cr_link what was not there and is older than remaps_check(): a child of CRIU that is killed leaves
  * it, and the next try would meet it ("Can't create even fake link"). Keeps the error that is recorded. */
-void remaps_sweep(const Remaps *remaps);
+void remaps_sweep(const Remaps *remaps, bool failed);
 
 /* For images that nobody will restore any more: ghosts, and link_remap.ID while the file has another name.
  * Keeps the error that is recorded. */

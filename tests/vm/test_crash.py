@@ -44,7 +44,8 @@ KILL_CRIU = "systemd-run -q -p DefaultDependencies=no sh -c 'until nft list tabl
 
 
 def test_killed_criu(lab: Lab) -> None:
-    """CRIU is killed in the middle of a dump, with its own lock on the connections (3.17.1): the session goes on."""
+    """CRIU (3.17.1) is killed when it has begun to lock the connections of a frozen tree: the session goes on, and nothing is
+    left of the lock."""
     machine = lab.machine("bookworm", "netns")
     session = machine.session("root")
     old = check.before(machine, session)

@@ -188,9 +188,9 @@ def clean_after(machine: Machine, *carried: Before, namespaces: int = 0, images:
 
 
 def no_hold(machine: Machine) -> None:
-    """Neither backend has a rule of ours."""
+    """Neither backend has a rule of ours, nor of CRIU's."""
     rules = machine.run("iptables-legacy -t raw -S && ip6tables-legacy -t raw -S && nft list ruleset")
-    assert "carryover" not in rules.lower(), f"a hold is left: {rules}"
+    assert "carryover" not in rules.lower() and "CRIU-" not in rules, f"a hold is left: {rules}"
 
 
 def typed(session: SshSession, line: str, timeout: float) -> tuple[float, str]:

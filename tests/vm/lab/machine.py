@@ -186,8 +186,8 @@ class Machine:
         target = self.directory / "journal.txt"
         try:
             target.write_text(self.run("journalctl -b all -o short-monotonic --no-hostname",
-                                       timeout=40))
-            logs = self.run("find /var/lib/carryover -name '*.log*' -exec tail -v -n +1 {} +", timeout=40)
+                                       timeout=120))
+            logs = self.run("find /var/lib/carryover -name '*.log*' -exec tail -v -n +1 {} +", timeout=120, check=False)
             (self.directory / "criu.txt").write_text(logs)
         except (LabError, subprocess.TimeoutExpired):
             self._journal_from_disk(target)
