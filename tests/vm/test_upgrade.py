@@ -6,6 +6,7 @@ Debian is upgraded to its next release in an open ssh session, and the session i
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,9 +71,10 @@ def begin(session: SshSession) -> Work:
 
 
 def jobs(session: SshSession) -> str:
-    """The table of jobs with their process numbers."""
-    wait_for("the stopped job in the table", lambda: check.answer(session, "jobs -s").count("\n") == 1, 30)
-    return check.answer(session, "jobs -l")
+    """The table of jobs with their process numbers; without what the shell calls the current and the previous one, which
+    changes with every program in front."""
+    wait_for("both stopped jobs in the table", lambda: check.answer(session, "jobs -s").count("\n") == 1, 30)
+    return re.sub(r"^(\[\d+\])[-+]", r"\1 ", check.answer(session, "jobs -l"), flags=re.MULTILINE)
 
 
 def upgrade(session: SshSession, machine: Machine, old: str, new: str, package: Path) -> None:
