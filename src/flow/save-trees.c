@@ -135,7 +135,7 @@ static void *worker_run(void *userdata) {
         } else if (r < 0 && s->decision == GO) {
                 log_warning("%s is saved, but what was saved does not end: %s", w->tree->name, err_text(r));
         } else if (r < 0) {
-                log_debug("%s goes on: %s", w->tree->name, err_text(r));
+                log_info("%s goes on: %s", w->tree->name, err_text(r));
         }
         pthread_cond_broadcast(&s->change);
         pthread_mutex_unlock(&s->lock);
