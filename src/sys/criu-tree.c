@@ -116,6 +116,12 @@ static void leave_repair(int pidfd, int number, size_t *failed) {
         value = 0;
         if (setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &value, sizeof value) < 0)
                 (*failed)++;
+        /* Leaving the mode takes SO_REUSEADDR away, and a server that starts again could not listen on the
+         * port of this connection. What it was before cannot be asked any more; no connection is hurt by it.
+         */
+        value = 1;
+        if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &value, sizeof value) < 0)
+                (*failed)++;
 }
 
 static void mend_process(pid_t pid, size_t *failed) {
