@@ -115,7 +115,8 @@ def written(machine: Machine) -> None:
 
     before = len(numbers())
     wait_for("the file in /tmp to grow", lambda: len(numbers()) > before, 30, 0.5)
-    assert numbers() == list(range(1, len(numbers()) + 1))
+    found = numbers()
+    assert found == list(range(1, len(found) + 1))
 
 
 def goes_on(session: SshSession, work: Work) -> None:
