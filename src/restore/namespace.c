@@ -197,7 +197,6 @@ int namespace_restore(const CriuJob *job, const Tree *tree, pid_t *ret_pid) {
         r = wait_for_answers(near, deadline, &init);
         if (r < 0) {
                 ErrRecord why = err_keep();
-
                 bool ended = init_end(starter, init);
 
                 err_put_back(&why);

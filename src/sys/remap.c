@@ -32,6 +32,9 @@
 /* What CRIU adds to a name: ".cr.ffffffff.ghost". */
 #define MADE_MAX 18
 
+/* Other names that are tried; their owner may be hostile. */
+#define TRIES_MAX 20
+
 struct Remap {
         uint32_t file, target; /* identities: in files.img; there or of a ghost file */
         bool linked, directory;
@@ -203,10 +206,15 @@ static int by_file(const void *a, const void *b) {
 static int free_name(const char *path, uint32_t id, char **ret) {
         _cleanup_(freep) char *name = strdup(path);
 
-        while (name && is_there(name)) {
+        for (unsigned tries = 0; name && is_there(name); tries++) {
                 _cleanup_(freep) char *taken = TAKE(name);
                 const char *slash = strrchr(taken, '/');
 
+                if (tries == TRIES_MAX)
+                        return err_say(-EEXIST,
+                                       "%s was replaced under a process of the tree, and every other "
+                                       "name that it could have is taken",
+                                       path);
                 if (strlen(slash + 1) + strlen(".cr_link") + MADE_MAX <= NAME_MAX)
                         name = text_format("%s.cr_link", taken);
                 else
@@ -231,7 +239,8 @@ static int rename_taken(ProtobufCMessage *message, const void *userdata) {
         int r;
 
         found = bsearch(&key, remaps->items, remaps->n, sizeof key, by_file);
-        if (!found || found->directory || !file->reg || !is_there(file->reg->name))
+        if (!found || found->directory || !file->reg || file->reg->name[0] != '/' ||
+            !is_there(file->reg->name))
                 return 0;
         r = free_name(file->reg->name, file->id, &name);
         if (r < 0)

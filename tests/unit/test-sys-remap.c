@@ -226,6 +226,11 @@ static void test_rename_taken(void **state) {
         touch("lib.cr_link", true);
         assert_int_equal(remaps_rename_taken(dir), 1);
         has_name(2, "lib.cr_link.cr_link");
+        strcpy(longest, "lib.cr_link");
+        for (unsigned i = 0; i < 25; i++)
+                touch(strcat(longest, ".cr_link"), true);
+        assert_int_equal(remaps_rename_taken(dir), -EEXIST);
+        assert_non_null(strstr(err_text(-EEXIST), "is taken"));
 }
 
 /* What was there before, or is new, is somebody else's. */
