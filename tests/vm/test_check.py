@@ -78,7 +78,7 @@ def test_what_cannot_be_carried_is_refused_with_the_reason(lab: Lab) -> None:
         assert session.command("carryover list")[0] == 3
         assert session.command("kill %1")[0] == 0
         session.command("wait")
-        session.command("setpriv --no-new-privs sleep 1000 &")
+        session.command("setpriv --no-new-privs sleep 1000 & true")
         status, text = session.command("carryover check")
         assert status == 4 and "no-new-privs: sleep" in text, text
         assert session.command("kill %1")[0] == 0
