@@ -125,6 +125,19 @@ static int prepare(Restoring *x) {
         return terminals_reserve(x);
 }
 
+/* In the old kernel the addresses are there, but services start again around us, and one that configures the
+ * network may take them away for a moment: "Can't bind inet socket back: Cannot assign requested address".
+ */
+static void settle(Restoring *x) {
+        StepClock clock = step_begin();
+        int r = bus_wait_settled(x->manager, "carryover-restore.service",
+                                 now_monotonic() + x->config.settle_usec);
+
+        if (r < 0)
+                log_warning("%s; restoring all the same", err_text(r));
+        step_end(&x->timeline, "restore.settle", NULL, clock);
+}
+
 static int restore_claimed(Restoring *x) {
         StepClock clock = step_begin();
         int r;
@@ -138,6 +151,8 @@ static int restore_claimed(Restoring *x) {
                 r = fault_point("restore:after-claim");
         if (r < 0)
                 return err_pass(r);
+        if (strcmp(x->ticket->old_boot, x->ticket->new_boot) == 0)
+                settle(x);
         if (conntrack_restore(x->ticket) < 0)
                 log_warning("connection tracking entries could not be put back, translated connections may "
                             "break");
