@@ -28,16 +28,12 @@ static int procs_path(const char *cgroup, char path[static PATH_MAX]) {
         return 0;
 }
 
-static int read_procs(const char *file, pid_t **ret, size_t *ret_n) {
+static int parse_procs(char *text, pid_t **ret, size_t *ret_n) {
         _cleanup_(freep) pid_t *pids = NULL;
-        _cleanup_(freep) char *text = NULL;
         char *state;
         size_t n = 0;
         int r;
 
-        r = file_slurp(AT_FDCWD, file, PROCS_LIMIT, &text, NULL);
-        if (r < 0)
-                return err_pass(r);
         for (char *line = strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
                 pid_t pid;
 
@@ -53,17 +49,27 @@ static int read_procs(const char *file, pid_t **ret, size_t *ret_n) {
 }
 
 int cgroup_pids(const char *path, pid_t **ret, size_t *ret_n) {
+        _cleanup_(freep) char *text = NULL;
         char file[PATH_MAX];
         int r = procs_path(path, file);
 
-        return r < 0 ? err_pass(r) : read_procs(file, ret, ret_n);
+        if (r >= 0)
+                r = file_slurp(AT_FDCWD, file, PROCS_LIMIT, &text, NULL);
+        return r < 0 ? err_pass(r) : parse_procs(text, ret, ret_n);
 }
 
 int cgroup_procs_pids(int procs_fd, pid_t **ret, size_t *ret_n) {
+        _cleanup_(freep) char *text = NULL;
+        _cleanup_(closep) int fd = -1;
         char file[32];
+        int r;
 
         snprintf(file, sizeof file, "/proc/self/fd/%d", procs_fd);
-        return read_procs(file, ret, ret_n);
+        fd = open(file, O_RDONLY | O_CLOEXEC); /* through the link: procs_fd is for writing */
+        if (fd < 0)
+                return err_born(-errno, "cannot read what lives in the cgroup");
+        r = fd_slurp(fd, PROCS_LIMIT, &text, NULL);
+        return r < 0 ? err_pass(r) : parse_procs(text, ret, ret_n);
 }
 
 int cgroup_of(pid_t pid, char **ret) {

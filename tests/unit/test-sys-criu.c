@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "sys/cgroup.h"
 #include "sys/criu.h"
 
 #include <fcntl.h>
@@ -98,6 +99,21 @@ static void test_not_criu_job(void **state) {
         assert_int_equal(criu_restore(&job, &pid), -EINVAL);
 }
 
+/* Who is still there of a failed try is read by the descriptor that CRIU's processes write themselves into.
+ */
+static void test_left_processes(void **state) {
+        _cleanup_(closep) int dir = log_dir("12\n0\n77\n"), fd = -1;
+        _cleanup_(freep) pid_t *pids = NULL;
+        size_t n;
+
+        fd = openat(dir, "dump.log", O_WRONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(cgroup_procs_pids(fd, &pids, &n), 0);
+        assert_int_equal(n, 2);
+        assert_int_equal(pids[0], 12);
+        assert_int_equal(pids[1], 77);
+}
+
 static void test_fits_kernel(void **state) {
         const CriuFeatures debian12 = {.major = 3, .minor = 17, .sub = 1},
                            debian13 = {.major = 4, .minor = 1, .sub = 1},
@@ -134,7 +150,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_log),         cmocka_unit_test(test_log_missing),
                         cmocka_unit_test(test_not_criu),    cmocka_unit_test(test_not_criu_job),
-                        cmocka_unit_test(test_fits_kernel),
+                        cmocka_unit_test(test_fits_kernel), cmocka_unit_test(test_left_processes),
         };
 
         return cmocka_run_group_tests(tests, make_dir, remove_dir);
