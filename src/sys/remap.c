@@ -211,7 +211,7 @@ static int free_name(const char *path, uint32_t id, char **ret) {
                 const char *slash = strrchr(taken, '/');
 
                 if (tries == TRIES_MAX)
-                        return err_say(-EEXIST,
+                        return err_say(-EBUSY,
                                        "%s was replaced under a process of the tree, and every other "
                                        "name that it could have is taken",
                                        path);

@@ -38,7 +38,8 @@ void remaps_done(Remaps *remaps);
  * Before a restore: a file of the images whose name is another one's now gets the name PATH.cr_link in them,
  * which CRIU would give it anyway, and the files that CRIU makes for it are called after that. For CRIU
  * does so while its other processes look: one of them may take the new file for the old one, and remove it
- * (docs/CRIU.md, "Replaced files"). Returns how many were renamed; a second call finds nothing to do.
+ * (docs/CRIU.md, "Replaced files"). Returns how many were renamed; a second call finds nothing to do. -EBUSY
+ * if every such name is taken, -ENAMETOOLONG if none fits.
  */
 int remaps_rename_taken(int images_fd);
 
