@@ -51,8 +51,10 @@ static int read_numbers(int images_fd, uint32_t ino, ImageStream *ret) {
 
         snprintf(name, sizeof name, "tcp-stream-%x.img", ino);
         r = image_first_message(images_fd, name, IMAGE_TCP_STREAM, &img_tcp_stream__descriptor, &message);
+        if (r == -ENOENT) /* files.img says that there is one */
+                return err_say(-EBADMSG, "the images have no %s", name);
         if (r < 0)
-                return err_pass(r == -ENOENT ? -EBADMSG : r);
+                return err_pass(r);
         ret->received = ((const ImgTcpStream *)message)->inq_seq;
         ret->sent = ((const ImgTcpStream *)message)->outq_seq;
         return 0;
