@@ -7,29 +7,97 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/text.h"
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-/* `wanted` is "NAME" or "NAME:kill", up to a space or the end. */
-static int compare(const char *wanted, const char *name) {
+const char *const fault_names[] = {
+                "save:begun",
+                "save:after-hold",
+                "save:before-freeze",
+                "save:after-dump",
+                "save:before-ready",
+                "save:before-seal",
+                "seal:written",
+                "save:committed",
+                "jump:before-load",
+                "jump:loaded",
+                "jump:last",
+                "early:initramfs",
+                "early:before-claim",
+                "early:claimed",
+                "restore:after-claim",
+                "restore:begun",
+                "restore:before-criu",
+                "restore:made",
+                "restore:running",
+                "restore:after-outcome",
+                "restore:before-report",
+                "restore:reported",
+                NULL,
+};
+
+typedef enum Way { FAULT_NONE, FAULT_ERROR, FAULT_KILL, FAULT_CRASH, FAULT_HANG, FAULT_RUN } Way;
+
+/* `wanted` is "NAME" or "NAME:WAY", up to a space or the end. */
+static Way way_of(const char *wanted, const char *name) {
+        static const char *const ways[] = {[FAULT_ERROR] = "",
+                                           [FAULT_KILL] = ":kill",
+                                           [FAULT_CRASH] = ":crash",
+                                           [FAULT_HANG] = ":hang",
+                                           [FAULT_RUN] = ":hook"};
         size_t l = strlen(name), w = strcspn(wanted, " \n");
 
         if (w < l || strncmp(wanted, name, l) != 0)
-                return 0;
-        if (w == l)
-                return 1;
-        return w == l + strlen(":kill") && strncmp(wanted + l, ":kill", w - l) == 0 ? 2 : 0;
+                return FAULT_NONE;
+        for (Way way = FAULT_ERROR; way <= FAULT_RUN; way++)
+                if (strlen(ways[way]) == w - l && strncmp(wanted + l, ways[way], w - l) == 0)
+                        return way;
+        return FAULT_NONE;
+}
+
+/* The first one to get there, of all processes of this boot. */
+static bool is_first(const char *name) {
+        _cleanup_(freep) char *mark = text_format(FAULT_DONE "%s", name);
+        _cleanup_(closep) int fd =
+                        mark ? open(mark, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+
+        return fd >= 0;
+}
+
+static void hang(const char *name) {
+        _cleanup_(freep) char *line = text_format("<1>carryover: fault %s\n", name);
+        int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+
+        if (fd >= 0 && line)
+                (void)fd_write_all(fd, line, strlen(line));
+        for (;;)
+                pause();
+}
+
+static int run_hook(const char *name) {
+        char *const words[] = {(char *)FAULT_HOOK, (char *)name, NULL};
+        char *const environment[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+        int status;
+        pid_t pid;
+
+        if (posix_spawn(&pid, FAULT_HOOK, NULL, NULL, words, environment) != 0)
+                return err_say(-ENOENT, "there is no " FAULT_HOOK " to run");
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        return 0;
 }
 
 int fault_point(const char *name) {
-        static bool done;
         _cleanup_(freep) char *line = NULL;
         const char *wanted = getenv("CARRYOVER_FAULT");
+        Way way;
 
         if (!wanted && file_slurp(AT_FDCWD, "/proc/cmdline", 4096, &line, NULL) >= 0) {
                 wanted = strstr(line, "carryover.fault=");
@@ -37,15 +105,16 @@ int fault_point(const char *name) {
                         wanted += strlen("carryover.fault=");
         }
         err_clear();
-        if (!wanted || done)
+        way = wanted ? way_of(wanted, name) : FAULT_NONE;
+        if (way == FAULT_NONE || (way != FAULT_CRASH && !is_first(name)))
                 return 0;
-        switch (compare(wanted, name)) {
-        case 1:
-                done = true;
+        if (way == FAULT_ERROR)
                 return err_say(-EIO, "stopped at the fault point %s", name);
-        case 2:
-                kill(getpid(), SIGKILL);
-        }
+        if (way == FAULT_RUN)
+                return run_hook(name);
+        if (way == FAULT_HANG)
+                hang(name);
+        (void)kill(getpid(), SIGKILL);
         return 0;
 }
 
