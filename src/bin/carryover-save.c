@@ -12,10 +12,13 @@ int main(int argc, char **argv) {
                         return flow_start();
                 if (strcmp(argv[1], "--stop") == 0)
                         return flow_save();
+                if (strcmp(argv[1], "--stopped") == 0)
+                        return flow_save_aftermath();
                 if (strcmp(argv[1], "--release") == 0)
                         return flow_release();
         }
-        log_error("carryover-save is run as root: by carryover.service with --start or --stop, by the "
-                  "package's removal with --release");
+        log_error("carryover-save is run as root: by carryover.service with --start, --stop or --stopped, "
+                  "by "
+                  "the package's removal with --release");
         return 2;
 }

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -133,6 +134,8 @@ int early_initramfs(EarlySay say) {
                 return 0;
         }
         if (r >= 0)
+                r = fault_point("early:initramfs");
+        if (r >= 0)
                 r = codec_decode(CODEC_EARLY, "/" INITRD_EARLY, data, size, &message);
         if (r < 0)
                 return failed(say, r, "connections of carried sessions may be reset");
@@ -200,7 +203,11 @@ static int claim(const Store *store, EarlySay say) {
                 n += hold(say, ticket->hold_backend, needs.items, needs.n);
         }
         n += load_drivers(say, ticket);
-        r = claimed ? store_take_over(ticket) : store_claim(store, ticket);
+        r = fault_point("early:before-claim");
+        if (r >= 0)
+                r = claimed ? store_take_over(ticket) : store_claim(store, ticket);
+        if (r >= 0)
+                r = fault_point("early:claimed");
         if (r < 0)
                 return n + failed(say, r, "nothing is restored");
         return n;

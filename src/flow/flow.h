@@ -26,6 +26,9 @@ int flow_start(void);
 /* carryover.service, ExecStop: saves what is kept if the system goes down, else does nothing. */
 int flow_save(void);
 
+/* carryover.service, ExecStopPost: puts in order what a save has left that died. */
+int flow_save_aftermath(void);
+
 /* Before carryover is removed from the system: no hold is left that nobody could end. */
 int flow_release(void);
 
@@ -35,6 +38,10 @@ int flow_note(pid_t session);
 
 /* systemd-shutdown's last hook: whether the hold still stands, just before the jump; puts it back. */
 int flow_last(void);
+
+/* `carryover restore`: one more try for a tree that could not be brought back (NULL: the only one), and with
+ * force also for one that may have run already. Waits for the report. */
+int flow_retry(const char *name, bool force);
 
 /* carryover-restore.service. */
 int flow_restore(void);

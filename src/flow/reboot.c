@@ -3,11 +3,7 @@
 /*
  * `carryover reboot`. Everything that can be refused is refused here, while nothing has been touched; then
  * systemd is asked for the shutdown, and this process waits, as one of the carried ones, for the report that
- * answers its request.
- *
- * It waits with no descriptor open but the terminal's, and looks for two files five times a second: a watch
- * or a connection would be one more thing that has to be carried, and the wait is over a minute after it
- * began.
+ * answers its request (wait.c).
  */
 
 #include "base/cleanup.h"
@@ -18,6 +14,7 @@
 #include "flow/facts.h"
 #include "flow/flow.h"
 #include "flow/kept.h"
+#include "flow/wait.h"
 #include "jump/jump.h"
 #include "model/connections.h"
 #include "report/report.h"
@@ -38,8 +35,6 @@
 
 /* Processes that may still be born in the kept sessions between the load and the freeze, generously. */
 #define PIDS_UNTIL_SAVED 1000u
-
-#define LOOK_NSEC 200000000L /* the answer is shown at most this late */
 
 /* Shows what is not ok; the number of refused trees (all of them, if the machine is), and why. */
 static int check_all(const Config *config, const RebootOptions *options, Trees *trees, char **ret_why) {
@@ -109,124 +104,6 @@ static int request_leave(const RebootOptions *options, const Kernel *kernel, Ear
         return run_request_write(&request);
 }
 
-/* What stat() said of a file; all zero if there was none. */
-typedef struct Sight {
-        ino_t ino;
-        off_t size;
-        struct timespec changed;
-} Sight;
-
-typedef struct Watch {
-        const Config *config;
-        uint64_t request;
-        char boot[37];
-        off_t offset; /* how far the progress file of that boot was shown; the next one's begins anew */
-        Sight progress, report;
-} Watch;
-
-/*
- * Whether it is worth to be opened. What this process has open in the moment of its freeze must be there,
- * unchanged, in the next kernel, and neither of these files is: so they are not opened while nothing
- * happens.
- */
-static bool has_changed(const char *path, Sight *sight) {
-        Sight now = {0};
-        struct stat st;
-        bool changed;
-
-        if (lstat(path, &st) >= 0)
-                now = (Sight){.ino = st.st_ino, .size = st.st_size, .changed = st.st_ctim};
-        changed = now.ino != sight->ino || now.size != sight->size ||
-                  now.changed.tv_sec != sight->changed.tv_sec ||
-                  now.changed.tv_nsec != sight->changed.tv_nsec;
-        *sight = now;
-        return changed;
-}
-
-static void show_progress(Watch *w) {
-        _cleanup_(closep) int fd = -1;
-        char buffer[1024], boot[37];
-        ssize_t n;
-
-        if (!has_changed(RUN_PROGRESS, &w->progress) || system_boot_id(boot) < 0)
-                return;
-        fd = open(RUN_PROGRESS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-                return;
-        if (strcmp(boot, w->boot) != 0)
-                w->offset = 0;
-        memcpy(w->boot, boot, sizeof boot);
-        while ((n = pread(fd, buffer, sizeof buffer, w->offset)) > 0) {
-                (void)fd_write_all(STDOUT_FILENO, buffer, (size_t)n);
-                w->offset += n;
-        }
-}
-
-static bool in_store(const Config *config, const char *name) {
-        char path[sizeof config->store + 32];
-
-        snprintf(path, sizeof path, "%s/%s", config->store, name);
-        return access(path, F_OK) >= 0;
-}
-
-/* The request lives until the save has stopped, or as long as its boot; then a ticket waits until its
- * restore has reported. */
-static bool answer_may_come(const Config *config) {
-        return access(RUN_REQUEST, F_OK) >= 0 || in_store(config, "ticket") ||
-               in_store(config, "ticket.claimed");
-}
-
-/* The report that answers our request, or answer 1: not yet. */
-static int answer(Watch *w, Ticket **ret) {
-        _cleanup_(store_close) Store store = {.fd = -1};
-        _cleanup_(ticket_freep) Ticket *report = NULL;
-        bool last = !answer_may_come(w->config); /* asked first: the report is written before these go */
-        char path[sizeof w->config->store + 32];
-        int r;
-
-        snprintf(path, sizeof path, "%s/report", w->config->store);
-        if (!has_changed(path, &w->report) && !last)
-                return 1;
-        r = store_open(w->config, &store);
-        if (r >= 0)
-                r = store_report(&store, &report);
-        if (r < 0)
-                return err_pass(r);
-        if (r == 0 && report->has_request_at && report->request_at == w->request) {
-                *ret = TAKE(report);
-                return 0;
-        }
-        return last ? err_say(-ENODATA, "nobody answers any more: see journalctl -u carryover -u "
-                                        "carryover-restore")
-                    : 1;
-}
-
-static int wait_for_answer(Watch *w) {
-        _cleanup_(ticket_freep) Ticket *report = NULL;
-        int r;
-
-        for (;;) {
-                struct timespec pause = {.tv_nsec = LOOK_NSEC};
-
-                show_progress(w);
-                r = answer(w, &report);
-                if (r <= 0)
-                        break;
-                /* EINTR is the restore itself (docs/CRIU.md, "Time"): look at once. */
-                (void)nanosleep(&pause, NULL);
-        }
-        if (r < 0) {
-                log_error("carryover: %s", err_text(r));
-                return 1;
-        }
-        if (report->stopped && report_verdict(report) == REPORT_STOPPED) {
-                fprintf(stderr, "carryover: not rebooted, everything goes on: %s\n", report->stopped);
-                return 1;
-        }
-        report_summary(stdout, report, isatty(STDOUT_FILENO));
-        return report_ok(report) ? 0 : 1;
-}
-
 /* Two requests would take each other's place. */
 static int check_shutdown(void) {
         _cleanup_(bus_closep) Bus *manager = NULL;
@@ -252,16 +129,6 @@ static int ask(const RebootOptions *options) {
 static int fail(int r) {
         log_error("carryover: %s", err_text(r));
         return 1;
-}
-
-/* An older save's lines are not ours. */
-static Watch watch_begin(const Config *config, uint64_t request) {
-        Watch w = {.config = config, .request = request};
-
-        (void)has_changed(RUN_PROGRESS, &w.progress);
-        w.offset = w.progress.size;
-        (void)system_boot_id(w.boot); /* unknown: everything is shown */
-        return w;
 }
 
 /* The exit status: 0 if it may go on. */
@@ -298,7 +165,7 @@ int flow_reboot(const RebootOptions *options) {
         Early *loaded = NULL;
         char *own = NULL;
         Config config;
-        Watch watch;
+        Wait wait;
         int r;
 
         r = config_load("", &config);
@@ -335,7 +202,7 @@ int flow_reboot(const RebootOptions *options) {
                 for (size_t i = 0; i < trees.n; i++)
                         keeping(trees.items[i]);
         }
-        watch = watch_begin(&config, request);
+        wait = wait_begin(&config, request);
         r = request_leave(options, &kernel, loaded, own, request);
         model_free(TAKE(loaded));
         free(TAKE(own));
@@ -350,5 +217,5 @@ int flow_reboot(const RebootOptions *options) {
         else
                 printf("jumping into Linux %s\n", kernel.version);
         fflush(stdout);
-        return wait_for_answer(&watch);
+        return wait_answer(&wait);
 }

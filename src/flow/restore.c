@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "early/early.h"
+#include "flow/aftermath.h"
 #include "flow/flow.h"
 #include "model/connections.h"
 #include "report/report.h"
@@ -205,6 +206,9 @@ static void images_remove(Restoring *x) {
 
                 if (tree->outcome && tree->outcome->state == OUTCOME__STATE__CARRIED)
                         log_failed(store_tree_remove(&x->store, tree->name), "its images stay in the store");
+                if (tree->outcome && tree->outcome->state == OUTCOME__STATE__LEFT) /* a save that died */
+                        log_failed(store_tree_discard(&x->store, tree->name),
+                                   "images of a failed save stay in the store");
         }
 }
 
@@ -229,8 +233,16 @@ static void finish(Restoring *x) {
                            "loginctl does not know the carried sessions");
         x->ticket->has_done_at = true;
         x->ticket->done_at = now_realtime();
-        r = store_report_write(&x->store, x->ticket);
+        r = fault_point("restore:before-report");
+        if (r >= 0)
+                r = store_report_write(&x->store, x->ticket);
+        if (r >= 0)
+                r = fault_point("restore:reported");
         log_failed(r, "the next start will not know how this restore ended");
+        if (r < 0)
+                log_failed(run_unreported(true), "carryover reboot waits for a report in vain");
+        if (r >= 0)
+                log_failed(store_saving_end(&x->store), "an old note of its save stays in the store");
         if (r >= 0 && !x->config.keep_images)
                 images_remove(x);
         log_failed(run_request_remove(), "an old request stays"); /* of this boot, if there was no jump */
@@ -280,13 +292,16 @@ int flow_restore(void) {
                 r = store_open(&x.config, &x.store);
         if (r >= 0)
                 r = ticket_take(&x);
-        if (r > 0)
+        if (r > 0) {
+                aftermath_of_boot(&x.store);
                 return nothing_to_restore();
+        }
         if (r < 0) {
                 log_error("cannot restore: %s", err_text(r));
                 (void)nothing_to_restore();
                 return 1;
         }
+        log_failed(run_unreported(false), "nobody will wait for the report");
         x.stop_fd = stop_signal_fd();
         restoring_say(&x, EVENT_CLAIMED, NULL, NULL);
         r = restore_claimed(&x);

@@ -98,6 +98,8 @@ static int on_ready(Tree *tree, void *userdata) {
                 pthread_cond_wait(&s->change, &s->lock);
         decision = s->decision;
         pthread_mutex_unlock(&s->lock);
+        if (decision == GO)
+                (void)fault_point("save:committed"); /* nothing can fail any more, but everything can die */
         return decision == GO ? 0 : err_say(-ECANCELED, "the save was stopped");
 }
 

@@ -32,7 +32,7 @@
 
 #define OWN_UNIT "carryover.service"
 
-static void saving_done(Saving *s) {
+void saving_done(Saving *s) {
         bus_closep(&s->manager);
         model_free(s->request);
         model_free(s->ticket);
@@ -192,6 +192,8 @@ static int jump(Saving *s) {
                 r = early_of(s->ticket, &early);
         if (r >= 0 && !is_loaded(s, early))
                 r = load_again(s, early);
+        if (r >= 0)
+                r = fault_point("jump:loaded");
         if (r < 0)
                 return err_pass(r);
         saving_say(s, EVENT_JUMP_LOADED, NULL, NULL);
@@ -228,9 +230,7 @@ static int guard_leave(Saving *s) {
         _exit(0);
 }
 
-/* The trees go on living or come back, so the system must go on, if it was `carryover reboot` that asked for
- * its end. */
-static void shutdown_take_back(Saving *s) {
+void saving_take_back(Saving *s) {
         if (!s->request)
                 return;
         log_failed(run_request_remove(), "an old request stays");
@@ -240,7 +240,7 @@ static void shutdown_take_back(Saving *s) {
 /* Before there is a ticket, and perhaps a store to report to. */
 static int not_begun(Saving *s, int why) {
         log_error("nothing was saved: %s", err_text(why));
-        shutdown_take_back(s);
+        saving_take_back(s);
         return 1;
 }
 
@@ -252,8 +252,7 @@ static void discard_left(Saving *s) {
                                    "images of a failed save stay in the store");
 }
 
-/* Before the seal: nothing was killed, so nothing is to be undone but the hold and the files. */
-static int stop(Saving *s, int why) {
+int saving_stop(Saving *s, int why) {
         _cleanup_(freep) char *reason = strdup(err_text(why));
 
         log_failed(hold_clear(), "the hold could not be taken off");
@@ -267,8 +266,9 @@ static int stop(Saving *s, int why) {
         }
         (void)model_set_string(&s->ticket->stopped, reason ?: "no memory");
         log_failed(store_report_write(&s->store, s->ticket), "the report could not be written");
+        log_failed(store_saving_end(&s->store), "the next boot will report this save once more");
         saving_say(s, EVENT_SAVE_STOPPED, NULL, reason);
-        shutdown_take_back(s);
+        saving_take_back(s);
         return 1;
 }
 
@@ -332,8 +332,9 @@ static void finish(Saving *s) {
                         (void)model_set_string(&s->ticket->stopped, reason);
         }
         log_failed(store_amend(&s->store, s->ticket), "the ticket keeps its first timeline");
+        log_failed(store_saving_end(&s->store), "an old note of this save stays in the store");
         if (r < 0)
-                shutdown_take_back(s);
+                saving_take_back(s);
 }
 
 int flow_save(void) {
@@ -355,17 +356,21 @@ int flow_save(void) {
         settle(&s);
         r = find_trees(&s);
         if (r < 0)
-                return stop(&s, r);
+                return saving_stop(&s, r);
         if (s.ticket->n_trees == 0) {
                 log_info("what was kept has ended meanwhile");
                 return 0;
         }
         saving_say(&s, EVENT_SAVE_BEGUN, NULL, NULL);
-        r = hold_begin(&s);
+        r = store_saving_begin(&s.store, s.ticket);
+        if (r >= 0)
+                r = fault_point("save:begun");
+        if (r >= 0)
+                r = hold_begin(&s);
         if (r >= 0)
                 r = saving_trees(&s);
         if (r < 0)
-                return stop(&s, r);
+                return saving_stop(&s, r);
         if (s.n_failed > 0) { /* the others die with this kernel, and their peers shall hear it */
                 log_failed(saving_hold(&s), "peers of what is left behind hear nothing");
                 discard_left(&s);

@@ -34,6 +34,17 @@ typedef struct Saving {
 void saving_say(const Saving *s, EventKind kind, const Tree *tree, const char *reason);
 bool saving_is_forced(const Saving *s);
 
+/* For _cleanup_. */
+void saving_done(Saving *s);
+
+/* Before the seal, or without one: nothing was killed, so nothing is to be undone but the hold and the
+ * files. Reports why, takes the shutdown back if it was ours, and returns the exit status. */
+int saving_stop(Saving *s, int why);
+
+/* The trees go on living or come back, so the system must go on, if it was `carryover reboot` that asked for
+ * its end. */
+void saving_take_back(Saving *s);
+
 /* How the packets of a tree's connections look on the wire, by connection tracking, as they do now. */
 int saving_wires(Tree *tree);
 

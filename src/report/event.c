@@ -35,6 +35,8 @@ static const EventText texts[EVENT_KINDS_] = {
                                      "a restore began and is not known to have ended"},
                 [EVENT_SAVE_STOPPED] = {MESSAGE_SAVE_STOPPED, LOG_WARNING,
                                         "the save stopped, every tree lives on"},
+                [EVENT_TREE_UNSEALED] = {MESSAGE_TREE_UNSEALED, LOG_ERR,
+                                         "the machine went down before it was saved"},
                 [EVENT_ALL_CARRIED] = {MESSAGE_ALL_CARRIED, LOG_NOTICE, "every tree is carried"},
 };
 

@@ -19,6 +19,7 @@ typedef enum EventKind {
         EVENT_TREE_LOST,
         EVENT_SAVE_STOPPED, /* before the jump: every tree goes on living */
         EVENT_ALL_CARRIED,
+        EVENT_TREE_UNSEALED, /* the machine went down in the middle of its save */
         EVENT_KINDS_
 } EventKind;
 

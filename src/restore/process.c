@@ -2,8 +2,18 @@
 
 #include "restore/process.h"
 
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "restore/restore.h"
+#include "sys/cgroup.h"
+
+#include <limits.h>
 #include <linux/ioprio.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,4 +27,38 @@ void processes_adjust(Process *const *processes, size_t n) {
                 if (p->has_ioprio)
                         (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, (int)p->pid, p->ioprio);
         }
+}
+
+static bool lives_in_scope(const Tree *tree, uint32_t pid) {
+        _cleanup_(freep) char *cgroup = NULL;
+
+        return cgroup_of((pid_t)pid, &cgroup) >= 0 && scope_is_of(tree, cgroup);
+}
+
+/* Until CRIU has made it the program that it was, it runs CRIU's. */
+static bool is_half_made(uint32_t pid) {
+        char path[32], exe[PATH_MAX];
+        ssize_t n;
+
+        snprintf(path, sizeof path, "/proc/%u/exe", pid);
+        n = readlink(path, exe, sizeof exe - 1);
+        if (n < 0)
+                return false;
+        exe[n] = '\0';
+        return ends_with(exe, "/criu");
+}
+
+int processes_found(const Tree *tree) {
+        size_t half = 0;
+
+        for (size_t i = 0; i < tree->n_pids; i++)
+                if (is_half_made(tree->pids[i]) && lives_in_scope(tree, tree->pids[i]) &&
+                    kill((pid_t)tree->pids[i], SIGKILL) >= 0)
+                        half++;
+        if (half > 0)
+                return err_say(-ECHILD,
+                               "CRIU was killed in the middle of it, and what it had made is ended");
+        if (!lives_in_scope(tree, tree->root_pid))
+                return err_say(-ESRCH, "nothing of it runs");
+        return 0;
 }

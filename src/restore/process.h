@@ -7,3 +7,7 @@
  * I/O priority. Under the numbers that they have in the caller's PID namespace; one that has ended meanwhile
  * needs nothing. */
 void processes_adjust(Process *const *processes, size_t n);
+
+/* Whether a tree that somebody else has restored under its own numbers is there: 0, or -ESRCH. One that CRIU
+ * has left unfinished is killed: -ECHILD. */
+int processes_found(const Tree *tree);

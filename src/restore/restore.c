@@ -200,6 +200,13 @@ static int outcome_set(Tree *tree, const char *mode, pid_t pid) {
         return model_set_string(&o->mode, mode);
 }
 
+/* CRIU has made the tree, and nothing of it has run. */
+static int on_made(const char *script, pid_t pid, void *userdata) {
+        (void)pid;
+        (void)userdata;
+        return strcmp(script, "post-restore") == 0 ? fault_point("restore:made") : 0;
+}
+
 static int in_host(Tree *tree, CriuJob *criu) {
         uint32_t taken = first_taken(tree);
         pid_t pid;
@@ -207,9 +214,11 @@ static int in_host(Tree *tree, CriuJob *criu) {
 
         if (taken)
                 return err_say(-EEXIST, "process number %u is taken", taken);
+        criu->notify = on_made;
         r = criu_restore(criu, &pid);
         if (r < 0)
                 return err_pass(r);
+        (void)fault_point("restore:running"); /* too late for an error, not for our death */
         processes_adjust(tree->processes, tree->n_processes);
         return outcome_set(tree, "host", pid);
 }
@@ -242,6 +251,29 @@ static int run_criu(const RestoreJob *job, Tree *tree, CriuJob *criu) {
                                    "`carryover enter` gives a shell in the host's namespaces",
                                    "the tree lives in a PID namespace of its own: %s", why ?: "no memory");
         return r < 0 ? err_pass(r) : 0;
+}
+
+/*
+ * An earlier start of ours had begun with it, and died. Its CRIU goes on by itself until it asks its next
+ * question, and then undoes everything; but behind the last one it lets the tree run. So when it has ended,
+ * the tree is there as a whole or not at all.
+ */
+static int adopt(const RestoreJob *job, Tree *tree) {
+        _cleanup_(freep) char *why = NULL;
+        int r;
+
+        r = criu_wait_orphans(now_monotonic() + job->config->criu_usec);
+        if (r >= 0)
+                r = processes_found(tree);
+        if (r >= 0)
+                r = criu_tree_mend((pid_t)tree->root_pid);
+        if (r < 0) {
+                why = strdup(err_text(r));
+                return err_say(-EALREADY, "its restore had begun before and may have run: %s",
+                               why ?: "no memory");
+        }
+        processes_adjust(tree->processes, tree->n_processes);
+        return outcome_set(tree, "host", (pid_t)tree->root_pid);
 }
 
 /* sys/remap.h: why only one at a time. */
@@ -311,7 +343,7 @@ static int restore_opened(const RestoreJob *job, Tree *tree, int images_fd) {
         if (tree->outcome->reason)
                 return err_say(-ENOENT, "%s", tree->outcome->reason);
         if (store_tree_begun(images_fd)) /* before its peers wait for the network, too */
-                return err_say(-EALREADY, "its restore had begun before and may have run");
+                return adopt(job, tree);
         clock = step_begin();
         r = images_check(tree, images_fd);
         step_end(job->timeline, "restore.check", tree->name, clock);
@@ -323,6 +355,8 @@ static int restore_opened(const RestoreJob *job, Tree *tree, int images_fd) {
         if (r < 0)
                 return err_pass(r);
         r = store_tree_begin(images_fd);
+        if (r >= 0)
+                r = fault_point("restore:begun");
         if (r >= 0)
                 r = masters_take(job, tree, images_fd, &masters);
         if (r >= 0)

@@ -23,8 +23,10 @@
 /* The units that the trees come back in: one scope for each login session, shared by its trees. A scope
  * lives as long as there is a process in it; a waiting child of ours holds it open until scopes_release().
  */
+#define SCOPE_NAME_MAX 160
+
 typedef struct Scope {
-        char name[160];
+        char name[SCOPE_NAME_MAX];
         char *cgroup;
         int procs_fd;
         pid_t holder;
@@ -39,6 +41,8 @@ typedef struct Scopes {
 int scopes_get(Scopes *scopes, Bus *manager, const Tree *tree, uint64_t deadline_monotonic,
                const Scope **ret);
 void scopes_release(Scopes *scopes);
+/* Whether a cgroup is that of the tree's scope. */
+bool scope_is_of(const Tree *tree, const char *cgroup);
 
 /*
  * Puts back the files that no boot brings (STORE_VOLATILE), of every tree that is pending, before any of

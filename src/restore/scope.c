@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/text.h"
 #include "restore/restore.h"
 #include "sys/cgroup.h"
 
@@ -74,15 +75,33 @@ static int scope_start(Bus *manager, const Tree *tree, const char *name, uint64_
         return 0;
 }
 
+/* The scope of its own, or the other one that is made where that is still there. */
+static void scope_name(const Tree *tree, char name[static SCOPE_NAME_MAX]) {
+        if (tree->session)
+                snprintf(name, SCOPE_NAME_MAX, "%s", tree->session->scope);
+        else
+                snprintf(name, SCOPE_NAME_MAX, "carryover-%s.scope", tree->name);
+}
+
+bool scope_is_of(const Tree *tree, const char *cgroup) {
+        const char *last = strrchr(cgroup, '/');
+        char name[SCOPE_NAME_MAX];
+
+        scope_name(tree, name);
+        if (!last)
+                return false;
+        if (strcmp(last + 1, name) == 0)
+                return true;
+        return tree->session && starts_with(last + 1, "carryover-") &&
+               strcmp(last + 1 + strlen("carryover-"), name) == 0;
+}
+
 int scopes_get(Scopes *scopes, Bus *manager, const Tree *tree, uint64_t deadline, const Scope **ret) {
-        char name[160], other[176];
+        char name[SCOPE_NAME_MAX], other[SCOPE_NAME_MAX + 16];
         Scope scope;
         int r;
 
-        if (tree->session)
-                snprintf(name, sizeof name, "%s", tree->session->scope);
-        else
-                snprintf(name, sizeof name, "carryover-%s.scope", tree->name);
+        scope_name(tree, name);
         for (size_t i = 0; i < scopes->n; i++)
                 if (strcmp(scopes->items[i].name, name) == 0) {
                         *ret = scopes->items + i;

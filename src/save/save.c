@@ -114,7 +114,9 @@ static int post_dump(Work *w) {
         int r;
 
         step_end(w->job->timeline, "save.dump", w->tree->name, w->dump);
-        r = w->job->frozen(w->tree, &snapshot, w->job->userdata);
+        r = fault_point("save:after-dump");
+        if (r >= 0)
+                r = w->job->frozen(w->tree, &snapshot, w->job->userdata);
         if (r >= 0)
                 r = files_save(snapshot, w->tree, w->images_fd);
         if (r >= 0)
@@ -155,16 +157,19 @@ static int on_notify(const char *script, pid_t pid, void *userdata) {
 }
 
 /* What a CRIU that was killed has left is taken away: links, and the lock on the connections. */
-static int tree_lives_on(const SaveJob *job, const Tree *tree, int images_fd, int why) {
-        ErrRecord kept = err_keep();
-        int r = 0;
-
+static int tree_lives_on(const Tree *tree, int images_fd) {
         exec_bits_return(tree, (pid_t)tree->root_pid);
         remaps_sweep_images(images_fd);
-        if (!job->features->lock_skip)
-                r = hold_remove_criu_table(tree->root_pid);
-        err_put_back(&kept);
-        return r < 0 ? err_prefix(why, "its connections may be blocked until the next boot; ") : why;
+        return hold_remove_criu_table(tree->root_pid);
+}
+
+int save_mend(const Store *store, const Tree *tree) {
+        _cleanup_(closep) int images_fd = store_tree_open(store, tree->name);
+        int r = criu_tree_mend((pid_t)tree->root_pid), end = 0;
+
+        if (images_fd >= 0)
+                end = tree_lives_on(tree, images_fd);
+        return r < 0 ? err_pass(r) : end;
 }
 
 int save_tree(const SaveJob *job, Tree *tree) {
@@ -198,7 +203,13 @@ int save_tree(const SaveJob *job, Tree *tree) {
                         .notify = on_notify,
                         .userdata = &w,
         });
-        if (!w.committed)
-                r = tree_lives_on(job, tree, images_fd, r);
+        if (!w.committed) {
+                ErrRecord kept = err_keep();
+                bool blocked = tree_lives_on(tree, images_fd) < 0;
+
+                err_put_back(&kept);
+                if (blocked)
+                        err_prefix(r, "its connections may be blocked until the next boot; ");
+        }
         return r < 0 ? err_pass(r) : 0;
 }

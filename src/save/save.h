@@ -6,6 +6,9 @@
  * and ready() is called only when the images are complete, checked, corrected, checksummed and on disk.
  * Whatever fails before, CRIU thaws the tree and it goes on living (docs/CRIU.md, "RPC": a no to post-dump).
  *
+ * save_mend(): a tree that lives, and of whose save nobody knows how it ended, since who saved it is dead:
+ * what that and its CRIU may have left is taken away. Not the images, which are the caller's.
+ *
  * Never kills a process itself. Thread safe: several trees are saved side by side.
  */
 
@@ -32,3 +35,5 @@ typedef struct SaveJob {
 /* Fills tree->images, image_bytes, ids, frozen_at. On failure the tree lives; what was written of its images
  * is the caller's to discard. */
 int save_tree(const SaveJob *job, Tree *tree);
+
+int save_mend(const Store *store, const Tree *tree);

@@ -78,12 +78,9 @@ static inline void rpc_response_freep(RpcResponse **p) {
 
 /*
  * The processes of a tree (criu-tree.c). criu_tree_list(): root and all its descendants; caller frees.
- * criu_tree_kill(): SIGKILL to each, and waits until the last is dead. criu_tree_mend(): sockets that a
- * killed CRIU left in TCP repair mode, in which no data moves, are put back to work. criu_kill_children():
- * half-made processes of a restore, which would wait for ever, are killed; CRIU itself goes on and cleans
- * up.
+ * criu_tree_kill(): SIGKILL to each, and waits until the last is dead. criu_kill_children(): half-made
+ * processes of a restore, which would wait for ever, are killed; CRIU itself goes on and cleans up.
  */
 int criu_tree_list(pid_t root, pid_t **ret, size_t *ret_n);
 int criu_tree_kill(const pid_t *pids, size_t n, uint64_t deadline);
-int criu_tree_mend(pid_t root);
 void criu_kill_children(pid_t criu);

@@ -100,3 +100,11 @@ int criu_restore(const CriuJob *job, pid_t *ret_pid);
 /* The first "Error (" line of a log in images_fd, without its time stamp and file position; empty string if
  * none. Caller frees. */
 int criu_log_error(int images_fd, const char *log, char **ret);
+
+/* A CRIU whose client is dead finds that out with its next question, undoes what it has done and ends: waits
+ * for all of them on this machine. -ETIMEDOUT if one is still there at the deadline. */
+int criu_wait_orphans(uint64_t deadline_monotonic);
+
+/* Sockets of a tree that a killed CRIU left in TCP repair mode, in which no data moves, are put back to
+ * work. */
+int criu_tree_mend(pid_t root);

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/codec.h"
@@ -138,6 +139,51 @@ int store_tree_fail(const Store *store, const char *ticket_id, const char *tree,
         if (fsync(home) < 0 || fsync(failed) < 0 || fsync(save) < 0 || fsync(store->fd) < 0)
                 return err_born(-errno, "cannot bring %s to disk", path);
         *ret_path = TAKE(path);
+        return 0;
+}
+
+/* Where the images of a tree are or were: store_tree_fail() may have moved them. -ENOENT: nowhere. */
+static int tree_home(const Store *store, const char *ticket_id, const char *tree) {
+        char path[2 * NAME_MAX + 16];
+        int fd;
+
+        if (!name_is_safe(ticket_id) || !name_is_safe(tree))
+                return err_say(-EINVAL, "not the name of a tree: it would leave the store");
+        snprintf(path, sizeof path, "save/%s", tree);
+        fd = openat(store->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT) {
+                snprintf(path, sizeof path, "failed/%s/%s", ticket_id, tree);
+                fd = openat(store->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        }
+        return fd < 0 ? err_born(-errno, "cannot open the images of %s", tree) : fd;
+}
+
+int store_tree_retry(const Store *store, const char *ticket_id, const char *tree) {
+        static const char *const notes[] = {"begun", "done"};
+        _cleanup_(closep) int save = tree_parent(store, tree), images = -1;
+        char from[NAME_MAX + 16];
+
+        if (save < 0)
+                return err_pass(save);
+        if (!name_is_safe(ticket_id))
+                return err_say(-EINVAL, "not the id of a ticket");
+        images = tree_home(store, ticket_id, tree);
+        if (images < 0)
+                return err_pass(images);
+        for (size_t i = 0; i < ELEMENTS(notes); i++)
+                if (unlinkat(images, notes[i], 0) < 0 && errno != ENOENT)
+                        return err_born(-errno, "cannot remove what was noted of %s", tree);
+        snprintf(from, sizeof from, "failed/%s", ticket_id);
+        if (faccessat(save, tree, F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
+                _cleanup_(closep) int home =
+                                openat(store->fd, from, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+                if (home < 0 || renameat(home, tree, save, tree) < 0)
+                        return err_born(-errno, "cannot take back the images of %s", tree);
+                (void)unlinkat(store->fd, from, AT_REMOVEDIR); /* if it was the last one */
+        }
+        if (fsync(images) < 0 || fsync(save) < 0 || fsync(store->fd) < 0)
+                return err_born(-errno, "cannot bring the images of %s to disk", tree);
         return 0;
 }
 
@@ -298,6 +344,8 @@ int store_seal(const Store *store, const Ticket *ticket) {
         if (r < 0)
                 return err_pass(r);
         r = message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
+        if (r >= 0)
+                r = fault_point("seal:written");
         if (r < 0) {
                 /* It may be there and only not known to be on disk, and the trees are going to live on. */
                 (void)unlinkat(store->fd, "ticket", 0);
@@ -330,6 +378,22 @@ static int ticket_read(const Store *store, const char *name, const char *bad, Ti
 
 int store_ticket(const Store *store, Ticket **ret) {
         return ticket_read(store, "ticket", "ticket.bad", ret);
+}
+
+int store_unseal(const Store *store) {
+        return away(store, "ticket");
+}
+
+int store_saving_begin(const Store *store, const Ticket *ticket) {
+        return message_write(store->fd, "saving", CODEC_TICKET, &ticket->base);
+}
+
+int store_saving(const Store *store, Ticket **ret) {
+        return ticket_read(store, "saving", "saving.bad", ret);
+}
+
+int store_saving_end(const Store *store) {
+        return away(store, "saving");
 }
 
 int store_take_over(const Ticket *ticket) {
@@ -393,22 +457,6 @@ bool store_tree_begun(int images_fd) {
 
 int store_tree_begin(int images_fd) {
         return file_replace(images_fd, "begun", "", 0);
-}
-
-/* Where the images of a tree are or were: store_tree_fail() may have moved them. -ENOENT: nowhere. */
-static int tree_home(const Store *store, const char *ticket_id, const char *tree) {
-        char path[2 * NAME_MAX + 16];
-        int fd;
-
-        if (!name_is_safe(ticket_id) || !name_is_safe(tree))
-                return err_say(-EINVAL, "not the name of a tree: it would leave the store");
-        snprintf(path, sizeof path, "save/%s", tree);
-        fd = openat(store->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0 && errno == ENOENT) {
-                snprintf(path, sizeof path, "failed/%s/%s", ticket_id, tree);
-                fd = openat(store->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        }
-        return fd < 0 ? err_born(-errno, "cannot open the images of %s", tree) : fd;
 }
 
 int store_tree_done(const Store *store, const char *ticket_id, const Tree *tree) {
@@ -497,6 +545,18 @@ int run_request_write(const Request *request) {
 int run_request_remove(void) {
         if (unlink(RUN_REQUEST) < 0 && errno != ENOENT)
                 return err_born(-errno, "cannot remove " RUN_REQUEST);
+        return 0;
+}
+
+int run_unreported(bool unreported) {
+        _cleanup_(closep) int dir = private_directory(RUN_DIR);
+
+        if (dir < 0)
+                return err_pass(dir);
+        if (unreported)
+                return file_replace(dir, "unreported", "", 0);
+        if (unlinkat(dir, "unreported", 0) < 0 && errno != ENOENT)
+                return err_born(-errno, "cannot remove " RUN_UNREPORTED);
         return 0;
 }
 

@@ -7,6 +7,7 @@
  *         save/NAME/         images of the tree NAME, while a save goes on and until its restore;
  *                            STORE_VOLATILE in it: its files that no boot brings, a pax archive;
  *                            "begun": that restore has begun; "done": the tree, with what became of it
+ *         saving             a save has begun and has not come to its end: what it is about to save
  *         ticket             the sealed ticket: exists if and only if something must come back
  *         ticket.claimed     the same after the claim: a restore has begun
  *         report             the last ticket with outcomes, for `carryover status`
@@ -40,12 +41,23 @@ int store_tree_discard(const Store *store, const char *tree);
 /* Moves save/NAME to failed/ID/NAME, durably; *ret_path (caller frees) names it for the user. */
 int store_tree_fail(const Store *store, const char *ticket_id, const char *tree, char **ret_path);
 
+/* Moves them back, without the notes that their restore has begun and ended, for another one that somebody
+ * asks for by hand. -ENOENT: they are gone. */
+int store_tree_retry(const Store *store, const char *ticket_id, const char *tree);
+
 /* Bytes free for root. */
 int store_space(const Store *store, uint64_t *ret);
 
 /* Whether a ticket lies here that could not be believed (ticket.bad); somebody must look at it. The next
  * seal removes it. */
 bool store_bad(const Store *store);
+
+/* Durably notes which trees a save is about to touch, for whoever comes after one that died; an older note
+ * is replaced. */
+int store_saving_begin(const Store *store, const Ticket *ticket);
+/* That note, or answer 1 if there is none. */
+int store_saving(const Store *store, Ticket **ret);
+int store_saving_end(const Store *store);
 
 /* 0, or -EEXIST with a sentence: a ticket waits, sealed or claimed, and what is in save/ belongs to it. A
  * save asks before it touches anything. */
@@ -56,6 +68,8 @@ int store_seal(const Store *store, const Ticket *ticket);
 /* Replaces the sealed ticket by a fuller one with the same id, in one durable step. -ENOENT: it is sealed no
  * more, and must not be sealed a second time. */
 int store_amend(const Store *store, const Ticket *ticket);
+/* Takes a seal back, durably: every tree of it lives. */
+int store_unseal(const Store *store);
 /* The sealed ticket, or answer 1 if there is none. -EBADMSG: it is set aside as ticket.bad, and the sentence
  * says so. */
 int store_ticket(const Store *store, Ticket **ret);
@@ -98,3 +112,7 @@ int run_request_remove(void);
 int run_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define RUN_PROGRESS "/run/carryover/progress"
 #define RUN_REQUEST  "/run/carryover/request"
+/* Notes that a restore has ended and its report could not be written, so that nobody waits for it; the next
+ * restore takes that back. */
+int run_unreported(bool unreported);
+#define RUN_UNREPORTED "/run/carryover/unreported"

@@ -3,7 +3,7 @@
 /* How the waiting `carryover reboot` finds its answer, and that it ends without one. Needs root: /run is
  * replaced by a tmpfs in a mount namespace of the test's own. */
 
-#include "../../src/flow/reboot.c"
+#include "../../src/flow/wait.c"
 
 #include <sched.h>
 #include <setjmp.h>
@@ -42,7 +42,7 @@ static void requested(void) {
 
 static void test_answer(void **state) {
         _cleanup_(ticket_freep) Ticket *other = report_of(1), *mine = report_of(MINE), *got = NULL;
-        Watch w = {.config = &config, .request = MINE};
+        Wait w = {.config = &config, .request = MINE};
         Store store;
 
         assert_int_equal(store_open(&config, &store), 0);
@@ -53,6 +53,23 @@ static void test_answer(void **state) {
         assert_int_equal(store_report_write(&store, mine), 0);
         assert_int_equal(answer(&w, &got), 0);
         assert_int_equal(got->request_at, MINE);
+        store_close(&store);
+}
+
+/* A restore that ended without being able to say so. */
+static void test_unreported(void **state) {
+        Wait w = {.config = &config, .request = MINE + 1};
+        Ticket *got = NULL;
+        Store store;
+
+        assert_int_equal(store_open(&config, &store), 0);
+        assert_int_equal(file_replace(store.fd, "ticket.claimed", "", 0), 0);
+        (void)run_request_remove();
+        assert_int_equal(run_unreported(false), 0);
+        assert_int_equal(answer(&w, &got), 1);
+        assert_int_equal(run_unreported(true), 0);
+        assert_int_equal(answer(&w, &got), -ENODATA);
+        assert_int_equal(unlinkat(store.fd, "ticket.claimed", 0), 0);
         store_close(&store);
 }
 
@@ -71,7 +88,7 @@ static void test_sight(void **state) {
 /* The save could not begin, or its restore ended without a report. */
 static void test_nobody_answers(void **state) {
         _cleanup_(ticket_freep) Ticket *other = report_of(1), *got = NULL;
-        Watch w = {.config = &config, .request = MINE};
+        Wait w = {.config = &config, .request = MINE};
         Store store;
 
         assert_int_equal(store_open(&config, &store), 0);
@@ -81,6 +98,7 @@ static void test_nobody_answers(void **state) {
         assert_int_equal(run_request_remove(), 0);
         assert_int_equal(store_seal(&store, other), 0);
         assert_int_equal(answer(&w, &got), 1);
+        assert_int_equal(run_unreported(false), 0);
         assert_int_equal(store_claim(&store, other), 0);
         assert_int_equal(answer(&w, &got), 1);
         assert_int_equal(store_report_write(&store, other), 0);
@@ -92,6 +110,7 @@ static void test_nobody_answers(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_answer),
+                        cmocka_unit_test(test_unreported),
                         cmocka_unit_test(test_sight),
                         cmocka_unit_test(test_nobody_answers),
         };

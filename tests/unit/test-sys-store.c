@@ -141,6 +141,59 @@ static void test_give_back(void **state) {
         store_close(&store);
 }
 
+/* The note of a save that has begun, and a seal that is taken back. */
+static void test_saving(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *t = sample("sa"), *back = NULL;
+
+        assert_int_equal(store_saving(&store, &back), 1);
+        assert_int_equal(store_saving_begin(&store, t), 0);
+        assert_int_equal(store_vacant(&store), 0); /* it is no ticket */
+        assert_int_equal(store_saving(&store, &back), 0);
+        assert_string_equal(back->trees[0]->name, "session-4");
+        model_free(TAKE(back));
+        assert_int_equal(store_seal(&store, t), 0);
+        assert_int_equal(store_unseal(&store), 0);
+        assert_int_equal(store_ticket(&store, &back), 1);
+        assert_int_equal(store_saving_end(&store), 0);
+        assert_int_equal(store_saving(&store, &back), 1);
+        store_close(&store);
+}
+
+static bool is_there(const Store *store, const char *path) {
+        return faccessat(store->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
+/* Images that were put aside come back without the notes of the last try, also if the first call was cut
+ * short, and once only. */
+static void test_retry(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *t = sample("re");
+        _cleanup_(freep) char *path = NULL;
+        _cleanup_(closep) int fd = -1;
+
+        assert_int_equal(store_tree_retry(&store, "re", "session-4"), -ENOENT);
+        fd = store_tree_create(&store, "session-4");
+        assert_true(fd >= 0);
+        assert_int_equal(file_replace(fd, "core-1.img", "x", 1), 0);
+        assert_int_equal(store_tree_begin(fd), 0);
+        t->trees[0]->outcome = model_new(Outcome, outcome__init);
+        assert_non_null(t->trees[0]->outcome);
+        assert_int_equal(store_tree_done(&store, "re", t->trees[0]), 0);
+        assert_int_equal(store_tree_fail(&store, "re", "session-4", &path), 0);
+        assert_true(is_there(&store, "failed/re/session-4/begun"));
+        for (int i = 0; i < 2; i++) {
+                assert_int_equal(store_tree_retry(&store, "re", "session-4"), 0);
+                assert_true(is_there(&store, "save/session-4/core-1.img"));
+                assert_false(is_there(&store, "save/session-4/begun"));
+                assert_false(is_there(&store, "save/session-4/done"));
+                assert_false(is_there(&store, "failed/re"));
+        }
+        assert_int_equal(store_tree_retry(&store, "..", "session-4"), -EINVAL);
+        assert_int_equal(store_tree_retry(&store, "re", "../session-4"), -EINVAL);
+        store_close(&store);
+}
+
 static void write_ticket(const Store *store, const Ticket *t) {
         _cleanup_(freep) void *bytes = NULL;
         size_t size;
@@ -297,6 +350,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_seal_claim_report),
                         cmocka_unit_test(test_give_back),
+                        cmocka_unit_test(test_saving),
+                        cmocka_unit_test(test_retry),
                         cmocka_unit_test(test_altered_ticket_is_set_aside),
                         cmocka_unit_test(test_newer_ticket_waits),
                         cmocka_unit_test(test_hostile_names_are_refused),

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* What a save has left that did not come to its end (save-aftermath.c); flow_save_aftermath() is in
+ * flow.h. */
+
+#include "sys/store.h"
+
+/* In a boot that has nothing to restore: reports the trees that went down with the machine before they were
+ * sealed, and removes what there is of their images. */
+void aftermath_of_boot(const Store *store);

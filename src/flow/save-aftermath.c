@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * A save that died in the middle: killed, crashed, or out of time. Its CRIUs find their client gone, and
+ * with the no that this is to them let go of every tree that was not yet allowed to die. What lives then
+ * goes on living; what was allowed to die is sealed, and comes back. Nothing is both: a tree that lives
+ * leaves the ticket before the system goes on to anything else.
+ *
+ * In the same boot this runs as ExecStopPost of carryover.service, while the sessions still stand. If the
+ * machine went down with the save, the next boot finds the note alone and can only say what it took along.
+ */
+
+#include "flow/saving.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "flow/aftermath.h"
+#include "flow/flow.h"
+#include "sys/config.h"
+#include "sys/criu.h"
+#include "sys/procfs.h"
+
+#include <string.h>
+
+/* CRIU looks for its client when it asks its next question; a dump that has just begun asks it at the end.
+ */
+#define ORPHANS_TIMEOUT (60 * USEC_PER_SEC)
+
+#define INTERRUPTED "the save was interrupted"
+
+static bool runs(const Tree *tree) {
+        uint64_t start;
+
+        return process_start_time((pid_t)tree->root_pid, &start) >= 0 && start == tree->root_start;
+}
+
+/* Takes what lives out of the ticket; the number of trees that stay in it. */
+static size_t leave_living(Saving *s, size_t *ret_living) {
+        size_t sealed = 0, living = 0;
+
+        for (size_t i = 0; i < s->ticket->n_trees; i++) {
+                Tree *tree = s->ticket->trees[i];
+
+                if (tree->outcome && tree->outcome->state != OUTCOME__STATE__PENDING)
+                        continue;
+                if (!runs(tree)) {
+                        sealed++;
+                        continue;
+                }
+                living++;
+                log_failed(save_mend(&s->store, tree), "its connections may be blocked until the next boot");
+                (void)saving_leave(tree, INTERRUPTED "; it goes on living");
+                saving_say(s, EVENT_TREE_REFUSED, tree, tree->outcome ? tree->outcome->reason : NULL);
+        }
+        *ret_living = living;
+        return sealed;
+}
+
+/* All of it was sealed and has died as it should: the shutdown goes on, and the next boot has the rest. */
+static int all_sealed(Saving *s) {
+        log_warning("the save died behind the seal: the next boot brings everything back");
+        log_failed(store_saving_end(&s->store), "an old note of this save stays in the store");
+        return 0;
+}
+
+/* The ticket keeps what has died; that comes back as soon as the shutdown is taken back, or with the next
+ * boot. */
+static int partly_sealed(Saving *s) {
+        if (s->request)
+                (void)model_set_string(&s->ticket->stopped, INTERRUPTED);
+        log_failed(store_amend(&s->store, s->ticket), "a tree that lives may be restored as well");
+        log_failed(saving_hold(s), "peers of what lives hear nothing");
+        log_failed(store_saving_end(&s->store), "an old note of this save stays in the store");
+        saving_take_back(s);
+        return 1;
+}
+
+static int end_save(Saving *s) {
+        _cleanup_(ticket_freep) Ticket *sealed = NULL;
+        size_t n_sealed, n_living;
+        int r;
+
+        log_failed(criu_wait_orphans(now_monotonic() + ORPHANS_TIMEOUT), "a session may stay frozen");
+        r = store_ticket(&s->store, &sealed);
+        if (r < 0)
+                return err_pass(r);
+        if (r == 0) {
+                model_free(s->ticket);
+                s->ticket = TAKE(sealed);
+        }
+        n_sealed = leave_living(s, &n_living);
+        if (r > 0 || n_sealed == 0) {
+                if (r == 0)
+                        r = store_unseal(&s->store);
+                return r < 0 ? err_pass(r) : saving_stop(s, err_say(-EINTR, INTERRUPTED));
+        }
+        return n_living == 0 ? all_sealed(s) : partly_sealed(s);
+}
+
+/* Answer 1: no save of this boot has died. */
+static int find_save(Saving *s) {
+        char boot[37];
+        int r;
+
+        r = config_load("", &s->config);
+        if (r >= 0)
+                r = store_open(&s->config, &s->store);
+        if (r >= 0)
+                r = store_saving(&s->store, &s->ticket);
+        if (r != 0)
+                return r < 0 ? err_pass(r) : r;
+        r = system_boot_id(boot);
+        if (r >= 0 && strcmp(s->ticket->old_boot, boot) != 0)
+                return 1; /* the restore reports it */
+        s->hold = s->config.hold;
+        if (r >= 0)
+                r = bus_open_manager(&s->manager);
+        if (r >= 0)
+                r = run_request_read(&s->request);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int flow_save_aftermath(void) {
+        _cleanup_(saving_done) Saving s = {
+                        .store.fd = -1,
+                        .lock = PTHREAD_MUTEX_INITIALIZER,
+                        .change = PTHREAD_COND_INITIALIZER,
+                        .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER},
+        };
+        int r;
+
+        r = find_save(&s);
+        if (r == 0)
+                r = end_save(&s);
+        else if (r > 0)
+                return 0;
+        if (r >= 0)
+                return r;
+        log_error("a save died, and what it left could not be put in order: %s", err_text(r));
+        return 1;
+}
+
+/* The note alone, of another boot. */
+static int report_unsealed(const Store *store, Ticket *ticket) {
+        static const char reason[] =
+                        "the machine went down before its save was complete, and it ended with it";
+
+        for (size_t i = 0; i < ticket->n_trees; i++) {
+                Tree *tree = ticket->trees[i];
+
+                log_failed(store_tree_discard(store, tree->name), "images of no use stay in the store");
+                if (!tree->outcome)
+                        tree->outcome = model_new(Outcome, outcome__init);
+                if (!tree->outcome)
+                        return -ENOMEM;
+                tree->outcome->state = OUTCOME__STATE__FAILED;
+                if (model_set_string(&tree->outcome->reason, reason) < 0)
+                        return -ENOMEM;
+                report_event(&(Event){
+                                .kind = EVENT_TREE_UNSEALED, .ticket = ticket->id, .tree = tree->name});
+        }
+        return store_report_write(store, ticket);
+}
+
+void aftermath_of_boot(const Store *store) {
+        _cleanup_(ticket_freep) Ticket *ticket = NULL;
+        char boot[37];
+        int r;
+
+        r = store_saving(store, &ticket);
+        if (r == 0)
+                r = system_boot_id(boot);
+        if (r == 0 && strcmp(ticket->old_boot, boot) == 0)
+                return; /* it is under way */
+        if (r == 0)
+                r = report_unsealed(store, ticket);
+        if (r == 0)
+                r = store_saving_end(store);
+        log_failed(r, "what a save took along is not reported");
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * It waits with no descriptor open but the terminal's, and looks for two files five times a second: a watch
+ * or a connection would be one more thing that has to be carried, and the wait is over a minute after it
+ * began.
+ */
+
+#include "flow/wait.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "report/report.h"
+#include "sys/procfs.h"
+#include "sys/store.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOOK_NSEC 200000000L /* the answer is shown at most this late */
+
+/*
+ * Whether it is worth to be opened. What this process has open in the moment of its freeze must be there,
+ * unchanged, in the next kernel, and neither of these files is: so they are not opened while nothing
+ * happens.
+ */
+static bool has_changed(const char *path, Sight *sight) {
+        Sight now = {0};
+        struct stat st;
+        bool changed;
+
+        if (lstat(path, &st) >= 0)
+                now = (Sight){.ino = st.st_ino, .size = st.st_size, .changed = st.st_ctim};
+        changed = now.ino != sight->ino || now.size != sight->size ||
+                  now.changed.tv_sec != sight->changed.tv_sec ||
+                  now.changed.tv_nsec != sight->changed.tv_nsec;
+        *sight = now;
+        return changed;
+}
+
+static void show_progress(Wait *w) {
+        _cleanup_(closep) int fd = -1;
+        char buffer[1024], boot[37];
+        ssize_t n;
+
+        if (!has_changed(RUN_PROGRESS, &w->progress) || system_boot_id(boot) < 0)
+                return;
+        fd = open(RUN_PROGRESS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return;
+        if (strcmp(boot, w->boot) != 0)
+                w->offset = 0;
+        memcpy(w->boot, boot, sizeof boot);
+        while ((n = pread(fd, buffer, sizeof buffer, w->offset)) > 0) {
+                (void)fd_write_all(STDOUT_FILENO, buffer, (size_t)n);
+                w->offset += n;
+        }
+}
+
+static bool in_store(const Config *config, const char *name) {
+        char path[sizeof config->store + 32];
+
+        snprintf(path, sizeof path, "%s/%s", config->store, name);
+        return access(path, F_OK) >= 0;
+}
+
+/* The request lives until the save has stopped, or as long as its boot; then a ticket waits until its
+ * restore has reported, or could not. */
+static bool answer_may_come(const Config *config) {
+        if (access(RUN_REQUEST, F_OK) >= 0 || in_store(config, "ticket"))
+                return true;
+        return in_store(config, "ticket.claimed") && access(RUN_UNREPORTED, F_OK) < 0;
+}
+
+/* The report that answers our request, or answer 1: not yet. */
+static int answer(Wait *w, Ticket **ret) {
+        _cleanup_(store_close) Store store = {.fd = -1};
+        _cleanup_(ticket_freep) Ticket *report = NULL;
+        bool last = !answer_may_come(w->config); /* asked first: the report is written before these go */
+        char path[sizeof w->config->store + 32];
+        int r;
+
+        snprintf(path, sizeof path, "%s/report", w->config->store);
+        if (!has_changed(path, &w->report) && !last)
+                return 1;
+        r = store_open(w->config, &store);
+        if (r >= 0)
+                r = store_report(&store, &report);
+        if (r < 0)
+                return err_pass(r);
+        if (r == 0 && report->has_request_at && report->request_at == w->request) {
+                *ret = TAKE(report);
+                return 0;
+        }
+        return last ? err_say(-ENODATA, "nobody answers any more: see journalctl -u carryover -u "
+                                        "carryover-restore")
+                    : 1;
+}
+
+int wait_answer(Wait *w) {
+        _cleanup_(ticket_freep) Ticket *report = NULL;
+        int r;
+
+        for (;;) {
+                struct timespec pause = {.tv_nsec = LOOK_NSEC};
+
+                show_progress(w);
+                r = answer(w, &report);
+                if (r <= 0)
+                        break;
+                /* EINTR is the restore itself (docs/CRIU.md, "Time"): look at once. */
+                (void)nanosleep(&pause, NULL);
+        }
+        if (r < 0) {
+                log_error("carryover: %s", err_text(r));
+                return 1;
+        }
+        if (report->stopped && report_verdict(report) == REPORT_STOPPED) {
+                fprintf(stderr, "carryover: not rebooted, everything goes on: %s\n", report->stopped);
+                return 1;
+        }
+        report_summary(stdout, report, isatty(STDOUT_FILENO));
+        return report_ok(report) ? 0 : 1;
+}
+
+/* An older save's lines are not ours. */
+Wait wait_begin(const Config *config, uint64_t request) {
+        Wait w = {.config = config, .request = request};
+
+        (void)has_changed(RUN_PROGRESS, &w.progress);
+        w.offset = w.progress.size;
+        (void)system_boot_id(w.boot); /* unknown: everything is shown */
+        return w;
+}
