@@ -26,7 +26,7 @@ typedef enum CliJson { CLI_TEXT, CLI_JSON_SHORT, CLI_JSON_PRETTY } CliJson;
 typedef struct CliOption {
         const char *name;  /* without the dashes */
         const char *value; /* what stands for its value in the help, or NULL: it has none */
-        const char *help;
+        const char *help;  /* NULL: not shown */
 } CliOption;
 
 typedef struct CliCall CliCall;
@@ -68,4 +68,5 @@ int verb_enter(const CliCall *call);
 int verb_keep(const CliCall *call);
 int verb_list(const CliCall *call);
 int verb_reboot(const CliCall *call);
+int verb_restore(const CliCall *call);
 int verb_status(const CliCall *call);

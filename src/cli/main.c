@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "config-build.h"
@@ -63,6 +64,13 @@ static const CliVerb verbs[] = {
                  .needs_root = true,
                  .help = "Show what became of the last save",
                  .run = verb_status},
+                {.name = "restore",
+                 .args = "[TREE]",
+                 .max = 1,
+                 .needs_root = true,
+                 .help = "Try once more what could not be brought back",
+                 .options = {{"force", NULL, "Also what may have run already"}},
+                 .run = verb_restore},
                 {.name = "enter",
                  .args = "[TREE [CMD...]]",
                  .max = CLI_MAX_ARGS,
@@ -79,6 +87,9 @@ static const CliOption globals[] = {
                 {"no-pager", NULL, "Do not show long output page by page"},
                 {"help", NULL, "Show this"},
                 {"version", NULL, "Show the version"},
+#if WITH_FAULTS
+                {"list-faults", NULL, NULL},
+#endif
 };
 
 const char *cli_option(const CliCall *call, const char *name) {
@@ -116,6 +127,8 @@ static void show_options(const CliOption *options, size_t n) {
         for (size_t i = 0; i < n && options[i].name; i++) {
                 char left[64];
 
+                if (!options[i].help)
+                        continue;
                 snprintf(left, sizeof left, "--%s%s%s", options[i].name, options[i].value ? "=" : "",
                          options[i].value ?: "");
                 printf("  %-21s %s\n", left, options[i].help);
@@ -157,7 +170,8 @@ static int verb_completion(const CliCall *call) {
                "        [[ $word != -* ]] && { verb=$word; break; }\n    done\n"
                "    local words='");
         for (size_t i = 0; i < ELEMENTS(globals); i++)
-                printf("%s--%s%s", i ? " " : "", globals[i].name, globals[i].value ? "=" : "");
+                if (globals[i].help)
+                        printf("%s--%s%s", i ? " " : "", globals[i].name, globals[i].value ? "=" : "");
         printf("'\n    case $verb in\n    '') words+=' ");
         for (size_t i = 0; i < ELEMENTS(verbs); i++)
                 if (verbs[i].help)
@@ -185,7 +199,7 @@ static int verb_completion(const CliCall *call) {
 
 typedef struct Parse {
         CliCall call;
-        bool help, version;
+        bool help, version, list_faults;
 } Parse;
 
 static const CliVerb *verb_find(const char *name) {
@@ -200,6 +214,8 @@ static int global_set(Parse *p, const CliOption *option, const char *value) {
                 p->help = true;
         else if (strcmp(option->name, "version") == 0)
                 p->version = true;
+        else if (strcmp(option->name, "list-faults") == 0)
+                p->list_faults = true;
         else if (strcmp(option->name, "no-pager") == 0)
                 p->call.no_pager = true;
         else if (strcmp(value, "short") == 0)
@@ -289,7 +305,7 @@ static int parse(int argc, char **argv, Parse *p) {
                         return r;
                 i += r;
         }
-        if (p->help || p->version)
+        if (p->help || p->version || p->list_faults)
                 return 0;
         if (!p->call.verb)
                 return usage_error("a verb is missing");
@@ -313,6 +329,13 @@ int main(int argc, char **argv) {
                 printf("carryover " PROJECT_VERSION "\n");
                 return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
         }
+#if WITH_FAULTS
+        if (p.list_faults) {
+                for (const char *const *name = fault_names; *name; name++)
+                        puts(*name);
+                return CLI_OK;
+        }
+#endif
         if (p.call.verb->needs_root && geteuid() != 0)
                 return cli_fail(err_say(-EACCES, "%s needs root: try sudo carryover %s", p.call.verb->name,
                                         p.call.verb->name));

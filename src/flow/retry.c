@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * `carryover restore`: one more try for a tree whose images were kept. The report becomes a ticket again, in
+ * which that tree alone is pending, and carryover-restore.service does with it what it always does: so the
+ * claim, and with it the promise that nothing runs twice, is the same. What is begun by hand is begun anew;
+ * a tree that may have run already must be asked for with --force.
+ */
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "flow/flow.h"
+#include "flow/wait.h"
+#include "sys/bus.h"
+#include "sys/config.h"
+#include "sys/store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define UNIT "carryover-restore.service"
+
+static bool may_be_tried(const Tree *tree, bool force) {
+        Outcome__State state = tree->outcome ? tree->outcome->state : OUTCOME__STATE__PENDING;
+
+        return tree->outcome && tree->outcome->images &&
+               (state == OUTCOME__STATE__FAILED || (force && state == OUTCOME__STATE__LOST));
+}
+
+static int refuse(const Tree *tree) {
+        Outcome__State state = tree->outcome ? tree->outcome->state : OUTCOME__STATE__PENDING;
+
+        if (state == OUTCOME__STATE__LOST && tree->outcome->images)
+                return err_say(-EPERM,
+                               "%s may have run for a moment already, and what it did then would be done "
+                               "twice: --force restores it all the same",
+                               tree->name);
+        if (state == OUTCOME__STATE__CARRIED)
+                return err_say(-EPERM, "%s runs: it was carried", tree->name);
+        return err_say(-EPERM, "there are no images of %s to restore it from: see carryover status",
+                       tree->name);
+}
+
+/* Without a name: the only one that can be tried. */
+static int choose(const Ticket *report, const char *name, bool force, Tree **ret) {
+        Tree *found = NULL;
+
+        for (size_t i = 0; i < report->n_trees; i++) {
+                Tree *tree = report->trees[i];
+
+                if (name && strcmp(tree->name, name) != 0)
+                        continue;
+                if (!may_be_tried(tree, force)) {
+                        if (name)
+                                return refuse(tree);
+                        continue;
+                }
+                if (found)
+                        return err_say(-EINVAL, "more than one tree could be restored, name one: %s, %s",
+                                       found->name, tree->name);
+                found = tree;
+        }
+        if (!found && name)
+                return err_say(-ENOENT, "the last save had no tree '%s': see carryover status", name);
+        if (!found)
+                return err_say(-ENOENT, "nothing waits to be restored: see carryover status");
+        *ret = found;
+        return 0;
+}
+
+/* What the last restore has added goes, but for what became of the other trees. */
+static void make_ticket(Ticket *report, Tree *tree, uint64_t request) {
+        size_t n = 0;
+
+        model_free(TAKE(tree->outcome));
+        for (size_t i = 0; i < report->n_steps; i++)
+                if (report->steps[i]->after_jump)
+                        model_free(report->steps[i]);
+                else
+                        report->steps[n++] = report->steps[i];
+        report->n_steps = n;
+        report->has_claimed_at = report->has_done_at = false;
+        free(TAKE(report->stopped));
+        report->has_request_at = true;
+        report->request_at = request;
+}
+
+/* In this order: images without a ticket are found again by the next try, a ticket without images is not. */
+static int hand_over(const Store *store, Ticket *ticket, const Tree *tree) {
+        int r;
+
+        r = store_tree_retry(store, ticket->id, tree->name);
+        if (r == -ENOENT)
+                return err_say(r, "the images of %s are gone", tree->name);
+        if (r >= 0)
+                r = store_seal(store, ticket);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int start_restore(void) {
+        _cleanup_(bus_closep) Bus *manager = NULL;
+        int r = bus_open_manager(&manager);
+
+        if (r >= 0)
+                r = bus_start_unit(manager, UNIT, false);
+        return r < 0 ? err_prefix(r, "it waits for the next boot, or for `systemctl start " UNIT "`: ") : 0;
+}
+
+static int ask(const Config *config, const char *name, bool force, uint64_t request) {
+        _cleanup_(store_close) Store store = {.fd = -1};
+        _cleanup_(ticket_freep) Ticket *report = NULL;
+        Tree *tree = NULL;
+        int r;
+
+        r = store_open(config, &store);
+        if (r >= 0)
+                r = store_vacant(&store);
+        if (r >= 0)
+                r = store_report(&store, &report);
+        if (r > 0)
+                r = err_say(-ENOENT, "there was no save yet");
+        if (r >= 0)
+                r = choose(report, name, force, &tree);
+        if (r < 0)
+                return err_pass(r);
+        make_ticket(report, tree, request);
+        printf("restoring %s\n", tree->name);
+        fflush(stdout);
+        return hand_over(&store, report, tree);
+}
+
+int flow_retry(const char *name, bool force) {
+        uint64_t request = now_realtime();
+        Config config;
+        Wait wait;
+        int r;
+
+        r = config_load("", &config);
+        if (r >= 0) {
+                wait = wait_begin(&config, request);
+                r = ask(&config, name, force, request);
+        }
+        if (r >= 0)
+                r = start_restore();
+        if (r >= 0)
+                return wait_answer(&wait);
+        log_error("carryover: %s", err_text(r));
+        return r == -EINVAL ? 2 : r == -EPERM ? 4 : 1;
+}
