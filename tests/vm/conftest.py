@@ -24,6 +24,24 @@ from lab.util import SOURCE, LabError  # noqa: E402
 _kept: list[Path] = []
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option that scripts/test --all passes on."""
+    parser.addoption("--all", action="store_true", help="also the tests that are marked thorough")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", "thorough: costs more than every run can pay; runs with --all")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the thorough ones, so that they are counted, unless all are asked for."""
+    if not config.getoption("--all"):
+        for item in items:
+            if item.get_closest_marker("thorough"):
+                item.add_marker(pytest.mark.skip(reason="thorough: run by scripts/test --all"))
+
+
 class Lab:
     """What a test asks for machines. Everything it gave away ends with the test."""
 
