@@ -59,5 +59,9 @@ int remove_tree(int dir_fd, const char *name);
 /* fsyncs every regular file and directory below dir_fd, and dir_fd itself. */
 int sync_tree(int dir_fd);
 
+/* Brings everything that was written on this machine to disk. -ETIMEDOUT: some disk, perhaps of a server
+ * that is gone, does not take it, and is left to itself. */
+int sync_machine(uint64_t deadline_monotonic);
+
 /* A memfd with these bytes, offset 0. */
 int memfd_with(const char *name, const void *data, size_t size);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fault.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "model/connections.h"
 #include "select/select.h"
@@ -163,6 +164,16 @@ static int tracking_save(Saving *s) {
         return r < 0 ? err_pass(r) : conntrack_save(all.items, all.n, s->ticket);
 }
 
+/* A tree comes back with its files as they were at the freeze, or not at all: CRIU compares their sizes. So
+ * what it has written must outlive a crash as its images do. */
+static void sync_files(Saving *s) {
+        StepClock clock = step_begin();
+
+        log_failed(sync_machine(now_monotonic() + SYNC_TIMEOUT),
+                   "if the machine crashes before it is down, a session may not come back");
+        step_end(&s->timeline, "save.sync", NULL, clock);
+}
+
 /* All trees stand frozen or have failed. */
 static int decide(Saving *s) {
         bool may_go_on = !s->request || saving_is_forced(s);
@@ -171,6 +182,7 @@ static int decide(Saving *s) {
 
         if (s->n_ready == 0 || (s->n_failed > 0 && !may_go_on))
                 return err_say(-ECANCELED, "%s", first_reason(s->ticket));
+        sync_files(s);
         s->ticket->sealed_at = now_realtime();
         r = tracking_save(s);
         if (r >= 0)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fault.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "flow/facts.h"
@@ -139,6 +140,8 @@ static void settle(Saving *s) {
 
         if (r < 0)
                 log_warning("%s; saving all the same", err_text(r));
+        /* What is written now need not be written while the trees stand frozen. */
+        log_failed(sync_machine(now_monotonic() + SYNC_TIMEOUT), "saving all the same");
         step_end(&s->timeline, "save.settle", NULL, clock);
 }
 

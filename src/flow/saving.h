@@ -3,6 +3,7 @@
 
 /* A save in progress, shared by the files of this room that make it; nobody else includes this. */
 
+#include "base/clock.h"
 #include "model/config.h"
 #include "model/model.h"
 #include "report/event.h"
@@ -11,6 +12,9 @@
 #include "sys/netfilter.h"
 
 #include <pthread.h>
+
+/* A disk that is not done by then is not waited for: the shutdown syncs once more. */
+#define SYNC_TIMEOUT (30 * USEC_PER_SEC)
 
 typedef enum Decision { UNDECIDED, GO, STOP } Decision;
 
