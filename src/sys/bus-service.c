@@ -89,12 +89,14 @@ static int append_properties(sd_bus_message *m, const TtyServiceSpec *spec) {
                 return -ENOMEM;
         r = sd_bus_message_open_container(m, 'a', "(sv)");
         if (r >= 0)
-                r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s",
-                                          spec->description, "Type", "s", "exec", "User", "s", spec->user,
-                                          "WorkingDirectory", "s", directory, "StandardInput", "s", "tty",
-                                          "StandardOutput", "s", "tty", "StandardError", "s", "tty",
-                                          "TTYPath", "s", spec->tty, "SendSIGHUP", "b", 1, "CollectMode",
-                                          "s", "inactive-or-failed");
+                r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Description",
+                                          "s", spec->description, "Type", "s", "exec", "User", "s",
+                                          spec->user, "WorkingDirectory", "s", directory, "StandardInput",
+                                          "s", "tty", "StandardOutput", "s", "tty", "StandardError", "s",
+                                          "tty", "TTYPath", "s", spec->tty, "SendSIGHUP", "b", 1,
+                                          "CollectMode", "s", "inactive-or-failed",
+                                          /* a service ignores it by default, and a shell hands that down */
+                                          "IgnoreSIGPIPE", "b", 0);
         if (r >= 0)
                 r = append_strv(m, "Environment", spec->environment);
         if (r >= 0 && spec->slice)
