@@ -34,6 +34,7 @@
 
 /* Exit codes of the child before it became CRIU; CRIU itself uses 0 and 1. */
 enum {
+        CHILD_NO_OOM_SCORE = 124,
         CHILD_NO_CGROUP = 125,
         CHILD_NO_EXEC = 127,
 };
@@ -48,6 +49,7 @@ typedef struct Plan {
         int *keep; /* ascending */
         size_t n_keep;
         int null_fd, output_fd, cgroup_procs_fd; /* all above 2 */
+        bool plain_oom_score;
         mode_t mask;
         pid_t session;
 } Plan;
@@ -70,6 +72,16 @@ static int compare_fds(const void *a, const void *b) {
         return *(const int *)a - *(const int *)b;
 }
 
+static int oom_score_reset(void) {
+        int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC), r;
+
+        if (fd < 0)
+                return -errno;
+        r = write(fd, "0", 1) == 1 ? 0 : -errno;
+        close(fd);
+        return r;
+}
+
 static _Noreturn void become_criu(const Plan *plan) {
         unsigned lowest = 3;
         sigset_t none;
@@ -82,6 +94,8 @@ static _Noreturn void become_criu(const Plan *plan) {
         if (plan->session > 0)
                 (void)setsid();
 
+        if (plan->plain_oom_score && oom_score_reset() < 0)
+                _exit(CHILD_NO_OOM_SCORE);
         if (plan->cgroup_procs_fd >= 0 && write(plan->cgroup_procs_fd, "0", 1) != 1)
                 _exit(CHILD_NO_CGROUP);
         if (dup2(plan->null_fd, 0) < 0 || dup2(plan->output_fd, 1) < 0 || dup2(plan->output_fd, 2) < 0)
@@ -205,6 +219,7 @@ int criu_spawn(const CriuSpawn *how, CriuProcess *ret) {
                                           .output_fd = -1,
                                           .cgroup_procs_fd = -1,
                                           .mask = how->mask,
+                                          .plain_oom_score = how->plain_oom_score,
                                           .session = how->session};
         _cleanup_(criu_process_done) CriuProcess process = CRIU_PROCESS_NONE;
         _cleanup_(closep) int theirs = -1, null = -1;
@@ -338,6 +353,8 @@ void criu_process_done(CriuProcess *process) {
 char *criu_status_text(int status) {
         if (WIFSIGNALED(status))
                 return text_format("it was killed by signal %d", WTERMSIG(status));
+        if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_NO_OOM_SCORE)
+                return text_format("its process could not give up our OOM score");
         if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_NO_CGROUP)
                 return text_format("its process could not enter the cgroup");
         if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_NO_EXEC)

@@ -28,9 +28,10 @@ typedef struct CriuSpawn {
         const char *const *options; /* before "swrk"; NULL-terminated or NULL */
         const CriuFd *fds;
         size_t n_fds;
-        int output_fd;       /* becomes stdout and stderr */
-        int cgroup_procs_fd; /* or -1 */
-        pid_t session;       /* > 0: it leads a session of its own, under this PID if that is free */
+        int output_fd;        /* becomes stdout and stderr */
+        int cgroup_procs_fd;  /* or -1 */
+        bool plain_oom_score; /* 0, and no lower for who may not (docs/CRIU.md, "What a process inherits") */
+        pid_t session;        /* > 0: it leads a session of its own, under this PID if that is free */
         const char *const *environment; /* more of it; NULL-terminated, at most two, or NULL */
         mode_t mask; /* umask: CRIU makes images with 0644, and files of a restored tree with theirs */
 } CriuSpawn;

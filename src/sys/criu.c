@@ -356,6 +356,7 @@ static int start(Run *run) {
                                     .n_fds = run->kind == RPC_KIND__RESTORE ? job->n_fds : 0,
                                     .output_fd = out,
                                     .environment = run->environment,
+                                    .plain_oom_score = run->kind == RPC_KIND__RESTORE,
                                     .session = session,
                                     .mask = run->kind == RPC_KIND__DUMP ? 077 : 0,
                                     .cgroup_procs_fd = job->cgroup_procs_fd},
