@@ -76,10 +76,10 @@ typedef struct SnapProcess {
         int nice, ioprio;  /* ioprio_get(2)'s, which follows nice where it was never set */
         uint8_t *affinity; /* cpu_set_t of n_affinity bytes, only if not all CPUs that are online */
         size_t n_affinity;
-        char *cgroup;  /* v2 path, "/user.slice/..." */
-        int tty_index; /* controlling terminal on devpts, else -1 */
-        int seccomp;   /* 0 none, 1 strict, 2 filter */
-        bool no_new_privs;
+        char *cgroup;                            /* v2 path, "/user.slice/..." */
+        int tty_index;                           /* controlling terminal on devpts, else -1 */
+        int seccomp;                             /* 0 none, 1 strict, 2 filter */
+        bool no_new_privs, ambient, personality; /* has ambient capabilities, an odd personality(2) */
         uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts; /* inode numbers */
         uint64_t rss_bytes; /* anonymous and shared memory, swap included: what its images would hold */
         uint64_t sysv_shm;  /* number of SysV shared mappings */

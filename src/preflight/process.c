@@ -82,6 +82,25 @@ static int check_privileges(const Check *c) {
         return 0;
 }
 
+/* Only the process itself could take these again. 3.19 and 4.0 lose ambient capabilities as well, and have
+ * the same mark as 4.1, which does not. */
+static int check_oddities(const Check *c) {
+        Who who;
+        int r = 0;
+
+        if (c->p->ambient && !c->facts->criu_lock_skip)
+                r = note_degraded(c, "ambient-capabilities",
+                                  "install CRIU 4.1 or later, or start that program anew afterwards",
+                                  "%s loses its ambient capabilities, which this CRIU does not save",
+                                  check_who(c->p, &who));
+        if (r >= 0 && c->p->personality)
+                r = note_degraded(c, "personality", "start that program anew afterwards",
+                                  "programs that %s starts later get an ordinary execution domain "
+                                  "(setarch), which CRIU does not restore",
+                                  check_who(c->p, &who));
+        return r;
+}
+
 int check_process(const Check *c) {
         Who who;
         int r;
@@ -102,5 +121,7 @@ int check_process(const Check *c) {
                                  "%s uses SysV shared memory, which CRIU saves only with a whole IPC "
                                  "namespace",
                                  check_who(c->p, &who));
-        return r < 0 ? r : check_privileges(c);
+        if (r >= 0)
+                r = check_privileges(c);
+        return r < 0 ? r : check_oddities(c);
 }

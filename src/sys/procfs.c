@@ -112,6 +112,19 @@ static int read_stat(int dir, SnapProcess *p) {
         return 0;
 }
 
+/* Both are in hexadecimal digits. One who may not look at the second is told nothing. */
+static int read_oddities(int dir, const char *status, SnapProcess *p) {
+        const char *ambient = procfs_field(status, "CapAmb:");
+        _cleanup_(freep) char *text = NULL;
+        int r = file_slurp(dir, "personality", SMALL_FILE, &text, NULL);
+
+        if (r < 0 && r != -EACCES && r != -EPERM)
+                return r;
+        p->personality = r >= 0 && strtoull(text, NULL, 16) != 0;
+        p->ambient = ambient && strtoull(ambient, NULL, 16) != 0;
+        return 0;
+}
+
 static int read_status(int dir, SnapProcess *p) {
         _cleanup_(freep) char *text = NULL;
         int r = file_slurp(dir, "status", SMALL_FILE, &text, NULL);
@@ -125,7 +138,7 @@ static int read_status(int dir, SnapProcess *p) {
         p->rss_bytes = (status_number(text, "RssAnon:") + status_number(text, "RssShmem:") +
                         status_number(text, "VmSwap:"))
                        << 10;
-        return 0;
+        return read_oddities(dir, text, p);
 }
 
 static int read_cgroup(int dir, SnapProcess *p) {

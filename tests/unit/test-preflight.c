@@ -291,6 +291,15 @@ static void test_processes(void **state) {
         expect(w, VERDICT_REFUSED, "no-new-privs", "may gain no privileges");
         p->no_new_privs = false;
         expect_ok(w);
+        p->ambient = true;
+        expect(w, VERDICT_DEGRADED, "ambient-capabilities", "loses its ambient");
+        w->facts.criu_lock_skip = true;
+        expect_ok(w);
+        p->ambient = false;
+        p->personality = true;
+        expect(w, VERDICT_DEGRADED, "personality", "execution domain");
+        p->personality = false;
+        expect_ok(w);
         p->sid = 800;
         expect(w, VERDICT_REFUSED, "session-leader", "process 800");
         p->sid = 799; /* dead: CRIU makes a helper */
