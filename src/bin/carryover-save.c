@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "flow/flow.h"
 
 #include <string.h>
 #include <unistd.h>
 
 int main(int argc, char **argv) {
+        secrets_stay();
         if (argc == 2 && geteuid() == 0) {
                 if (strcmp(argv[1], "--start") == 0)
                         return flow_start();

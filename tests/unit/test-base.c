@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/secret.h"
 #include "base/text.h"
 
 #include <fcntl.h>
@@ -10,7 +11,9 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -99,11 +102,26 @@ static void test_beneath(void **state) {
         assert_int_equal(remove_tree(AT_FDCWD, path), 0);
 }
 
+/* Forbidding is not seen from outside, so the child tells. */
+static void test_secrets(void **state) {
+        int status;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                secrets_stay();
+                _exit(prctl(PR_GET_DUMPABLE));
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+        assert_int_equal(prctl(PR_GET_DUMPABLE), 1);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_numbers), cmocka_unit_test(test_names),
                         cmocka_unit_test(test_err),     cmocka_unit_test(test_replace_and_remove),
-                        cmocka_unit_test(test_beneath),
+                        cmocka_unit_test(test_beneath), cmocka_unit_test(test_secrets),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
