@@ -85,6 +85,7 @@ def test_namespace(lab: Lab) -> None:
     assert check.status(machine)["trees"][0]["mode"] == "namespace"
     assert check.answer(session, schedule) == scheduled
     assert check.answer(session, "cat /proc/1/comm") == "carryover-init"
+    ignored = check.answer(session, "grep SigIgn /proc/self/status")
     check.clean_after(machine, old, namespaces=1)
 
     # Out: a shell of the host's, for the same user, on the same terminal.
@@ -94,6 +95,7 @@ def test_namespace(lab: Lab) -> None:
     session.expect(r"enter\r\n")
     session.expect(r"\$ ", 60)
     assert check.answer(session, "cat /proc/1/comm; id -un").split() == ["systemd", "joe"]
+    assert check.answer(session, "grep SigIgn /proc/self/status") == ignored
     listener = machine.run("pgrep -o sshd").strip()
     assert check.answer(session, f"ps -p {listener} -o comm=") == "sshd"
     session.expect(r"\$ ")
