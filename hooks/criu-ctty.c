@@ -17,9 +17,10 @@
  * CARRYOVER_CTTY="BROKER LEADER:MASTER:SLAVE ...", descriptors of the broker's; src/sys/criu-terminals.c.
  */
 
+#include "criu-ctty.h"
+
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,9 +38,6 @@ typedef struct Terminal {
 static Terminal terminals[TERMINALS_MAX];
 static size_t n_terminals, next;
 static pid_t broker;
-
-/* What CRIU calls it, of all versions that we know; not declared without large file support. */
-int openat64(int dir_fd, const char *path, int flags, ...);
 
 static int number(char **at, char end) {
         char *from = *at;
@@ -92,7 +90,7 @@ static void take_terminal(const Terminal *t) {
         close(fd);
 }
 
-pid_t setsid(void) {
+pid_t ctty_setsid(void) {
         pid_t sid = (pid_t)syscall(SYS_setsid);
 
         for (size_t i = 0; sid > 0 && i < n_terminals; i++)
@@ -115,22 +113,8 @@ static int open_master(int flags) {
         return fd;
 }
 
-int openat64(int dir_fd, const char *path, int flags, ...) {
+int ctty_open(const char *path, int flags) {
         const char *name = strrchr(path, '/');
-        mode_t mode = 0;
 
-        if (n_terminals > 0 && strcmp(name ? name + 1 : path, "ptmx") == 0) {
-                int fd = open_master(flags);
-
-                if (fd >= 0)
-                        return fd;
-        }
-        if (flags & (O_CREAT | __O_TMPFILE)) {
-                va_list words;
-
-                va_start(words, flags);
-                mode = va_arg(words, mode_t);
-                va_end(words);
-        }
-        return (int)syscall(SYS_openat, dir_fd, path, flags, mode);
+        return n_terminals > 0 && strcmp(name ? name + 1 : path, "ptmx") == 0 ? open_master(flags) : -1;
 }

@@ -59,6 +59,7 @@ static int restore_here(const InitJob *m) {
         return criu_restore(
                         &(CriuJob){
                                         .criu = m->criu,
+                                        .preload = CRIU_PRELOAD,
                                         .images_fd = INIT_FD_IMAGES,
                                         .shell_job = m->shell_job,
                                         .lock_skip = m->lock_skip,

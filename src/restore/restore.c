@@ -307,6 +307,7 @@ static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int ima
         if (r >= 0) {
                 CriuJob criu = {
                                 .criu = job->config->criu,
+                                .preload = CRIU_PRELOAD,
                                 .images_fd = images_fd,
                                 .shell_job = tree->has_shell_job && tree->shell_job,
                                 .lock_skip = job->features->lock_skip,

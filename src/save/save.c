@@ -192,6 +192,7 @@ int save_tree(const SaveJob *job, Tree *tree) {
                 return err_pass(r);
         r = criu_dump(&(CriuJob){
                         .criu = job->config->criu,
+                        .preload = CRIU_PRELOAD,
                         .images_fd = images_fd,
                         .pid = (pid_t)tree->root_pid,
                         .shell_job = tree->has_shell_job && tree->shell_job,

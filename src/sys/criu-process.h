@@ -37,21 +37,22 @@ typedef struct CriuSpawn {
 } CriuSpawn;
 
 /*
- * Terminals that exist before CRIU does, and what makes it use them (hooks/criu-ctty.c): the environment for
- * CriuSpawn, NULL where nothing is to be done (no terminal in the images, or no hook installed). The
+ * What is preloaded into CRIU (hooks/README.md), and terminals that exist before CRIU does:
+ * the environment for CriuSpawn, in which the terminals' words come last (there may be none). The
  * descriptors must stay open until CRIU is done.
  */
 typedef struct CriuTerminals {
         int *fds;
         size_t n_fds;
-        char *words;
-        const char *environment[3];
+        char *words, preload[256];
+        const char *environment[3]; /* points into this very struct */
 } CriuTerminals;
 
-/* Fails soft: whatever is in the way, CRIU makes its terminals itself and processes but the sessions'
- * leaders come back without a controlling one. Takes what it can use of job->masters, and closes the rest.
- */
-void criu_terminals_open(const CriuJob *job, CriuTerminals *ret);
+/* Fails if there is nothing to preload: CRIU would follow links that a tree's user has made. The terminals
+ * fail soft: whatever is in the way, CRIU makes them itself and processes but the sessions' leaders come
+ * back without a controlling one. Takes what it can use of job->masters, and closes the rest. */
+int criu_terminals_open(const CriuJob *job, CriuTerminals *ret);
+/* Leaves what is preloaded in the environment. */
 void criu_terminals_close(CriuTerminals *terminals);
 
 int criu_spawn(const CriuSpawn *how, CriuProcess *ret);

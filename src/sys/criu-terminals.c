@@ -8,16 +8,14 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "config-build.h"
 #include "sys/image.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#define HOOK LIBEXECDIR "/carryover-ctty.so"
 
 #define TRIES 32 /* CRIU's own, for the same reason: others open terminals, too */
 #define MAX   31 /* hooks/criu-ctty.c */
@@ -76,7 +74,9 @@ void criu_terminals_close(CriuTerminals *t) {
                 fd_close(t->fds[--t->n_fds]);
         free(t->fds);
         free(t->words);
-        *t = (CriuTerminals){0};
+        t->fds = NULL;
+        t->words = NULL;
+        t->environment[1] = NULL;
 }
 
 static void terminals_make(const CriuJob *job, CriuTerminals *ret) {
@@ -84,7 +84,7 @@ static void terminals_make(const CriuJob *job, CriuTerminals *ret) {
         _cleanup_(criu_terminals_close) CriuTerminals t = {0};
         size_t n;
 
-        if (access(HOOK, R_OK) < 0 || image_terminals(job->images_fd, &images, &n) < 0 || n == 0 || n > MAX)
+        if (image_terminals(job->images_fd, &images, &n) < 0 || n == 0 || n > MAX)
                 return;
         t.words = text_format("CARRYOVER_CTTY=%d", getpid());
         t.fds = calloc(n * 2, sizeof *t.fds);
@@ -95,13 +95,20 @@ static void terminals_make(const CriuJob *job, CriuTerminals *ret) {
                         return;
         *ret = t;
         t = (CriuTerminals){0};
-        ret->environment[0] = "LD_PRELOAD=" HOOK;
-        ret->environment[1] = ret->words;
 }
 
-void criu_terminals_open(const CriuJob *job, CriuTerminals *ret) {
+int criu_terminals_open(const CriuJob *job, CriuTerminals *ret) {
+        int r = access(job->preload, R_OK) < 0 ? -errno : 0;
+
         *ret = (CriuTerminals){0};
-        terminals_make(job, ret);
+        if (r >= 0)
+                terminals_make(job, ret);
         for (size_t i = 0; i < job->n_masters; i++) /* for CRIU to make again */
                 job->masters[i].fd = fd_close(job->masters[i].fd);
+        if (r < 0)
+                return err_born(r, "CRIU is not safe without %s, install carryover again", job->preload);
+        snprintf(ret->preload, sizeof ret->preload, "LD_PRELOAD=%s", job->preload);
+        ret->environment[0] = ret->preload;
+        ret->environment[1] = ret->words;
+        return 0;
 }

@@ -442,8 +442,13 @@ static int run_job(Run *run, RpcResponse **ret) {
 int criu_dump(const CriuJob *job) {
         _cleanup_(rpc_response_freep) RpcResponse *response = NULL;
         Run run = {.job = job, .kind = RPC_KIND__DUMP, .process = CRIU_PROCESS_NONE};
+        CriuTerminals none;
         int r;
 
+        r = criu_terminals_open(job, &none); /* where nothing is saved yet, there are none */
+        if (r < 0)
+                return err_pass(r);
+        run.environment = none.environment;
         r = run_job(&run, &response);
         if (r >= 0 && run.n_tree > 0)
                 r = criu_tree_kill(run.tree, run.n_tree, now_monotonic() + EXIT_GRACE);
@@ -456,7 +461,7 @@ static int restore_once(const CriuJob *job, const CriuTerminals *terminals, pid_
         Run run = {.job = job,
                    .kind = RPC_KIND__RESTORE,
                    .process = CRIU_PROCESS_NONE,
-                   .environment = terminals ? terminals->environment : NULL};
+                   .environment = terminals->environment};
         int r;
 
         r = run_job(&run, &response);
@@ -536,12 +541,14 @@ int criu_restore(const CriuJob *job, pid_t *ret_pid) {
         CriuTerminals terminals;
         int r;
 
-        criu_terminals_open(job, &terminals);
+        r = criu_terminals_open(job, &terminals);
+        if (r < 0)
+                return err_pass(r);
         r = restore_and_sweep(job, &terminals, ret_pid);
         criu_terminals_close(&terminals);
         /* "Unable to open dev/ptmx with specified index": this CRIU does not ask our hook for terminals, so
          * it meets them as somebody else's. They are gone now. */
         if (r == -EIO && strstr(err_text(r), "ptmx"))
-                r = restore_and_sweep(job, NULL, ret_pid);
+                r = restore_and_sweep(job, &terminals, ret_pid);
         return r < 0 ? err_pass(r) : 0;
 }

@@ -7,6 +7,7 @@
  * dump or restore. Thread safe: no state outside the arguments.
  */
 
+#include "config-build.h"
 #include "model/model.h"
 
 #include <stdbool.h>
@@ -33,6 +34,9 @@ int criu_check(const char *criu);
  * 0; -EOPNOTSUPP with a sentence that names the CRIU to install.
  */
 int criu_fits_kernel(const CriuFeatures *features, const char *running, const char *target);
+
+/* What keeps CRIU from following a user's links, and gives processes their terminals (hooks/). */
+#define CRIU_PRELOAD LIBEXECDIR "/carryover-criu.so"
 
 typedef struct CriuFd {
         const char *key; /* inherit_fd key */
@@ -64,6 +68,7 @@ typedef struct CriuJob {
         const char *const *externals; /* dump: values of --external; NULL-terminated or NULL */
         const CriuFd *fds;            /* restore: inherit_fd */
         size_t n_fds;
+        const char *preload; /* CRIU_PRELOAD; without it nothing is done */
         CriuMaster *masters; /* restore: of terminals that the images make anew, so that nobody takes their
                                 numbers meanwhile; criu_restore() takes them over and closes them */
         size_t n_masters;

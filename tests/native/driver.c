@@ -178,6 +178,7 @@ static int check_images(const char *script, pid_t pid, void *userdata) {
 
 static CriuJob job_of(Trial *trial) {
         return (CriuJob){.criu = "criu",
+                         .preload = "/mnt/native/carryover-criu-native.so",
                          .images_fd = trial->images_fd,
                          .pid = trial->pid,
                          .shell_job = trial->job,

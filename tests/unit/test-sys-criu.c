@@ -81,11 +81,16 @@ static void test_not_criu_job(void **state) {
         CriuJob job = {.criu = "true",
                        .images_fd = fd,
                        .pid = getpid(),
+                       .preload = "/no/such/library",
                        .cgroup_procs_fd = -1,
                        .timeout_usec = 10000000};
         CriuFd below = {.key = "x", .fd = 0};
         pid_t pid;
 
+        assert_int_equal(criu_restore(&job, &pid), -ENOENT);
+        assert_int_equal(criu_dump(&job), -ENOENT);
+        assert_non_null(strstr(err_text(-ENOENT), "CRIU is not safe without /no/such/library"));
+        job.preload = "/dev/null";
         assert_int_equal(criu_dump(&job), -EIO);
         assert_non_null(strstr(err_text(-EIO), "it exited with 0"));
         assert_int_equal(faccessat(fd, "dump.log", F_OK, 0), -1);

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <sys/types.h>
+
+/* A terminal that waits for CRIU, if that is what it opens; -1: it is not, or there is none. */
+int ctty_open(const char *path, int flags);
+
+pid_t ctty_setsid(void);
