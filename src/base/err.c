@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* One record per thread: the sentence, where it was born, and the frames it came through. Fixed buffers,
- * since an error is often -ENOMEM; what does not fit is cut, never overrun. */
+ * since an error is often -ENOMEM; what does not fit is cut, never overrun. Each sentence is one line, since
+ * it goes to logs and to root's terminal as it is. */
 
 #include "base/err.h"
+
+#include "base/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +20,7 @@ set(const char *file, int line, int r, bool plain, const char *format, va_list a
         record.r = r;
         record.plain = plain;
         vsnprintf(record.text, sizeof record.text, format, ap);
+        text_tame(record.text);
         snprintf(record.way, sizeof record.way, "%s:%d", file, line);
 }
 
@@ -62,6 +66,7 @@ int err_prefix(int r, const char *format, ...) {
         va_start(ap, format);
         vsnprintf(record.text, sizeof record.text, format, ap);
         va_end(ap);
+        text_tame(record.text);
         l = strlen(record.text);
         snprintf(record.text + l, sizeof record.text - l, "%s", old);
         return r;

@@ -59,6 +59,14 @@ char *text_format(const char *format, ...) {
         return r < 0 ? NULL : text;
 }
 
+void text_tame(char *text) {
+        for (unsigned char *p = (unsigned char *)text; *p; p++)
+                if (*p < ' ' || *p == 0x7f)
+                        *p = '?';
+                else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+                        p[0] = p[1] = '?';
+}
+
 bool starts_with(const char *text, const char *prefix) {
         return strncmp(text, prefix, strlen(prefix)) == 0;
 }

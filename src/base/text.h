@@ -21,6 +21,10 @@ int parse_bool(const char *text);
 /* asprintf that returns NULL on failure. The caller frees. */
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Names of processes and files are anybody's to choose: a text with them becomes one line that steers no
+ * terminal (control characters, also the eight-bit ones as UTF-8 has them, become '?'). */
+void text_tame(char *text);
+
 bool starts_with(const char *text, const char *prefix);
 bool ends_with(const char *text, const char *suffix);
 

@@ -104,14 +104,7 @@ const char *cli_arg(const CliCall *call, size_t index) {
 }
 
 int cli_fail(int r) {
-        char line[1200];
-
-        /* One line, whatever CRIU or a file's name brought into the sentence. */
-        snprintf(line, sizeof line, "%s", err_text(r));
-        for (char *p = line; *p; p++)
-                if ((unsigned char)*p < ' ' || *p == 0x7f)
-                        *p = '?';
-        fprintf(stderr, "carryover: %s\n", line);
+        fprintf(stderr, "carryover: %s\n", err_text(r));
         log_debug("%s", err_way());
         return CLI_FAILED;
 }

@@ -2,6 +2,8 @@
 
 #include "model/verdict.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -20,13 +22,6 @@ void verdict_done(Verdict *v) {
         *v = (Verdict){0};
 }
 
-/* Names of processes and files are anybody's to choose, and a note is one line on a root's terminal. */
-static void make_printable(char *text) {
-        for (; *text; text++)
-                if ((unsigned char)*text < ' ' || *text == 0x7f)
-                        *text = '?';
-}
-
 int verdict_add(Verdict *v, VerdictLevel level, const char *what, const char *remedy, const char *format,
                 ...) {
         VerdictNote note = {.level = level};
@@ -40,7 +35,7 @@ int verdict_add(Verdict *v, VerdictLevel level, const char *what, const char *re
         va_end(ap);
         if (r < 0)
                 return -ENOMEM;
-        make_printable(note.text);
+        text_tame(note.text);
         if (level > v->level)
                 v->level = level;
         for (size_t i = 0; i < v->n_notes; i++)

@@ -65,6 +65,10 @@ static void test_err(void **state) {
         assert_string_equal(err_text(r), "tree 'a': cannot find x: No such file or directory");
         assert_string_equal(err_text(-EIO), "Input/output error");
         assert_non_null(strstr(err_way(), "< test_err"));
+        err_say(-EPERM, "a %s\x7f", "\n<0>b\x1b]0;c\a \xc2\x9b \xc3\xa4");
+        assert_string_equal(err_text(-EPERM), "a ?<0>b?]0;c? ?? \xc3\xa4?");
+        err_prefix(-EPERM, "\r");
+        assert_int_equal(err_text(-EPERM)[0], '?');
         err_say(-EPERM, "do it as root");
         assert_string_equal(err_text(-EPERM), "do it as root");
 }
