@@ -165,7 +165,7 @@ static int inspect_tree(const PreflightFacts *facts, Tree *tree, Inspection *i, 
         r = select_describe(i->full, tree);
         if (r >= 0)
                 r = preflight_needs(i->full, tree, &needs);
-        if (r == -ESRCH || r == -E2BIG) /* refused by its verdict */
+        if (r == -ESRCH || r == -E2BIG || r == -EACCES) /* refused by its verdict */
                 return 0;
         if (r < 0)
                 return r;

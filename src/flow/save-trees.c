@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "model/connections.h"
+#include "preflight/preflight.h"
 #include "select/select.h"
 #include "sys/conntrack.h"
 #include "sys/procfs.h"
@@ -60,6 +61,21 @@ int saving_hold(Saving *s) {
         return model_set_string(&s->ticket->hold_backend, hold_backend_text(used));
 }
 
+/* Preflight saw processes that ran and could still change, its user willing, into what must not be carried.
+ * Now they cannot. */
+static int look_again(const Saving *s, const Snapshot *snapshot, const Tree *tree) {
+        PreflightFacts facts = {.criu_lock_skip = s->features.lock_skip, .frozen = true};
+        _cleanup_(verdict_done) Verdict verdict = {0};
+        int r;
+
+        facts.store_free = UINT64_MAX; /* what is to be saved is written already */
+        r = preflight_tree(snapshot, tree, &facts, &verdict);
+        for (size_t i = 0; r >= 0 && i < verdict.n_notes; i++)
+                if (verdict.notes[i].level == VERDICT_REFUSED)
+                        r = err_say(-EPERM, "%s", verdict.notes[i].text);
+        return r < 0 ? err_pass(r) : 0;
+}
+
 /* Connections come and go until the moment of the freeze; from now on they are what they are. */
 static int on_frozen(Tree *tree, Snapshot **ret, void *userdata) {
         _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
@@ -74,6 +90,9 @@ static int on_frozen(Tree *tree, Snapshot **ret, void *userdata) {
         process = snapshot_process(snapshot, root);
         if (!process || process->start != tree->root_start)
                 return err_say(-ESRCH, "process %d is not the one that was kept", (int)root);
+        r = look_again(s, snapshot, tree);
+        if (r < 0)
+                return err_pass(r);
         pthread_mutex_lock(&s->lock);
         r = select_describe(snapshot, tree);
         if (r >= 0)

@@ -58,6 +58,7 @@ typedef struct SnapMap {
         bool deleted, unlinked, path_replaced, is_volatile;
         uint64_t from, to, dev, ino; /* from and to: its first range, as map_files/ has it */
         uint64_t size;               /* of the whole file: that is what a ghost costs */
+        uid_t uid;
 } SnapMap;
 
 typedef struct SnapProcess {
@@ -71,7 +72,7 @@ typedef struct SnapProcess {
         char title[64]; /* what sshd's processes call themselves; else empty: arguments may be secret */
         char *exe;      /* readlink, " (deleted)" cut off; NULL for kernel threads and zombies */
         bool exe_deleted;
-        uid_t uid;         /* real */
+        uid_t uid, euid;   /* real, effective */
         pid_t tracer;      /* who ptraces it, or 0 */
         int nice, ioprio;  /* ioprio_get(2)'s, which follows nice where it was never set */
         uint8_t *affinity; /* cpu_set_t of n_affinity bytes, only if not all CPUs that are online */
@@ -81,9 +82,9 @@ typedef struct SnapProcess {
         int seccomp;                             /* 0 none, 1 strict, 2 filter */
         bool no_new_privs, ambient, personality; /* has ambient capabilities, an odd personality(2) */
         uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts; /* inode numbers */
-        uint64_t rss_bytes; /* anonymous and shared memory, swap included: what its images would hold */
-        uint64_t sysv_shm;  /* number of SysV shared mappings */
-        bool beyond;        /* it holds more than is looked at */
+        uint64_t rss_bytes;      /* anonymous and shared memory, swap included: what its images would hold */
+        uint64_t sysv_shm;       /* number of SysV shared mappings */
+        bool beyond, unreadable; /* holds more than is looked at, or what not even root may (FUSE) */
         SnapMap *maps;
         size_t n_maps;
         SnapFd *fds;
@@ -92,8 +93,7 @@ typedef struct SnapProcess {
 
 typedef struct SnapUnix {
         uint64_t ino, peer; /* peer 0: none */
-        int type;           /* SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
-        int state;          /* TCP_ESTABLISHED, TCP_LISTEN ... as unix_diag gives it */
+        int type, state;    /* SOCK_STREAM ...; TCP_ESTABLISHED, TCP_LISTEN ... as unix_diag gives it */
         bool dead_peer;     /* it was connected and its peer has closed */
         char *path;         /* bound name, "@abstract", or NULL */
         bool is_volatile;   /* the bound name: as SnapFd's */
@@ -108,8 +108,8 @@ typedef struct SnapInet {
         uint32_t rqueue, wqueue; /* for TCP_LISTEN rqueue is the accept queue */
 } SnapInet;
 
-/* Who outside the trees holds the other end of a pipe (id: inode), a unix socket (the peer's inode), a
- * terminal (FD_PTMX: index). */
+/* Who outside the trees holds the other end of a pipe (id: inode), unix socket (its inode), terminal
+ * (index). */
 typedef struct SnapHolder {
         FdKind kind;
         uint64_t id;

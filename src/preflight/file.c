@@ -18,6 +18,50 @@ static const char *noun(const SnapFd *f) {
         return f->kind == FD_DIR ? "the directory" : f->kind == FD_FIFO ? "the FIFO" : "the file";
 }
 
+/* Which process a file in /proc tells of; 0: none. */
+static pid_t proc_owner(const char *path) {
+        char number[16];
+        size_t l;
+        pid_t pid;
+
+        if (!starts_with(path, "/proc/"))
+                return 0;
+        path += strlen("/proc/");
+        l = strcspn(path, "/");
+        if (l >= sizeof number || !path[l])
+                return 0;
+        memcpy(number, path, l);
+        number[l] = '\0';
+        return parse_pid(number, &pid) < 0 ? 0 : pid;
+}
+
+/* CRIU, which is root, opens it again: by then the process of that number may be another one, or have become
+ * root by running sudo, and its memory would be in the hands of who had it open before. */
+static int check_proc(const Check *c, const SnapFd *f) {
+        pid_t owner = f->kind == FD_DIR ? 0 : proc_owner(f->target);
+        Who who;
+
+        if (owner == 0 || owner == c->p->pid)
+                return 0;
+        return note_refused(c, "proc-file", "close it, or end that program",
+                            "%s has %s open, which is another process's", check_who(c->p, &who), f->target);
+}
+
+/* What no boot brings is put back with its owner; somebody who could only read it must not bring it about
+ * that a file of root's is there again. */
+static bool is_others(const Check *c, uid_t owner) {
+        return owner != c->p->euid && c->p->euid != 0;
+}
+
+static int note_others(const Check *c, const char *path) {
+        Who who;
+
+        return note_refused(
+                        c, "others-file", "close it, or end that program",
+                        "%s has %s open, which belongs to somebody else and is in memory or in /tmp only",
+                        check_who(c->p, &who), path);
+}
+
 static int check_named(const Check *c, const SnapFd *f) {
         Who who;
 
@@ -43,13 +87,15 @@ static int check_named(const Check *c, const SnapFd *f) {
                                     "%s has a file open whose name %s is gone while it still has another, "
                                     "and all of that is in memory only",
                                     check_who(c->p, &who), f->target);
+        if (f->is_volatile && f->kind != FD_DIR && is_others(c, f->uid))
+                return note_others(c, f->target);
         if (f->unlinked)
                 return 0; /* CRIU gives it a name until the restore (sys/remap.h) */
         if (f->path_replaced)
                 return note_refused(c, "path-reused", "close it, or give it back its name",
                                     "%s has a file open that is covered: its name %s is another file's",
                                     check_who(c->p, &who), f->target);
-        return 0; /* one that no boot brings is put back: save/files.c */
+        return check_proc(c, f); /* one that no boot brings is put back: save/files.c */
 }
 
 static int check_device(const Check *c, const SnapFd *f) {
@@ -105,6 +151,8 @@ int check_maps(const Check *c) {
                                          "%s maps a file whose name %s is gone while it still has another, "
                                          "and all of that is in memory only",
                                          check_who(c->p, &who), m->path);
+                else if (m->is_volatile && is_others(c, m->uid))
+                        r = note_others(c, m->path);
                 else if (m->path_replaced)
                         r = note_refused(c, "path-reused", "restart that program",
                                          "%s maps a file that is covered: its name %s is another file's",

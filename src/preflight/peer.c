@@ -103,6 +103,12 @@ int check_unix(const Check *c, const SnapFd *f) {
 
         if (!u)
                 return 0; /* never bound nor connected, or the kernel cannot list: said once for all */
+        if (u->path && u->path[0] != '/' && u->path[0] != '@')
+                return note_refused(
+                                c, "relative-name", "let that program bind it by its whole name",
+                                "%s has a socket that is bound as %s, and which directory that was in is "
+                                "not certain",
+                                check_who(c->p, &who), u->path);
         if (u->state == TCP_LISTEN)
                 return 0;
         if (u->type == SOCK_DGRAM)

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/text.h"
 #include "preflight/checks.h"
 
 #include <inttypes.h>
@@ -95,11 +96,12 @@ static bool same_object(const SnapFd *a, const SnapFd *b) {
         return a->kind == b->kind && a->ino == b->ino && a->dev == b->dev;
 }
 
-/* Anonymous descriptors share an inode without being the same. */
+/* Anonymous descriptors share an inode without being the same; and some files are fine with one process and
+ * not with another. */
 static bool seen_before(Seen *seen, const SnapFd *f) {
         size_t at = (f->ino * UINT64_C(0x9e3779b97f4a7c15) ^ f->dev) % seen->n;
 
-        if (f->kind == FD_ANON || f->kind == FD_OTHER)
+        if (f->kind == FD_ANON || f->kind == FD_OTHER || f->is_volatile || starts_with(f->target, "/proc/"))
                 return false;
         while (seen->slots[at]) {
                 if (same_object(seen->slots[at], f))

@@ -27,6 +27,7 @@ typedef struct PreflightFacts {
         char *kernel_error;  /* no kernel that sessions can be carried into */
         char *target_error;  /* CRIU cannot restore on the kernel that comes next */
         bool must_kexec;     /* the jump was asked for: what forbids it refuses */
+        bool frozen;         /* CRIU holds the tree: it traces all of it, and nothing changes any more */
 } PreflightFacts;
 
 void preflight_facts_done(PreflightFacts *facts);

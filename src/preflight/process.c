@@ -111,8 +111,14 @@ int check_process(const Check *c) {
                 return note_refused(c, "too-much", "end that program before the reboot",
                                     "%s has more threads, open files or mappings than are looked at",
                                     check_who(c->p, &who));
+        if (c->p->unreadable)
+                return note_refused(
+                                c, "unreadable", "end that program before the reboot",
+                                "%s holds a file that not even root may look at, of a file system that a "
+                                "user mounted (FUSE)",
+                                check_who(c->p, &who));
         r = check_namespaces(c);
-        if (r >= 0)
+        if (r >= 0 && !c->facts->frozen)
                 r = check_state(c);
         if (r >= 0)
                 r = check_session(c);

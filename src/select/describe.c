@@ -344,6 +344,13 @@ static int things_of(const Members *m, Thing **ret, size_t *ret_n) {
         return 0;
 }
 
+static int check_seen(const SnapProcess *p) {
+        if (p->beyond)
+                return err_say(-E2BIG, "process %d holds more than is looked at", (int)p->pid);
+        return p->unreadable ? err_say(-EACCES, "process %d holds what cannot be looked at", (int)p->pid)
+                             : 0;
+}
+
 int select_describe(const Snapshot *full, Tree *tree) {
         _cleanup_(members_done) Members m = {0};
         _cleanup_(freep) Thing *things = NULL;
@@ -357,9 +364,7 @@ int select_describe(const Snapshot *full, Tree *tree) {
                 return err_pass(r);
         forget(tree);
         for (size_t i = 0; r >= 0 && i < m.n; i++)
-                r = m.list[i]->beyond ? err_say(-E2BIG, "process %d holds more than is looked at",
-                                                (int)m.list[i]->pid)
-                                      : add_process(tree, m.list[i]);
+                r = check_seen(m.list[i]) ?: add_process(tree, m.list[i]);
         for (size_t i = 0; r >= 0 && i < n; i++)
                 if (i == 0 || thing_compare(things[i - 1].fd, things[i].fd) != 0)
                         r = add_fd(&m, tree, things[i].process, things[i].fd);

@@ -4,7 +4,8 @@
  * Descriptors of one process. Three looks at each: readlink for what it is called, stat through the magic
  * link for what it is, fdinfo for how it was opened. None of them opens the file, so a FIFO never blocks us
  * and a device never notices. The protocol of a socket comes from the extended attribute that sockfs gives
- * it, which works for protocols that no socket listing covers.
+ * it, which works for protocols that no socket listing covers. Nor is a server asked, which may be
+ * the user's own and never answer: what the kernel knows will do.
  */
 
 #include "base/cleanup.h"
@@ -115,18 +116,18 @@ static int read_link(int pid_dir, const char *link, SnapFd *f) {
 }
 
 static int read_stat(int pid_dir, const char *link, SnapFd *f, nlink_t *ret_nlink) {
-        struct stat st;
+        struct statx st;
 
-        if (fstatat(pid_dir, link, &st, 0) < 0)
+        if (statx(pid_dir, link, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) < 0)
                 return -errno;
-        f->dev = st.st_dev;
-        f->ino = st.st_ino;
-        f->rdev = st.st_rdev;
-        f->mode = st.st_mode;
-        f->size = (uint64_t)st.st_size;
-        f->uid = st.st_uid;
-        f->gid = st.st_gid;
-        *ret_nlink = st.st_nlink;
+        f->dev = makedev(st.stx_dev_major, st.stx_dev_minor);
+        f->ino = st.stx_ino;
+        f->rdev = makedev(st.stx_rdev_major, st.stx_rdev_minor);
+        f->mode = st.stx_mode;
+        f->size = st.stx_size;
+        f->uid = st.stx_uid;
+        f->gid = st.stx_gid;
+        *ret_nlink = st.stx_nlink;
         return 0;
 }
 

@@ -5,11 +5,12 @@
 
 #include "model/snapshot.h"
 
-/* More than this is no session but an attack on whoever looks at it. */
-#define PROCFS_MAX_PROCESSES 65536u
-#define PROCFS_MAX_FDS       65536u
-#define PROCFS_MAX_MAPS      65536u
-#define PROCFS_MAX_SOCKETS   (1u << 20)
+/* More than this is no session but an attack on whoever looks at it. Of processes there are as many as the
+ * kernel allows: a bound here would let one user keep everybody from being carried. */
+#define PROCFS_MAX_THREADS 65536u
+#define PROCFS_MAX_FDS     65536u
+#define PROCFS_MAX_MAPS    65536u
+#define PROCFS_MAX_SOCKETS (1u << 22)
 
 /* The mounts of our namespace, by id and by device. */
 typedef struct Mount {

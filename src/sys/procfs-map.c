@@ -117,6 +117,7 @@ static int map_look(int pid_dir, const Mounts *mounts, uint64_t from, uint64_t t
         m.dev = st.st_dev;
         m.ino = st.st_ino;
         m.size = (uint64_t)st.st_size;
+        m.uid = st.st_uid;
         m.deleted = st.st_nlink == 0;
         m.unlinked = gone && !m.deleted;
         m.is_volatile = mount_forgets(mount, path);

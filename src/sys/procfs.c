@@ -127,16 +127,21 @@ static int read_oddities(int dir, const char *status, SnapProcess *p) {
 
 static int read_status(int dir, SnapProcess *p) {
         _cleanup_(freep) char *text = NULL;
+        const char *line;
         int r = file_slurp(dir, "status", SMALL_FILE, &text, NULL);
 
         if (r < 0)
                 return r;
         p->uid = (uid_t)status_number(text, "Uid:");
+        p->euid = p->uid;
+        line = procfs_field(text, "Uid:");
+        if (line)
+                (void)sscanf(line, "%*u %u", &p->euid);
         p->tracer = (pid_t)status_number(text, "TracerPid:");
         p->seccomp = (int)status_number(text, "Seccomp:");
         p->no_new_privs = status_number(text, "NoNewPrivs:") != 0;
         p->rss_bytes = (status_number(text, "RssAnon:") + status_number(text, "RssShmem:") +
-                        status_number(text, "VmSwap:"))
+                        status_number(text, "VmSwap:") + status_number(text, "HugetlbPages:"))
                        << 10;
         return read_oddities(dir, text, p);
 }
@@ -238,8 +243,6 @@ static int processes_read(int proc, Snapshot *s) {
 
                 if (parse_pid(e->d_name, &pid) < 0)
                         continue;
-                if (s->n_processes >= PROCFS_MAX_PROCESSES)
-                        return err_say(-E2BIG, "there are more than %u processes", PROCFS_MAX_PROCESSES);
                 if (s->n_processes == room) {
                         SnapProcess *grown;
 
@@ -296,9 +299,9 @@ static int read_threads(int dir, SnapProcess *p) {
 
                 if (parse_pid(e->d_name, &tid) < 0)
                         continue;
-                if (p->n_tids >= PROCFS_MAX_PROCESSES)
+                if (p->n_tids >= PROCFS_MAX_THREADS)
                         return err_say(-E2BIG, "process %d has more than %u threads", (int)p->pid,
-                                       PROCFS_MAX_PROCESSES);
+                                       PROCFS_MAX_THREADS);
                 if (model_append(p->tids, p->n_tids, tid) < 0)
                         return -ENOMEM;
         }
@@ -344,6 +347,14 @@ static int process_read_deep(int proc, const Mounts *mounts, SnapProcess *p) {
         return r;
 }
 
+/* One user's process must not keep the others from being carried. */
+static void note_unseen(SnapProcess *p, int r) {
+        if (r == -E2BIG || r == -EFBIG)
+                p->beyond = true;
+        else if (r < 0 && !is_gone(r) && r != -ENOMEM)
+                p->unreadable = true;
+}
+
 /* A process that ends while we look loses its descriptors first; it stays in the list, empty, and whoever
  * dumps it will find it gone. */
 static int trees_read(int proc, const Mounts *mounts, Snapshot *s, const pid_t *roots, size_t n) {
@@ -357,10 +368,8 @@ static int trees_read(int proc, const Mounts *mounts, Snapshot *s, const pid_t *
                         continue;
                 for (size_t k = 0; r >= 0 && k < n_tree; k++) {
                         r = process_read_deep(proc, mounts, s->processes + (tree[k] - s->processes));
-                        /* One user's process must not keep the others from being carried. */
-                        if (r == -E2BIG || r == -EFBIG)
-                                s->processes[tree[k] - s->processes].beyond = true;
-                        r = is_gone(r) || r == -E2BIG || r == -EFBIG ? 0 : r;
+                        note_unseen(s->processes + (tree[k] - s->processes), r);
+                        r = r == -ENOMEM ? r : 0;
                 }
                 if (r < 0)
                         return err_pass(r);

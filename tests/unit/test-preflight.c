@@ -70,6 +70,74 @@ static void expect_ok(World *w) {
         assert_int_equal(w->v.level, VERDICT_OK);
 }
 
+/* What its user could do to get more than he has, or to keep others from being carried. */
+static void test_hostile_files(void **state) {
+        World *w = *state;
+        SnapFd *f;
+
+        world_at(w->s, 402)->uid = world_at(w->s, 402)->euid = 1000;
+        world_fd(w->s, 402, FD_FILE, 10, "/proc/402/mem");
+        world_fd(w->s, 402, FD_DIR, 11, "/proc/400/fd");
+        world_fd(w->s, 402, FD_FILE, 12, "/proc/sys/kernel/pid_max");
+        expect_ok(w);
+        f = world_fd(w->s, 400, FD_FILE, 13, "/proc/400/mem");
+        expect_ok(w);
+        f = world_fd(w->s, 402, FD_FILE, 13, "/proc/400/mem"); /* the same file, with the other */
+        expect(w, VERDICT_REFUSED, "proc-file", "bash (402) has /proc/400/mem open, which is another");
+        f->target[0] = '-';
+        f = world_fd(w->s, 400, FD_FILE, 14, "/run/roots");
+        f->is_volatile = true;
+        expect_ok(w);
+        f = world_fd(w->s, 402, FD_FILE, 14, "/run/roots");
+        f->is_volatile = true;
+        expect(w, VERDICT_REFUSED, "others-file", "bash (402) has /run/roots open, which belongs to");
+        f->uid = 1000;
+        expect_ok(w);
+        world_at(w->s, 402)->euid = 0; /* it runs sudo */
+        f->uid = 7;
+        expect_ok(w);
+}
+
+static void test_hostile_map(void **state) {
+        World *w = *state;
+        SnapProcess *p = world_at(w->s, 402);
+        SnapMap m = {.path = strdup("/dev/shm/other"), .is_volatile = true, .uid = 1001};
+
+        p->uid = p->euid = 1000;
+        assert_int_equal(model_append(p->maps, p->n_maps, m), 0);
+        expect(w, VERDICT_REFUSED, "others-file", "/dev/shm/other");
+        p->maps[0].uid = 1000;
+        expect_ok(w);
+}
+
+static void test_relative_name(void **state) {
+        World *w = *state;
+
+        world_fd(w->s, 402, FD_UNIX, 20, NULL);
+        world_unix(w->s, 20, 0, SOCK_STREAM, "system_bus_socket")->state = TCP_LISTEN;
+        expect(w, VERDICT_REFUSED, "relative-name", "bound as system_bus_socket");
+}
+
+static void test_unreadable(void **state) {
+        World *w = *state;
+
+        world_at(w->s, 402)->unreadable = true;
+        expect(w, VERDICT_REFUSED, "unreadable", "not even root may look at");
+}
+
+static void test_frozen(void **state) {
+        World *w = *state;
+
+        world_at(w->s, 402)->tracer = 9;
+        world_at(w->s, 402)->state = 't';
+        expect(w, VERDICT_REFUSED, "traced", "is traced by");
+        w->facts.frozen = true;
+        expect_ok(w);
+        world_at(w->s, 402)->no_new_privs = true;
+        w->facts.criu_lock_skip = false;
+        expect(w, VERDICT_REFUSED, "no-new-privs", "may gain no privileges");
+}
+
 /* As seen on Debian 12 (docs/CRIU.md, "Seen in virtual machines"), with the usual of a shell and of Go, Node
  * and Java programs. */
 static void test_ordinary_session(void **state) {
@@ -520,6 +588,11 @@ int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
                         T(test_ordinary_session),
+                        T(test_hostile_files),
+                        T(test_hostile_map),
+                        T(test_relative_name),
+                        T(test_unreadable),
+                        T(test_frozen),
                         T(test_unsavable_descriptors),
                         T(test_many),
                         T(test_pidfd),
