@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "restore/process.h"
+#include "sys/rights.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -48,7 +49,19 @@ static int job_read(InitJob **ret) {
         return *ret ? 0 : err_say(-EBADMSG, "the job does not decode");
 }
 
-static int restore_here(const InitJob *m) {
+/* As in restore.c. */
+static int on_notify(const char *script, pid_t pid, void *userdata) {
+        const InitJob *m = userdata;
+        Tree had = TREE__INIT;
+
+        had.rights = m->rights;
+        had.n_rights = m->n_rights;
+        had.held = m->held;
+        had.n_held = m->n_held;
+        return strcmp(script, "pre-resume") == 0 ? err_pass(rights_check(&had, pid)) : 0;
+}
+
+static int restore_here(InitJob *m) {
         _cleanup_(freep) CriuFd *fds = calloc(m->n_keys + 1, sizeof *fds);
         pid_t pid;
 
@@ -67,6 +80,8 @@ static int restore_here(const InitJob *m) {
                                         .n_fds = m->n_keys,
                                         .timeout_usec = m->timeout,
                                         .cgroup_procs_fd = -1,
+                                        .notify = on_notify,
+                                        .userdata = m,
                         },
                         &pid);
 }

@@ -23,6 +23,7 @@
 #include "sys/image.h"
 #include "sys/netlink.h"
 #include "sys/remap.h"
+#include "sys/rights.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -292,6 +293,11 @@ static int with_remaps(const RestoreJob *job, Tree *tree, CriuJob *criu) {
         return r;
 }
 
+/* The last moment before it runs. */
+static int on_notify(const char *script, pid_t pid, void *userdata) {
+        return strcmp(script, "pre-resume") == 0 ? err_pass(rights_check(userdata, pid)) : 0;
+}
+
 static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int images_fd,
                         const Masters *masters) {
         StepClock clock = step_begin();
@@ -317,6 +323,8 @@ static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int ima
                                 .n_masters = masters->n,
                                 .timeout_usec = job->config->criu_usec,
                                 .cgroup_procs_fd = procs_fd,
+                                .notify = on_notify,
+                                .userdata = tree,
                 };
                 r = with_remaps(job, tree, &criu);
         }

@@ -17,6 +17,7 @@
 #include "sys/image.h"
 #include "sys/netfilter.h"
 #include "sys/remap.h"
+#include "sys/rights.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -117,6 +118,8 @@ static int post_dump(Work *w) {
         r = fault_point("save:after-dump");
         if (r >= 0)
                 r = w->job->frozen(w->tree, &snapshot, w->job->userdata);
+        if (r >= 0)
+                r = rights_note(w->tree);
         if (r >= 0)
                 r = files_save(snapshot, w->tree, w->images_fd);
         if (r >= 0)

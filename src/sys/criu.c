@@ -15,7 +15,9 @@
  * once.
  *  - With the yes to post-dump the tree has to die, whatever becomes of CRIU: the caller may have promised
  *    that it comes back, and it must not live twice.
- *  - A restore can be taken back until post-restore is answered with yes; nothing has run before. At the
+ *  - A restore can be taken back until post-restore is answered with yes; nothing has run before. Nor has it
+ * at pre-resume, where all is as it will be; a no there is kept by killing the tree, at the cost of its
+ *    connections. At the
  *    deadline its processes are killed, CRIU sees that and ends by itself, undoing what it put on disk.
  *  - The time that the caller's notify function takes (it syncs images) is its own and moves the deadline.
  */
@@ -154,6 +156,18 @@ static bool is_promised(RpcKind kind, const char *script) {
         return false;
 }
 
+/* CRIU goes on whatever it is told before it lets the tree go: so the tree is gone. */
+static void prevent(const Run *run) {
+        ErrRecord kept = err_keep();
+        pid_t *pids = NULL;
+        size_t n;
+
+        if (run->pid > 0 && criu_tree_list(run->pid, &pids, &n) >= 0)
+                (void)criu_tree_kill(pids, n, 0);
+        free(pids);
+        err_put_back(&kept);
+}
+
 /* The caller's answer, and for a dump's last question what we need to keep our word. */
 static int ask_caller(Run *run, const char *script) {
         bool last = run->kind == RPC_KIND__DUMP && !run->job->leave_running &&
@@ -166,6 +180,8 @@ static int ask_caller(Run *run, const char *script) {
                 r = run->job->notify(script, run->pid, run->job->userdata);
         if (r >= 0 && last)
                 run->committed = true;
+        if (r < 0 && strcmp(script, "pre-resume") == 0)
+                prevent(run);
         return r < 0 ? r : 0;
 }
 
@@ -406,10 +422,12 @@ static int end_badly(Run *run, int r) {
 }
 
 static int judge(const Run *run, const RpcResponse *response) {
-        if (run->committed || (response->success && response->type == run->kind))
+        if (run->committed)
                 return 0;
         if (run->refused < 0)
                 return run->refused; /* with the sentence of the caller's own */
+        if (response->success && response->type == run->kind)
+                return 0;
         if (run->expired)
                 return err_say(-ETIMEDOUT, "CRIU did not %s it within %.1f s", verb(run->kind),
                                seconds(run));

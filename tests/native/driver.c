@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "sys/criu.h"
 #include "sys/image.h"
+#include "sys/rights.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -43,6 +44,7 @@ typedef struct Trial {
         bool job;                       /* no session leader */
         uint64_t dump, restore, checks; /* microseconds; checks are part of dump */
         int tcp_fixed;
+        Tree rights; /* what its processes may do */
 } Trial;
 
 static _Noreturn void finish(const Trial *trial, const char *result, const char *why) {
@@ -160,11 +162,18 @@ static int wait_death(pid_t pid, int pidfd) {
         return 0;
 }
 
+static int note_rights(Trial *trial) {
+        trial->rights.root_pid = (uint32_t)trial->pid;
+        return rights_note(&trial->rights);
+}
+
 static int check_images(const char *script, pid_t pid, void *userdata) {
         Trial *trial = userdata;
         uint64_t begin = now_monotonic();
         int r;
 
+        if (strcmp(script, "pre-resume") == 0)
+                return rights_check(&trial->rights, pid);
         if (strcmp(script, "post-dump") != 0)
                 return 0;
         r = image_verify(trial->images_fd);
@@ -172,6 +181,8 @@ static int check_images(const char *script, pid_t pid, void *userdata) {
                 r = trial->tcp_fixed = image_fix_tcp(trial->images_fd);
         if (r >= 0)
                 r = sync_tree(trial->images_fd);
+        if (r >= 0)
+                r = note_rights(trial);
         trial->checks = now_monotonic() - begin;
         return r < 0 ? err_pass(r) : 0;
 }
@@ -306,6 +317,18 @@ static void be_denied(Trial *trial) {
         reap_all();
 }
 
+/* It would come back with a file that it had not: the very last moment. */
+static void be_robbed(Trial *trial) {
+        CriuJob job = job_of(trial);
+        Tree had = trial->rights;
+        pid_t pid;
+
+        trial->rights.n_held = 0;
+        expect(trial, criu_restore(&job, &pid), -EPERM, "which is not the file that it had");
+        reap_all();
+        trial->rights = had;
+}
+
 /* The root waits for the other end of its own memory's image. */
 static void be_stuck(Trial *trial) {
         _cleanup_(freep) char *name = text_format("mm-%d.img", trial->pid);
@@ -335,6 +358,8 @@ static void die_and_return(Trial *trial, const char *way) {
 
         if (strcmp(way, "denied") == 0)
                 be_denied(trial);
+        if (strcmp(way, "robbed") == 0)
+                be_robbed(trial);
         if (strcmp(way, "stuck") == 0)
                 be_stuck(trial);
         begin = now_monotonic();
@@ -383,7 +408,7 @@ static void live_twice(Trial *trial, const char *pig, const char *way) {
 }
 
 int main(int argc, char **argv) {
-        Trial trial = {.images_fd = -1};
+        Trial trial = {.images_fd = -1, .rights = TREE__INIT};
 
         if (argc != 4) {
                 fprintf(stderr, "usage: %s WAY PIG IMAGES\n", argv[0]);

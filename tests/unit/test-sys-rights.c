@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What a child may do is noted, then the child changes, as if it had come back so. */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "model/model.h"
+#include "sys/rights.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define JOE 1000
+
+typedef struct World {
+        char file[64], own[64]; /* root's, joe's */
+        pid_t child;
+        int to, from;
+        Tree tree;
+} World;
+
+/* One letter is one change, and is answered. */
+static _Noreturn void child_run(const World *w, int from, int to) {
+        char what;
+
+        while (read(from, &what, 1) == 1) {
+                int r = 0;
+
+                switch (what) {
+                case 'r':
+                        r = open(w->file, O_RDONLY);
+                        break;
+                case 'w':
+                        r = open(w->file, O_RDWR);
+                        break;
+                case 'o':
+                        r = open(w->own, O_RDWR);
+                        break;
+                case 'd':
+                        r = open("/", O_RDONLY | O_DIRECTORY);
+                        break;
+                case 'n':
+                        r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+                        break;
+                case 'j':
+                        r = setgid(JOE) < 0 ? -1 : setuid(JOE);
+                        break;
+                }
+                if (r < 0 || write(to, &what, 1) != 1)
+                        _exit(1);
+        }
+        _exit(0);
+}
+
+static void change(World *w, char what) {
+        char answer;
+
+        assert_int_equal(write(w->to, &what, 1), 1);
+        assert_int_equal(read(w->from, &answer, 1), 1);
+}
+
+static void make(char *path, uid_t uid) {
+        int fd;
+
+        strcpy(path, "/var/tmp/carryover-test-XXXXXX"); /* in /tmp files are known by their names */
+        fd = mkstemp(path);
+        assert_true(fd >= 0);
+        assert_int_equal(fchown(fd, uid, uid), 0);
+        fd_close(fd);
+}
+
+static int setup(void **state) {
+        World *w = calloc(1, sizeof *w);
+        int to[2], from[2];
+
+        *state = NULL;
+        if (geteuid() != 0) {
+                free(w);
+                return 0;
+        }
+        make(w->file, 0);
+        make(w->own, JOE);
+        assert_int_equal(pipe2(to, O_CLOEXEC), 0);
+        assert_int_equal(pipe2(from, O_CLOEXEC), 0);
+        w->child = fork();
+        if (w->child == 0) {
+                fd_close(to[1]);
+                fd_close(from[0]);
+                child_run(w, to[0], from[1]);
+        }
+        fd_close(to[0]);
+        fd_close(from[1]);
+        w->to = to[1];
+        w->from = from[0];
+        tree__init(&w->tree);
+        w->tree.root_pid = (uint32_t)w->child;
+        *state = w;
+        return 0;
+}
+
+static int teardown(void **state) {
+        World *w = *state;
+        Tree *copy;
+
+        if (!w)
+                return 0;
+        fd_close(w->to);
+        fd_close(w->from);
+        assert_int_equal(waitpid(w->child, NULL, 0), w->child);
+        assert_int_equal(unlink(w->file), 0);
+        assert_int_equal(unlink(w->own), 0);
+        copy = malloc(sizeof *copy);
+        *copy = w->tree;
+        copy->name = copy->target = copy->comm = NULL;
+        model_free(copy);
+        free(w);
+        return 0;
+}
+
+static World *world(void **state) {
+        if (!*state)
+                skip();
+        return *state;
+}
+
+static void expect(World *w, const char *refusal) {
+        int r = rights_check(&w->tree, w->child);
+
+        if (!refusal) {
+                if (r != 0)
+                        fail_msg("refused: %s", err_text(r));
+                return;
+        }
+        assert_int_equal(r, -EPERM);
+        if (!strstr(err_text(r), refusal))
+                fail_msg("'%s' does not say '%s'", err_text(r), refusal);
+}
+
+static void test_files(void **state) {
+        World *w = world(state);
+
+        change(w, 'j');
+        change(w, 'o');
+        assert_int_equal(rights_note(&w->tree), 0);
+        assert_int_equal(w->tree.n_rights, 1);
+        assert_true(w->tree.n_held > 1); /* libraries */
+        expect(w, NULL);
+        change(w, 'o');
+        change(w, 'd');
+        expect(w, NULL);
+}
+
+static void test_other_file(void **state) {
+        World *w = world(state);
+
+        assert_int_equal(rights_note(&w->tree), 0);
+        change(w, 'r');
+        expect(w, "open, which is not the file that it had");
+}
+
+static void test_more_access(void **state) {
+        World *w = world(state);
+
+        change(w, 'r');
+        assert_int_equal(rights_note(&w->tree), 0);
+        change(w, 'r');
+        expect(w, NULL);
+        change(w, 'w');
+        expect(w, w->file);
+}
+
+/* It had another name when the tree was saved, by which it was found. */
+static void test_last_name(void **state) {
+        World *w = world(state);
+
+        change(w, 'r');
+        assert_int_equal(rights_note(&w->tree), 0);
+        assert_int_equal(unlink(w->file), 0);
+        expect(w, NULL);
+        make(w->file, 0);
+}
+
+static void test_rights(void **state) {
+        World *w = world(state);
+
+        assert_int_equal(rights_note(&w->tree), 0);
+        change(w, 'n');
+        expect(w, NULL);
+        change(w, 'j');
+        expect(w, "would have more rights than it had: Uid:");
+}
+
+static void test_unknown(void **state) {
+        World *w = world(state);
+
+        expect(w, "was not there when the tree was saved");
+}
+
+static void test_compare(void **state) {
+        static const char had[] =
+                        "Uid: 1 1 1 1\nGroups: 4 24\nCapEff: 6\nCapAmb: 0\nNoNewPrivs: 1\nSeccomp: 2\n"
+                        "Label: web (enforce)\n";
+        static const struct {
+                const char *has, *refusal;
+        } rows[] = {
+                        {had, NULL},
+                        {"Uid: 1 1 1 1\nGroups: 4 24\nCapEff: 2\nNoNewPrivs: 1\nSeccomp: 2\nLabel: web "
+                         "(enforce)\n",
+                         NULL},
+                        {"Uid: 1 0 1 1\nGroups: 4 24\nNoNewPrivs: 1\nSeccomp: 2\nLabel: web (enforce)\n",
+                         "Uid: 1 0 1 1, not 1 1 1 1"},
+                        {"Uid: 1 1 1 1\nGroups: 0 4 24\nNoNewPrivs: 1\nSeccomp: 2\nLabel: web (enforce)\n",
+                         "Groups:"},
+                        {"Uid: 1 1 1 1\nGroups: 4 24\nCapEff: 8\nNoNewPrivs: 1\nSeccomp: 2\nLabel: web "
+                         "(enforce)\n",
+                         "CapEff: 8, not 6"},
+                        {"Uid: 1 1 1 1\nGroups: 4 24\nCapAmb: 1\nNoNewPrivs: 1\nSeccomp: 2\nLabel: web "
+                         "(enforce)\n",
+                         "CapAmb:"},
+                        {"Uid: 1 1 1 1\nGroups: 4 24\nNoNewPrivs: 0\nSeccomp: 2\nLabel: web (enforce)\n",
+                         "NoNewPrivs: 0, not 1"},
+                        {"Uid: 1 1 1 1\nGroups: 4 24\nNoNewPrivs: 1\nLabel: web (enforce)\n",
+                         "Seccomp: nothing, not 2"},
+                        {"Uid: 1 1 1 1\nGroups: 4 24\nNoNewPrivs: 1\nSeccomp: 2\nLabel: unconfined\n",
+                         "Label:"},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                int r = rights_compare("it", had, rows[i].has);
+
+                assert_int_equal(r, rows[i].refusal ? -EPERM : 0);
+                if (rows[i].refusal && !strstr(err_text(r), rows[i].refusal))
+                        fail_msg("'%s' does not say '%s'", err_text(r), rows[i].refusal);
+        }
+        assert_int_equal(rights_compare("it", "Label: unconfined\n", ""), 0);
+}
+
+int main(void) {
+#define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
+        const struct CMUnitTest tests[] = {
+                        T(test_files),
+                        T(test_other_file),
+                        T(test_more_access),
+                        T(test_last_name),
+                        T(test_rights),
+                        T(test_unknown),
+                        cmocka_unit_test(test_compare),
+        };
+
+        signal(SIGPIPE, SIG_IGN);
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
