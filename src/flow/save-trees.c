@@ -193,6 +193,18 @@ static void sync_files(Saving *s) {
         step_end(&s->timeline, "save.sync", NULL, clock);
 }
 
+/* A CRIU that died meanwhile has let its tree run: what that does from here on would be done twice. */
+static int all_stand(const Saving *s) {
+        for (size_t i = 0; i < s->ticket->n_trees; i++) {
+                const Tree *tree = s->ticket->trees[i];
+
+                if (!tree->outcome && !process_is_stopped((pid_t)tree->root_pid))
+                        return err_say(-ECHILD, "%s was frozen, and runs again: its CRIU has died",
+                                       tree->name);
+        }
+        return 0;
+}
+
 /* All trees stand frozen or have failed. */
 static int decide(Saving *s) {
         bool may_go_on = !s->request || saving_is_forced(s);
@@ -206,6 +218,8 @@ static int decide(Saving *s) {
         r = tracking_save(s);
         if (r >= 0)
                 r = fault_point("save:before-seal");
+        if (r >= 0)
+                r = all_stand(s);
         if (r >= 0)
                 r = store_seal(&s->store, s->ticket);
         if (r < 0)

@@ -428,7 +428,7 @@ int snapshot_take(SnapDepth depth, const pid_t *roots, size_t n, Snapshot **ret)
         return 0;
 }
 
-int process_start_time(pid_t pid, uint64_t *ret) {
+static int process_look(pid_t pid, SnapProcess *ret) {
         _cleanup_(closep) int proc = -1, dir = -1;
         SnapProcess p = {.pid = pid};
         int r;
@@ -442,6 +442,23 @@ int process_start_time(pid_t pid, uint64_t *ret) {
                 return err_say(-ESRCH, "there is no process %d", (int)pid);
         if (r < 0)
                 return err_pass(r);
-        *ret = p.start - start_offset(proc);
+        p.start -= start_offset(proc);
+        *ret = p;
+        return 0;
+}
+
+bool process_is_stopped(pid_t pid) {
+        SnapProcess p;
+
+        return process_look(pid, &p) >= 0 && (p.state == 't' || p.state == 'T');
+}
+
+int process_start_time(pid_t pid, uint64_t *ret) {
+        SnapProcess p;
+        int r = process_look(pid, &p);
+
+        if (r < 0)
+                return err_pass(r);
+        *ret = p.start;
         return 0;
 }

@@ -16,6 +16,9 @@ typedef enum SnapDepth {
  * threads, descriptors and mappings (SnapProcess.beyond). */
 int snapshot_take(SnapDepth depth, const pid_t *roots, size_t n, Snapshot **ret);
 
+/* Whether a tracer, or a signal, holds a process still at this moment. */
+bool process_is_stopped(pid_t pid);
+
 /* As SnapProcess.start; -ESRCH. */
 int process_start_time(pid_t pid, uint64_t *ret);
 
