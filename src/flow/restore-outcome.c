@@ -72,8 +72,11 @@ static int note_carried(Restoring *x, const Tree *tree) {
 
         if (r >= 0)
                 r = fault_point("restore:after-outcome");
-        if (r >= 0 && !x->config.keep_images)
-                r = store_tree_empty(&x->store, tree->name);
+        if ((r >= 0 || r == -ENOSPC) && !x->config.keep_images) { /* the images are what fills the disk */
+                int emptied = store_tree_empty(&x->store, tree->name);
+
+                r = r < 0 && emptied >= 0 ? store_tree_done(&x->store, x->ticket->id, tree) : emptied;
+        }
         return r;
 }
 
