@@ -94,18 +94,29 @@ static int run_hook(const char *name) {
         return 0;
 }
 
-int fault_point(const char *name) {
-        _cleanup_(freep) char *line = NULL;
-        const char *wanted = getenv("CARRYOVER_FAULT");
-        Way way;
+/* What the words of a file want of this point; the last one counts. */
+static Way wish_of(const char *path, const char *name) {
+        static const char key[] = "carryover.fault=";
+        _cleanup_(freep) char *text = NULL;
+        Way way = FAULT_NONE;
 
-        if (!wanted && file_slurp(AT_FDCWD, "/proc/cmdline", 4096, &line, NULL) >= 0) {
-                wanted = strstr(line, "carryover.fault=");
-                if (wanted)
-                        wanted += strlen("carryover.fault=");
+        if (file_slurp(AT_FDCWD, path, 4096, &text, NULL) < 0)
+                return FAULT_NONE;
+        for (const char *word = text; (word = strstr(word, key));) {
+                Way wanted = way_of(word += strlen(key), name);
+
+                way = wanted == FAULT_NONE ? way : wanted;
         }
-        err_clear();
-        way = wanted ? way_of(wanted, name) : FAULT_NONE;
+        return way;
+}
+
+int fault_point(const char *name) {
+        ErrRecord kept = err_keep();
+        Way way = wish_of(FAULT_WISHES, name);
+
+        if (way == FAULT_NONE)
+                way = wish_of("/proc/cmdline", name);
+        err_put_back(&kept);
         if (way == FAULT_NONE || (way != FAULT_CRASH && !is_first(name)))
                 return 0;
         if (way == FAULT_ERROR)

@@ -3,8 +3,8 @@
 
 /*
  * Named fault points: every commit point has one, so that a test can stop exactly there. Compiled in only
- * with -Dfaults=true; then the words `carryover.fault=NAME` on the kernel command line, or
- * CARRYOVER_FAULT=NAME in the environment, make that point fail with -EIO. With a way behind the name:
+ * with -Dfaults=true; then `carryover.fault=NAME` on the kernel command line, or in the file FAULT_WISHES,
+ * makes that point fail with -EIO. With a way behind the name:
  *
  *         NAME:kill    SIGKILL to the process itself
  *         NAME:crash   the same, each time that it gets there
@@ -18,8 +18,9 @@
 
 #include "config-build.h"
 
-#define FAULT_HOOK "/etc/carryover/fault-hook"
-#define FAULT_DONE "/run/carryover-fault."
+#define FAULT_WISHES "/run/carryover-faults"
+#define FAULT_HOOK   "/etc/carryover/fault-hook"
+#define FAULT_DONE   "/run/carryover-fault."
 
 #if WITH_FAULTS
 /* The names, NULL-terminated, in the order in which a way of a session comes by them. */

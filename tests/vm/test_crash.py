@@ -40,12 +40,9 @@ def test_killed_restore(lab: Lab) -> None:
     check.clean_after(machine, old)
 
 
-def fault(machine: Machine, point: str) -> str:
-    """Let carryover.service stop at a fault point; the file that says so."""
-    path = "/run/systemd/system/carryover.service.d/fault.conf"
-    machine.write(path, f"[Service]\nEnvironment=CARRYOVER_FAULT={point}\n")
-    machine.run("systemctl daemon-reload")
-    return path
+def fault(machine: Machine, point: str) -> None:
+    """Let carryover.service stop at a fault point."""
+    machine.write("/run/carryover-faults", f"carryover.fault={point}\n")
 
 
 # Kills CRIU when its images are complete, and nothing of it is left inside the processes: sooner, it may take them along. It waits
@@ -72,6 +69,22 @@ def test_killed_criu(lab: Lab) -> None:
     ticks.check()
     assert "CRIU" not in machine.run("nft list tables")
     check.no_hold(machine)
+
+
+def test_panic(lab: Lab) -> None:
+    """The next kernel does not get far: panic= and the boot loader bring the old one up, and there everything comes back."""
+    machine = lab.machine("trixie", "netns")
+    session = machine.session("root")
+    old = check.before(machine, session)
+    ticks = check.counter(session)
+    check.reboot(session, "carryover reboot --append init=/nowhere")
+    check.same_session(session, old)
+    ticks.goes_on()
+    print(f"counted to {ticks.check()}, over a panic")
+    check.other_boot(machine, old, other_kernel=False)
+    assert machine.kernel() == old.kernel
+    assert "Kernel panic" in machine.serial.read_text(errors="replace")
+    check.clean_after(machine, old)
 
 
 CALL_OFF = """[Unit]
@@ -106,9 +119,8 @@ def test_called_off(lab: Lab) -> None:
         assert guards == "", f"a guard is left: {guards}"
 
     # The kernel cannot be loaded any more.
-    drop_in = fault(machine, "jump:before-load")
+    fault(machine, "jump:before-load")
     lives("the next kernel could not be loaded: ")
-    machine.run(f"rm {drop_in}")
 
     # Somebody calls it off, later, while other units stop; and once more.
     machine.write("/run/systemd/system/late.service", CALL_OFF)
