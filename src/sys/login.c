@@ -115,8 +115,8 @@ static int session_fill(const char *root, const char *id, Session *session) {
                 r = set_from(session, "REMOTE_HOST", &session->remote_host);
         if (r >= 0 && !session->user) /* required in a ticket */
                 r = model_set_string(&session->user, "");
-        if (r >= 0 && !session->scope)
-                r = model_set_string(&session->scope, "");
+        if (r >= 0 && !(session->scope && name_is_safe(session->scope)))
+                r = model_set_string(&session->scope, ""); /* no ticket may name it (sys/store.h) */
         if (r < 0)
                 return r;
         if (!login_field(session, "UID", value, sizeof value) || parse_u64(value, UINT32_MAX - 1, &uid) < 0)

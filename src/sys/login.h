@@ -11,7 +11,8 @@
 /* Answer 1 if there is no session of this id. Free with model_free(). */
 int login_session(const char *root, const char *id, Session **ret);
 
-/* Every session that has a scope (a user's service manager has none), by name. Free each, then the array. */
+/* Every session that has a scope (a user's service manager has none) of a sound name, by id. Free each, then
+ * the array. */
 int login_sessions(const char *root, Session ***ret, size_t *ret_n);
 void login_sessions_free(Session **sessions, size_t n);
 

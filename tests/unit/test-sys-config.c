@@ -192,6 +192,7 @@ static void test_sessions(void **state) {
         put("/run/systemd/sessions/10",
             "UID=0\nUSER=root\nSCOPE=session-10.scope\nSERVICE=login\nTTY=tty1\n");
         put("/run/systemd/sessions/c1", "UID=0\nUSER=root\nCLASS=manager\n");
+        put("/run/systemd/sessions/11", "UID=0\nUSER=root\nSCOPE=../session 11.scope\n");
         put_bytes("/run/utmp", &entry, sizeof entry, 0644);
         assert_int_equal(login_sessions(root, &list, &n), 0);
         assert_int_equal(n, 2);
