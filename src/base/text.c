@@ -85,6 +85,14 @@ bool name_is_safe(const char *name) {
         return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.@-") == l;
 }
 
+bool unit_is_safe(const char *name) {
+        size_t l = strlen(name);
+
+        if (l == 0 || l > 255 || name[0] == '.')
+                return false;
+        return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.@\\-") == l;
+}
+
 void hex_encode(const void *data, size_t n, char *out) {
         static const char digits[] = "0123456789abcdef";
         const unsigned char *p = data;

@@ -32,5 +32,8 @@ bool ends_with(const char *text, const char *suffix);
  * 128 bytes. */
 bool name_is_safe(const char *name);
 
+/* The name of a unit as systemd writes it, where an escaped "-" is "\x2d"; at most 255 bytes. */
+bool unit_is_safe(const char *name);
+
 /* Lower-case hexadecimal of n bytes into out[2 * n + 1]. */
 void hex_encode(const void *data, size_t n, char *out);

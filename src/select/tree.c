@@ -152,7 +152,8 @@ static int fill_numbers(const SnapProcess **members, size_t n, Tree *tree) {
 }
 
 /* The innermost slice of "/user.slice/user-0.slice/session-4.scope"; those below a service belong to a
- * user's manager, and PID 1, which makes the scope of a restored tree, does not know them. */
+ * user's manager, and PID 1, which makes the scope of a restored tree, does not know them. Nor does it know
+ * one whose name is no unit's: somebody made that cgroup by hand. */
 static int fill_cgroup(const char *cgroup, Tree *tree) {
         _cleanup_(freep) char *slice = strdup("-.slice");
         bool inside = false;
@@ -163,7 +164,7 @@ static int fill_cgroup(const char *cgroup, Tree *tree) {
 
                 p += *p == '/';
                 part = strndup(p, strcspn(p, "/"));
-                if (part && ends_with(part, ".slice")) {
+                if (part && ends_with(part, ".slice") && unit_is_safe(part)) {
                         free(slice);
                         slice = part;
                         continue;

@@ -292,15 +292,6 @@ static int rename_durably(const Store *store, const char *from, const char *to) 
         return 0;
 }
 
-/* As systemd writes them: an escaped "-" in the name of a slice is "\\x2d". */
-static bool unit_is_safe(const char *name) {
-        size_t l = strlen(name);
-
-        if (l == 0 || l > 255 || name[0] == '.')
-                return false;
-        return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.@\\-") == l;
-}
-
 /* Names become paths and counts become waits, so what decodes is still looked at before it is believed. */
 static int tree_check(const Tree *tree) {
         if (!name_is_safe(tree->name) || tree->root_pid < 2 || tree->root_pid > 4194304)

@@ -50,6 +50,11 @@ static void test_names(void **state) {
         assert_false(name_is_safe("a/b"));
         assert_false(name_is_safe("a\nb"));
         assert_false(name_is_safe(""));
+        assert_true(unit_is_safe("system-serial\\x2dgetty@ttyS0.slice"));
+        assert_false(unit_is_safe("a b.slice"));
+        assert_false(unit_is_safe("a/b.slice"));
+        assert_false(unit_is_safe(".."));
+        assert_false(unit_is_safe(""));
 }
 
 static int born(void) {

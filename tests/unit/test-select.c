@@ -146,6 +146,15 @@ static void test_default(void **state) {
         refused(w, NULL, 9999, -ESRCH, "does not run in a login session");
 }
 
+/* A ticket with a name that is no unit's would not be sealed, for nobody. */
+static void test_cgroup_made_by_hand(void **state) {
+        World *w = *state;
+
+        world_process(w->s, 810, 1, "python3", "/user.slice/a b.slice/x.scope");
+        assert_int_equal(resolve(w, "pid:810", 402), 0);
+        assert_string_equal(w->trees[0]->slice, "user.slice");
+}
+
 /* UsePAM no: no logind session, everything in the cgroup of ssh.service. */
 static void no_pam(World *w, bool ten) {
         Snapshot *s = w->s;
@@ -506,11 +515,22 @@ static void test_describe_schedule(void **state) {
 int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
-                        T(test_session),           T(test_default),      T(test_no_logind_session),
-                        T(test_openssh_10),        T(test_unit),         T(test_pid),
-                        T(test_refusals),          T(test_many_jobs),    T(test_zombie_root),
-                        T(test_user_slice),        T(test_kept),         T(test_describe_files),
-                        T(test_describe_unix),     T(test_describe_tcp), T(test_describe_many),
+                        T(test_session),
+                        T(test_cgroup_made_by_hand),
+                        T(test_default),
+                        T(test_no_logind_session),
+                        T(test_openssh_10),
+                        T(test_unit),
+                        T(test_pid),
+                        T(test_refusals),
+                        T(test_many_jobs),
+                        T(test_zombie_root),
+                        T(test_user_slice),
+                        T(test_kept),
+                        T(test_describe_files),
+                        T(test_describe_unix),
+                        T(test_describe_tcp),
+                        T(test_describe_many),
                         T(test_describe_schedule),
         };
 
