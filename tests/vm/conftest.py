@@ -27,6 +27,8 @@ _kept: list[Path] = []
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The option that scripts/test --all passes on."""
     parser.addoption("--all", action="store_true", help="also the tests that are marked thorough")
+    parser.addoption("--cuts", type=int, default=3, help="how many power cuts test_powercut makes")
+    parser.addoption("--seed", type=int, help="for the moments of the power cuts; printed by each run")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What becomes of two kept trees when something dies under them: the session that types `carryover reboot`, and a job without any
+connection, that writes a number into a file five times a second. Whatever becomes of each is seen, and compared with what the report
+says of it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import Counter
+
+from . import check
+from .machine import Machine
+from .ssh import SshSession
+from .util import LabError, wait_for
+
+# It lives: it goes on in the old kernel, never killed or brought back there. Back: another kernel has it. Gone: the machine went down
+# before the seal, and the next boot says so. Failed, lost: as `carryover status` has it. Untold: the machine went down before any save.
+LIVES, BACK, GONE, FAILED, LOST, UNTOLD = "lives", "back", "gone", "failed", "lost", "untold"
+
+CARRIED = "1abd047202f94ba195dcae08abe249ad"  # src/report/message-ids.h
+
+JOB = """import time
+with open("/root/count", "a", buffering=1) as out:
+    n = 0
+    while True:
+        n += 1
+        print(n, file=out)
+        time.sleep(0.2)
+"""
+
+
+
+class Scene:
+    """A machine with both trees, on which one misfortune comes after the other."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.session: SshSession | None = None
+        self.ticks: check.Counter | None = None
+        self.job = 0
+        machine.write("/root/job.py", JOB)
+
+    def begin(self) -> check.Before:
+        """Both trees are there, counting, and kept."""
+        if not self.session or not self.session.alive():
+            self.session = self.machine.session("root")
+            self.ticks = check.counter(self.session)
+        if not self.job:
+            self.machine.run("rm -f /root/count; setsid -f python3 /root/job.py </dev/null >/dev/null 2>&1")
+            self.job = int(self.machine.run("pgrep -f '^python3 /root/job.py'"))
+        self.machine.run(f"carryover keep pid:{self.job}; systemctl reset-failed; journalctl --sync")
+        return check.before(self.machine, self.session)
+
+    def comm(self, pid: int) -> str:
+        """The name of a process, or nothing if it is gone."""
+        return self.machine.run(f"cat /proc/{pid}/comm", check=False).strip()
+
+    def numbers(self) -> list[int]:
+        """What the job has written."""
+        return [int(line) for line in self.machine.run("cat /root/count").split()]
+
+    def job_goes_on(self) -> None:
+        """The job writes, and no number is missing or there twice."""
+        had = len(self.numbers())
+        wait_for("the job to write", lambda: len(self.numbers()) > had, 60, 0.3)
+        numbers = self.numbers()
+        assert numbers == list(range(1, len(numbers) + 1)), [n for n, count in Counter(numbers).items() if count > 1][:5]
+
+    def states(self) -> list[str]:
+        """Of the system, carryover.service and carryover-restore.service, and the boot id; empty while the machine is away."""
+        words = ("systemctl is-system-running; systemctl show -P ActiveState carryover.service carryover-restore.service; "
+                 "cat /proc/sys/kernel/random/boot_id")
+        try:
+            return self.machine.run(words, check=False, timeout=30).split()
+        except (LabError, subprocess.TimeoutExpired):  # the connection was cut by the very reboot that is waited for
+            return []
+
+    def is_over(self) -> bool:
+        """Nothing of ours is at work, and nothing is about to be."""
+        found = self.states()
+        return (len(found) == 4 and found[0] in ("running", "degraded")
+                and found[1:3] in (["active", "inactive"], ["active", "failed"], ["failed", "inactive"]))
+
+    def status(self) -> dict[str, dict]:
+        """The trees, by name."""
+        return {tree["name"]: tree for tree in check.status(self.machine).get("trees", [])}
+
+    def names(self, old: check.Before) -> dict[str, int]:
+        """The trees, with a process of each."""
+        return {f"session-{old.number}": old.shell, f"pid-{self.job}": self.job}
+
+    def what_became(self, old: check.Before) -> dict[str, str]:
+        """Of each tree: seen, and as the report has it; both must agree."""
+        other = self.machine.boot_id() != old.boot_id
+        trees = self.status()
+        return {name: self._became(name, self.comm(pid) in ("bash", "python3"), trees.get(name, {}), other)
+                for name, pid in self.names(old).items()}
+
+    def _became(self, name: str, runs: bool, tree: dict, other: bool) -> str:
+        state, reason = tree.get("state"), tree.get("reason")
+        if runs:
+            assert state in ("carried", "left", None), f"{name} runs, and the report has it {state}: {reason}"
+            return BACK if other else LIVES
+        if state is None:
+            return UNTOLD
+        if state == "carried":  # and went down with the machine
+            return BACK
+        assert state in ("failed", "lost") and reason, f"{name} does not run, and the report has it {state}: {reason}"
+        if "before its save was complete" in reason:
+            return GONE
+        return LOST if state == "lost" else FAILED
+
+    def nothing_left(self) -> None:
+        """No hold, no process of ours, and each tree was brought back once for each of its saves."""
+        check.no_hold(self.machine)
+        ours = self.machine.run("ps -eo comm --no-headers | grep -e ^carryover- -e ^criu", check=False)
+        assert ours == "", f"processes are left: {ours}"
+        carried = self.machine.run(f"journalctl -o json MESSAGE_ID={CARRIED} --output-fields=CARRYOVER_TICKET,CARRYOVER_TREE "
+                                   "--no-pager", check=False)
+        times = Counter((e["CARRYOVER_TICKET"], e["CARRYOVER_TREE"]) for e in map(json.loads, carried.splitlines()))
+        assert all(n == 1 for n in times.values()), f"brought back twice: {times}"
+
+    def judge(self, became: dict[str, str], old: check.Before) -> None:
+        """The session's client, and the job's file, agree with it."""
+        assert self.session and self.ticks
+        state = became[f"session-{old.number}"]
+        if state in (LIVES, BACK) and self.comm(old.shell) == "bash":
+            self.session.expect(r"returned (\d+)\.", 60)
+            check.same_session(self.session, old)
+            self.ticks.goes_on()
+            self.ticks.check()
+        else:
+            if state in (FAILED, LOST):  # told by a reset; of a machine that went down before the seal there is nobody to tell
+                wait_for("the client to hear of it", lambda: self.session and not self.session.alive(), 30, 0.2)
+            self.session.close()
+        if self.comm(self.job) == "python3":
+            self.job_goes_on()
+
+    def retry(self, became: dict[str, str]) -> None:
+        """What has failed with its images comes back by hand, and goes on where it was; what is gone is begun anew."""
+        for name, state in became.items():
+            if state not in (FAILED, LOST):
+                continue
+            print(self.machine.run(f"carryover restore {name}{' --force' if state == LOST else ''} 2>&1", timeout=120))
+            assert self.status()[name]["state"] == "carried"
+        if self.comm(self.job) == "python3":
+            self.job_goes_on()
+        else:
+            assert became[f"pid-{self.job}"] not in (FAILED, LOST), "the job was restored by hand, and does not run"
+            self.job = 0

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Every fault point, in every way that applies (issue 4): docs/RELIABILITY.md has the promise and its three forms. A suite of its own,
+scripts/test --suite faults; the ordinary run takes some points of it, others each day.
+
+A fault hits one of two kept trees, or both (lab/scene.py); whatever becomes of each must be what is promised here.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+
+from conftest import Lab
+from lab import check
+from lab.scene import BACK, FAILED, GONE, LIVES, LOST, Scene
+from lab.util import SOURCE, LabError, wait_for
+
+# Behind the point's name on the way into the product (src/base/fault.h).
+WAYS = {"error": "", "kill": ":kill", "cut": ":hang", "criu": ":hook", "full": ":hook", "io": ":hook"}
+
+# What may become of the trees, by point and way; a set where it depends on which tree came there first.
+BEFORE_SEAL = {"error": {LIVES}, "kill": {LIVES}, "full": {LIVES}, "io": {LIVES}, "cut": {GONE}}
+WITH_CRIU = BEFORE_SEAL | {"criu": {LIVES}}
+SEALED = {"full": {BACK}, "io": {BACK}, "cut": {BACK}, "kill": {BACK}}
+RESTORING = {"error": {FAILED, LIVES}, "kill": {LOST, LIVES}, "full": {FAILED, LIVES}, "io": {FAILED, LOST, LIVES},
+             "cut": {LOST, BACK}}
+RESTORED = {"error": {LIVES}, "kill": {LIVES}, "full": {LIVES}, "io": {LIVES}}
+
+PLAN: dict[str, dict[str, set[str]]] = {
+    "save:begun": BEFORE_SEAL,
+    "save:after-hold": BEFORE_SEAL,
+    "save:before-freeze": WITH_CRIU,
+    "save:after-dump": WITH_CRIU,
+    "save:before-ready": WITH_CRIU,
+    "save:before-seal": WITH_CRIU,
+    "seal:written": SEALED | {"error": {LIVES}, "kill": {LIVES}, "criu": {BACK}},
+    "save:committed": SEALED | {"kill": {LIVES}, "criu": {BACK}},
+    "jump:before-load": SEALED | {"error": {LIVES}},
+    "jump:loaded": SEALED | {"error": {LIVES}},
+    "jump:last": {"error": {BACK}, "kill": {BACK}, "cut": {BACK}},
+    "early:initramfs": {"error": {BACK}, "kill": {BACK}, "cut": {BACK}},
+    "early:before-claim": {"error": {BACK}, "kill": {BACK}, "full": {BACK}, "io": {BACK}, "cut": {BACK}},
+    "early:claimed": {"error": {BACK}, "kill": {BACK}, "full": {BACK}, "io": {BACK}, "cut": {BACK}},
+    "restore:after-claim": RESTORING | {"error": {FAILED}, "kill": {LIVES}, "cut": {BACK}},
+    "restore:begun": RESTORING,
+    "restore:before-criu": RESTORING,
+    "restore:made": RESTORING | {"criu": {FAILED, LIVES}},
+    "restore:running": {"kill": {LIVES}, "full": {LIVES}, "io": {LIVES}, "cut": {LOST, BACK}},
+    # The machine goes down with trees that were back already: that is known of each, and nothing of them is restored again.
+    "restore:after-outcome": RESTORED | {"cut": {LOST, BACK}},
+    "restore:before-report": RESTORED | {"cut": {BACK}},
+    "restore:reported": RESTORED | {"cut": {BACK}},
+}
+
+# Those in the kernel that comes next need the jump. The others of the restore are met in the old kernel, where it takes half the
+# time: the load of the next one fails, and the same restore runs.
+NEXT_KERNEL = ("jump:last", "early:")
+
+# How many points the ordinary run takes.
+DAILY = 2
+
+HOOK = """#!/bin/sh
+case $(cat /etc/carryover/fault-way) in
+criu) pkill -9 -x criu ;;
+full) dd if=/dev/zero of=/var/lib/carryover/filler bs=64k 2>/dev/null; dd if=/dev/zero bs=1 count=65536 2>/dev/null \
+>>/var/lib/carryover/filler; sync ;;
+io) dmsetup suspend --noflush --nolockfs store; dmsetup load store --table "0 $(blockdev --getsz /dev/loop0) error"
+    dmsetup resume store ;;
+esac
+"""
+
+# The store has a disk of its own, which can be full or broken while the machine is well.
+DISK_UNIT = """[Unit]
+DefaultDependencies=no
+RequiresMountsFor=/var
+Before=local-fs.target shutdown.target
+Conflicts=shutdown.target
+After=systemd-remount-fs.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=sh -c 'modprobe -a loop dm-mod; losetup /dev/loop0 /var/store.img && \
+dmsetup create store --table "0 $(blockdev --getsz /dev/loop0) linear /dev/loop0 0"'
+[Install]
+WantedBy=local-fs.target
+"""
+MOUNT_UNIT = """[Unit]
+DefaultDependencies=no
+Requires=store-disk.service
+After=store-disk.service
+Before=local-fs.target
+[Mount]
+What=/dev/mapper/store
+Where=/var/lib/carryover
+Type=ext4
+Options=errors=remount-ro
+[Install]
+WantedBy=local-fs.target
+"""
+
+MEND_DISK = """set -e
+systemctl stop var-lib-carryover.mount
+dmsetup load store --table "0 $(blockdev --getsz /dev/loop0) linear /dev/loop0 0"
+dmsetup resume store
+e2fsck -fy /dev/mapper/store >/dev/null || test $? = 1
+rm -f /var/lib/carryover/filler
+systemctl start var-lib-carryover.mount carryover.service
+"""
+
+@dataclass(frozen=True)
+class Row:
+    """What one fault led to."""
+
+    point: str
+    way: str
+    session: str
+    job: str
+    seconds: float
+
+
+ROWS: list[Row] = []
+
+
+class Fault(Scene):
+    """Both trees, and a store whose disk can be filled and broken."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab.machine("bookworm", "netns"))
+        self.serial_at = 0
+        write = self.machine.write
+        write("/etc/systemd/system/store-disk.service", DISK_UNIT)
+        write("/etc/systemd/system/var-lib-carryover.mount", MOUNT_UNIT)
+        write("/etc/carryover/fault-hook", HOOK, "755")
+        self.machine.run("truncate -s 160M /var/store.img && mkfs.ext4 -q -m 0 /var/store.img && systemctl daemon-reload && "
+                         "systemctl enable --now store-disk.service var-lib-carryover.mount && chmod 700 /var/lib/carryover && sync")
+
+    def inject(self, point: str, way: str) -> None:
+        """`carryover reboot` runs into it."""
+        assert self.session
+        word, words = f"carryover.fault={point}{WAYS[way]}", ""
+        self.machine.run(f"rm -f /run/carryover-fault*; echo {way} >/etc/carryover/fault-way; sync")
+        if point.startswith(NEXT_KERNEL) or (point.startswith("restore:") and way == "cut"):
+            words = f" --append {word}"
+        elif point.startswith("restore:"):
+            word += " carryover.fault=jump:before-load"
+        if not words or point == "jump:last":
+            self.machine.write("/run/carryover-faults", word + "\n")
+        self.serial_at = self.machine.serial.stat().st_size
+        self.session.send_line(f"carryover reboot{words}; echo \"returned\" $?.")
+
+    def cut(self, point: str) -> None:
+        """The power goes when the product stands at the point, and comes back."""
+        self.machine.wait_for_serial(f"carryover: fault {point}", 240, self.serial_at)
+        self.machine.power_cut()
+        self.machine.power_on()
+        self.machine.wait_for_ssh()
+
+    def at_rest(self, point: str, old: check.Before) -> None:
+        """The point was reached, or another boot begun, and all is over."""
+        def over() -> bool:
+            try:
+                reached = f"fault.{point}" in self.machine.run("ls /run", timeout=30)
+                return (reached or self.machine.boot_id() != old.boot_id) and self.is_over()
+            except (LabError, subprocess.TimeoutExpired):  # the machine is on its way
+                return False
+        wait_for("the end of the save or of the restore", over, 300, 1)
+
+    def mend(self, point: str, way: str, old: check.Before) -> None:
+        """The cause is gone: what waited on a disk that was full or broken comes to its end."""
+        if way == "full" or self.machine.boot_id() == old.boot_id:
+            self.machine.run(MEND_DISK)
+        if check.status(self.machine)["phase"] in ("sealed", "restoring", "interrupted"):
+            self.machine.run("rm -f /run/carryover-faults; systemctl start carryover-restore.service")
+            self.at_rest(point, old)
+
+    def fault(self, point: str, way: str) -> Row:
+        """Meets it, and says what became of both trees."""
+        began = time.monotonic()
+        old = self.begin()
+        self.inject(point, way)
+        if way == "cut":
+            self.cut(point)
+        self.at_rest(point, old)
+        if way in ("full", "io"):
+            self.mend(point, way, old)
+        became = self.what_became(old)
+        self.nothing_left()
+        self.judge(became, old)
+        self.retry(became)
+        return Row(point, way, *became.values(), round(time.monotonic() - began, 1))
+
+
+def chosen() -> list[str]:
+    """The points of today."""
+    names = list(PLAN)
+    first = datetime.date.today().toordinal() * DAILY % len(names)
+    return [names[(first + i) % len(names)] for i in range(DAILY)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each point; those that are not of today are marked thorough."""
+    if "point" in metafunc.fixturenames:
+        today = chosen()
+        metafunc.parametrize("point", [pytest.param(name, marks=[] if name in today else pytest.mark.thorough) for name in PLAN])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table(request: pytest.FixtureRequest):
+    """Prints what was found, and stores it."""
+    yield
+    say = request.config.pluginmanager.getplugin("terminalreporter").write_line
+    every = sum(len(ways) for ways in PLAN.values())
+    lines = [f"{row.point:24} {row.way:6} session {row.session:7} job {row.job:7} {row.seconds:7.1f} s" for row in ROWS]
+    for line in ["", *lines, f"{len(ROWS)} of {every} faults were met with the promise kept"]:
+        say(line)
+    path = Path(os.environ.get("CARRYOVER_FAULTS_JSON", SOURCE / "build" / "faults.json"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"of": every, "rows": [asdict(row) for row in ROWS]}, indent=1) + "\n")
+
+
+def test_all_are_known(lab: Lab) -> None:
+    """A new point without a plan cannot exist."""
+    machine = lab.machine("bookworm", "netns")
+    assert machine.run("carryover --list-faults").split() == list(PLAN)
+
+
+def test_point(lab: Lab, point: str) -> None:
+    """One point, in each way; all wrong ones are told."""
+    scene = Fault(lab)
+    wrong = []
+    for way, allowed in PLAN[point].items():
+        try:
+            row = scene.fault(point, way)
+        except (AssertionError, LabError) as error:
+            raise AssertionError("\n".join([*wrong, f"{point} by {way}: {error}"])) from error
+        print(row)
+        if not {row.session, row.job} <= allowed:
+            wrong.append(f"{point} by {way}: the session {row.session}, the job {row.job}; promised is {allowed}")
+        else:
+            ROWS.append(row)
+    assert not wrong, "\n".join(wrong)
