@@ -80,7 +80,7 @@ int early_of(const Ticket *ticket, Early **ret) {
 }
 
 static bool same_bytes(ProtobufCBinaryData a, ProtobufCBinaryData b) {
-        return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+        return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
 static bool same_connection(const Connection *a, const Connection *b) {

@@ -94,6 +94,13 @@ static void test_covers(void **state) {
         assert_int_equal(early_of(t, &less), 0);
         assert_true(early_covers(loaded, less));
         assert_false(early_covers(less, loaded));
+        same->connections[2]->remote_port--;
+
+        /* Where no byte of an address was decoded there is no pointer either. */
+        loaded->connections[0]->local.len = same->connections[0]->local.len = 0;
+        free(TAKE(loaded->connections[0]->local.data));
+        free(TAKE(same->connections[0]->local.data));
+        assert_true(early_covers(loaded, same));
 }
 
 int main(void) {
