@@ -82,6 +82,23 @@ static int ask_target(const char *version, bool kexec, const CriuFeatures *featu
         return keep_sentence(r, &f->target_error);
 }
 
+static uint64_t amount(const Amount *a, uint64_t size) {
+        return a->percent ? size / 100 * a->percent : a->bytes;
+}
+
+int facts_room(const Config *config, const Store *store, PreflightFacts *f) {
+        uint64_t size;
+        int r = store_space(store, &f->store_free, &size);
+
+        if (r < 0)
+                return err_pass(r);
+        f->max_use = amount(&config->max_use, size);
+        f->max_use_per_user = amount(&config->max_use_per_user, size);
+        f->max_processes = config->max_processes;
+        f->max_files = config->max_files;
+        return 0;
+}
+
 static int ask_store(const Config *config, PreflightFacts *f) {
         Store store;
         int r;
@@ -90,7 +107,7 @@ static int ask_store(const Config *config, PreflightFacts *f) {
         if (r >= 0) {
                 r = store_vacant(&store);
                 if (r >= 0)
-                        r = store_space(&store, &f->store_free);
+                        r = facts_room(config, &store, f);
                 if (r >= 0 && faccessat(store.fd, ".", W_OK, 0) < 0)
                         r = err_born(-errno,
                                      "the store %s, see Store= in carryover.conf(5), cannot be written to",
@@ -126,6 +143,7 @@ void inspection_done(Inspection *inspection) {
         for (size_t i = 0; i < inspection->n; i++)
                 verdict_done(inspection->verdicts + i);
         free(inspection->verdicts);
+        free(inspection->limits);
         verdict_done(&inspection->machine);
         *inspection = (Inspection){0};
 }
@@ -154,14 +172,15 @@ static void raise_level(Inspection *i, const Verdict *v) {
 
 /* A tree that ended since it was selected is described by nobody; its verdict says that it is gone. */
 static int inspect_tree(const PreflightFacts *facts, Tree *tree, Inspection *i, Verdict *ret,
-                        uint64_t *bytes) {
+                        PreflightClaim *claim) {
         PreflightNeeds needs;
         int r;
 
         r = preflight_tree(i->full, tree, facts, ret);
         if (r < 0)
                 return r;
-        raise_level(i, ret);
+        claim->uid = tree->uid;
+        claim->refused = ret->level == VERDICT_REFUSED;
         r = select_describe(i->full, tree);
         if (r >= 0)
                 r = preflight_needs(i->full, tree, &needs);
@@ -169,29 +188,45 @@ static int inspect_tree(const PreflightFacts *facts, Tree *tree, Inspection *i, 
                 return 0;
         if (r < 0)
                 return r;
-        if (__builtin_add_overflow(*bytes, needs.bytes, bytes))
-                *bytes = UINT64_MAX;
+        claim->bytes = needs.bytes;
         return 0;
+}
+
+static int divide_store(const PreflightFacts *facts, Inspection *i, PreflightClaim *claims) {
+        _cleanup_(freep) Verdict **verdicts = calloc(i->n ?: 1, sizeof *verdicts);
+        int r;
+
+        if (!verdicts)
+                return -ENOMEM;
+        for (size_t k = 0; k < i->n; k++)
+                verdicts[k] = i->verdicts + k;
+        r = preflight_limits(facts, claims, i->n, verdicts);
+        for (size_t k = 0; r >= 0 && k < i->n; k++) {
+                i->limits[k] = claims[k].limit;
+                raise_level(i, i->verdicts + k);
+        }
+        return r;
 }
 
 int inspect(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspection *ret) {
         _cleanup_(inspection_done) Inspection i = {.n = n};
         _cleanup_(freep) pid_t *roots = calloc(n ?: 1, sizeof *roots);
-        uint64_t bytes = 0;
+        _cleanup_(freep) PreflightClaim *claims = calloc(n ?: 1, sizeof *claims);
         int r;
 
         i.verdicts = calloc(n ?: 1, sizeof *i.verdicts);
-        if (!roots || !i.verdicts)
+        i.limits = calloc(n ?: 1, sizeof *i.limits);
+        if (!roots || !claims || !i.verdicts || !i.limits)
                 return -ENOMEM;
         for (size_t k = 0; k < n; k++)
                 roots[k] = (pid_t)trees[k]->root_pid;
         r = snapshot_take(SNAP_FULL, roots, n, &i.full);
         for (size_t k = 0; r >= 0 && k < n; k++)
-                r = inspect_tree(facts, trees[k], &i, i.verdicts + k, &bytes);
+                r = inspect_tree(facts, trees[k], &i, i.verdicts + k, claims + k);
         if (r >= 0)
                 r = preflight_machine(facts, &i.machine);
         if (r >= 0)
-                r = preflight_space(facts, bytes, &i.machine);
+                r = divide_store(facts, &i, claims);
         if (r < 0)
                 return err_pass(r);
         raise_level(&i, &i.machine);

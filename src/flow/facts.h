@@ -8,6 +8,7 @@
 #include "model/model.h"
 #include "preflight/preflight.h"
 #include "select/select.h"
+#include "sys/store.h"
 
 /* Processes and login sessions as they are now. */
 typedef struct World {
@@ -27,11 +28,15 @@ SelectWorld world_select(const World *world); /* valid as long as the world is *
  */
 int facts_gather(const Config *config, const char *kernel, bool kexec, PreflightFacts *ret);
 
+/* What room there is in the store, and what may be used of it. */
+int facts_room(const Config *config, const Store *store, PreflightFacts *facts);
+
 /* The trees with all that they hold, and what preflight says of each. Verdicts and snapshot are released by
  * inspection_done(); the trees stay the caller's and are described (select_describe()). */
 typedef struct Inspection {
         Snapshot *full;
         Verdict *verdicts; /* one for each tree */
+        uint64_t *limits;  /* likewise: bytes that its images may take */
         size_t n;
         Verdict machine;
         VerdictLevel worst; /* of the trees and the machine */

@@ -97,6 +97,7 @@ void kept_forget_gone(Trees *trees, Inspection *found) {
                         verdict_done(found->verdicts + i);
                 } else {
                         trees->items[left] = trees->items[i];
+                        found->limits[left] = found->limits[i];
                         found->verdicts[left++] = found->verdicts[i];
                 }
         trees->n = found->n = left;

@@ -61,14 +61,26 @@ int saving_hold(Saving *s) {
         return model_set_string(&s->ticket->hold_backend, hold_backend_text(used));
 }
 
+static uint64_t limit_of(const Saving *s, const Tree *tree) {
+        for (size_t i = 0; i < s->ticket->n_trees; i++)
+                if (s->ticket->trees[i] == tree)
+                        return s->limits[i];
+        return 0;
+}
+
 /* Preflight saw processes that ran and could still change, its user willing, into what must not be carried.
  * Now they cannot. */
 static int look_again(const Saving *s, const Snapshot *snapshot, const Tree *tree) {
-        PreflightFacts facts = {.criu_lock_skip = s->features.lock_skip, .frozen = true};
+        PreflightFacts facts = {
+                        .criu_lock_skip = s->features.lock_skip,
+                        .frozen = true,
+                        .store_free = limit_of(s, tree),
+                        .max_processes = s->config.max_processes,
+                        .max_files = s->config.max_files,
+        };
         _cleanup_(verdict_done) Verdict verdict = {0};
         int r;
 
-        facts.store_free = UINT64_MAX; /* what is to be saved is written already */
         r = preflight_tree(snapshot, tree, &facts, &verdict);
         for (size_t i = 0; r >= 0 && i < verdict.n_notes; i++)
                 if (verdict.notes[i].level == VERDICT_REFUSED)
@@ -140,6 +152,7 @@ static void *worker_run(void *userdata) {
                         .store = &s->store,
                         .features = &s->features,
                         .timeline = &s->timeline,
+                        .max_bytes = limit_of(s, w->tree),
                         .frozen = on_frozen,
                         .ready = on_ready,
                         .userdata = s,

@@ -37,6 +37,7 @@ void saving_done(Saving *s) {
         bus_closep(&s->manager);
         model_free(s->request);
         model_free(s->ticket);
+        free(s->limits);
         store_close(&s->store);
 }
 
@@ -113,7 +114,7 @@ static int find_trees(Saving *s) {
                         r = err_say(-EPERM, "%s", trees.refused);
         }
         if (r >= 0)
-                r = store_space(&s->store, &facts.store_free);
+                r = facts_room(&s->config, &s->store, &facts);
         if (r >= 0)
                 r = inspect(&facts, trees.items, trees.n, &found);
         if (r >= 0)
@@ -124,6 +125,7 @@ static int find_trees(Saving *s) {
                 return err_pass(r);
         s->ticket->trees = trees.items;
         s->ticket->n_trees = trees.n;
+        s->limits = TAKE(found.limits);
         trees.items = NULL;
         trees.n = 0;
         for (size_t i = 0; r >= 0 && i < found.n; i++) {

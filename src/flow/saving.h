@@ -26,6 +26,7 @@ typedef struct Saving {
         const char *action;
         Request *request; /* NULL: somebody else's shutdown */
         Ticket *ticket;
+        uint64_t *limits; /* bytes that the images of each tree of the ticket may take */
         Timeline timeline;
         HoldBackend hold;
 

@@ -10,15 +10,25 @@
 typedef enum PidMode { PID_MODE_AUTO, PID_MODE_HOST, PID_MODE_NAMESPACE } PidMode;
 typedef enum HoldBackend { HOLD_AUTO, HOLD_IPTABLES, HOLD_NFTABLES } HoldBackend;
 
+/* Bytes, or a part of a file system. */
+typedef struct Amount {
+        uint64_t bytes;
+        unsigned percent; /* if not 0, of the file system */
+} Amount;
+
 typedef struct Config {
-        char store[256];       /* Store= [/var/lib/carryover] */
-        bool keep_ssh;         /* KeepSshSessions= [no]: every ssh session is kept at a shutdown */
-        bool keep_images;      /* KeepImages= [no]: images stay in the store after a restore */
-        PidMode pid_mode;      /* PidMode= [auto] */
-        HoldBackend hold;      /* Hold= [auto] */
-        uint64_t settle_usec;  /* SettleTimeoutSec= [20s]: how long the save waits for other stop jobs */
-        uint64_t criu_usec;    /* CriuTimeoutSec= [120s]: deadline of each CRIU call */
-        uint64_t network_usec; /* NetworkTimeoutSec= [120s]: how long a tree waits for its addresses and
-                                  routes */
-        char criu[256];        /* Criu= [criu]: the executable, looked up in the usual places */
+        char store[256];         /* Store= [/var/lib/carryover] */
+        bool keep_ssh;           /* KeepSshSessions= [no]: every ssh session is kept at a shutdown */
+        bool keep_images;        /* KeepImages= [no]: images stay in the store after a restore */
+        PidMode pid_mode;        /* PidMode= [auto] */
+        HoldBackend hold;        /* Hold= [auto] */
+        uint64_t settle_usec;    /* SettleTimeoutSec= [20s]: how long the save waits for other stop jobs */
+        uint64_t criu_usec;      /* CriuTimeoutSec= [120s]: deadline of each CRIU call */
+        uint64_t network_usec;   /* NetworkTimeoutSec= [120s]: how long a tree waits for its addresses and
+                                    routes */
+        Amount max_use;          /* MaxUse= [90%]: of the store's file system */
+        Amount max_use_per_user; /* MaxUsePerUser= [50%] */
+        uint64_t max_processes;  /* MaxProcesses= [4096]: of one tree */
+        uint64_t max_files;      /* MaxFiles= [65536]: of one tree */
+        char criu[256];          /* Criu= [criu]: the executable, looked up in the usual places */
 } Config;

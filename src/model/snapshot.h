@@ -40,8 +40,8 @@ typedef struct SnapFd {
         uint64_t dev, ino;  /* fstat; for sockets ino is the socket's */
         uint64_t rdev;
         mode_t mode;
-        uint64_t size;
-        unsigned flags; /* open flags, from fdinfo */
+        uint64_t size, used; /* used: without its holes */
+        unsigned flags;      /* open flags, from fdinfo */
         int mnt_id;
         bool mnt_foreign; /* opened through a mount that our namespace does not have */
         int pty_index;    /* FD_PTMX, and FD_TTY on devpts; else -1 */

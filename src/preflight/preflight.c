@@ -129,13 +129,36 @@ static int check_members(Check *c) {
         return r;
 }
 
-static int check_space(uint64_t need, uint64_t free_bytes, const char *what, const char *whose, Verdict *v) {
-        if (need <= free_bytes)
+static int check_space(const Check *c, uint64_t need) {
+        if (c->facts->store_error || need <= c->facts->store_free)
                 return 0;
-        return verdict_add(v, VERDICT_REFUSED, what,
-                           "make room there, or set Store= to a larger file system",
-                           "the store has %" PRIu64 " MiB free, the images of %s need about %" PRIu64 " MiB",
-                           free_bytes / MIB, whose, (need + MIB - 1) / MIB);
+        if (c->facts->frozen)
+                return note_refused(c, "space", NULL,
+                                    "this tree grew just before it was saved: %" PRIu64
+                                    " MiB of the store are left to its user",
+                                    c->facts->store_free / MIB);
+        return note_refused(c, "space", "make room there, or set Store= to a larger file system",
+                            "the store has %" PRIu64 " MiB free, the images of this tree need about %" PRIu64
+                            " MiB",
+                            c->facts->store_free / MIB, (need + MIB - 1) / MIB);
+}
+
+static int check_counts(const Check *c) {
+        const PreflightFacts *f = c->facts;
+        size_t files = 0;
+        int r = 0;
+
+        for (size_t i = 0; i < c->m->n; i++)
+                files += c->m->list[i]->n_fds;
+        if (f->max_processes && c->m->n > f->max_processes)
+                r = note_refused(c, "processes", "keep a smaller tree, or raise MaxProcesses=",
+                                 "this tree has %zu processes, more than %" PRIu64 " are not carried",
+                                 c->m->n, f->max_processes);
+        if (r >= 0 && f->max_files && files > f->max_files)
+                r = note_refused(c, "files", "end what has them open, or raise MaxFiles=",
+                                 "this tree has %zu files open, more than %" PRIu64 " are not carried",
+                                 files, f->max_files);
+        return r;
 }
 
 int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *facts, Verdict *ret) {
@@ -165,8 +188,10 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
                                          "a file without a name of %" PRIu64
                                          " MiB is open, and CRIU takes 4095 MiB",
                                          needs.ghost_max / MIB);
-                if (r >= 0 && facts && !facts->store_error)
-                        r = check_space(needs.bytes, facts->store_free, "space", "this tree", &v);
+                if (r >= 0)
+                        r = check_counts(&c);
+                if (r >= 0)
+                        r = check_space(&c, needs.bytes);
         }
         if (r < 0)
                 return err_pass(r);
@@ -183,12 +208,6 @@ void preflight_facts_done(PreflightFacts *facts) {
         free(facts->kernel_error);
         free(facts->target_error);
         *facts = (PreflightFacts){0};
-}
-
-int preflight_space(const PreflightFacts *facts, uint64_t all_bytes, Verdict *machine) {
-        if (facts->store_error)
-                return 0;
-        return check_space(all_bytes, facts->store_free, "space-all", "all kept trees together", machine);
 }
 
 int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
@@ -246,6 +265,8 @@ static size_t contents_of(const SnapProcess *p, Content *out) {
 
                 if (f->kind == FD_FILE && (f->deleted || f->is_volatile))
                         out[n++] = (Content){f->dev, f->ino, f->size, f->deleted};
+                if (f->kind == FD_MEMFD) /* whether it is mapped or not */
+                        out[n++] = (Content){f->dev, f->ino, f->used, false};
         }
         for (size_t i = 0; i < p->n_maps; i++) {
                 const SnapMap *m = p->maps + i;

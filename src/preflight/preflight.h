@@ -22,12 +22,14 @@ typedef struct PreflightFacts {
                               */
         char *store_error;   /* it cannot be opened, or not be written to */
         uint64_t store_free; /* bytes */
-        char *hold_error;    /* packets cannot be held on this kernel */
-        char *kexec_error;   /* kexec is not allowed here */
-        char *kernel_error;  /* no kernel that sessions can be carried into */
-        char *target_error;  /* CRIU cannot restore on the kernel that comes next */
-        bool must_kexec;     /* the jump was asked for: what forbids it refuses */
-        bool frozen;         /* CRIU holds the tree: it traces all of it, and nothing changes any more */
+        uint64_t max_use, max_use_per_user; /* bytes that may be taken of it */
+        uint64_t max_processes, max_files;  /* of one tree; 0: no matter */
+        char *hold_error;                   /* packets cannot be held on this kernel */
+        char *kexec_error;                  /* kexec is not allowed here */
+        char *kernel_error;                 /* no kernel that sessions can be carried into */
+        char *target_error;                 /* CRIU cannot restore on the kernel that comes next */
+        bool must_kexec;                    /* the jump was asked for: what forbids it refuses */
+        bool frozen; /* CRIU holds the tree: it traces all of it, and nothing changes any more */
 } PreflightFacts;
 
 void preflight_facts_done(PreflightFacts *facts);
@@ -44,7 +46,16 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
 
 int preflight_machine(const PreflightFacts *facts, Verdict *ret);
 
-/* Adds a note if the images of all the trees together do not fit into the store. */
-int preflight_space(const PreflightFacts *facts, uint64_t all_bytes, Verdict *machine);
+/* What a tree asks of the store, and whose it is. */
+typedef struct PreflightClaim {
+        uint32_t uid;
+        uint64_t bytes; /* PreflightNeeds */
+        bool refused;   /* for whatever reason */
+        uint64_t limit; /* answer: what its images may take, with what it grows until the freeze */
+} PreflightClaim;
+
+/* Refuses, each with a note in its verdict, trees that are beyond their user's limit or do not fit. */
+int preflight_limits(const PreflightFacts *facts, PreflightClaim *claims, size_t n,
+                     Verdict *const *verdicts);
 
 int preflight_needs(const Snapshot *s, const Tree *tree, PreflightNeeds *ret);

@@ -134,6 +134,8 @@ static int post_dump(Work *w) {
                 r = note_ids(w->tree, w->images_fd);
         if (r >= 0)
                 r = note_images(w->tree, w->images_fd);
+        if (r >= 0 && w->tree->image_bytes > w->job->max_bytes)
+                r = err_say(-EDQUOT, "its images take more of the store than is left to its user");
         if (r >= 0)
                 r = sync_tree(w->images_fd);
         if (r >= 0)
@@ -202,6 +204,7 @@ int save_tree(const SaveJob *job, Tree *tree) {
                         .lock_skip = job->features->lock_skip,
                         .ghost_limit = GHOST_LIMIT,
                         .externals = externals,
+                        .max_bytes = job->max_bytes,
                         .timeout_usec = job->config->criu_usec,
                         .cgroup_procs_fd = -1,
                         .notify = on_notify,

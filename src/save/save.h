@@ -23,6 +23,7 @@ typedef struct SaveJob {
         const Store *store;
         const CriuFeatures *features;
         Timeline *timeline;
+        uint64_t max_bytes; /* that its images may take */
 
         /* The tree is frozen: the last word on what lies outside it (its connections may have changed since
          * they were described). *ret shows it as it stands; freed here. */

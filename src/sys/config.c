@@ -34,6 +34,10 @@ void config_defaults(Config *ret) {
                         .settle_usec = 20 * USEC_PER_SEC,
                         .criu_usec = 120 * USEC_PER_SEC,
                         .network_usec = 120 * USEC_PER_SEC,
+                        .max_use.percent = 90,
+                        .max_use_per_user.percent = 50,
+                        .max_processes = 4096,
+                        .max_files = 65536,
                         .criu = "criu",
         };
 }
@@ -78,6 +82,41 @@ static int set_seconds(const char *value, void *field) {
                 return 0;
         }
         return -EINVAL;
+}
+
+static int set_amount(const char *value, void *field) {
+        static const char units[] = "KMGT";
+        size_t digits = strspn(value, "0123456789");
+        const char *unit = value + digits, *found;
+        char number[24];
+        uint64_t n;
+
+        if (digits >= sizeof number)
+                return -EINVAL;
+        memcpy(number, value, digits);
+        number[digits] = '\0';
+        if (parse_u64(number, UINT64_MAX, &n) < 0)
+                return -EINVAL;
+        if (strcmp(unit, "%") == 0) {
+                if (n == 0 || n > 100)
+                        return -EINVAL;
+                *(Amount *)field = (Amount){.percent = (unsigned)n};
+                return 0;
+        }
+        found = unit[0] && !unit[1] ? strchr(units, unit[0]) : NULL;
+        if (unit[0] && (!found || n > UINT64_MAX >> (10 * (found - units + 1))))
+                return -EINVAL;
+        *(Amount *)field = (Amount){.bytes = found ? n << (10 * (found - units + 1)) : n};
+        return 0;
+}
+
+static int set_count(const char *value, void *field) {
+        uint64_t n;
+
+        if (parse_u64(value, UINT32_MAX, &n) < 0 || n == 0)
+                return -EINVAL;
+        *(uint64_t *)field = n;
+        return 0;
 }
 
 static int set_pid_mode(const char *value, void *field) {
@@ -145,6 +184,12 @@ static const struct {
                  "a time like 120s, up to a day"},
                 {"NetworkTimeoutSec", set_seconds, offsetof(Config, network_usec),
                  "a time like 2min, up to a day"},
+                {"MaxUse", set_amount, offsetof(Config, max_use),
+                 "a size like 512M or 10G, or a percentage"},
+                {"MaxUsePerUser", set_amount, offsetof(Config, max_use_per_user),
+                 "a size like 512M or 10G, or a percentage"},
+                {"MaxProcesses", set_count, offsetof(Config, max_processes), "a number"},
+                {"MaxFiles", set_count, offsetof(Config, max_files), "a number"},
                 {"Criu", set_program, offsetof(Config, criu), "an absolute path or a name"},
 };
 

@@ -52,6 +52,7 @@ typedef struct Plan {
         bool plain_oom_score;
         mode_t mask;
         pid_t session;
+        bool is_bounded;
 } Plan;
 
 static int find_executable(const char *name, char path[static PATH_MAX]) {
@@ -88,6 +89,8 @@ static _Noreturn void become_criu(const Plan *plan) {
 
         for (int s = 1; s < NSIG; s++)
                 (void)sigaction(s, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+        if (plan->is_bounded)
+                (void)sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
         sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         (void)umask(plan->mask);
@@ -220,6 +223,7 @@ int criu_spawn(const CriuSpawn *how, CriuProcess *ret) {
                                           .cgroup_procs_fd = -1,
                                           .mask = how->mask,
                                           .plain_oom_score = how->plain_oom_score,
+                                          .is_bounded = how->is_bounded,
                                           .session = how->session};
         _cleanup_(criu_process_done) CriuProcess process = CRIU_PROCESS_NONE;
         _cleanup_(closep) int theirs = -1, null = -1;

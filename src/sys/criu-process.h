@@ -31,6 +31,7 @@ typedef struct CriuSpawn {
         int output_fd;        /* becomes stdout and stderr */
         int cgroup_procs_fd;  /* or -1 */
         bool plain_oom_score; /* 0, and no lower for who may not (docs/CRIU.md, "What a process inherits") */
+        bool is_bounded;      /* a write beyond RLIMIT_FSIZE fails, and does not kill it */
         pid_t session;        /* > 0: it leads a session of its own, under this PID if that is free */
         const char *const *environment; /* more of it; NULL-terminated, at most two, or NULL */
         mode_t mask; /* umask: CRIU makes images with 0644, and files of a restored tree with theirs */

@@ -41,6 +41,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,6 +49,8 @@
 #define REFUSE_GRACE (6 * USEC_PER_SEC)
 /* CRIU's handler interrupts once a second, and aborts at the sixth time. */
 #define INTERRUPT_GRACE (4 * USEC_PER_SEC)
+/* How often the size of the images is looked at: as long as a fast disk writes 100 MB. */
+#define LOOK_USEC (50 * USEC_PER_MSEC)
 /* For CRIU to end after its last word, or after its children were killed. */
 #define EXIT_GRACE (5 * USEC_PER_SEC)
 /* Everything but the contents of messages: enough for the reports of users. */
@@ -222,11 +225,34 @@ static int expire(Run *run) {
         return 0;
 }
 
+/* Looked at while CRIU writes: when it is through, the disk that others need may be full. */
+static void bound(Run *run) {
+        static const struct rlimit nothing = {0, 0};
+
+        if (run->kind != RPC_KIND__DUMP || run->job->max_bytes == 0 || run->refused < 0 ||
+            images_bytes(run->job->images_fd) <= run->job->max_bytes)
+                return;
+        (void)prlimit(run->process.pid, RLIMIT_FSIZE, &nothing, NULL);
+        run->refused = err_say(-EDQUOT, "its images take more than the %llu MiB that are left to its user",
+                               (unsigned long long)(run->job->max_bytes >> 20));
+}
+
+static int listen_to(Run *run, RpcResponse **ret) {
+        for (;;) {
+                uint64_t look = now_monotonic() + LOOK_USEC;
+                int r = criu_receive(&run->process, look < run->deadline ? look : run->deadline, ret);
+
+                bound(run);
+                if (r != -ETIMEDOUT || now_monotonic() >= run->deadline)
+                        return r;
+        }
+}
+
 /* Until CRIU's last word. -ETIMEDOUT and -ECONNRESET have no sentence yet. */
 static int converse(Run *run, RpcResponse **ret) {
         for (;;) {
                 _cleanup_(rpc_response_freep) RpcResponse *response = NULL;
-                int r = criu_receive(&run->process, run->deadline, &response);
+                int r = listen_to(run, &response);
 
                 if (r == -ETIMEDOUT)
                         r = expire(run);
@@ -373,6 +399,7 @@ static int start(Run *run) {
                                     .output_fd = out,
                                     .environment = run->environment,
                                     .plain_oom_score = run->kind == RPC_KIND__RESTORE,
+                                    .is_bounded = run->kind == RPC_KIND__DUMP,
                                     .session = session,
                                     .mask = run->kind == RPC_KIND__DUMP ? 077 : 0,
                                     .cgroup_procs_fd = job->cgroup_procs_fd},

@@ -66,6 +66,7 @@ typedef struct CriuJob {
         bool lock_skip;       /* network_lock: SKIP, else NFTABLES */
         bool leave_running;   /* dump: for tests and rehearsals */
         uint64_t ghost_limit; /* bytes; 0: CRIU's default */
+        uint64_t max_bytes;   /* dump: once the images take more, every write fails; 0: no matter. -EDQUOT */
         const char *const *externals; /* dump: values of --external; NULL-terminated or NULL */
         const CriuFd *fds;            /* restore: inherit_fd */
         size_t n_fds;

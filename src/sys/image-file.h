@@ -77,6 +77,9 @@ int image_bad(const Image *image, const char *why);
 int image_each(int images_fd, const char *prefix, const char *suffix,
                int (*each)(int images_fd, const char *name, void *userdata), void *userdata);
 
+/* What all files in the directory take on disk. */
+uint64_t images_bytes(int images_fd);
+
 /* The root of the tree: its PID and SID. */
 int image_root(int images_fd, uint32_t *ret_pid, uint32_t *ret_sid);
 

@@ -125,6 +125,7 @@ static int read_stat(int pid_dir, const char *link, SnapFd *f, nlink_t *ret_nlin
         f->rdev = makedev(st.stx_rdev_major, st.stx_rdev_minor);
         f->mode = st.stx_mode;
         f->size = st.stx_size;
+        f->used = st.stx_blocks * 512;
         f->uid = st.stx_uid;
         f->gid = st.stx_gid;
         *ret_nlink = st.stx_nlink;

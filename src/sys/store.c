@@ -229,12 +229,13 @@ int store_tree_discard(const Store *store, const char *tree) {
         return r < 0 ? err_pass(r) : 0;
 }
 
-int store_space(const Store *store, uint64_t *ret) {
+int store_space(const Store *store, uint64_t *ret_free, uint64_t *ret_size) {
         struct statvfs v;
 
         if (fstatvfs(store->fd, &v) < 0)
                 return err_born(-errno, "cannot ask for the space in %s", store->path);
-        *ret = (uint64_t)v.f_bfree * v.f_frsize;
+        *ret_free = (uint64_t)v.f_bfree * v.f_frsize;
+        *ret_size = (uint64_t)v.f_blocks * v.f_frsize;
         return 0;
 }
 

@@ -45,8 +45,8 @@ int store_tree_fail(const Store *store, const char *ticket_id, const char *tree,
  * asks for by hand. -ENOENT: they are gone. */
 int store_tree_retry(const Store *store, const char *ticket_id, const char *tree);
 
-/* Bytes free for root. */
-int store_space(const Store *store, uint64_t *ret);
+/* Bytes free for root, and of the whole file system. */
+int store_space(const Store *store, uint64_t *ret_free, uint64_t *ret_size);
 
 /* Whether a ticket lies here that could not be believed (ticket.bad); somebody must look at it. The next
  * seal removes it. */

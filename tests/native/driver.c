@@ -370,6 +370,14 @@ static void die_and_return(Trial *trial, const char *way) {
         blame(trial, r, "restore.log", "restore");
 }
 
+/* Its images are larger than they may be: it goes on. */
+static void be_too_large(Trial *trial) {
+        CriuJob job = job_of(trial);
+
+        job.max_bytes = 4096;
+        expect(trial, criu_dump(&job), -EDQUOT, "take more than");
+}
+
 static void be_refused(Trial *trial) {
         CriuJob job = job_of(trial);
 
@@ -394,6 +402,8 @@ static void live_twice(Trial *trial, const char *pig, const char *way) {
         must(trial, trial->pid, "start");
         must(trial, wait_output("ready\n"), "first life");
 
+        if (strcmp(way, "large") == 0)
+                be_too_large(trial);
         if (strcmp(way, "refused") == 0)
                 be_refused(trial);
         else if (strcmp(way, "hung") == 0)

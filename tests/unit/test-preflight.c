@@ -538,12 +538,84 @@ static void test_gone(void **state) {
         expect(w, VERDICT_REFUSED, "gone", "process 12345 has ended");
 }
 
+static void test_counts(void **state) {
+        World *w = *state;
+
+        world_fd(w->s, 400, FD_FILE, 1, "/x");
+        world_fd(w->s, 402, FD_FILE, 2, "/y");
+        w->facts.max_processes = w->facts.max_files = 2;
+        expect_ok(w);
+        w->facts.max_files = 1;
+        expect(w, VERDICT_REFUSED, "files", "has 2 files open, more than 1 are not carried");
+        w->facts.max_files = 0;
+        w->facts.max_processes = 1;
+        expect(w, VERDICT_REFUSED, "processes", "has 2 processes, more than 1 are not carried");
+}
+
+static void test_memory_file(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_MEMFD, 50, "/memfd:x");
+
+        f->size = UINT64_C(1) << 40; /* mostly a hole */
+        f->used = 800 << 20;
+        expect_ok(w);
+        f->used = 900 << 20; /* whether it is mapped or not */
+        expect(w, VERDICT_REFUSED, "space", "about 1080 MiB");
+}
+
+#define N_CLAIMS 5
+
+/* Two users, of whom joe asks for most. */
+static void claim(const PreflightFacts *f, const char *refused, PreflightClaim c[static N_CLAIMS]) {
+        Verdict verdicts[N_CLAIMS] = {0}, *pointers[N_CLAIMS];
+
+        for (size_t i = 0; i < N_CLAIMS; i++) {
+                c[i] = (PreflightClaim){.uid = i < 3 ? 1000 : 1001, .bytes = (i + 1) << 20};
+                pointers[i] = verdicts + i;
+        }
+        c[1].bytes = 40 << 20; /* joe: 1, 40, 3; mary: 4, 5 */
+        assert_int_equal(preflight_limits(f, c, N_CLAIMS, pointers), 0);
+        for (size_t i = 0; i < N_CLAIMS; i++) {
+                const char *what = verdicts[i].n_notes ? verdicts[i].notes[0].what : "";
+
+                if (strncmp(what,
+                            refused[i] == 'u'   ? "user-limit"
+                            : refused[i] == 'a' ? "space-all"
+                                                : "",
+                            20))
+                        fail_msg("claim %zu: %s", i, what);
+                assert_int_equal(c[i].refused, refused[i] != '.');
+                verdict_done(verdicts + i);
+        }
+}
+
+static void test_limits(void **state) {
+        PreflightFacts f = {.store_free = 100 << 20, .max_use = 100 << 20, .max_use_per_user = 60 << 20};
+        PreflightClaim c[N_CLAIMS];
+
+        (void)state;
+        claim(&f, ".....", c);
+        /* 47 are left: 16 of them to joe, up to his limit; the half of them to mary. */
+        assert_int_equal(c[1].limit, (40 << 20) + (16 << 20) / 3);
+        assert_int_equal(c[4].limit, (5 << 20) + ((UINT64_C(47) << 20) / 2) / 2);
+        f.max_use_per_user = 30 << 20;
+        claim(&f, ".u...", c);
+        f.max_use_per_user = 3 << 20;
+        claim(&f, ".uuuu", c);
+        f.max_use_per_user = 60 << 20;
+        f.max_use = 20 << 20;
+        claim(&f, ".a...", c);
+        f.store_free = 5 << 20; /* then mary asks for more, and at last for as much */
+        claim(&f, ".a.aa", c);
+        f.store_free = 0;
+        claim(&f, "aaaaa", c);
+}
+
 static void test_machine(void **state) {
         World *w = *state;
         PreflightFacts f = {.store_free = 10 << 20};
 
         assert_int_equal(preflight_machine(&f, &w->v), 0);
-        assert_int_equal(preflight_space(&f, 10 << 20, &w->v), 0);
         assert_int_equal(w->v.n_notes, 0);
         f.kexec_error = strdup("lockdown");
         f.kernel_error = strdup("no kernel");
@@ -571,14 +643,11 @@ static void test_machine(void **state) {
         f.hold_error = (free(f.hold_error), NULL);
         f.criu_error = strdup("no criu");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
-        assert_int_equal(preflight_space(&f, 11 << 20, &w->v), 0);
         assert_int_equal(w->v.level, VERDICT_REFUSED);
         assert_string_equal(w->v.notes[0].what, "criu");
-        assert_string_equal(w->v.notes[3].what, "space-all");
         verdict_done(&w->v);
         f.store_error = strdup("store is read-only");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
-        assert_int_equal(preflight_space(&f, 11 << 20, &w->v), 0);
         assert_string_equal(w->v.notes[1].what, "store");
         assert_int_equal(w->v.n_notes, 4);
         preflight_facts_done(&f);
@@ -593,6 +662,9 @@ int main(void) {
                         T(test_relative_name),
                         T(test_unreadable),
                         T(test_frozen),
+                        T(test_counts),
+                        T(test_memory_file),
+                        T(test_limits),
                         T(test_unsavable_descriptors),
                         T(test_many),
                         T(test_pidfd),

@@ -92,7 +92,7 @@ static void test_example(void **state) {
                         n++;
                 }
         }
-        assert_int_equal(n, 9);
+        assert_int_equal(n, 13);
         put("/usr/lib/carryover/carryover.conf", text);
         config_defaults(&a);
         assert_int_equal(config_load(root, &b), 0);
@@ -101,6 +101,8 @@ static void test_example(void **state) {
         assert_true(a.keep_ssh == b.keep_ssh && a.keep_images == b.keep_images && a.hold == b.hold &&
                     a.pid_mode == b.pid_mode && a.settle_usec == b.settle_usec &&
                     a.criu_usec == b.criu_usec && a.network_usec == b.network_usec);
+        assert_true(a.max_use.percent == b.max_use.percent && a.max_processes == b.max_processes &&
+                    a.max_use_per_user.percent == b.max_use_per_user.percent && a.max_files == b.max_files);
 }
 
 static void test_order(void **state) {
@@ -112,13 +114,16 @@ static void test_order(void **state) {
         put("/usr/lib/carryover/carryover.conf.d/60-b.conf", "[Carryover]\nKeepImages=yes\n");
         put("/run/carryover/carryover.conf.d/50-a.conf", "[Carryover]\nKeepSshSessions=on\n");
         put("/etc/carryover/carryover.conf.d/40-z.conf",
-            "[Carryover]\nStore=/z/y\nCriuTimeoutSec=2min\nSettleTimeoutSec=500ms\nNetworkTimeoutSec=7\n");
+            "[Carryover]\nStore=/z/y\nCriuTimeoutSec=2min\nSettleTimeoutSec=500ms\nNetworkTimeoutSec=7\n"
+            "MaxUse=10G\nMaxUsePerUser=5%\nMaxProcesses=7\nMaxFiles=9\n");
         put("/etc/carryover/carryover.conf.d/ignored", "nonsense\n");
         assert_int_equal(config_load(root, &c), 0);
         assert_int_equal(c.hold, HOLD_IPTABLES);
         assert_string_equal(c.criu, "b");
         assert_int_equal(c.pid_mode, PID_MODE_HOST);
         assert_string_equal(c.store, "/z/y");
+        assert_true(c.max_use.bytes == UINT64_C(10) << 30 && c.max_use.percent == 0);
+        assert_true(c.max_use_per_user.percent == 5 && c.max_processes == 7 && c.max_files == 9);
         assert_true(c.keep_images && c.keep_ssh);
         assert_true(c.criu_usec == 120000000 && c.settle_usec == 500000 && c.network_usec == 7000000);
 }
@@ -142,6 +147,13 @@ static void test_refusals(void **state) {
         refuses("[Carryover]\nStore=/a/../b\n", "an absolute path");
         refuses("[Carryover]\nCriu=../criu\n", "an absolute path or a name");
         refuses("[Carryover]\nCriuTimeoutSec=0\n", "a time like");
+        refuses("[Carryover]\nMaxUse=0%\n", "a size like 512M or 10G, or a percentage");
+        refuses("[Carryover]\nMaxUse=101%\n", "a percentage");
+        refuses("[Carryover]\nMaxUsePerUser=1X\n", "a percentage");
+        refuses("[Carryover]\nMaxUsePerUser=18446744073709551615K\n", "a percentage");
+        refuses("[Carryover]\nMaxUsePerUser=\n", "a percentage");
+        refuses("[Carryover]\nMaxProcesses=0\n", "a number");
+        refuses("[Carryover]\nMaxFiles=many\n", "a number");
         refuses("[Carryover]\nCriuTimeoutSec=25h\n", "a time like");
         refuses("[Carryover]\nCriuTimeoutSec=18446744073709551615min\n", "a time like");
         refuses("[Carryover]\nCriuTimeoutSec=infinity\n", "a time like");

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Who asks for too much is left behind, not everybody: first the largest trees of users who are beyond their
+ * own share, then, while all together do not fit, those of the user who asks for most. Among what remains
+ * the rest is divided, as what a tree may still grow by.
+ */
+
+#include "preflight/preflight.h"
+
+#include <inttypes.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+static uint64_t plus(uint64_t a, uint64_t b) {
+        uint64_t sum;
+
+        return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b) {
+        return a < b ? a : b;
+}
+
+typedef struct Sum {
+        uint64_t bytes;
+        size_t trees;
+} Sum;
+
+static Sum sum_of(const PreflightClaim *claims, size_t n, const uint32_t *uid) {
+        Sum sum = {0};
+
+        for (size_t i = 0; i < n; i++)
+                if (!claims[i].refused && (!uid || claims[i].uid == *uid)) {
+                        sum.bytes = plus(sum.bytes, claims[i].bytes);
+                        sum.trees++;
+                }
+        return sum;
+}
+
+/* The largest tree of the user who asks for most; *ret is his sum. NULL: there is none left. */
+static PreflightClaim *greediest(PreflightClaim *claims, size_t n, uint64_t *ret) {
+        PreflightClaim *found = NULL;
+
+        *ret = 0;
+        for (size_t i = 0; i < n; i++) {
+                uint64_t bytes = sum_of(claims, n, &claims[i].uid).bytes;
+
+                if (claims[i].refused || (found && bytes < *ret) ||
+                    (found && bytes == *ret && claims[i].bytes <= found->bytes))
+                        continue;
+                found = claims + i;
+                *ret = bytes;
+        }
+        return found;
+}
+
+static size_t users(const PreflightClaim *claims, size_t n) {
+        size_t count = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                bool first = !claims[i].refused;
+
+                for (size_t k = 0; first && k < i; k++)
+                        first = claims[k].refused || claims[k].uid != claims[i].uid;
+                count += first;
+        }
+        return count;
+}
+
+static void divide(const PreflightFacts *facts, uint64_t room, PreflightClaim *claims, size_t n) {
+        uint64_t spare = room - sum_of(claims, n, NULL).bytes;
+        size_t n_users = users(claims, n);
+
+        for (size_t i = 0; i < n; i++) {
+                Sum own = sum_of(claims, n, &claims[i].uid);
+
+                if (claims[i].refused)
+                        continue;
+                claims[i].limit = plus(claims[i].bytes,
+                                       smaller(facts->max_use_per_user - own.bytes, spare / n_users) /
+                                                       own.trees);
+        }
+}
+
+int preflight_limits(const PreflightFacts *facts, PreflightClaim *claims, size_t n,
+                     Verdict *const *verdicts) {
+        uint64_t room = smaller(facts->store_free, facts->max_use), most;
+        PreflightClaim *claim;
+        int r = 0;
+
+        if (facts->store_error)
+                return 0;
+        while (r >= 0 && (claim = greediest(claims, n, &most))) {
+                bool beyond = most > facts->max_use_per_user;
+
+                if (!beyond && sum_of(claims, n, NULL).bytes <= room)
+                        break;
+                claim->refused = true;
+                r = beyond ? verdict_add(verdicts[claim - claims], VERDICT_REFUSED, "user-limit",
+                                         "keep fewer of that user's sessions, or raise MaxUsePerUser=",
+                                         "the trees of user %" PRIu32 " need about %" PRIu64
+                                         " MiB in the store, and each user may use %" PRIu64 " MiB",
+                                         claim->uid, (most + MIB - 1) / MIB, facts->max_use_per_user / MIB)
+                           : verdict_add(verdicts[claim - claims], VERDICT_REFUSED, "space-all",
+                                         "make room there, set Store= to a larger file system, or raise "
+                                         "MaxUse=",
+                                         "the store has room for %" PRIu64
+                                         " MiB, the images of all kept trees together need more",
+                                         room / MIB);
+        }
+        if (r >= 0)
+                divide(facts, room, claims, n);
+        return r;
+}
