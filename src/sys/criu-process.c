@@ -39,6 +39,10 @@ enum {
         CHILD_NO_EXEC = 127,
 };
 
+/* A file system that does not answer, perhaps a user's own, holds a process that is killed for ever; the
+ * others' trees must not wait for it. */
+#define KILL_GRACE (5 * USEC_PER_SEC)
+
 /* CRIU's answers hold at most one path or error line; more than this is not CRIU. */
 #define MESSAGE_MAX 65536u
 
@@ -336,10 +340,18 @@ void criu_end(CriuProcess *process, uint64_t deadline, int *ret_status) {
                 while ((n = process->pidfd >= 0 ? poll(&p, 1, deadline_ms(deadline)) : 0) < 0 &&
                        errno == EINTR)
                         ;
-                if (n <= 0)
+                if (n <= 0) {
                         (void)kill(process->pid, SIGKILL);
-                while (waitpid(process->pid, &status, 0) < 0 && errno == EINTR)
-                        ;
+                        deadline = now_monotonic() + KILL_GRACE;
+                        while ((n = process->pidfd >= 0 ? poll(&p, 1, deadline_ms(deadline)) : 1) < 0 &&
+                               errno == EINTR)
+                                ;
+                }
+                if (n > 0)
+                        while (waitpid(process->pid, &status, 0) < 0 && errno == EINTR)
+                                ;
+                else
+                        status = SIGKILL;
                 process->pid = 0;
         }
         process->pidfd = fd_close(process->pidfd);

@@ -64,8 +64,8 @@ int criu_send(const CriuProcess *process, const RpcRequest *request);
  * knows more by criu_end(). */
 int criu_receive(const CriuProcess *process, uint64_t deadline, RpcResponse **ret);
 
-/* Hangs up and waits for the exit, from the deadline on with SIGKILL. *ret_status is a wait status; it may
- * be NULL. Fine if it has ended already. */
+/* Hangs up and waits for the exit, from the deadline on with SIGKILL, and not for ever: what the kernel does
+ * not let die is left behind. *ret_status is a wait status; it may be NULL. Fine if it has ended already. */
 void criu_end(CriuProcess *process, uint64_t deadline, int *ret_status);
 
 /* For _cleanup_: SIGKILL at once. */
