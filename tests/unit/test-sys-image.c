@@ -270,6 +270,18 @@ static void make_queues(int fd) {
         end(fd, "sk-queues.img");
 }
 
+static void make_scm(int fd) {
+        ImgScm rights = IMG_SCM__INIT, *scm[] = {&rights};
+        ImgPacket packet = IMG_PACKET__INIT;
+
+        rights.type = 1;
+        packet.scm = scm;
+        packet.n_scm = 1;
+        begin(SK_QUEUES);
+        put_entry(&packet);
+        end(fd, "sk-queues.img");
+}
+
 static void make_ghosts(int fd) {
         ImgGhost ghost = IMG_GHOST__INIT;
         ImgGhostChunk chunk = IMG_GHOST_CHUNK__INIT;
@@ -684,6 +696,10 @@ static void test_mistreat_data(void **state) {
         bytes.boundary[0] = 8;
         bytes.n_boundaries = 1;
         mistreat("sk-queues.img");
+        make_scm(dir);
+        assert_int_equal(image_verify(dir), -EPERM);
+        assert_non_null(strstr(err_text(-EPERM), "open files lie unread"));
+        make_queues(dir);
         make_ghosts(dir);
         mistreat("ghost-file-1a.img");
 }
