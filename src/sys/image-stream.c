@@ -46,6 +46,7 @@ static bool peer_may_send(const ImgInetSocket *socket) {
 
 static int read_numbers(int images_fd, uint32_t ino, ImageStream *ret) {
         _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+        const ImgTcpStream *tcp;
         char name[40];
         int r;
 
@@ -55,8 +56,12 @@ static int read_numbers(int images_fd, uint32_t ino, ImageStream *ret) {
                 return err_say(-EBADMSG, "the images have no %s", name);
         if (r < 0)
                 return err_pass(r);
-        ret->received = ((const ImgTcpStream *)message)->inq_seq;
-        ret->sent = ((const ImgTcpStream *)message)->outq_seq;
+        tcp = (const ImgTcpStream *)message;
+        if (tcp->unsq_len > tcp->outq_len)
+                return err_say(-EBADMSG, "%s has more unsent bytes than its queue", name);
+        ret->received = tcp->inq_seq;
+        ret->sent = tcp->outq_seq - tcp->unsq_len;
+        ret->acked = tcp->outq_seq - tcp->outq_len;
         return 0;
 }
 

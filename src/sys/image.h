@@ -55,7 +55,8 @@ typedef struct ImageStream {
         uint8_t local[16], remote[16]; /* network order */
         uint16_t local_port, remote_port;
         uint32_t received; /* the sequence number that the peer's next byte has */
-        uint32_t sent;     /* that our next one has */
+        uint32_t sent;     /* that our next one has: behind all that was ever sent */
+        uint32_t acked;    /* that the first byte has which the peer had not acknowledged */
 } ImageStream;
 
 int image_streams(int images_fd, ImageStream **ret, size_t *ret_n); /* caller frees *ret */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * Both messages are made of the same bytes: an IP header and a bare TCP segment from the peer to us. Sent to
- * ourselves it asks for the acknowledgement; in an ICMP message it is what did not reach us.
+ * All messages are made of the same bytes: an IP header and a bare TCP segment. From the peer to us, and
+ * sent to ourselves, it asks for the acknowledgement; in an ICMP message it is what did not reach us. From
+ * an address that we had to the peer it is the reset that nobody else can send.
  */
 
 #include "sys/nudge.h"
@@ -35,7 +36,13 @@
 typedef struct Peer {
         IpAddress local, remote;
         const ImageStream *stream;
+        bool is_moved; /* the local address is not this machine's */
 } Peer;
+
+typedef struct Segment {
+        const IpAddress *from, *to;
+        struct tcphdr tcp; /* without its checksum */
+} Segment;
 
 typedef struct Packet {
         uint8_t bytes[sizeof(struct icmp6_hdr) + sizeof(struct ip6_hdr) + sizeof(struct tcphdr)];
@@ -62,7 +69,7 @@ static uint16_t sum_end(uint32_t total) {
         return htons((uint16_t)~total);
 }
 
-static void put_ip(Packet *p, const Peer *peer) {
+static void put_ip(Packet *p, const IpAddress *from, const IpAddress *to) {
         struct ip6_hdr v6 = {.ip6_flow = htonl(6u << 28),
                              .ip6_plen = htons(sizeof(struct tcphdr)),
                              .ip6_nxt = IPPROTO_TCP,
@@ -73,33 +80,40 @@ static void put_ip(Packet *p, const Peer *peer) {
                            .ttl = IPDEFTTL,
                            .protocol = IPPROTO_TCP};
 
-        if (peer->local.family == AF_INET6) {
-                memcpy(&v6.ip6_src, peer->remote.bytes, sizeof v6.ip6_src);
-                memcpy(&v6.ip6_dst, peer->local.bytes, sizeof v6.ip6_dst);
+        if (from->family == AF_INET6) {
+                memcpy(&v6.ip6_src, from->bytes, sizeof v6.ip6_src);
+                memcpy(&v6.ip6_dst, to->bytes, sizeof v6.ip6_dst);
                 put(p, &v6, sizeof v6);
                 return;
         }
-        memcpy(&v4.saddr, peer->remote.bytes, sizeof v4.saddr);
-        memcpy(&v4.daddr, peer->local.bytes, sizeof v4.daddr);
+        memcpy(&v4.saddr, from->bytes, sizeof v4.saddr);
+        memcpy(&v4.daddr, to->bytes, sizeof v4.daddr);
         v4.check = sum_end(sum(&v4, sizeof v4, 0));
         put(p, &v4, sizeof v4);
 }
 
-/* A segment of the peer's, without data. */
-static void put_segment(Packet *p, const Peer *peer, uint32_t seq) {
-        struct tcphdr tcp = {.source = htons(peer->stream->remote_port),
-                             .dest = htons(peer->stream->local_port),
-                             .seq = htonl(seq),
-                             .ack_seq = htonl(peer->stream->sent), /* the number of a reset */
-                             .doff = sizeof tcp / 4,
-                             .ack = 1};
-        uint32_t total = IPPROTO_TCP + sizeof tcp;
+/* Without data. */
+static void put_segment(Packet *p, Segment s) {
+        uint32_t total = IPPROTO_TCP + sizeof s.tcp;
 
-        total = sum(peer->remote.bytes, peer->remote.length, total);
-        total = sum(peer->local.bytes, peer->local.length, total);
-        tcp.check = sum_end(sum(&tcp, sizeof tcp, total));
-        put_ip(p, peer);
-        put(p, &tcp, sizeof tcp);
+        s.tcp.doff = sizeof s.tcp / 4;
+        s.tcp.check = 0;
+        total = sum(s.from->bytes, s.from->length, total);
+        total = sum(s.to->bytes, s.to->length, total);
+        s.tcp.check = sum_end(sum(&s.tcp, sizeof s.tcp, total));
+        put_ip(p, s.from, s.to);
+        put(p, &s.tcp, sizeof s.tcp);
+}
+
+/* One of the peer's. */
+static void put_theirs(Packet *p, const Peer *peer, uint32_t seq) {
+        put_segment(p, (Segment){.from = &peer->remote,
+                                 .to = &peer->local,
+                                 .tcp = {.source = htons(peer->stream->remote_port),
+                                         .dest = htons(peer->stream->local_port),
+                                         .seq = htonl(seq),
+                                         .ack_seq = htonl(peer->stream->sent), /* the number of a reset */
+                                         .ack = 1}});
 }
 
 static socklen_t name_of(const IpAddress *a, struct sockaddr_storage *ret) {
@@ -123,10 +137,17 @@ static IpAddress address_of(const uint8_t bytes[static 16]) {
         return a;
 }
 
-static Peer peer_of(const ImageStream *stream) {
-        return (Peer){.local = address_of(stream->local),
-                      .remote = address_of(stream->remote),
-                      .stream = stream};
+static Peer peer_of(const ImageStream *stream, const Held *held, size_t n) {
+        Peer peer = {.local = address_of(stream->local),
+                     .remote = address_of(stream->remote),
+                     .stream = stream,
+                     .is_moved = true};
+
+        if (ip_is_loopback(&peer.local))
+                peer.is_moved = false;
+        for (size_t i = 0; peer.is_moved && i < n; i++)
+                peer.is_moved = !ip_equal(&held[i].address, &peer.local);
+        return peer;
 }
 
 /* What cannot be sent is not missed: the peer then repeats when it would have. */
@@ -144,22 +165,34 @@ static void send_raw(int protocol, const IpAddress *from, const IpAddress *to, c
         (void)sendto(fd, p->bytes, p->size, MSG_NOSIGNAL, (struct sockaddr *)&name, size);
 }
 
-static void ask_acknowledgement(const ImageStream *stream) {
-        Peer peer = peer_of(stream);
+static void ask_acknowledgement(const Peer *peer) {
         Packet p = {0};
 
-        put_segment(&p, &peer, stream->received - BEHIND);
-        send_raw(IPPROTO_RAW, &peer.remote, &peer.local, &p);
+        put_theirs(&p, peer, peer->stream->received - BEHIND);
+        send_raw(IPPROTO_RAW, &peer->remote, &peer->local, &p);
 }
 
-static void send_unreachable(const ImageStream *stream) {
+static void send_reset(const Peer *peer, uint32_t seq) {
+        Packet p = {0};
+
+        put_segment(&p, (Segment){.from = &peer->local,
+                                  .to = &peer->remote,
+                                  .tcp = {.source = htons(peer->stream->local_port),
+                                          .dest = htons(peer->stream->remote_port),
+                                          .seq = htonl(seq),
+                                          .ack_seq = htonl(peer->stream->received),
+                                          .ack = 1,
+                                          .rst = 1}});
+        send_raw(IPPROTO_RAW, &peer->local, &peer->remote, &p);
+}
+
+static void send_unreachable(const Peer *peer) {
         struct icmp6_hdr v6 = {.icmp6_type = ICMP6_DST_UNREACH, .icmp6_code = ICMP6_DST_UNREACH_NOROUTE};
         struct icmphdr v4 = {.type = ICMP_DEST_UNREACH, .code = ICMP_HOST_UNREACH};
-        Peer peer = peer_of(stream);
         Packet quoted = {0}, p = {0};
-        bool is_v6 = peer.local.family == AF_INET6;
+        bool is_v6 = peer->local.family == AF_INET6;
 
-        put_segment(&quoted, &peer, stream->received);
+        put_theirs(&quoted, peer, peer->stream->received);
         if (is_v6) {
                 put(&p, &v6, sizeof v6); /* the kernel adds the checksum */
         } else {
@@ -167,17 +200,37 @@ static void send_unreachable(const ImageStream *stream) {
                 put(&p, &v4, sizeof v4);
         }
         put(&p, quoted.bytes, quoted.size);
-        send_raw(is_v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, &peer.local, &peer.remote, &p);
+        send_raw(is_v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, &peer->local, &peer->remote, &p);
+}
+
+/* A segment that was on its way at the freeze has arrived or has not: one of two numbers is the next that
+ * the peer expects, and only a reset with exactly that is believed (RFC 5961, 3.2). */
+static void nudge_first(const Peer *peer) {
+        if (!peer->is_moved) {
+                ask_acknowledgement(peer);
+                return;
+        }
+        send_reset(peer, peer->stream->sent);
+        if (peer->stream->acked != peer->stream->sent)
+                send_reset(peer, peer->stream->acked);
 }
 
 void nudge_peers(const ImageStream *streams, size_t n) {
         const struct timespec pause = {.tv_nsec = (long)(PAUSE_USEC * NSEC_PER_USEC)};
+        _cleanup_(freep) Peer *peers = calloc(n ?: 1, sizeof *peers);
+        _cleanup_(freep) Held *held = NULL;
+        size_t n_held = 0;
 
+        if (!peers || held_list(&held, &n_held) < 0)
+                return;
+        for (size_t i = 0; i < n; i++)
+                peers[i] = peer_of(streams + i, held, n_held);
         for (int k = 0; n > 0 && k < MESSAGES; k++) {
                 for (size_t i = 0; i < n; i++)
-                        ask_acknowledgement(streams + i); /* each time: a reset is a single packet */
+                        nudge_first(peers + i); /* each time: a reset is a single packet */
                 (void)nanosleep(&pause, NULL);
                 for (size_t i = 0; i < n; i++)
-                        send_unreachable(streams + i);
+                        if (!peers[i].is_moved)
+                                send_unreachable(peers + i);
         }
 }

@@ -10,7 +10,9 @@
  *    socket is asked for it by a segment from before its window, "as if from the peer", which never leaves
  *    this machine (RFC 9293, 3.10.7.4: an unacceptable segment is answered with an acknowledgement). Where
  *    the restore has failed there is no such socket, and the kernel's answer is a reset: the peer learns of
- * it now, and not when it next has something to send.
+ *    it now, and not when it next has something to send. Where our address is no longer this machine's the
+ *    kernel can't answer for it, and what the peer sends goes elsewhere or nowhere: then the reset is sent
+ *    from here, if there is a route to the peer.
  *  - some ICMP messages "host unreachable" that quote the segment which the peer repeats: proof that it was
  *    the path that was away, and not overloaded. RFC 6069 lets the peer take back one doubling for each, and
  *    send at once where the interval has then run out. Linux does: tcp_ld_RTO_revert(), in tcp_ipv4.c, and

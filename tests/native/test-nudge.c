@@ -17,11 +17,13 @@
 
 #include <cmocka.h>
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -60,13 +62,14 @@ static void queue_seq_set(int fd, int queue, int seq) {
         set(fd, TCP_QUEUE_SEQ, seq);
 }
 
-/* What a connection is made of, as CRIU sees it. Both queues are empty. */
+/* What a connection is made of, as CRIU sees it. Nothing waits to be read, or to be sent for the first time.
+ */
 typedef struct Frozen {
         struct sockaddr_storage local, remote;
         socklen_t size;
         struct tcp_info info;
         struct tcp_repair_window window;
-        int sent, received, timestamp;
+        int sent, unacked, received, timestamp;
 } Frozen;
 
 static void freeze(Line *l, Frozen *f) {
@@ -80,6 +83,7 @@ static void freeze(Line *l, Frozen *f) {
         size = sizeof f->window;
         assert_int_equal(getsockopt(l->ours, IPPROTO_TCP, TCP_REPAIR_WINDOW, &f->window, &size), 0);
         f->sent = queue_seq(l->ours, TCP_SEND_QUEUE);
+        assert_int_equal(ioctl(l->ours, SIOCOUTQ, &f->unacked), 0);
         f->received = queue_seq(l->ours, TCP_RECV_QUEUE);
         f->timestamp = get(l->ours, TCP_TIMESTAMP);
         l->ours = fd_close(l->ours);
@@ -119,7 +123,8 @@ static ImageStream stream_of(const Line *l, const Frozen *f) {
         ImageStream s = {.local_port = (uint16_t)l->connection->local_port,
                          .remote_port = (uint16_t)l->connection->remote_port,
                          .received = (uint32_t)f->received,
-                         .sent = (uint32_t)f->sent};
+                         .sent = (uint32_t)f->sent,
+                         .acked = (uint32_t)(f->sent - f->unacked)};
 
         copy_address(l->connection->local, s.local);
         copy_address(l->connection->remote, s.remote);
@@ -243,12 +248,22 @@ static void test_nothing_was_sent(void **state) {
         assert_int_equal(wire_seen(&c->world).resets, 0);
 }
 
+static void check_reset(const Case *c, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                struct pollfd fd = {.fd = c->lines[i].peer, .events = POLLIN};
+                char byte;
+
+                assert_int_equal(poll(&fd, 1, 1000), 1);
+                assert_int_equal(recv(fd.fd, &byte, 1, MSG_DONTWAIT), -1);
+                assert_int_equal(errno, ECONNRESET);
+        }
+}
+
 /* What could not be restored: an idle peer learns of it, too. */
 static void test_nobody_is_there(void **state) {
         ImageStream streams[FLAVOURS];
         Case *c = *state;
         Frozen frozen;
-        char byte;
 
         for (int i = 0; i < FLAVOURS; i++) {
                 drain(c->lines[i].ours);
@@ -256,13 +271,29 @@ static void test_nobody_is_there(void **state) {
                 streams[i] = stream_of(c->lines + i, &frozen);
         }
         nudge_peers(streams, FLAVOURS);
-        for (int i = 0; i < FLAVOURS; i++) {
-                struct pollfd fd = {.fd = c->lines[i].peer, .events = POLLIN};
+        check_reset(c, FLAVOURS);
+}
 
-                assert_int_equal(poll(&fd, 1, 1000), 1);
-                assert_int_equal(recv(fd.fd, &byte, 1, MSG_DONTWAIT), -1);
-                assert_int_equal(errno, ECONNRESET);
+/* The network gave us other addresses. Of each flavour one connection is idle, and of one the last segment
+ * was lost on its way. */
+static void test_address_is_another(void **state) {
+        ImageStream streams[2 * FLAVOURS];
+        Case *c = *state;
+        Frozen frozen;
+
+        hold(c);
+        for (int i = 0; i < 2 * FLAVOURS; i++) {
+                drain(c->lines[i].ours);
+                if (i >= FLAVOURS)
+                        assert_int_equal(send(c->lines[i].ours, "lost", 4, MSG_NOSIGNAL), 4);
+                freeze(c->lines + i, &frozen);
+                assert_int_equal(frozen.unacked, i >= FLAVOURS ? 4 : 0);
+                streams[i] = stream_of(c->lines + i, &frozen);
         }
+        world_move(&c->world);
+        assert_int_equal(hold_clear(), 0);
+        nudge_peers(streams, 2 * FLAVOURS);
+        check_reset(c, 2 * FLAVOURS);
 }
 
 static int setup(void **state) {
@@ -296,6 +327,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_acknowledgement_was_lost, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_nothing_was_sent, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_nobody_is_there, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_address_is_another, setup, teardown),
         };
 
         if (geteuid() != 0) {

@@ -36,6 +36,9 @@
 #define OUR_V6  "2001:db8::1"
 #define PEER_V6 "2001:db8::2"
 
+#define OUR_MOVED_V4 "192.0.2.3"
+#define OUR_MOVED_V6 "2001:db8::3"
+
 const char *flavour_text(Flavour flavour) {
         return (const char *const[]){"IPv4", "IPv6", "v4-mapped"}[flavour];
 }
@@ -143,6 +146,14 @@ void world_end(World *w) {
 }
 
 /* The connection as the socket's two names tell. */
+void world_move(World *w) {
+        world_enter(w->ours);
+        world_ip("addr del " OUR_V4 "/24 dev wire0");
+        world_ip("addr add " OUR_MOVED_V4 "/24 dev wire0");
+        world_ip("addr del " OUR_V6 "/64 dev wire0");
+        world_ip("addr add " OUR_MOVED_V6 "/64 dev wire0 nodad");
+}
+
 static Connection *connection_of(int fd) {
         Connection *c = model_new(Connection, connection__init);
         struct sockaddr_storage names[2] = {0};

@@ -32,6 +32,8 @@ typedef struct World {
 /* 1 if namespaces cannot be made here (not root). Leaves the caller in "ours". */
 int world_make(World *w);
 void world_end(World *w);
+/* Our end gets other addresses in the same networks, and loses those that it has. */
+void world_move(World *w);
 void world_enter(int ns);
 
 /* Runs a command of iproute2 in the namespace where we are. */
