@@ -18,12 +18,16 @@
 #include "base/fd.h"
 #include "base/text.h"
 
+#include <dirent.h>
 #include <netinet/in.h>
 #include <netlink/attr.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* A bridge over a VLAN over a bond over a team's port is four. */
+#define LAYERS_MAX 8u
 
 static bool is_link_local(const IpAddress *a) {
         return a->family == AF_INET6 && a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
@@ -52,22 +56,46 @@ static char *driver_of(const char *device) {
         return slash && name_is_safe(slash + 1) ? strdup(slash + 1) : NULL;
 }
 
-static int note_driver(Ticket *ticket, const Held *held) {
-        _cleanup_(freep) char *driver = NULL;
+static int note_driver(Ticket *ticket, char *driver) {
+        int r;
+
+        for (size_t i = 0; i < ticket->n_drivers; i++)
+                if (strcmp(ticket->drivers[i], driver) == 0) {
+                        free(driver);
+                        return 0;
+                }
+        r = model_append(ticket->drivers, ticket->n_drivers, driver);
+        if (r < 0)
+                free(driver);
+        return r;
+}
+
+/* A bridge, a VLAN or a bond is no hardware: what counts is below it. */
+static int note_device(Ticket *ticket, const char *device, unsigned depth) {
+        _cleanup_(freep) char *path = text_format("/sys/class/net/%s", device);
+        _cleanup_(closedirp) DIR *below = NULL;
+        char *driver = driver_of(device);
+        struct dirent *entry;
+        int r = 0;
+
+        if (driver)
+                return note_driver(ticket, driver);
+        if (path && depth < LAYERS_MAX)
+                below = opendir(path);
+        while (r >= 0 && below && (entry = readdir(below)))
+                if (starts_with(entry->d_name, "lower_"))
+                        r = note_device(ticket, entry->d_name + strlen("lower_"), depth + 1);
+        return r;
+}
+
+static int note_held(Ticket *ticket, const Held *held) {
         Link link;
         int r;
 
         r = link_get(held->index, NULL, &link);
         if (r < 0)
                 return err_born(r, "cannot tell the interface of an address");
-        driver = driver_of(link.name);
-        for (size_t i = 0; driver && i < ticket->n_drivers; i++)
-                if (strcmp(ticket->drivers[i], driver) == 0)
-                        return 0;
-        r = driver ? model_append(ticket->drivers, ticket->n_drivers, driver) : 0;
-        if (r >= 0)
-                TAKE(driver);
-        return r;
+        return note_device(ticket, link.name, 0);
 }
 
 int network_drivers(Connection *const *connections, size_t n, Ticket *ticket) {
@@ -85,7 +113,7 @@ int network_drivers(Connection *const *connections, size_t n, Ticket *ticket) {
                 if (!ip_from(connections[i]->local, &local))
                         return err_say(-EINVAL, "a connection has an address of an unknown kind");
                 h = ip_is_loopback(&local) ? NULL : held_find(held, n_held, &local);
-                r = h ? note_driver(ticket, h) : 0;
+                r = h ? note_held(ticket, h) : 0;
                 if (r < 0)
                         return err_pass(r);
         }

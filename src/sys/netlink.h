@@ -12,7 +12,8 @@
 #include <stdint.h>
 
 /* Appends to ticket->drivers the kernel module of each device that has a local address of these connections,
- * each once: early boot loads them long before udev comes to it. */
+ * or lies below one that has (VLAN, bridge, bond), each once: early boot loads them long before udev comes
+ * to it. */
 int network_drivers(Connection *const *connections, size_t n, Ticket *ticket);
 
 /*
