@@ -33,6 +33,7 @@ typedef struct Work {
         Tree *tree;
         int images_fd;
         StepClock dump;
+        Snapshot *snapshot; /* of the frozen tree */
         bool committed;
 } Work;
 
@@ -109,19 +110,24 @@ static int check_remaps(int images_fd) {
         return r < 0 ? err_pass(r) : 0;
 }
 
+/* CRIU asks for files outside when the tree stands and no socket has been saved yet: a connection that was
+ * opened a moment ago is held before a packet could reach it that its image has not. */
+static int look_frozen(Work *w) {
+        return w->snapshot ? 0 : w->job->frozen(w->tree, &w->snapshot, w->job->userdata);
+}
+
 static int post_dump(Work *w) {
-        _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
         StepClock clock = step_begin();
         int r;
 
         step_end(w->job->timeline, "save.dump", w->tree->name, w->dump);
         r = fault_point("save:after-dump");
         if (r >= 0)
-                r = w->job->frozen(w->tree, &snapshot, w->job->userdata);
+                r = look_frozen(w);
         if (r >= 0)
                 r = rights_note(w->tree);
         if (r >= 0)
-                r = files_save(snapshot, w->tree, w->images_fd);
+                r = files_save(w->snapshot, w->tree, w->images_fd);
         if (r >= 0)
                 r = image_fix_tcp(w->images_fd);
         if (r >= 0)
@@ -158,6 +164,8 @@ static int on_notify(const char *script, pid_t pid, void *userdata) {
                 w->tree->frozen_at = now_realtime();
                 return fault_point("save:before-freeze");
         }
+        if (strcmp(script, "query-ext-files") == 0)
+                return look_frozen(w);
         return strcmp(script, "post-dump") == 0 ? post_dump(w) : 0;
 }
 
@@ -210,6 +218,7 @@ int save_tree(const SaveJob *job, Tree *tree) {
                         .notify = on_notify,
                         .userdata = &w,
         });
+        snapshot_freep(&w.snapshot);
         if (!w.committed) {
                 ErrRecord kept = err_keep();
                 bool blocked = tree_lives_on(tree, images_fd) < 0;

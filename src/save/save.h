@@ -25,8 +25,9 @@ typedef struct SaveJob {
         Timeline *timeline;
         uint64_t max_bytes; /* that its images may take */
 
-        /* The tree is frozen: the last word on what lies outside it (its connections may have changed since
-         * they were described). *ret shows it as it stands; freed here. */
+        /* The tree is frozen, and nothing of it saved yet: the last word on what lies outside it (its
+         * connections may have changed since they were described). *ret shows it as it stands; freed here.
+         */
         int (*frozen)(Tree *tree, Snapshot **ret, void *userdata);
         /* The images are safe. 0: let the original die; negative: thaw it. */
         int (*ready)(Tree *tree, void *userdata);

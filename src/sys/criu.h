@@ -50,10 +50,10 @@ typedef struct CriuMaster {
 } CriuMaster;
 
 /* What happens inside a running request; called in the caller's thread. Return 0 to go on, negative to make
- * CRIU stop and undo: dump: "query-ext-files"?, "pre-dump", "post-dump" (refusing thaws the tree); restore:
- * "pre-restore", "post-restore" (refusing kills what was restored; nothing has run yet), "pre-resume"
- * (likewise, but its connections are reset), "post-resume". For restore `pid` is the root's PID as CRIU's
- * namespace sees it (0 before it is known). */
+ * CRIU stop and undo: dump: "pre-dump", "query-ext-files" (frozen, nothing saved), "post-dump" (refusing
+ * thaws the tree); restore: "pre-restore", "post-restore" (refusing kills what was restored; nothing has run
+ * yet), "pre-resume" (likewise, but its connections are reset), "post-resume". For restore `pid` is the
+ * root's PID as CRIU's namespace sees it (0 before it is known). */
 typedef int (*CriuNotify)(const char *script, pid_t pid, void *userdata);
 
 typedef struct CriuJob {
