@@ -97,16 +97,25 @@ static int load_drivers(EarlySay say, const Ticket *ticket) {
 }
 
 /* A kernel that lacks the backend of the last one gets the other. */
-static int hold(EarlySay say, const char *backend, Connection *const *connections, size_t n) {
-        HoldBackend wanted;
-        int r;
+static int hold(EarlySay say, HoldBackend *backend, Connection *const *connections, size_t n) {
+        int r = hold_set(*backend, connections, n, backend);
 
-        if (hold_backend_parse(backend, &wanted) < 0)
-                wanted = HOLD_AUTO;
-        r = hold_set(wanted, connections, n, NULL);
-        if (r == -EOPNOTSUPP && wanted != HOLD_AUTO)
-                r = hold_set(HOLD_AUTO, connections, n, NULL);
+        if (r == -EOPNOTSUPP && *backend != HOLD_AUTO)
+                r = hold_set(HOLD_AUTO, connections, n, backend);
         return r < 0 ? failed(say, r, "connections of carried sessions may be reset") : 0;
+}
+
+static HoldBackend backend_of(const char *text) {
+        HoldBackend backend;
+
+        return hold_backend_parse(text, &backend) < 0 ? HOLD_AUTO : backend;
+}
+
+/* Firewall services start now, and the restore only when systemd-tmpfiles has emptied what it empties. */
+static int guard(EarlySay say, HoldBackend backend, const Connections *all) {
+        int r = hold_guard_leave(NULL, backend, all->items, all->n);
+
+        return r < 0 ? failed(say, r, "a firewall service that flushes its rules may open the hold") : 0;
 }
 
 static bool root_is_memory(void) {
@@ -119,6 +128,7 @@ int early_initramfs(EarlySay say) {
         _cleanup_(early_freep) Early *early = NULL;
         _cleanup_(freep) char *data = NULL, *text = NULL;
         ProtobufCMessage *message = NULL;
+        HoldBackend backend;
         size_t size;
         int r, n = 0;
 
@@ -142,7 +152,8 @@ int early_initramfs(EarlySay say) {
         early = (Early *)message;
         n += lift(say, early->max_pid);
         n += load(say, hold_modules);
-        n += hold(say, early->hold_backend, early->connections, early->n_connections);
+        backend = backend_of(early->hold_backend);
+        n += hold(say, &backend, early->connections, early->n_connections);
         text = text_format("process numbers above %u, %zu connections held%s", early->max_pid,
                            early->n_connections, n ? ", with failures" : "");
         say(n ? LOG_WARNING : LOG_INFO, text ?: "done");
@@ -183,6 +194,7 @@ static int find_ticket(const Store *store, Ticket **ret, bool *ret_claimed) {
 static int claim(const Store *store, EarlySay say) {
         _cleanup_(connections_done) Connections needs = {0};
         _cleanup_(ticket_freep) Ticket *ticket = NULL;
+        HoldBackend backend;
         bool claimed = false;
         size_t held = 0;
         int r, n = 0;
@@ -198,9 +210,10 @@ static int claim(const Store *store, EarlySay say) {
         if (r < 0)
                 return n + failed(say, r, "the ticket stays for the next boot");
         n += lift(say, highest_pid(ticket));
+        backend = backend_of(ticket->hold_backend);
         if (hold_present(&held) != 1 || held < needs.n) {
                 n += load(say, hold_modules);
-                n += hold(say, ticket->hold_backend, needs.items, needs.n);
+                n += hold(say, &backend, needs.items, needs.n);
         }
         n += load_drivers(say, ticket);
         r = fault_point("early:before-claim");
@@ -210,7 +223,7 @@ static int claim(const Store *store, EarlySay say) {
                 r = fault_point("early:claimed");
         if (r < 0)
                 return n + failed(say, r, "nothing is restored");
-        return n;
+        return needs.n > 0 ? n + guard(say, backend, &needs) : n;
 }
 
 int early_service(const Config *config, EarlySay say) {

@@ -78,6 +78,8 @@ static int hold_again(Restoring *x) {
                 r = hold_set(HOLD_AUTO, all.items, all.n, &x->hold);
         if (r >= 0 && x->hold == HOLD_NFTABLES)
                 r = hold_guard_start(x->hold, all.items, all.n, &x->guard);
+        if (r >= 0)
+                r = hold_guard_end();
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -265,6 +267,7 @@ static int nothing_to_restore(void) {
         sd_notify(0, "READY=1");
         if (hold_present(NULL) > 0) {
                 log_warning("a hold without a ticket was left behind; taking it off");
+                log_failed(hold_guard_end(), "a guard of the hold stays");
                 log_failed(hold_clear(), "the stale hold stays");
         }
         return 0;

@@ -53,8 +53,12 @@ int saving_hold(Saving *s) {
         int r;
 
         r = connections_of(s->ticket, &all);
+        if (r >= 0 && s->guard)
+                r = hold_guard_update(s->guard, all.items, all.n);
         if (r >= 0)
                 r = hold_set(s->hold, all.items, all.n, &used);
+        if (r >= 0 && used == HOLD_NFTABLES && !s->guard)
+                r = hold_guard_start(used, all.items, all.n, &s->guard);
         if (r < 0)
                 return err_pass(r);
         s->hold = used;

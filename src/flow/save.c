@@ -34,6 +34,7 @@
 #define OWN_UNIT "carryover.service"
 
 void saving_done(Saving *s) {
+        hold_guard_stopp(&s->guard);
         bus_closep(&s->manager);
         model_free(s->request);
         model_free(s->ticket);
@@ -205,34 +206,16 @@ static int jump(Saving *s) {
         return 0;
 }
 
-/*
- * From the seal to the jump other services still stop, and one that flushes nftables' rules would open the
- * hold: a process of ours stays behind and guards it (KillMode=process), until systemd-shutdown ends
- * everything and nobody is left to flush, or until a restore claims the ticket, because the shutdown was
- * called off. It must die of the first SIGTERM, for which systemd-shutdown waits up to 90 s; the guard's own
- * table goes with it, the hold stays. Whatever it had open would keep the store from being unmounted.
- */
+/* From the seal to the jump other services still stop, and one that flushes nftables' rules would open the
+ * hold: a process of ours stays behind (KillMode=process), until systemd-shutdown ends everything and nobody
+ * is left to flush, or until a restore takes over, because the shutdown was called off. */
 static int guard_leave(Saving *s) {
         _cleanup_(connections_done) Connections all = {0};
-        HoldGuard *guard;
-        pid_t pid;
-        int r;
+        int r = connections_of(s->ticket, &all);
 
-        if (s->hold != HOLD_NFTABLES)
-                return 0;
-        r = connections_of(s->ticket, &all);
-        if (r < 0)
-                return err_pass(r);
-        pid = fork();
-        if (pid < 0)
-                return err_born(-errno, "cannot leave a guard of the hold behind");
-        if (pid > 0)
-                return 0;
-        (void)close_range(STDERR_FILENO + 1, ~0u, 0);
-        if (hold_guard_start(s->hold, all.items, all.n, &guard) != 0)
-                _exit(1);
-        store_wait_claimed(s->store.path);
-        _exit(0);
+        if (r >= 0)
+                r = hold_guard_leave(s->guard, s->hold, all.items, all.n);
+        return r < 0 ? err_pass(r) : 0;
 }
 
 void saving_take_back(Saving *s) {
@@ -260,6 +243,7 @@ static void discard_left(Saving *s) {
 int saving_stop(Saving *s, int why) {
         _cleanup_(freep) char *reason = strdup(err_text(why));
 
+        s->guard = hold_guard_stop(s->guard);
         log_failed(hold_clear(), "the hold could not be taken off");
         for (size_t i = 0; i < s->ticket->n_trees; i++) {
                 Tree *tree = s->ticket->trees[i];

@@ -29,6 +29,7 @@ typedef struct Saving {
         uint64_t *limits; /* bytes that the images of each tree of the ticket may take */
         Timeline timeline;
         HoldBackend hold;
+        HoldGuard *guard;
 
         pthread_mutex_t lock;
         pthread_cond_t change;

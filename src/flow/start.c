@@ -39,13 +39,15 @@ static void stale_hold_clear(const Config *config) {
         if (store_claimed(&store, &claimed, &ours) == 0 && ours && restore_runs())
                 return;
         log_warning("a hold without a ticket was left behind; taking it off");
-        if (hold_clear() < 0)
+        if (hold_guard_end() < 0 || hold_clear() < 0)
                 log_warning("the stale hold stays");
 }
 
 int flow_release(void) {
-        int r = hold_clear();
+        int r = hold_guard_end();
 
+        if (r >= 0)
+                r = hold_clear();
         if (r < 0)
                 log_error("the hold stays: %s", err_text(r));
         return r < 0;

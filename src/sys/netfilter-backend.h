@@ -39,6 +39,10 @@ int hold_nftables_set(const HoldList *list);
 int hold_nftables_clear(void);
 int hold_nftables_present(size_t *ret_n);
 
+/* Ends a guard's thread; its own table stays until hold_guard_stop(). */
+struct HoldGuard;
+void hold_guard_rest(struct HoldGuard *guard);
+
 #define HOLD_NFT_TABLE "carryover"
 #define HOLD_NFT_GUARD "carryover-guard-" /* PID-N follows */
 

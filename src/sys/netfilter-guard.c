@@ -164,14 +164,21 @@ int hold_guard_update(HoldGuard *guard, Connection *const *connections, size_t n
         return 0;
 }
 
-HoldGuard *hold_guard_stop(HoldGuard *guard) {
+void hold_guard_rest(HoldGuard *guard) {
         const uint64_t one = 1;
+
+        if (guard->running && write(guard->stop_fd, &one, sizeof one) == sizeof one) {
+                pthread_join(guard->thread, NULL);
+                guard->running = false;
+        }
+}
+
+HoldGuard *hold_guard_stop(HoldGuard *guard) {
         char text[128];
 
         if (!guard)
                 return NULL;
-        if (guard->running && write(guard->stop_fd, &one, sizeof one) == sizeof one)
-                pthread_join(guard->thread, NULL);
+        hold_guard_rest(guard);
         if (guard->events)
                 mnl_socket_close(guard->events);
         fd_close(guard->stop_fd);

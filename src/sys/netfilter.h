@@ -71,6 +71,17 @@ static inline void hold_guard_stopp(HoldGuard **p) {
         (void)hold_guard_stop(*p);
 }
 
+/*
+ * Leaves a guard behind that outlives the caller, in a process of its own, until hold_guard_end(), SIGTERM
+ * or the end of the system; it stands when this returns. Only for HOLD_NFTABLES: nothing is left otherwise.
+ * The caller has no thread but that of its own `guard` (or NULL), which still is to be stopped then. One at
+ * a time: the next needs hold_guard_end() first.
+ */
+int hold_guard_leave(HoldGuard *guard, HoldBackend used, Connection *const *connections, size_t n);
+
+/* Ends what hold_guard_leave() left behind, and comes back when it is gone. Fine if there is nothing. */
+int hold_guard_end(void);
+
 /* Kernel modules of both backends, in the order of loading; NULL-terminated. What an initramfs must contain.
  */
 extern const char *const hold_modules[];

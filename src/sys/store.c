@@ -17,7 +17,6 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -399,32 +398,6 @@ int store_claim(const Store *store, const Ticket *ticket) {
         int r = store_take_over(ticket);
 
         return r < 0 ? err_pass(r) : rename_durably(store, "ticket", "ticket.claimed");
-}
-
-static bool is_claim(const char *events, ssize_t size) {
-        for (ssize_t at = 0; at < size;) {
-                struct inotify_event e;
-
-                memcpy(&e, events + at, sizeof e);
-                at += (ssize_t)sizeof e;
-                if ((e.mask & IN_MOVED_FROM) && strcmp(events + at, "ticket") == 0)
-                        return true;
-                at += e.len;
-        }
-        return false;
-}
-
-void store_wait_claimed(const char *path) {
-        _cleanup_(closep) int fd = inotify_init1(IN_CLOEXEC);
-        _cleanup_(freep) char *ticket = text_format("%s/ticket", path);
-        char events[4096];
-        ssize_t n;
-
-        if (fd < 0 || !ticket || inotify_add_watch(fd, path, IN_MOVED_FROM) < 0 || access(ticket, F_OK) < 0)
-                return;
-        while ((n = read(fd, events, sizeof events)) > 0 || errno == EINTR)
-                if (is_claim(events, n))
-                        return;
 }
 
 int store_claimed(const Store *store, Ticket **ret, bool *ret_ours) {

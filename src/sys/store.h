@@ -79,9 +79,6 @@ int store_ticket(const Store *store, Ticket **ret);
 int store_claim(const Store *store, const Ticket *ticket);
 /* Makes the claim of such a dead boot this boot's. What had not begun may still come back. */
 int store_take_over(const Ticket *claimed);
-/* Waits until the sealed ticket of the store at `path` is claimed, for ever if need be, with nothing open
- * that would keep its file system from being unmounted. */
-void store_wait_claimed(const char *path);
 /* A claimed ticket whose restore is not known to have ended; answer 1 if there is none. *ret_ours: claimed
  * by this boot. */
 int store_claimed(const Store *store, Ticket **ret, bool *ret_ours);
