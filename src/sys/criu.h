@@ -63,7 +63,8 @@ typedef struct CriuJob {
         pid_t pid;            /* dump: root of the tree */
         bool shell_job;       /* the root leads no session; it comes back in the one it had, if its number is
                                  free, else in one of its own */
-        bool lock_skip;       /* network_lock: SKIP, else NFTABLES */
+        bool lock_skip;       /* network_lock: SKIP, else NFTABLES, which a dump leaves out all the same
+                                 (hooks/criu-lock.c) */
         bool leave_running;   /* dump: for tests and rehearsals */
         uint64_t ghost_limit; /* bytes; 0: CRIU's default */
         uint64_t max_bytes;   /* dump: once the images take more, every write fails; 0: no matter. -EDQUOT */
