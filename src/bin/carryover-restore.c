@@ -4,15 +4,17 @@
 #include "base/secret.h"
 #include "flow/flow.h"
 
+#include <string.h>
 #include <unistd.h>
 
 int main(int argc, char **argv) {
-        (void)argv;
         secrets_stay();
-        if (argc != 1 || geteuid() != 0) {
-                log_error("carryover-restore is run as root by carryover-restore.service, without "
-                          "arguments");
-                return 2;
-        }
-        return flow_restore();
+        if (argc == 1 && geteuid() == 0)
+                return flow_restore();
+        if (argc == 2 && strcmp(argv[1], "--give-up") == 0 && geteuid() == 0)
+                return flow_give_up();
+        log_error("carryover-restore is run as root: by carryover-restore.service, or by "
+                  "carryover-give-up.service "
+                  "with --give-up");
+        return 2;
 }

@@ -45,3 +45,7 @@ int flow_retry(const char *name, bool force);
 
 /* carryover-restore.service. */
 int flow_restore(void);
+
+/* carryover-give-up.service, when systemd starts the restore no more: what is not back has failed, and its
+ * peers are told. */
+int flow_give_up(void);

@@ -26,6 +26,7 @@
 #include "sys/procfs.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
@@ -97,7 +98,8 @@ static int terminals_reserve(Restoring *x) {
         return pty_reserve(wanted, n, &x->ptys);
 }
 
-static int prepare(Restoring *x) {
+/* What earlier starts of this restore have noted, and where it takes place. */
+static int resume(Restoring *x) {
         char boot[37], kernel[128];
         int r;
 
@@ -119,6 +121,14 @@ static int prepare(Restoring *x) {
         x->ticket->has_claimed_at = true;
         x->ticket->claimed_at = now_realtime();
         timeline_note_jump(&x->timeline);
+        return 0;
+}
+
+static int prepare(Restoring *x) {
+        int r = resume(x);
+
+        if (r < 0)
+                return err_pass(r);
         log_failed(hold_again(x), "peers may see a reset");
         log_failed(restore_compare_cpu(x->ticket), "a change of the processor is not seen");
         /* Files come before users' processes; logind and ssh wait for us, and systemd shall for a gigabyte,
@@ -171,10 +181,23 @@ static void give_up(Restoring *x, int why) {
         log_error("nothing could be restored: %s", reason ?: "no memory");
         for (size_t i = 0; i < x->ticket->n_trees; i++)
                 if (restoring_is_pending(x->ticket->trees[i])) {
-                        restore_abandon(&x->store, x->ticket->trees[i]);
-                        restoring_failed(x, x->ticket->trees[i], OUTCOME__STATE__FAILED,
+                        bool begun = restore_abandon(&x->store, x->ticket->trees[i]);
+
+                        restoring_failed(x, x->ticket->trees[i],
+                                         begun ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED,
                                          reason ?: "no memory");
                 }
+}
+
+/* systemd does not start us any more. Whoever was restored before the last crash is known to logind now. */
+static int forsaken(Restoring *x) {
+        int r = resume(x);
+
+        log_failed(bus_open_manager(&x->manager), "going on without systemd");
+        return r < 0 ? err_pass(r)
+                     : err_say(-ECHILD,
+                               "the restore crashed each time that it was started: see journalctl -b "
+                               "-u carryover-restore.service");
 }
 
 /* What had not begun when we were told to stop (another reboot, while the network does not come) is sealed
@@ -273,7 +296,7 @@ static int nothing_to_restore(void) {
         return 0;
 }
 
-int flow_restore(void) {
+static int restore(int (*what)(Restoring *x)) {
         _cleanup_(restoring_done) Restoring x = {
                         .store.fd = -1,
                         .stop_fd = -1,
@@ -307,9 +330,20 @@ int flow_restore(void) {
         log_failed(run_unreported(false), "nobody will wait for the report");
         x.stop_fd = stop_signal_fd();
         restoring_say(&x, EVENT_CLAIMED, NULL, NULL);
-        r = restore_claimed(&x);
+        r = what(&x);
         if (r < 0)
                 give_up(&x, r);
         finish(&x);
         return is_well(x.ticket) ? 0 : 1;
+}
+
+int flow_restore(void) {
+        return restore(restore_claimed);
+}
+
+/* systemd also calls when a restore has ended by itself, and said what failed (systemd.exec(5)). */
+int flow_give_up(void) {
+        const char *result = getenv("MONITOR_SERVICE_RESULT");
+
+        return result && strcmp(result, "exit-code") == 0 ? 0 : restore(forsaken);
 }

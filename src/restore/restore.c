@@ -401,11 +401,12 @@ int restore_peers(const Store *store, const Tree *tree, ImageStream **ret, size_
         return r < 0 ? err_pass(r) : 0;
 }
 
-void restore_abandon(const Store *store, const Tree *tree) {
+bool restore_abandon(const Store *store, const Tree *tree) {
         _cleanup_(closep) int images_fd = store_tree_open(store, tree->name);
 
         if (images_fd >= 0)
                 remaps_sweep_images(images_fd);
+        return images_fd >= 0 && store_tree_begun(images_fd);
 }
 
 int restore_compare_cpu(const Ticket *ticket) {

@@ -81,8 +81,9 @@ int restore_tree(const RestoreJob *job, Tree *tree);
 int restore_peers(const Store *store, const Tree *tree, ImageStream **ret, size_t *ret_n);
 
 /* A tree that nobody will restore any more: removes what its save, and a restore that died, have left in the
- * directories of its files (sys/remap.h). restore_tree() does so itself when it fails. */
-void restore_abandon(const Store *store, const Tree *tree);
+ * directories of its files (sys/remap.h). restore_tree() does so itself when it fails. Answer: whether its
+ * restore had begun, so that it may have run. */
+bool restore_abandon(const Store *store, const Tree *tree);
 
 /* Notes with each tree of the ticket which instruction sets this machine lacks, and the saved one had. */
 int restore_compare_cpu(const Ticket *ticket);

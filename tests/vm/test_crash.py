@@ -40,6 +40,30 @@ def test_killed_restore(lab: Lab) -> None:
     check.clean_after(machine, old)
 
 
+def test_given_up(lab: Lab) -> None:
+    """A restore that is killed each time that systemd starts it: after the last time the session has failed, with its images kept,
+    and its peer is told."""
+    machine = lab.machine("bookworm", "netns")
+    machine.write("/etc/systemd/system/carryover-restore.service.d/burst.conf", "[Unit]\nStartLimitBurst=3\n")
+    machine.run("systemctl daemon-reload")
+    session = machine.session("root")
+    old = check.before(machine, session)
+    session.send_line("carryover reboot --append carryover.fault=restore:after-claim:crash")
+    machine.wait_for_boot(old.boot_id)
+    wait_for("the end of the claim", lambda: check.status(machine)["trees"][0]["state"] == "failed", 120, 1)
+    tree = check.status(machine)["trees"][0]
+    print(tree)
+    assert "crashed each time" in tree["reason"]
+    assert machine.run(f"ls {tree['images']}/inventory.img")
+    assert machine.run("systemctl is-failed carryover-restore").strip() == "failed"
+    wait_for("the end of the hold", lambda: machine.run("systemctl is-active carryover-give-up", check=False) == "inactive\n", 60, 0.5)
+    assert machine.run("systemctl show -P Result carryover-give-up").strip() == "success"
+    check.no_hold(machine)
+    if session.alive():
+        session.send("x")
+    wait_for("the client's end", lambda: not session.alive(), 10, 0.1)
+
+
 def fault(machine: Machine, point: str) -> None:
     """Let carryover.service stop at a fault point."""
     machine.write("/run/carryover-faults", f"carryover.fault={point}\n")
