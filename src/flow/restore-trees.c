@@ -124,6 +124,7 @@ static void *worker_run(void *userdata) {
                         .features = &x->features,
                         .pid_mode = x->config.pid_mode,
                         .timeline = &x->timeline,
+                        .keys = x->keys,
                         .ptys = x->ptys,
                         .ptys_lock = &x->ptys_lock,
                         .remaps_lock = &x->remaps_lock,

@@ -104,6 +104,7 @@ static int resume(Restoring *x) {
         int r;
 
         x->timeline.ticket = x->ticket;
+        x->keys.digest = x->ticket->has_image_key ? x->ticket->image_key.data : NULL;
         r = restoring_outcomes(x);
         if (r >= 0)
                 r = system_boot_id(boot);
@@ -134,7 +135,7 @@ static int prepare(Restoring *x) {
         /* Files come before users' processes; logind and ssh wait for us, and systemd shall for a gigabyte,
          * too. */
         sd_notify(0, "EXTEND_TIMEOUT_USEC=600000000");
-        restore_files(&x->store, x->ticket, &x->timeline);
+        restore_files(&x->store, x->ticket, &x->keys, &x->timeline);
         return terminals_reserve(x);
 }
 

@@ -18,6 +18,7 @@ typedef struct Restoring {
         Bus *manager;
         Ticket *ticket;
         Timeline timeline;
+        ImageKeys keys;
         PtyReserve *ptys;
         Scopes scopes;
         HoldBackend hold;

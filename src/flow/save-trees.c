@@ -157,6 +157,7 @@ static void *worker_run(void *userdata) {
                         .features = &s->features,
                         .timeline = &s->timeline,
                         .max_bytes = limit_of(s, w->tree),
+                        .keys = s->keys,
                         .frozen = on_frozen,
                         .ready = on_ready,
                         .userdata = s,

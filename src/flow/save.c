@@ -19,6 +19,7 @@
 #include "flow/flow.h"
 #include "flow/kept.h"
 #include "jump/jump.h"
+#include "model/codec.h"
 #include "model/connections.h"
 #include "sys/config.h"
 #include "sys/cpu.h"
@@ -44,7 +45,7 @@ void saving_done(Saving *s) {
 
 static int ticket_begin(Saving *s) {
         char boot[37], kernel[128];
-        uint8_t random[16];
+        uint8_t random[16], key[DIGEST_KEY];
         char id[33];
         Ticket *t = model_new(Ticket, ticket__init);
         struct utsname u;
@@ -54,7 +55,8 @@ static int ticket_begin(Saving *s) {
                 return -ENOMEM;
         s->ticket = t;
         s->timeline.ticket = t;
-        if (getrandom(random, sizeof random, 0) != sizeof random)
+        if (getrandom(random, sizeof random, 0) != sizeof random ||
+            getrandom(key, sizeof key, 0) != sizeof key)
                 return err_born(-errno, "cannot draw a ticket's id");
         hex_encode(random, sizeof random, id);
         r = system_boot_id(boot);
@@ -69,8 +71,11 @@ static int ticket_begin(Saving *s) {
         if (model_set_string(&t->id, id) < 0 || model_set_string(&t->version, PROJECT_VERSION) < 0 ||
             model_set_string(&t->old_boot, boot) < 0 || model_set_string(&t->old_kernel, kernel) < 0 ||
             model_set_string(&t->machine, u.machine) < 0 || model_set_string(&t->action, s->action) < 0 ||
-            model_set_string(&t->hold_backend, "auto") < 0)
+            model_set_string(&t->hold_backend, "auto") < 0 ||
+            model_set_bytes(&t->image_key, key, sizeof key) < 0)
                 return -ENOMEM;
+        t->has_image_key = true;
+        s->keys.digest = t->image_key.data;
         if (s->request) {
                 t->has_request_at = true;
                 t->request_at = s->request->realtime;

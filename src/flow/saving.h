@@ -28,6 +28,7 @@ typedef struct Saving {
         Ticket *ticket;
         uint64_t *limits; /* bytes that the images of each tree of the ticket may take */
         Timeline timeline;
+        ImageKeys keys;
         HoldBackend hold;
         HoldGuard *guard;
 

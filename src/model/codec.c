@@ -9,11 +9,8 @@
 #include "base/err.h"
 
 #include <endian.h>
-#include <gcrypt.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char magic[8] = {'C', 'R', 'R', 'Y', 'O', 'V', 'E', 'R'};
 
@@ -38,54 +35,6 @@ static const ProtobufCMessageDescriptor *descriptor_of(CodecKind kind) {
                 return &tree__descriptor;
         }
         return NULL;
-}
-
-/* libgcrypt warns on stderr, into everybody's output, unless its user says that the set-up is finished. No
- * secret is handled here, so it needs no locked memory. Its vector code for BLAKE2b gains little on metal,
- * but under an emulator it takes ten times as long as the plain one, and sessions stand still while their
- * images are hashed; it can only be switched off before anything else. */
-static void gcrypt_ready(void) {
-        gcry_control(GCRYCTL_DISABLE_HWF, "intel-avx2", NULL);
-        gcry_control(GCRYCTL_DISABLE_HWF, "intel-avx512", NULL);
-        gcry_check_version(NULL);
-        gcry_control(GCRYCTL_DISABLE_SECMEM, 0);
-        gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
-}
-
-static pthread_once_t gcrypt_once = PTHREAD_ONCE_INIT;
-
-void digest_bytes(const void *data, size_t size, uint8_t ret[static CODEC_DIGEST]) {
-        pthread_once(&gcrypt_once, gcrypt_ready);
-        gcry_md_hash_buffer(GCRY_MD_BLAKE2B_256, ret, data, size);
-}
-
-int digest_fd(int fd, uint8_t ret[static CODEC_DIGEST], uint64_t *ret_size) {
-        enum { CHUNK = 1 << 18 };
-        _cleanup_(freep) char *buffer = malloc(CHUNK);
-        gcry_md_hd_t md;
-        uint64_t size = 0;
-        ssize_t n;
-
-        pthread_once(&gcrypt_once, gcrypt_ready);
-        if (!buffer || gcry_md_open(&md, GCRY_MD_BLAKE2B_256, 0) != 0)
-                return -ENOMEM;
-        while ((n = read(fd, buffer, CHUNK)) != 0) {
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0) {
-                        int r = -errno;
-
-                        gcry_md_close(md);
-                        return err_born(r, "cannot read what is to be checked");
-                }
-                gcry_md_write(md, buffer, (size_t)n);
-                size += (uint64_t)n;
-        }
-        memcpy(ret, gcry_md_read(md, GCRY_MD_BLAKE2B_256), CODEC_DIGEST);
-        gcry_md_close(md);
-        if (ret_size)
-                *ret_size = size;
-        return 0;
 }
 
 int codec_encode(CodecKind kind, const ProtobufCMessage *message, void **ret, size_t *ret_size) {

@@ -20,6 +20,8 @@
  * decoded ones alike.
  */
 
+#include "model/digest.h"
+
 #include "ticket.pb-c.h"
 
 #include <stddef.h>
@@ -27,7 +29,7 @@
 
 #define CODEC_FORMAT    1u
 #define CODEC_MAX_BYTES (64u << 20) /* a ticket of 10,000 connections is below 1 MiB */
-#define CODEC_DIGEST    32u
+#define CODEC_DIGEST    DIGEST_SIZE
 
 typedef enum CodecKind {
         CODEC_TICKET = 1,
@@ -43,7 +45,3 @@ int codec_encode(CodecKind kind, const ProtobufCMessage *message, void **ret, si
 /* -EBADMSG: cut short, altered or not ours; -EPROTONOSUPPORT: of a later format. `what` names the file in
  * the sentence. Free with model_free(). */
 int codec_decode(CodecKind kind, const char *what, const void *data, size_t size, ProtobufCMessage **ret);
-
-/* BLAKE2b-256 of what is left in fd (from its offset), with the number of bytes read. */
-int digest_fd(int fd, uint8_t ret[static CODEC_DIGEST], uint64_t *ret_size);
-void digest_bytes(const void *data, size_t size, uint8_t ret[static CODEC_DIGEST]);

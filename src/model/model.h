@@ -61,6 +61,11 @@ int model_set_string(char **field, const char *value);
 /* Replaces a bytes field; -ENOMEM. */
 int model_set_bytes(ProtobufCBinaryData *field, const void *data, size_t size);
 
+/* What belongs to the images of a ticket and is in none of them. */
+typedef struct ImageKeys {
+        const uint8_t *digest; /* of their checksums; NULL: a ticket of an older version, without one */
+} ImageKeys;
+
 /* The protobuf copy of a message. */
 void *model_copy(const void *message);
 

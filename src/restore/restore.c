@@ -31,7 +31,7 @@
 #include <unistd.h>
 
 /* Opens an image that is as the ticket says. */
-static int image_open_checked(const ImageFile *file, int images_fd) {
+static int image_open_checked(const ImageKeys *keys, const ImageFile *file, int images_fd) {
         _cleanup_(closep) int fd = -1;
         uint8_t digest[CODEC_DIGEST];
         uint64_t size;
@@ -42,7 +42,7 @@ static int image_open_checked(const ImageFile *file, int images_fd) {
         fd = openat(images_fd, file->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return err_born(-errno, "cannot open the image %s", file->name);
-        r = digest_fd(fd, digest, &size);
+        r = digest_fd(fd, keys->digest, digest, &size);
         if (r < 0)
                 return err_pass(r);
         if (size != file->size || file->digest.len != sizeof digest ||
@@ -55,9 +55,9 @@ static int image_open_checked(const ImageFile *file, int images_fd) {
         return TAKE_FD(fd);
 }
 
-static int images_check(const Tree *tree, int images_fd) {
+static int images_check(const ImageKeys *keys, const Tree *tree, int images_fd) {
         for (size_t i = 0; i < tree->n_images; i++) {
-                _cleanup_(closep) int fd = image_open_checked(tree->images[i], images_fd);
+                _cleanup_(closep) int fd = image_open_checked(keys, tree->images[i], images_fd);
 
                 if (fd < 0)
                         return err_pass(fd);
@@ -65,7 +65,8 @@ static int images_check(const Tree *tree, int images_fd) {
         return 0;
 }
 
-static int tree_files(const Store *store, const Tree *tree, FilesBack *back, int root_fd) {
+static int tree_files(const Store *store, const ImageKeys *keys, const Tree *tree, FilesBack *back,
+                      int root_fd) {
         for (size_t i = 0; i < tree->n_images; i++) {
                 _cleanup_(closep) int images_fd = -1, fd = -1;
 
@@ -76,7 +77,7 @@ static int tree_files(const Store *store, const Tree *tree, FilesBack *back, int
                         return err_pass(images_fd);
                 if (store_tree_begun(images_fd)) /* it may use them */
                         return 0;
-                fd = image_open_checked(tree->images[i], images_fd);
+                fd = image_open_checked(keys, tree->images[i], images_fd);
                 return fd < 0 ? err_pass(fd) : files_put_back(back, fd, root_fd);
         }
         return 0;
@@ -89,14 +90,14 @@ static int last_frozen_first(const void *a, const void *b) {
 }
 
 /* A file that two trees share is put back as the one saw it that was frozen last. */
-static void files_of_all(const Store *store, Tree **trees, size_t n, int root_fd) {
+static void files_of_all(const Store *store, const ImageKeys *keys, Tree **trees, size_t n, int root_fd) {
         FilesBack back = {0};
         int r;
 
         if (n > 0)
                 qsort(trees, n, sizeof *trees, last_frozen_first);
         for (size_t i = 0; i < n; i++) {
-                r = tree_files(store, trees[i], &back, root_fd);
+                r = tree_files(store, keys, trees[i], &back, root_fd);
                 (void)model_set_string(&trees[i]->outcome->reason, r < 0 ? err_text(r) : NULL);
         }
         r = files_finish(&back);
@@ -104,7 +105,7 @@ static void files_of_all(const Store *store, Tree **trees, size_t n, int root_fd
                 (void)model_set_string(&trees[i]->outcome->reason, err_text(r));
 }
 
-void restore_files(const Store *store, const Ticket *ticket, Timeline *timeline) {
+void restore_files(const Store *store, const Ticket *ticket, const ImageKeys *keys, Timeline *timeline) {
         _cleanup_(freep) Tree **pending = calloc(ticket->n_trees ?: 1, sizeof *pending);
         _cleanup_(closep) int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         StepClock clock = step_begin();
@@ -113,7 +114,7 @@ void restore_files(const Store *store, const Ticket *ticket, Timeline *timeline)
         for (size_t i = 0; pending && i < ticket->n_trees; i++)
                 if (ticket->trees[i]->outcome->state == OUTCOME__STATE__PENDING)
                         pending[n++] = ticket->trees[i];
-        files_of_all(store, pending, n, root_fd);
+        files_of_all(store, keys, pending, n, root_fd);
         step_end(timeline, "restore.files", NULL, clock);
 }
 
@@ -354,7 +355,7 @@ static int restore_opened(const RestoreJob *job, Tree *tree, int images_fd) {
         if (store_tree_begun(images_fd)) /* before its peers wait for the network, too */
                 return adopt(job, tree);
         clock = step_begin();
-        r = images_check(tree, images_fd);
+        r = images_check(&job->keys, tree, images_fd);
         step_end(job->timeline, "restore.check", tree->name, clock);
         if (r < 0)
                 return err_pass(r);

@@ -50,12 +50,13 @@ bool scope_is_of(const Tree *tree, const char *cgroup);
  * boot, and before users' processes are there. A tree whose files are not complete gets the reason into its
  * outcome, and restore_tree() gives that as its answer.
  */
-void restore_files(const Store *store, const Ticket *ticket, Timeline *timeline);
+void restore_files(const Store *store, const Ticket *ticket, const ImageKeys *keys, Timeline *timeline);
 
 typedef struct RestoreJob {
         const Config *config;
         const Store *store;
         const CriuFeatures *features;
+        ImageKeys keys;
         PidMode pid_mode;
         Timeline *timeline;
         PtyReserve *ptys;

@@ -37,7 +37,7 @@ typedef struct Work {
         bool committed;
 } Work;
 
-static int note_image(Tree *tree, int dir_fd, const char *name) {
+static int note_image(const ImageKeys *keys, Tree *tree, int dir_fd, const char *name) {
         ImageFile *file = model_new(ImageFile, image_file__init);
         _cleanup_(closep) int fd = -1;
         uint8_t digest[CODEC_DIGEST];
@@ -47,7 +47,7 @@ static int note_image(Tree *tree, int dir_fd, const char *name) {
                 return -ENOMEM;
         fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         r = fd < 0 ? err_born(-errno, "cannot read back the image %s", name)
-                   : digest_fd(fd, digest, &file->size);
+                   : digest_fd(fd, keys->digest, digest, &file->size);
         if (r >= 0)
                 r = model_set_string(&file->name, name);
         if (r >= 0)
@@ -63,7 +63,7 @@ static int note_image(Tree *tree, int dir_fd, const char *name) {
         return 0;
 }
 
-static int note_images(Tree *tree, int dir_fd) {
+static int note_images(const ImageKeys *keys, Tree *tree, int dir_fd) {
         _cleanup_(closedirp) DIR *d = NULL;
         struct dirent *e;
         int fd;
@@ -79,7 +79,7 @@ static int note_images(Tree *tree, int dir_fd) {
 
                 if (!ends_with(e->d_name, ".img"))
                         continue;
-                r = note_image(tree, dir_fd, e->d_name);
+                r = note_image(keys, tree, dir_fd, e->d_name);
                 if (r < 0)
                         return err_pass(r);
         }
@@ -139,7 +139,7 @@ static int post_dump(Work *w) {
         if (r >= 0)
                 r = note_ids(w->tree, w->images_fd);
         if (r >= 0)
-                r = note_images(w->tree, w->images_fd);
+                r = note_images(&w->job->keys, w->tree, w->images_fd);
         if (r >= 0 && w->tree->image_bytes > w->job->max_bytes)
                 r = err_say(-EDQUOT, "its images take more of the store than is left to its user");
         if (r >= 0)

@@ -306,6 +306,9 @@ static int tree_check(const Tree *tree) {
 static int ticket_check(const Ticket *ticket) {
         int r = name_is_safe(ticket->id) ? 0 : err_say(-EBADMSG, "the ticket has no proper id");
 
+        if (r >= 0 && ticket->has_image_key && ticket->image_key.len != DIGEST_KEY)
+                r = err_say(-EBADMSG, "the ticket has an impossible key");
+
         for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++)
                 r = tree_check(ticket->trees[i]);
         return r < 0 ? err_pass(r) : 0;

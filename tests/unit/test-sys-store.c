@@ -215,6 +215,21 @@ static void test_hostile_names_are_refused(void **state) {
         store_close(&store);
 }
 
+/* A key that is too short would be read past its end. */
+static void test_keys_have_their_length(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *t = sample("cd"), *back = NULL;
+
+        assert_int_equal(model_set_bytes(&t->image_key, "0123456789abcdef0123456789abcdef", 31), 0);
+        t->has_image_key = true;
+        assert_int_equal(store_seal(&store, t), -EBADMSG);
+        assert_int_equal(model_set_bytes(&t->image_key, "0123456789abcdef0123456789abcdef", 32), 0);
+        assert_int_equal(store_seal(&store, t), 0);
+        assert_int_equal(store_ticket(&store, &back), 0);
+        assert_int_equal(back->image_key.len, 32);
+        store_close(&store);
+}
+
 /* An escaped "-" in a unit's name: what select finds on a real machine must come back. */
 static void test_names_of_slices(void **state) {
         Store store = fresh();
@@ -355,6 +370,7 @@ int main(void) {
                         cmocka_unit_test(test_altered_ticket_is_set_aside),
                         cmocka_unit_test(test_newer_ticket_waits),
                         cmocka_unit_test(test_hostile_names_are_refused),
+                        cmocka_unit_test(test_keys_have_their_length),
                         cmocka_unit_test(test_names_of_slices),
                         cmocka_unit_test(test_nothing_is_saved_over_a_ticket),
                         cmocka_unit_test(test_images_of_a_tree),
