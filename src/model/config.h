@@ -17,16 +17,18 @@ typedef struct Amount {
 } Amount;
 
 typedef struct Config {
-        char store[256];         /* Store= [/var/lib/carryover] */
-        bool keep_ssh;           /* KeepSshSessions= [no]: every ssh session is kept at a shutdown */
-        bool keep_images;        /* KeepImages= [no]: images stay in the store after a restore */
-        PidMode pid_mode;        /* PidMode= [auto] */
-        HoldBackend hold;        /* Hold= [auto] */
-        uint64_t settle_usec;    /* SettleTimeoutSec= [20s]: how long the save waits for other stop jobs */
-        uint64_t criu_usec;      /* CriuTimeoutSec= [120s]: deadline of each CRIU call */
-        uint64_t network_usec;   /* NetworkTimeoutSec= [120s]: how long a tree waits for its addresses and
-                                    routes */
-        Amount max_use;          /* MaxUse= [90%]: of the store's file system */
+        char store[256];       /* Store= [/var/lib/carryover] */
+        bool keep_ssh;         /* KeepSshSessions= [no]: every ssh session is kept at a shutdown */
+        bool keep_images;      /* KeepImages= [no]: images stay in the store after a restore */
+        PidMode pid_mode;      /* PidMode= [auto] */
+        HoldBackend hold;      /* Hold= [auto] */
+        uint64_t settle_usec;  /* SettleTimeoutSec= [20s]: how long the save waits for other stop jobs */
+        uint64_t criu_usec;    /* CriuTimeoutSec= [120s]: deadline of each CRIU call */
+        uint64_t network_usec; /* NetworkTimeoutSec= [120s]: how long a tree waits for its addresses and
+                                  routes */
+        bool tcp_close; /* TcpClose= [no]: a tree whose addresses or routes do not come is restored with
+                           its connections closed */
+        Amount max_use; /* MaxUse= [90%]: of the store's file system */
         Amount max_use_per_user; /* MaxUsePerUser= [50%] */
         uint64_t max_processes;  /* MaxProcesses= [4096]: of one tree */
         uint64_t max_files;      /* MaxFiles= [65536]: of one tree */

@@ -76,6 +76,7 @@ static int restore_here(InitJob *m) {
                                         .images_fd = INIT_FD_IMAGES,
                                         .shell_job = m->shell_job,
                                         .lock_skip = m->lock_skip,
+                                        .tcp_close = m->tcp_close,
                                         .fds = fds,
                                         .n_fds = m->n_keys,
                                         .timeout_usec = m->timeout,

@@ -300,7 +300,7 @@ static int on_notify(const char *script, pid_t pid, void *userdata) {
 }
 
 static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int images_fd,
-                        const Masters *masters) {
+                        const Masters *masters, bool tcp_close) {
         StepClock clock = step_begin();
         Outside outside = {0};
         int r, end;
@@ -318,6 +318,7 @@ static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int ima
                                 .images_fd = images_fd,
                                 .shell_job = tree->has_shell_job && tree->shell_job,
                                 .lock_skip = job->features->lock_skip,
+                                .tcp_close = tcp_close,
                                 .fds = outside.fds,
                                 .n_fds = outside.n,
                                 .masters = masters->items,
@@ -337,16 +338,35 @@ static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int ima
         return r < 0 ? err_pass(r) : 0;
 }
 
-static int wait_for_network(const RestoreJob *job, const Tree *tree) {
+/* The network did not come, the sentence says what of it. Without connections a tree needs what it listens
+ * on, and no more. */
+static int do_without_connections(Tree *tree) {
+        _cleanup_(freep) char *why = strdup(err_text(-ETIMEDOUT));
+        Tree rest = *tree;
+        int r;
+
+        rest.n_connections = 0;
+        r = network_wait(&rest, now_monotonic(), -1);
+        if (r >= 0)
+                r = tree_degrade(tree, "connections-closed", NULL, "its connections are closed: %s",
+                                 why ?: "no memory");
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int wait_for_network(const RestoreJob *job, Tree *tree, bool *ret_tcp_close) {
         StepClock clock = step_begin();
         int r = network_wait(tree, now_monotonic() + job->config->network_usec, job->stop_fd);
 
+        *ret_tcp_close = r == -ETIMEDOUT && job->config->tcp_close;
+        if (*ret_tcp_close)
+                r = do_without_connections(tree);
         step_end(job->timeline, "restore.network", tree->name, clock);
         return r < 0 ? err_pass(r) : 0;
 }
 
 static int restore_opened(const RestoreJob *job, Tree *tree, int images_fd) {
         _cleanup_(masters_close) Masters masters = {0};
+        bool tcp_close;
         StepClock clock;
         int procs_fd, r;
 
@@ -359,7 +379,7 @@ static int restore_opened(const RestoreJob *job, Tree *tree, int images_fd) {
         step_end(job->timeline, "restore.check", tree->name, clock);
         if (r < 0)
                 return err_pass(r);
-        r = wait_for_network(job, tree);
+        r = wait_for_network(job, tree, &tcp_close);
         if (r >= 0)
                 r = job->ready(tree, &procs_fd, job->userdata);
         if (r < 0)
@@ -370,7 +390,7 @@ static int restore_opened(const RestoreJob *job, Tree *tree, int images_fd) {
         if (r >= 0)
                 r = masters_take(job, tree, images_fd, &masters);
         if (r >= 0)
-                r = with_outside(job, tree, procs_fd, images_fd, &masters);
+                r = with_outside(job, tree, procs_fd, images_fd, &masters, tcp_close);
         return r < 0 ? err_pass(r) : 0;
 }
 

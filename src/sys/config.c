@@ -184,6 +184,7 @@ static const struct {
                  "a time like 120s, up to a day"},
                 {"NetworkTimeoutSec", set_seconds, offsetof(Config, network_usec),
                  "a time like 2min, up to a day"},
+                {"TcpClose", set_bool, offsetof(Config, tcp_close), "yes or no"},
                 {"MaxUse", set_amount, offsetof(Config, max_use),
                  "a size like 512M or 10G, or a percentage"},
                 {"MaxUsePerUser", set_amount, offsetof(Config, max_use_per_user),

@@ -314,6 +314,8 @@ static void fill_options(const Run *run, RpcOptions *options) {
         if (run->kind == RPC_KIND__DUMP) {
                 SET(options, pid, job->pid);
                 SET(options, leave_running, job->leave_running);
+        } else {
+                SET(options, tcp_close, job->tcp_close);
         }
 }
 
