@@ -15,7 +15,6 @@ import pytest
 from conftest import Lab
 from lab import check
 from lab.machine import Machine
-from lab.net import GUEST4, Capture, Knocker
 from lab.ssh import SshSession, SshShell
 
 MB = 1_000_000
@@ -129,36 +128,7 @@ def segment_sizes(machine: Machine, client: SshSession | SshShell) -> dict[str, 
     return found
 
 
-# -- a peer that never stops sending ----------------------------------------------------------------------------
-
-
-def jump_under_knocks(lab: Lab, machine: Machine, typist: SshSession, old: check.Before,
-                      ports: list[int]) -> tuple[float, float]:
-    """Jump while the peer knocks at these of its ports; when that began, and the gap by the report."""
-    capture = machine.network.capture(lab.directory / "peer.pcap", f"{Knocker.FILTER} or tcp[13] & 4 != 0")
-    knocker = Knocker(machine.network.endpoint(machine.index), ports)
-    began, _ = check.reboot(typist)
-    check.same_session(typist, old)
-    check.other_boot(machine, old)
-    knocker.stop()
-    told, _ = check.gap_agrees(machine, typist, began, old)
-    check.steps(machine)
-    knocks_drew_no_reset(capture, told, ports)
-    return began, told
-
-
-def knocks_drew_no_reset(capture: Capture, gap: float, ports: list[int]) -> None:
-    """All through the gap the peer was sending, and nobody answered with a reset."""
-    capture.stop()
-    knocks = capture.packets(f"{Knocker.FILTER} and dst {GUEST4} and dst port 22")
-    for port in ports:
-        resets = capture.resets(port)
-        print(f"port {port}: {sum(f'.{port} >' in line for line in knocks)} segments sent, {len(resets)} resets")
-        assert not resets, resets[:5]
-    times = [int(h) * 3600 + int(m) * 60 + float(s)
-             for h, m, s in re.findall(r"^\S+ (\d+):(\d+):([\d.]+) ", "\n".join(knocks), re.MULTILINE)]
-    pause = max(b - a for a, b in zip(times, times[1:]))
-    assert times[-1] - times[0] > gap and pause < 5, f"the peer paused for {pause:.1f} s"
+# -- the tests ----------------------------------------------------------------------------------------------
 
 
 def test_peer_with_all_options(lab: Lab, size: int = 100 * MB) -> None:
@@ -180,7 +150,7 @@ def test_peer_with_all_options(lab: Lab, size: int = 100 * MB) -> None:
     download.wait_for_bytes(size // 30)
     upload.wait_for_bytes(size // 30)
 
-    began, told = jump_under_knocks(lab, machine, typist, old, [typist.local_port(), bulk.local_port()])
+    began, told = check.jump_under_knocks(machine, typist, old, [typist.local_port(), bulk.local_port()])
 
     for name, transfer in ("upload", upload), ("download", download):
         transfer.wait_for_bytes(transfer.done + 1)  # a peer that was sending waits for its own timer
@@ -206,7 +176,7 @@ def test_hold_by_nftables(lab: Lab) -> None:
     configure(machine, "nftables")
     typist = machine.session()
     old = check.before(machine, typist)
-    jump_under_knocks(lab, machine, typist, old, [typist.local_port()])
+    check.jump_under_knocks(machine, typist, old, [typist.local_port()])
     check.clean_after(machine, old)
 
 

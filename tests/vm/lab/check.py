@@ -6,12 +6,15 @@ same one before and after, and a machine on which nothing of ours is left.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
 from dataclasses import dataclass
+from typing import Iterator
 
 from .machine import Machine
+from .net import GUEST4, Capture, Knocker
 from .ssh import SshSession, plain
 from .util import wait_for
 
@@ -209,6 +212,43 @@ def typed(session: SshSession, line: str, timeout: float) -> tuple[float, str]:
 def reboot(session: SshSession, how: str = "carryover reboot", timeout: float = 240) -> tuple[float, str]:
     """Type `carryover reboot`, and wait for it as typed() does."""
     return typed(session, how, timeout)
+
+
+def jump_under_knocks(machine: Machine, session: SshSession, old: Before, ports: list[int]) -> tuple[float, float]:
+    """Jump while the peer knocks at these of its ports; when that began, and the gap by the report."""
+    with knocked(machine, ports):
+        began, _ = reboot(session)
+        same_session(session, old)
+        other_boot(machine, old)
+    told, _ = gap_agrees(machine, session, began, old)
+    steps(machine)
+    return began, told
+
+
+@contextlib.contextmanager
+def knocked(machine: Machine, ports: list[int]) -> Iterator[None]:
+    """Meanwhile the peer is sending all the time, at these of its ports, and nobody answers with a reset."""
+    reset = "tcp[13] & 4 != 0 or (ip6 and ip6[6] = 6 and ip6[53] & 4 != 0)"
+    capture = machine.network.capture(machine.directory / "peer.pcap", f"{Knocker.FILTER} or {reset}")
+    knocker = Knocker(machine.network.endpoint(machine.index), ports)
+    began = time.monotonic()
+    yield
+    knocker.stop()
+    lasted = time.monotonic() - began
+    capture.stop()
+    knocks = capture.packets(f"{Knocker.FILTER} and dst {GUEST4} and dst port 22")
+    _knocks_drew_no_reset(capture, knocks, lasted, ports)
+
+
+def _knocks_drew_no_reset(capture: Capture, knocks: list[str], lasted: float, ports: list[int]) -> None:
+    for port in ports:
+        resets = capture.resets(port)
+        print(f"port {port}: {sum(f'.{port} >' in line for line in knocks)} segments sent, {len(resets)} resets")
+        assert not resets, resets[:5]
+    times = [int(h) * 3600 + int(m) * 60 + float(s)
+             for h, m, s in re.findall(r"^\S+ (\d+):(\d+):([\d.]+) ", "\n".join(knocks), re.MULTILINE)]
+    pause = max(b - a for a, b in zip(times, times[1:]))
+    assert times[-1] - times[0] > lasted - 5 and pause < 5, f"the peer paused for {pause:.1f} s"
 
 
 def _to_front(machine: Machine, session: SshSession, job: str) -> None:
