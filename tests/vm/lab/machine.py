@@ -10,6 +10,7 @@ wants the boot itself says start(fresh=True).
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import re
@@ -150,9 +151,12 @@ class Machine:
             raise LabError(f"`{command}` in the guest: exit {done.returncode}\n{text}{errors}")
         return text
 
-    def session(self, user: str = "root", family: int = 4, command: str | None = None) -> SshSession:
-        """A real ssh client on a terminal of its own, logged in."""
-        return self._opened(SshSession(self.network.endpoint(self.index, family), user, command))
+    def session(self, user: str = "root", family: int = 4, command: str | None = None, port: int = 22) -> SshSession:
+        """A real ssh client on a terminal of its own, logged in; by another port, if the guest leads that to its sshd."""
+        endpoint = self.network.endpoint(self.index, family)
+        if port != 22:
+            endpoint = dataclasses.replace(endpoint, port=port)
+        return self._opened(SshSession(endpoint, user, command))
 
     def shell(self, user: str = "root", family: int = 4) -> SshShell:
         """A shell without a terminal, for bulk data both ways on one connection."""

@@ -85,8 +85,10 @@ class NetnsNet:
 
     def __init__(self) -> None:
         self.name = f"lab-{os.getpid()}-{id(self):x}"[:28]
+        self.moved: dict[int, str] = {}  # guests that have another IPv4 address now
         self.prefix = ("ip", "netns", "exec", self.name)
         self._captures: list[Capture] = []
+        self._servers: list[Dhcp] = []
         run(["ip", "netns", "add", self.name])
         self.ip("link", "set", "lo", "up")
         # No spanning tree and no multicast snooping: a packet that the guest's hold drops
@@ -111,7 +113,7 @@ class NetnsNet:
         return [f"tap,id=net0,ifname={tap},script=no,downscript=no"], self.prefix
 
     def endpoint(self, index: int, family: int = 4) -> Endpoint:
-        host = f"10.0.2.{15 + index}" if family == 4 else f"fd00:ca::{15 + index}"
+        host = self.moved.get(index, f"10.0.2.{15 + index}") if family == 4 else f"fd00:ca::{15 + index}"
         return Endpoint(host, 22, self.prefix)
 
     def capture(self, file: Path, expression: str = "tcp") -> "Capture":
@@ -120,9 +122,15 @@ class NetnsNet:
         self._captures.append(capture)
         return capture
 
+    def dhcp(self, address: str) -> "Dhcp":
+        """Give whoever asks for one this address, until stop()."""
+        server = Dhcp(self.prefix, address)
+        self._servers.append(server)
+        return server
+
     def close(self) -> None:
-        for capture in self._captures:
-            capture.stop()
+        for opened in [*self._captures, *self._servers]:
+            opened.stop()
         run(["ip", "netns", "delete", self.name])
 
 
@@ -146,7 +154,7 @@ class Capture:
         self._log = file.with_suffix(".log")
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                [*BOUND, *prefix, "tcpdump", "-U", "-n", "-s", "128", "-Z", "root", "-i", "br0",
+                [*BOUND, *prefix, "tcpdump", "-U", "--immediate-mode", "-n", "-s", "128", "-Z", "root", "-i", "br0",
                  "-w", str(file), expression],
                 stdout=subprocess.DEVNULL, stderr=log, stdin=subprocess.DEVNULL)
         wait_for("tcpdump", lambda: "listening on" in self._log.read_text(), 10)
@@ -167,6 +175,23 @@ class Capture:
         # The tcp[] accessor knows IPv4 only: for IPv6 look behind the fixed header.
         flags = "(tcp[tcpflags] & tcp-rst != 0 or (ip6 and ip6[6] = 6 and ip6[53] & 4 != 0))"
         return self.packets(flags + (f" and tcp port {port}" if port else ""))
+
+
+class Dhcp:
+    """A DHCP server that has one address to give."""
+
+    def __init__(self, prefix: tuple[str, ...], address: str) -> None:
+        words = ["--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=-", "--user=root", "--port=0",
+                 "--pid-file=", "--interface=br0", "--bind-interfaces", "--no-ping", "--leasefile-ro",
+                 "--dhcp-authoritative", f"--dhcp-range={address},{address},1h", f"--dhcp-option=option:router,{HOST4}"]
+        self._process = subprocess.Popen([*BOUND, *prefix, "dnsmasq", *words], stdout=subprocess.DEVNULL,
+                                         stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+
+    def stop(self) -> None:
+        """Answer nobody any more."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(10)
 
 
 def _free_port() -> int:
@@ -191,8 +216,9 @@ class Knocker:
         self._socket.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 64 << 20)
         # Nor must a neighbour that answers no ARP: a peer behind a router does not even know.
         words = ["ip", "-netns", endpoint.prefix[-1], "neigh"]
-        mac = run([*words, "show", endpoint.host]).split("lladdr ")[1].split()[0]
-        run([*words, "replace", endpoint.host, "lladdr", mac, "dev", "br0", "nud", "permanent"])
+        found = re.search(r"dev (\S+) lladdr (\S+)", run([*words, "show", endpoint.host]))
+        assert found, f"{endpoint.host} is no neighbour"
+        run([*words, "replace", endpoint.host, "lladdr", found[2], "dev", found[1], "nud", "permanent"])
         self._host = endpoint.host
         self._segments = [self._segment(port, endpoint) for port in ports]
         self._stop = threading.Event()
