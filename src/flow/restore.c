@@ -286,15 +286,23 @@ static int stop_signal_fd(void) {
         return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+/* Nobody waits for it: the trees run, the report is written, or there is nothing to do. */
+static void wipe(const Restoring *x) {
+        int r = x->store.fd < 0 ? 0 : store_wipe(&x->store, x->stop_fd);
+
+        log_failed(r, "images that nobody needs were not overwritten");
+        if (r > 0)
+                log_info("images that nobody needs are overwritten at the next start");
+}
+
 /* No ticket: a hold that stands now is one that a crash of ours left behind. */
-static int nothing_to_restore(void) {
+static void nothing_to_restore(void) {
         sd_notify(0, "READY=1");
         if (hold_present(NULL) > 0) {
                 log_warning("a hold without a ticket was left behind; taking it off");
                 log_failed(hold_guard_end(), "a guard of the hold stays");
                 log_failed(hold_clear(), "the stale hold stays");
         }
-        return 0;
 }
 
 static int restore(int (*what)(Restoring *x)) {
@@ -317,24 +325,25 @@ static int restore(int (*what)(Restoring *x)) {
         r = config_load("", &x.config);
         if (r >= 0)
                 r = store_open(&x.config, &x.store);
+        x.stop_fd = stop_signal_fd();
         if (r >= 0)
                 r = ticket_take(&x);
-        if (r > 0) {
-                aftermath_of_boot(&x.store);
-                return nothing_to_restore();
-        }
-        if (r < 0) {
+        if (r < 0)
                 log_error("cannot restore: %s", err_text(r));
-                (void)nothing_to_restore();
-                return 1;
+        if (r > 0)
+                aftermath_of_boot(&x.store);
+        if (r != 0) {
+                nothing_to_restore();
+                wipe(&x);
+                return r < 0;
         }
         log_failed(run_unreported(false), "nobody will wait for the report");
-        x.stop_fd = stop_signal_fd();
         restoring_say(&x, EVENT_CLAIMED, NULL, NULL);
         r = what(&x);
         if (r < 0)
                 give_up(&x, r);
         finish(&x);
+        wipe(&x);
         return is_well(x.ticket) ? 0 : 1;
 }
 

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/codec.h"
+#include "sys/store-gone.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -76,7 +77,7 @@ int store_tree_create(const Store *store, const char *tree) {
 
         if (save < 0)
                 return err_pass(save);
-        r = remove_tree(save, tree);
+        r = gone_directory(store->fd, save, tree);
         if (r < 0)
                 return err_prefix(r, "clearing the place of an older save: ");
         fd = subdirectory(save, tree);
@@ -110,7 +111,7 @@ static int save_end(const Store *store) {
 
 int store_tree_remove(const Store *store, const char *tree) {
         _cleanup_(closep) int save = tree_parent(store, tree);
-        int r = save < 0 ? save : remove_tree(save, tree);
+        int r = save < 0 ? save : gone_directory(store->fd, save, tree);
 
         return r < 0 ? err_pass(r) : save_end(store);
 }
@@ -186,23 +187,6 @@ int store_tree_retry(const Store *store, const char *ticket_id, const char *tree
         return 0;
 }
 
-/* Removes every regular file of a directory whose name ends so. */
-static int remove_files(int dir_fd, const char *suffix) {
-        _cleanup_(closedirp) DIR *d = NULL;
-        struct dirent *e;
-        int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        d = fd < 0 ? NULL : fdopendir(fd);
-        if (!d) {
-                fd_close(fd);
-                return err_born(-errno, "cannot list the images");
-        }
-        while ((e = readdir(d)))
-                if (ends_with(e->d_name, suffix) && unlinkat(dir_fd, e->d_name, 0) < 0)
-                        return err_born(-errno, "cannot remove the image %s", e->d_name);
-        return 0;
-}
-
 int store_tree_discard(const Store *store, const char *tree) {
         _cleanup_(closep) int save = -1, fd = -1, failed = -1, last = -1;
         int r;
@@ -213,7 +197,7 @@ int store_tree_discard(const Store *store, const char *tree) {
         fd = openat(save, tree, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return errno == ENOENT ? 0 : err_born(-errno, "cannot open the images of %s", tree);
-        r = remove_files(fd, ".img");
+        r = gone_images(store->fd, fd, tree);
         if (r < 0)
                 return err_pass(r);
         failed = subdirectory(store->fd, "failed");
@@ -456,7 +440,7 @@ int store_tree_outcome(const Store *store, const char *ticket_id, const char *na
 int store_tree_empty(const Store *store, const char *tree) {
         _cleanup_(closep) int fd = store_tree_open(store, tree);
 
-        return fd < 0 ? err_pass(fd) : remove_files(fd, ".img");
+        return fd < 0 ? err_pass(fd) : gone_images(store->fd, fd, tree);
 }
 
 int store_report_write(const Store *store, const Ticket *report) {

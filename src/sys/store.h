@@ -12,6 +12,7 @@
  *         ticket.claimed     the same after the claim: a restore has begun
  *         report             the last ticket with outcomes, for `carryover status`
  *         failed/ID/NAME/    images of trees that could not come back
+ *         gone/NAME.N/       images that nobody needs any more, until store_wipe()
  *
  * and /run/carryover (0700, root, dies with the boot): keep, request, progress.
  */
@@ -30,7 +31,7 @@ typedef struct Store {
 int store_open(const Config *config, Store *ret);
 void store_close(Store *store);
 
-/* A fresh empty directory save/NAME (what was there is removed: it belongs to no ticket). Returns its
+/* A fresh empty directory save/NAME (what was there is gone: it belongs to no ticket). Returns its
  * descriptor. */
 int store_tree_create(const Store *store, const char *tree);
 int store_tree_open(const Store *store, const char *tree);
@@ -44,6 +45,13 @@ int store_tree_fail(const Store *store, const char *ticket_id, const char *tree,
 /* Moves them back, without the notes that their restore has begun and ended, for another one that somebody
  * asks for by hand. -ENOENT: they are gone. */
 int store_tree_retry(const Store *store, const char *ticket_id, const char *tree);
+
+/*
+ * What is gone still lies on the disk. Overwrites and removes it, where that reaches the disk (sys/wipe.h),
+ * else removes it; at idle priority, which the calling thread keeps. Answer 1: stop_fd has become readable,
+ * and the rest waits for another call. -ETIMEDOUT: it took too long, and the rest was only removed.
+ */
+int store_wipe(const Store *store, int stop_fd);
 
 /* Bytes free for root, and of the whole file system. */
 int store_space(const Store *store, uint64_t *ret_free, uint64_t *ret_size);
@@ -89,7 +97,7 @@ bool store_tree_begun(int images_fd);
 int store_tree_done(const Store *store, const char *ticket_id, const Tree *tree);
 /* That note, or answer 1 if there is none. */
 int store_tree_outcome(const Store *store, const char *ticket_id, const char *name, Tree **ret);
-/* Removes the images of a tree, and leaves what is noted there. */
+/* The images of a tree are gone, what is noted there stays. */
 int store_tree_empty(const Store *store, const char *tree);
 /* Seals what of a claimed ticket has not begun, for another start; the claim on the rest then ends with the
  * report. */

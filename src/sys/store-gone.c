@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What is in gone/ is nobody's any more, whoever put it there and whenever. */
+
+#include "sys/store-gone.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "model/box.h"
+#include "sys/store.h"
+#include "sys/wipe.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A gigabyte takes seconds; nobody waits for it, but the restore's unit is up until then. */
+#define WIPE_TIMEOUT (600 * USEC_PER_SEC)
+
+/* One tree is gone so often before the store is looked at only if something is very wrong. */
+#define MAX_SAME 1000u
+
+static int open_below(int dir_fd, const char *name) {
+        int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        return fd < 0 ? err_born(-errno, "cannot open the directory %s in the store", name) : fd;
+}
+
+static int open_gone(int store_fd) {
+        if (mkdirat(store_fd, "gone", 0700) < 0 && errno != EEXIST)
+                return err_born(-errno, "cannot make the directory gone in the store");
+        return open_below(store_fd, "gone");
+}
+
+int gone_directory(int store_fd, int from_fd, const char *name) {
+        _cleanup_(closep) int gone = -1;
+        char place[NAME_MAX + 1];
+        int r = -EEXIST;
+
+        if (faccessat(from_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : err_born(-errno, "cannot look at %s", name);
+        gone = open_gone(store_fd);
+        if (gone < 0)
+                return err_pass(gone);
+        for (unsigned i = 0; r == -EEXIST && i < MAX_SAME; i++) {
+                snprintf(place, sizeof place, "%s.%u", name, i);
+                r = renameat2(from_fd, name, gone, place, RENAME_NOREPLACE) < 0 ? -errno : 0;
+        }
+        return r < 0 ? err_born(r, "cannot put the images of %s away", name) : 0;
+}
+
+static int move_images(int dir_fd, int to_fd) {
+        _cleanup_(closedirp) DIR *d = NULL;
+        struct dirent *e;
+        int fd = open_below(dir_fd, "."), n = 0;
+
+        d = fd < 0 ? NULL : fdopendir(fd);
+        if (!d) {
+                fd_close(fd);
+                return err_born(-errno, "cannot list the images");
+        }
+        while ((e = readdir(d))) {
+                if (!ends_with(e->d_name, ".img"))
+                        continue;
+                if (renameat(dir_fd, e->d_name, to_fd, e->d_name) < 0)
+                        return err_born(-errno, "cannot put the image %s away", e->d_name);
+                n++;
+        }
+        return n;
+}
+
+int gone_images(int store_fd, int dir_fd, const char *name) {
+        _cleanup_(closep) int gone = open_gone(store_fd), to = -1;
+        char place[NAME_MAX + 1];
+        int r = -EEXIST;
+
+        if (gone < 0)
+                return err_pass(gone);
+        for (unsigned i = 0; r == -EEXIST && i < MAX_SAME; i++) {
+                snprintf(place, sizeof place, "%s.%u", name, i);
+                r = mkdirat(gone, place, 0700) < 0 ? -errno : 0;
+        }
+        if (r < 0)
+                return err_born(r, "cannot put the images of %s away", name);
+        to = open_below(gone, place);
+        r = to < 0 ? to : move_images(dir_fd, to);
+        if (r == 0)
+                (void)unlinkat(gone, place, AT_REMOVEDIR);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+/* Overwriting. */
+
+typedef struct Wipe {
+        uint64_t deadline;
+        int stop_fd;
+        int late; /* -ETIMEDOUT from the moment on in which files are only removed */
+        bool reaches;
+} Wipe;
+
+/* An encrypted image is of no use to anybody. */
+static bool is_box(int dir_fd, const char *name) {
+        _cleanup_(closep) int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+        return fd >= 0 && box_is(fd);
+}
+
+/* Answer 1: told to stop. */
+static int wipe_entry(Wipe *w, int dir_fd, const struct dirent *e) {
+        int r = 0;
+
+        if (e->d_type != DT_REG)
+                return 0;
+        if (w->reaches && w->late >= 0 && !is_box(dir_fd, e->d_name))
+                r = wipe_file(dir_fd, e->d_name, w->deadline, w->stop_fd);
+        if (r == -ETIMEDOUT)
+                w->late = r;
+        else if (r != 0)
+                return r;
+        if (unlinkat(dir_fd, e->d_name, 0) < 0)
+                return err_born(-errno, "cannot remove the image %s", e->d_name);
+        return 0;
+}
+
+/* Calls each() for all entries; stops at what is not 0. */
+static int for_each(int dir_fd, const char *name,
+                    int (*each)(int fd, const struct dirent *e, void *userdata), void *userdata) {
+        _cleanup_(closedirp) DIR *d = NULL;
+        struct dirent *e;
+        int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = 0;
+
+        if (fd < 0 && errno == ENOENT)
+                return 0;
+        d = fd < 0 ? NULL : fdopendir(fd);
+        if (!d) {
+                fd_close(fd);
+                return err_born(-errno, "cannot list %s in the store", name);
+        }
+        while (r == 0 && (e = readdir(d)))
+                if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+                        r = each(dirfd(d), e, userdata);
+        return r;
+}
+
+static int wipe_image(int dir_fd, const struct dirent *e, void *userdata) {
+        return wipe_entry(userdata, dir_fd, e);
+}
+
+static int wipe_tree(int gone_fd, const struct dirent *e, void *userdata) {
+        int r = e->d_type == DT_DIR ? for_each(gone_fd, e->d_name, wipe_image, userdata) : 0;
+
+        if (r == 0)
+                r = remove_tree(gone_fd, e->d_name);
+        return r;
+}
+
+int store_wipe(const Store *store, int stop_fd) {
+        Wipe w = {.deadline = now_monotonic() + WIPE_TIMEOUT,
+                  .stop_fd = stop_fd,
+                  .reaches = wipe_reaches(store->fd)};
+        int r;
+
+        wipe_quietly();
+        r = for_each(store->fd, "gone", wipe_tree, &w);
+        if (r != 0)
+                return r < 0 ? err_pass(r) : r;
+        if (unlinkat(store->fd, "gone", AT_REMOVEDIR) < 0 && errno != ENOENT)
+                return err_born(-errno, "cannot remove %s/gone", store->path);
+        return w.late < 0 ? err_say(-ETIMEDOUT, "there was no time to overwrite all of the images, and they "
+                                                "were removed as they were")
+                          : 0;
+}
