@@ -24,6 +24,7 @@
 #include "sys/kmod.h"
 #include "sys/netfilter.h"
 #include "sys/procfs.h"
+#include "sys/store-key.h"
 #include "sys/store.h"
 
 #include <fcntl.h>
@@ -124,6 +125,17 @@ static bool root_is_memory(void) {
         return statfs("/", &fs) == 0 && (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC);
 }
 
+/* Where carryover-restore finds it, and no file has it any more. */
+static int keep_key(EarlySay say, const Early *early) {
+        int r = 0;
+
+        if (early->has_store_key)
+                r = early->store_key.len == BOX_KEY
+                                    ? store_key_put(early->store_key.data)
+                                    : err_say(-EBADMSG, "the key of the images has an impossible length");
+        return r < 0 ? failed(say, r, "what is encrypted with it will not come back") : 0;
+}
+
 int early_initramfs(EarlySay say) {
         _cleanup_(early_freep) Early *early = NULL;
         _cleanup_(freep) char *data = NULL, *text = NULL;
@@ -150,6 +162,7 @@ int early_initramfs(EarlySay say) {
         if (r < 0)
                 return failed(say, r, "connections of carried sessions may be reset");
         early = (Early *)message;
+        n += keep_key(say, early);
         n += lift(say, early->max_pid);
         n += load(say, hold_modules);
         backend = backend_of(early->hold_backend);

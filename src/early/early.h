@@ -22,9 +22,10 @@ typedef void (*EarlySay)(int priority, const char *sentence);
 bool early_off(void);
 
 /*
- * In the initramfs: reads /carryover/early, loads the hold's modules, lifts the process numbers, puts the
- * hold on. Without that file (a boot that was no jump) it does nothing. Refuses to run anywhere else: root
- * must be a ramfs or tmpfs. Returns how many steps failed.
+ * In the initramfs: reads /carryover/early, puts the key of the images into the kernel's keyring, loads the
+ * hold's modules, lifts the process numbers, puts the hold on. Without that file (a boot that was no jump)
+ * it does nothing. Refuses to run anywhere else: root must be a ramfs or tmpfs. Returns how many steps
+ * failed.
  */
 int early_initramfs(EarlySay say);
 

@@ -12,6 +12,7 @@
 #include "sys/criu.h"
 #include "sys/kexec.h"
 #include "sys/login.h"
+#include "sys/memory.h"
 #include "sys/netfilter.h"
 #include "sys/procfs.h"
 #include "sys/store.h"
@@ -117,6 +118,20 @@ static int ask_store(const Config *config, PreflightFacts *f) {
         return keep_sentence(r, &f->store_error);
 }
 
+int facts_encrypt(const Config *config, bool kexec, PreflightFacts *f) {
+        int r;
+
+        f->encrypt = config->encrypt;
+        if (!f->encrypt)
+                return 0;
+        r = memory_available(&f->memory_free);
+        if (r >= 0 && !kexec)
+                r = err_say(-EOPNOTSUPP,
+                            "the key of encrypted images goes along with a kexec only, and this "
+                            "is another kind of shutdown");
+        return keep_sentence(r, &f->encrypt_error);
+}
+
 int facts_gather(const Config *config, const char *kernel, bool kexec, PreflightFacts *ret) {
         _cleanup_(preflight_facts_done) PreflightFacts f = {0};
         CriuFeatures features = {0};
@@ -127,6 +142,8 @@ int facts_gather(const Config *config, const char *kernel, bool kexec, Preflight
                 r = ask_store(config, &f);
         if (r >= 0)
                 r = keep_sentence(hold_possible(config->hold), &f.hold_error);
+        if (r >= 0)
+                r = facts_encrypt(config, kexec, &f);
         if (r >= 0 && kexec)
                 r = keep_sentence(kexec_allowed(), &f.kexec_error);
         if (r >= 0)

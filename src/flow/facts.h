@@ -31,6 +31,9 @@ int facts_gather(const Config *config, const char *kernel, bool kexec, Preflight
 /* What room there is in the store, and what may be used of it. */
 int facts_room(const Config *config, const Store *store, PreflightFacts *facts);
 
+/* Of these what encryption needs: memory, and a kexec. */
+int facts_encrypt(const Config *config, bool kexec, PreflightFacts *f);
+
 /* The trees with all that they hold, and what preflight says of each. Verdicts and snapshot are released by
  * inspection_done(); the trees stay the caller's and are described (select_describe()). */
 typedef struct Inspection {

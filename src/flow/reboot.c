@@ -24,6 +24,7 @@
 #include "sys/config.h"
 #include "sys/netfilter.h"
 #include "sys/procfs.h"
+#include "sys/store-key.h"
 #include "sys/store.h"
 
 #include <fcntl.h>
@@ -68,8 +69,9 @@ static int check_all(const Config *config, const RebootOptions *options, Trees *
  * load it again while the trees are frozen; so it lifts the process numbers a little further than it must.
  */
 static int load_now(const Config *config, const RebootOptions *options, const Trees *trees,
-                    const Kernel *kernel, Early **ret_early) {
+                    const Kernel *kernel, Request *request) {
         _cleanup_(early_freep) Early *early = NULL;
+        uint8_t key[BOX_KEY], mark[DIGEST_SIZE];
         Ticket ticket = TICKET__INIT;
         int r;
 
@@ -81,27 +83,37 @@ static int load_now(const Config *config, const RebootOptions *options, const Tr
         if (r < 0)
                 return err_pass(r);
         early->max_pid += PIDS_UNTIL_SAVED;
-        r = jump_load(kernel, options->append, early);
+        if (config->encrypt) {
+                r = store_key_draw(key);
+                if (r >= 0)
+                        r = store_key_mark(key, mark);
+                if (r >= 0)
+                        r = early_set_key(early, key);
+                if (r >= 0)
+                        r = model_set_bytes(&request->key_mark, mark, sizeof mark);
+                request->has_key_mark = r >= 0;
+                explicit_bzero(key, sizeof key);
+        }
+        if (r >= 0)
+                r = jump_load(kernel, options->append, early);
+        early_forget_key(early); /* the request is a file */
         if (r < 0)
                 return err_pass(r);
-        *ret_early = TAKE(early);
+        request->loaded = TAKE(early);
         return 0;
 }
 
-static int request_leave(const RebootOptions *options, const Kernel *kernel, Early *loaded, char *own,
-                         uint64_t realtime) {
-        Request request = REQUEST__INIT;
+static int request_leave(const RebootOptions *options, const Kernel *kernel, char *own, Request *request) {
+        Request filled = *request;
 
-        request.action = options->no_kexec ? (char *)"reboot" : (char *)"kexec";
-        request.kernel = options->no_kexec ? NULL : (char *)kernel->version;
-        request.append = (char *)options->append;
-        request.has_force = true;
-        request.force = options->force;
-        request.pid = (uint32_t)getpid();
-        request.realtime = realtime;
-        request.loaded = loaded;
-        request.target = own;
-        return run_request_write(&request);
+        filled.action = options->no_kexec ? (char *)"reboot" : (char *)"kexec";
+        filled.kernel = options->no_kexec ? NULL : (char *)kernel->version;
+        filled.append = (char *)options->append;
+        filled.has_force = true;
+        filled.force = options->force;
+        filled.pid = (uint32_t)getpid();
+        filled.target = own;
+        return run_request_write(&filled);
 }
 
 /* Two requests would take each other's place. */
@@ -160,14 +172,16 @@ static void keeping(const Tree *tree) {
 }
 
 int flow_reboot(const RebootOptions *options) {
-        uint64_t request = now_realtime();
+        Request *request = model_new(Request, request__init);
         Kernel kernel = {0};
-        Early *loaded = NULL;
         char *own = NULL;
         Config config;
         Wait wait;
         int r;
 
+        if (!request)
+                return fail(-ENOMEM);
+        request->realtime = now_realtime();
         r = config_load("", &config);
         if (r >= 0)
                 r = check_shutdown();
@@ -195,16 +209,16 @@ int flow_reboot(const RebootOptions *options) {
                 if (r != 0)
                         return r;
                 if (!options->no_kexec) {
-                        r = load_now(&config, options, &trees, &kernel, &loaded);
+                        r = load_now(&config, options, &trees, &kernel, request);
                         if (r < 0)
                                 return fail(r);
                 }
                 for (size_t i = 0; i < trees.n; i++)
                         keeping(trees.items[i]);
         }
-        wait = wait_begin(&config, request);
-        r = request_leave(options, &kernel, loaded, own, request);
-        model_free(TAKE(loaded));
+        wait = wait_begin(&config, request->realtime);
+        r = request_leave(options, &kernel, own, request);
+        model_free(TAKE(request));
         free(TAKE(own));
         if (r >= 0)
                 r = ask(options);

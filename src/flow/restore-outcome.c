@@ -55,10 +55,14 @@ void restoring_failed(Restoring *x, Tree *tree, Outcome__State state, const char
         tree->outcome->state = state;
         (void)model_set_string(&tree->outcome->reason, reason);
         reason = tree->outcome->reason ?: "no memory"; /* what was passed may be err_text()'s */
-        if (store_tree_fail(&x->store, x->ticket->id, tree->name, &path) >= 0)
-                tree->outcome->images = path;
-        else
+        if (x->keyless)
+                log_failed(store_tree_empty(&x->store, tree->name), "its images stay, of use to nobody");
+        if (store_tree_fail(&x->store, x->ticket->id, tree->name, &path) < 0)
                 log_warning("%s: its images could not be put aside", tree->name);
+        else if (x->keyless)
+                free(path);
+        else
+                tree->outcome->images = path;
         /* Back in the old kernel, the lock of the dump is still there. */
         log_failed(hold_remove_criu_table(tree->root_pid), "its peers may not be told");
         log_failed(store_tree_done(&x->store, x->ticket->id, tree), "a second start would not know it");

@@ -53,7 +53,7 @@ static void worker_carried(Worker *w) {
         Restoring *x = w->restoring;
         size_t n = 0;
 
-        log_failed(restore_peers(&x->store, w->tree, &streams, &n),
+        log_failed(restore_peers(&x->store, &x->keys, w->tree, &streams, &n),
                    "peers are not told what became of their connections");
         pthread_mutex_lock(&x->lock);
         hold_shrink(x);
@@ -75,7 +75,7 @@ static void worker_failed(Worker *w, int why) {
                 (void)run_progress("  %s: not begun, it waits for the next start", w->tree->name);
                 return;
         }
-        log_failed(restore_peers(&x->store, w->tree, &streams, &n),
+        log_failed(restore_peers(&x->store, &x->keys, w->tree, &streams, &n),
                    "peers are not told what became of their connections");
         pthread_mutex_lock(&x->lock);
         restoring_failed(x, w->tree, why == -EALREADY ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED,

@@ -22,8 +22,10 @@
 #include "report/report.h"
 #include "sys/config.h"
 #include "sys/conntrack.h"
+#include "sys/memory.h"
 #include "sys/netlink.h"
 #include "sys/procfs.h"
+#include "sys/store-key.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -39,6 +41,7 @@ static void restoring_done(Restoring *x) {
         bus_closep(&x->manager);
         model_free(x->ticket);
         store_close(&x->store);
+        explicit_bzero(x->box_key, sizeof x->box_key);
         free(x->criu_error);
         x->stop_fd = fd_close(x->stop_fd);
 }
@@ -98,13 +101,39 @@ static int terminals_reserve(Restoring *x) {
         return pty_reserve(wanted, n, &x->ptys);
 }
 
+/* All that is left to do for trees whose key is lost is to say so, and to remove what nobody can open. */
+static void key_is_lost(Restoring *x) {
+        x->keyless = true;
+        for (size_t i = 0; i < x->ticket->n_trees; i++)
+                if (restoring_is_pending(x->ticket->trees[i]))
+                        restoring_failed(x, x->ticket->trees[i], OUTCOME__STATE__FAILED,
+                                         "the key that its images are encrypted with did not come over, "
+                                         "and they were removed");
+}
+
+static int keys_find(Restoring *x) {
+        int r;
+
+        x->keys.digest = x->ticket->has_image_key ? x->ticket->image_key.data : NULL;
+        if (!x->ticket->encrypted)
+                return 0;
+        log_failed(memory_lock(), "what the images hold may be swapped to a disk");
+        r = store_key_find(x->box_key);
+        if (r < 0)
+                return err_pass(r);
+        if (r == 0)
+                x->keys.box = x->box_key;
+        else
+                key_is_lost(x);
+        return 0;
+}
+
 /* What earlier starts of this restore have noted, and where it takes place. */
 static int resume(Restoring *x) {
         char boot[37], kernel[128];
         int r;
 
         x->timeline.ticket = x->ticket;
-        x->keys.digest = x->ticket->has_image_key ? x->ticket->image_key.data : NULL;
         r = restoring_outcomes(x);
         if (r >= 0)
                 r = system_boot_id(boot);
@@ -122,7 +151,7 @@ static int resume(Restoring *x) {
         x->ticket->has_claimed_at = true;
         x->ticket->claimed_at = now_realtime();
         timeline_note_jump(&x->timeline);
-        return 0;
+        return keys_find(x);
 }
 
 static int prepare(Restoring *x) {
@@ -182,7 +211,7 @@ static void give_up(Restoring *x, int why) {
         log_error("nothing could be restored: %s", reason ?: "no memory");
         for (size_t i = 0; i < x->ticket->n_trees; i++)
                 if (restoring_is_pending(x->ticket->trees[i])) {
-                        bool begun = restore_abandon(&x->store, x->ticket->trees[i]);
+                        bool begun = restore_abandon(&x->store, &x->keys, x->ticket->trees[i]);
 
                         restoring_failed(x, x->ticket->trees[i],
                                          begun ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED,
@@ -245,6 +274,15 @@ static bool is_well(const Ticket *ticket) {
         return verdict == REPORT_CARRIED || verdict == REPORT_STOPPED;
 }
 
+/* By what has failed and may be tried again, or has not begun. */
+static bool key_is_needed(const Restoring *x, bool again) {
+        bool needed = again;
+
+        for (size_t i = 0; i < x->ticket->n_trees; i++)
+                needed |= x->ticket->trees[i]->outcome && x->ticket->trees[i]->outcome->images;
+        return needed;
+}
+
 static void finish(Restoring *x) {
         bool again = given_back(x);
         int r;
@@ -257,6 +295,8 @@ static void finish(Restoring *x) {
         if (x->restart_logind && x->manager)
                 log_failed(bus_try_restart_unit(x->manager, "systemd-logind.service"),
                            "loginctl does not know the carried sessions");
+        if (!key_is_needed(x, again)) /* before the report, behind which the next save may begin */
+                log_failed(store_key_forget(), "the key of the images stays in memory");
         x->ticket->has_done_at = true;
         x->ticket->done_at = now_realtime();
         r = fault_point("restore:before-report");

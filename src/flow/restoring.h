@@ -3,6 +3,7 @@
 
 /* A restore in progress, shared by the files of this room that make it; nobody else includes this. */
 
+#include "model/box.h"
 #include "model/config.h"
 #include "model/model.h"
 #include "report/event.h"
@@ -19,6 +20,8 @@ typedef struct Restoring {
         Ticket *ticket;
         Timeline timeline;
         ImageKeys keys;
+        uint8_t box_key[BOX_KEY]; /* what keys.box points to */
+        bool keyless;             /* the images are encrypted, and their key is not here */
         PtyReserve *ptys;
         Scopes scopes;
         HoldBackend hold;

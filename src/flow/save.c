@@ -19,12 +19,14 @@
 #include "flow/flow.h"
 #include "flow/kept.h"
 #include "jump/jump.h"
-#include "model/codec.h"
 #include "model/connections.h"
+#include "model/digest.h"
 #include "sys/config.h"
 #include "sys/cpu.h"
+#include "sys/memory.h"
 #include "sys/netlink.h"
 #include "sys/procfs.h"
+#include "sys/store-key.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +43,7 @@ void saving_done(Saving *s) {
         model_free(s->ticket);
         free(s->limits);
         store_close(&s->store);
+        explicit_bzero(s->box_key, sizeof s->box_key);
 }
 
 static int ticket_begin(Saving *s) {
@@ -111,6 +114,7 @@ static int find_trees(Saving *s) {
         PreflightFacts facts = {.criu_lock_skip = s->features.lock_skip};
         _cleanup_(inspection_done) Inspection found = {0};
         _cleanup_(trees_done) Trees trees = {0};
+        _cleanup_(freep) char *why = NULL;
         int r;
 
         r = kept_trees(&s->config, s->request ? s->request->target : NULL, &trees);
@@ -122,11 +126,16 @@ static int find_trees(Saving *s) {
         if (r >= 0)
                 r = facts_room(&s->config, &s->store, &facts);
         if (r >= 0)
+                r = facts_encrypt(&s->config, strcmp(s->action, "kexec") == 0, &facts);
+        if (r >= 0)
                 r = inspect(&facts, trees.items, trees.n, &found);
         if (r >= 0)
                 kept_forget_gone(&trees, &found);
-        if (r >= 0 && found.machine.level == VERDICT_REFUSED)
-                r = err_say(-ENOSPC, "%s", found.machine.notes[0].text);
+        preflight_facts_done(&facts);
+        if (r >= 0 && found.machine.level == VERDICT_REFUSED) {
+                why = inspection_refusal(&found);
+                r = err_say(-ENOSPC, "%s", why ?: "no memory");
+        }
         if (r < 0)
                 return err_pass(r);
         s->ticket->trees = trees.items;
@@ -153,6 +162,65 @@ static void settle(Saving *s) {
         step_end(&s->timeline, "save.settle", NULL, clock);
 }
 
+/* Whether the kernel that `carryover reboot` has loaded is told the key that the images get. */
+static bool key_is_loaded(const Saving *s) {
+        uint8_t mark[DIGEST_SIZE];
+
+        return s->request && s->request->key_mark.len == sizeof mark &&
+               store_key_mark(s->box_key, mark) >= 0 &&
+               memcmp(mark, s->request->key_mark.data, sizeof mark) == 0;
+}
+
+/* The kernel that `carryover reboot` has loaded will do, if nothing changed since that early boot must know.
+ */
+static bool is_loaded(const Saving *s, const Early *needed) {
+        return s->request && s->request->loaded && early_covers(s->request->loaded, needed) &&
+               (!s->keys.box || key_is_loaded(s)) && kexec_loaded() > 0;
+}
+
+static int load(Saving *s) {
+        _cleanup_(early_freep) Early *early = NULL;
+        StepClock clock = step_begin();
+        Kernel kernel;
+        int r;
+
+        r = early_of(s->ticket, &early);
+        if (r >= 0 && is_loaded(s, early))
+                return 0;
+        if (r >= 0 && s->keys.box)
+                r = early_set_key(early, s->box_key);
+        /* Only where it is: whether it will do was found out before the shutdown began. */
+        if (r >= 0)
+                r = kernel_find("/boot", s->request ? s->request->kernel : NULL, &kernel);
+        if (r >= 0)
+                r = jump_load(&kernel, s->request ? s->request->append : NULL, early);
+        if (early)
+                early_forget_key(early);
+        if (r < 0)
+                return err_pass(r);
+        step_end(&s->timeline, "jump.load", NULL, clock);
+        return model_set_string(&s->ticket->target_kernel, kernel.version);
+}
+
+/*
+ * The key, and a kernel that is told it: while the trees still live, since without it there is no way back
+ * from the seal but in this kernel. If nobody asked for the jump by `carryover reboot`, it is loaded here
+ * for the first time.
+ */
+static int encryption_begin(Saving *s) {
+        int r;
+
+        if (!s->config.encrypt)
+                return 0;
+        log_failed(memory_lock(), "what the images hold may be swapped to a disk");
+        r = store_key_draw(s->box_key);
+        if (r < 0)
+                return err_pass(r);
+        s->keys.box = s->box_key;
+        s->ticket->has_encrypted = s->ticket->encrypted = true;
+        return key_is_loaded(s) ? 0 : load(s);
+}
+
 static int hold_begin(Saving *s) {
         _cleanup_(connections_done) Connections all = {0};
         StepClock clock = step_begin();
@@ -170,39 +238,14 @@ static int hold_begin(Saving *s) {
         return r < 0 ? err_pass(r) : fault_point("save:after-hold");
 }
 
-/* The kernel that `carryover reboot` has loaded will do, if nothing changed since that early boot must know.
- */
-static bool is_loaded(const Saving *s, const Early *needed) {
-        return s->request && s->request->loaded && early_covers(s->request->loaded, needed) &&
-               kexec_loaded() > 0;
-}
-
-static int load_again(Saving *s, const Early *early) {
-        StepClock clock = step_begin();
-        Kernel kernel;
-        int r;
-
-        /* Only where it is: whether it will do was found out before the shutdown began. */
-        r = kernel_find("/boot", s->request ? s->request->kernel : NULL, &kernel);
-        if (r >= 0)
-                r = jump_load(&kernel, s->request ? s->request->append : NULL, early);
-        if (r < 0)
-                return err_pass(r);
-        step_end(&s->timeline, "jump.load", NULL, clock);
-        return model_set_string(&s->ticket->target_kernel, kernel.version);
-}
-
 static int jump(Saving *s) {
-        _cleanup_(early_freep) Early *early = NULL;
         int r;
 
         if (strcmp(s->action, "kexec") != 0)
                 return 0;
         r = fault_point("jump:before-load");
         if (r >= 0)
-                r = early_of(s->ticket, &early);
-        if (r >= 0 && !is_loaded(s, early))
-                r = load_again(s, early);
+                r = load(s);
         if (r >= 0)
                 r = fault_point("jump:loaded");
         if (r < 0)
@@ -359,6 +402,8 @@ int flow_save(void) {
         r = store_saving_begin(&s.store, s.ticket);
         if (r >= 0)
                 r = fault_point("save:begun");
+        if (r >= 0)
+                r = encryption_begin(&s);
         if (r >= 0)
                 r = hold_begin(&s);
         if (r >= 0)

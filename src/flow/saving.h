@@ -4,6 +4,7 @@
 /* A save in progress, shared by the files of this room that make it; nobody else includes this. */
 
 #include "base/clock.h"
+#include "model/box.h"
 #include "model/config.h"
 #include "model/model.h"
 #include "report/event.h"
@@ -29,6 +30,7 @@ typedef struct Saving {
         uint64_t *limits; /* bytes that the images of each tree of the ticket may take */
         Timeline timeline;
         ImageKeys keys;
+        uint8_t box_key[BOX_KEY]; /* what keys.box points to */
         HoldBackend hold;
         HoldGuard *guard;
 

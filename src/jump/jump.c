@@ -18,6 +18,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* A kernel without its modules, as a half-done installation leaves it, finds neither disk nor network. */
@@ -64,5 +65,10 @@ int jump_load(const Kernel *kernel, const char *append, const Early *early) {
                 r = cpio_with_file(INITRD_EARLY, message, message_size, &archive, &archive_size);
         if (r >= 0)
                 r = kexec_load_kernel(kernel, archive, archive_size, cmdline);
+        /* There may be a key in it. */
+        if (message)
+                explicit_bzero(message, message_size);
+        if (archive)
+                explicit_bzero(archive, archive_size);
         return r < 0 ? err_pass(r) : 0;
 }

@@ -20,6 +20,7 @@ typedef struct Config {
         char store[256];       /* Store= [/var/lib/carryover] */
         bool keep_ssh;         /* KeepSshSessions= [no]: every ssh session is kept at a shutdown */
         bool keep_images;      /* KeepImages= [no]: images stay in the store after a restore */
+        bool encrypt;          /* Encrypt= [no]: images in the store, with a key that only a kexec carries */
         PidMode pid_mode;      /* PidMode= [auto] */
         HoldBackend hold;      /* Hold= [auto] */
         uint64_t settle_usec;  /* SettleTimeoutSec= [20s]: how long the save waits for other stop jobs */

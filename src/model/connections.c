@@ -79,6 +79,19 @@ int early_of(const Ticket *ticket, Early **ret) {
         return 0;
 }
 
+int early_set_key(Early *early, const uint8_t key[static BOX_KEY]) {
+        early->has_store_key = true;
+        return model_set_bytes(&early->store_key, key, BOX_KEY);
+}
+
+void early_forget_key(Early *early) {
+        if (early->store_key.data)
+                explicit_bzero(early->store_key.data, early->store_key.len);
+        free(early->store_key.data);
+        early->store_key = (ProtobufCBinaryData){0};
+        early->has_store_key = false;
+}
+
 static bool same_bytes(ProtobufCBinaryData a, ProtobufCBinaryData b) {
         return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }

@@ -3,6 +3,7 @@
 
 /* Views over a ticket, as the hold and early boot want it. */
 
+#include "model/box.h"
 #include "model/model.h"
 
 typedef struct Connections {
@@ -21,6 +22,10 @@ uint32_t highest_pid(const Ticket *ticket);
 
 /* What the initramfs needs. Free with model_free(). */
 int early_of(const Ticket *ticket, Early **ret);
+
+/* The key of the images goes along; and goes no further: forgotten, its bytes are overwritten. */
+int early_set_key(Early *early, const uint8_t key[static BOX_KEY]);
+void early_forget_key(Early *early);
 
 /* Whether an initramfs that is told `loaded` does all that `needed` asks for: it may lift the process
  * numbers further and hold more. */

@@ -83,31 +83,50 @@ static void divide(const PreflightFacts *facts, uint64_t room, PreflightClaim *c
         }
 }
 
+static int refuse_user(const PreflightFacts *facts, const PreflightClaim *claim, uint64_t most, Verdict *v) {
+        return verdict_add(v, VERDICT_REFUSED, "user-limit",
+                           "keep fewer of that user's sessions, or raise MaxUsePerUser=",
+                           "the trees of user %" PRIu32 " need about %" PRIu64
+                           " MiB in the store, and each user may use %" PRIu64 " MiB",
+                           claim->uid, (most + MIB - 1) / MIB, facts->max_use_per_user / MIB);
+}
+
+static int refuse_space(uint64_t room, Verdict *v) {
+        return verdict_add(v, VERDICT_REFUSED, "space-all",
+                           "make room there, set Store= to a larger file system, or raise MaxUse=",
+                           "the store has room for %" PRIu64
+                           " MiB, the images of all kept trees together need more",
+                           room / MIB);
+}
+
+static int refuse_memory(uint64_t room, Verdict *v) {
+        return verdict_add(v, VERDICT_REFUSED, "memory-all",
+                           "end programs that take memory, or set Encrypt=no",
+                           "there are %" PRIu64 " MiB of memory to encrypt images in, those of all kept "
+                           "trees together need more",
+                           room / MIB);
+}
+
 int preflight_limits(const PreflightFacts *facts, PreflightClaim *claims, size_t n,
                      Verdict *const *verdicts) {
         uint64_t room = smaller(facts->store_free, facts->max_use), most;
+        bool memory = facts->encrypt && !facts->encrypt_error && facts->memory_free < room;
         PreflightClaim *claim;
         int r = 0;
 
         if (facts->store_error)
                 return 0;
+        if (memory) /* the images are there first, all at once */
+                room = facts->memory_free;
         while (r >= 0 && (claim = greediest(claims, n, &most))) {
                 bool beyond = most > facts->max_use_per_user;
 
                 if (!beyond && sum_of(claims, n, NULL).bytes <= room)
                         break;
                 claim->refused = true;
-                r = beyond ? verdict_add(verdicts[claim - claims], VERDICT_REFUSED, "user-limit",
-                                         "keep fewer of that user's sessions, or raise MaxUsePerUser=",
-                                         "the trees of user %" PRIu32 " need about %" PRIu64
-                                         " MiB in the store, and each user may use %" PRIu64 " MiB",
-                                         claim->uid, (most + MIB - 1) / MIB, facts->max_use_per_user / MIB)
-                           : verdict_add(verdicts[claim - claims], VERDICT_REFUSED, "space-all",
-                                         "make room there, set Store= to a larger file system, or raise "
-                                         "MaxUse=",
-                                         "the store has room for %" PRIu64
-                                         " MiB, the images of all kept trees together need more",
-                                         room / MIB);
+                r = beyond   ? refuse_user(facts, claim, most, verdicts[claim - claims])
+                    : memory ? refuse_memory(room, verdicts[claim - claims])
+                             : refuse_space(room, verdicts[claim - claims]);
         }
         if (r >= 0)
                 divide(facts, room, claims, n);

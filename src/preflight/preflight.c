@@ -161,6 +161,15 @@ static int check_counts(const Check *c) {
         return r;
 }
 
+static int check_memory(const Check *c, uint64_t need) {
+        if (!c->facts->encrypt || c->facts->encrypt_error || need <= c->facts->memory_free)
+                return 0;
+        return note_refused(c, "memory", "end programs that take memory, or set Encrypt=no",
+                            "the images of this tree are encrypted in memory and need about %" PRIu64
+                            " MiB, of which %" PRIu64 " MiB are available",
+                            (need + MIB - 1) / MIB, c->facts->memory_free / MIB);
+}
+
 int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *facts, Verdict *ret) {
         _cleanup_(members_done) Members m = {0};
         _cleanup_(verdict_done) Verdict v = {0};
@@ -192,6 +201,8 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
                         r = check_counts(&c);
                 if (r >= 0)
                         r = check_space(&c, needs.bytes);
+                if (r >= 0)
+                        r = check_memory(&c, needs.bytes);
         }
         if (r < 0)
                 return err_pass(r);
@@ -207,11 +218,15 @@ void preflight_facts_done(PreflightFacts *facts) {
         free(facts->kexec_error);
         free(facts->kernel_error);
         free(facts->target_error);
+        free(facts->encrypt_error);
         *facts = (PreflightFacts){0};
 }
 
 int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
-        const VerdictLevel jump = facts->must_kexec ? VERDICT_REFUSED : VERDICT_DEGRADED;
+        const VerdictLevel jump = facts->must_kexec || facts->encrypt ? VERDICT_REFUSED : VERDICT_DEGRADED;
+        const char *no_kexec = "carryover reboot --no-kexec goes by the firmware, with a longer gap";
+        const char *encrypted = "set Encrypt=no in carryover.conf(5) to go by the firmware";
+        const char *loader = "carryover reboot --no-kexec leaves the choice to the boot loader";
         const struct {
                 const char *what, *error, *remedy;
                 VerdictLevel level;
@@ -222,10 +237,9 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
                         {"hold", facts->hold_error,
                          "where an upgrade removed the running kernel's modules, install its package again",
                          VERDICT_REFUSED},
-                        {"kexec", facts->kexec_error,
-                         "carryover reboot --no-kexec goes by the firmware, with a longer gap", jump},
-                        {"kernel", facts->kernel_error,
-                         "carryover reboot --no-kexec leaves the choice to the boot loader", jump},
+                        {"encrypt", facts->encrypt_error, encrypted, VERDICT_REFUSED},
+                        {"kexec", facts->kexec_error, facts->encrypt ? encrypted : no_kexec, jump},
+                        {"kernel", facts->kernel_error, facts->encrypt ? encrypted : loader, jump},
         };
         _cleanup_(verdict_done) Verdict v = {0};
         int r = 0;
@@ -234,6 +248,10 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
                 if (rows[i].error)
                         r = verdict_add(&v, rows[i].level, rows[i].what, rows[i].remedy, "%s",
                                         rows[i].error);
+        if (r >= 0 && facts->encrypt && !facts->encrypt_error)
+                r = verdict_add(&v, VERDICT_OK, "encrypted", NULL,
+                                "images are encrypted, and only a kexec carries their key: with any other "
+                                "reboot, and with a power cut, what is kept ends");
         if (r < 0)
                 return err_pass(r);
         *ret = v;

@@ -28,8 +28,12 @@ typedef struct PreflightFacts {
         char *kexec_error;                  /* kexec is not allowed here */
         char *kernel_error;                 /* no kernel that sessions can be carried into */
         char *target_error;                 /* CRIU cannot restore on the kernel that comes next */
-        bool must_kexec;                    /* the jump was asked for: what forbids it refuses */
-        bool frozen; /* CRIU holds the tree: it traces all of it, and nothing changes any more */
+        bool encrypt; /* images are encrypted: all of them are in memory first, beside what they are of, and
+                         no other way than a kexec carries their key */
+        uint64_t memory_free; /* bytes, for that */
+        char *encrypt_error;  /* it cannot be done, or this is no kexec */
+        bool must_kexec;      /* the jump was asked for: what forbids it refuses */
+        bool frozen;          /* CRIU holds the tree: it traces all of it, and nothing changes any more */
 } PreflightFacts;
 
 void preflight_facts_done(PreflightFacts *facts);

@@ -13,6 +13,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "model/box.h"
 #include "model/codec.h"
 #include "restore/files.h"
 #include "restore/init.h"
@@ -21,6 +22,7 @@
 #include "sys/cpu.h"
 #include "sys/exec-bit.h"
 #include "sys/image.h"
+#include "sys/memory.h"
 #include "sys/netlink.h"
 #include "sys/remap.h"
 #include "sys/rights.h"
@@ -65,6 +67,59 @@ static int images_check(const ImageKeys *keys, const Tree *tree, int images_fd) 
         return 0;
 }
 
+/* Memory and files in memory: all of the size, and only CRIU and files_put_back() read them. */
+static bool is_bulk(const char *name) {
+        return starts_with(name, "pages-") || strcmp(name, STORE_VOLATILE) == 0;
+}
+
+static int image_decrypt(const uint8_t *key, const ImageFile *file, int home_fd, int to_dir_fd) {
+        _cleanup_(closep) int from = -1, to = -1;
+        int r;
+
+        if (!name_is_safe(file->name))
+                return err_say(-EBADMSG, "the ticket names an impossible image");
+        from = openat(home_fd, file->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (from < 0)
+                return err_born(-errno, "cannot open the image %s", file->name);
+        to = openat(to_dir_fd, file->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (to < 0)
+                return err_born(-errno, "cannot create the image %s in memory", file->name);
+        r = box_open(key, file->name, from, to);
+        if (r >= 0 && lseek(to, 0, SEEK_SET) < 0)
+                r = err_born(-errno, "cannot rewind the image %s", file->name);
+        return r < 0 ? err_pass(r) : TAKE_FD(to);
+}
+
+/* The images as CRIU wrote them: those in the store, or a copy in memory, decrypted. */
+static int images_readable(const ImageKeys *keys, const Tree *tree, int home_fd, bool bulk) {
+        _cleanup_(closep) int fd =
+                        keys->box ? memory_directory() : openat(home_fd, ".", O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return keys->box ? err_pass(fd)
+                                 : err_born(-errno, "cannot open the images of %s", tree->name);
+        for (size_t i = 0; keys->box && i < tree->n_images; i++) {
+                _cleanup_(closep) int image = -1;
+
+                if (!bulk && is_bulk(tree->images[i]->name))
+                        continue;
+                image = image_decrypt(keys->box, tree->images[i], home_fd, fd);
+                if (image < 0)
+                        return err_pass(image);
+        }
+        return TAKE_FD(fd);
+}
+
+/* The archive of a tree's files, as the save wrote it. */
+static int archive_open(const ImageKeys *keys, const ImageFile *file, int home_fd) {
+        _cleanup_(closep) int fd = image_open_checked(keys, file, home_fd), memory = -1;
+
+        if (fd < 0 || !keys->box)
+                return fd < 0 ? err_pass(fd) : TAKE_FD(fd);
+        memory = memory_directory();
+        return memory < 0 ? err_pass(memory) : image_decrypt(keys->box, file, home_fd, memory);
+}
+
 static int tree_files(const Store *store, const ImageKeys *keys, const Tree *tree, FilesBack *back,
                       int root_fd) {
         for (size_t i = 0; i < tree->n_images; i++) {
@@ -77,7 +132,7 @@ static int tree_files(const Store *store, const ImageKeys *keys, const Tree *tre
                         return err_pass(images_fd);
                 if (store_tree_begun(images_fd)) /* it may use them */
                         return 0;
-                fd = image_open_checked(keys, tree->images[i], images_fd);
+                fd = archive_open(keys, tree->images[i], images_fd);
                 return fd < 0 ? err_pass(fd) : files_put_back(back, fd, root_fd);
         }
         return 0;
@@ -364,43 +419,62 @@ static int wait_for_network(const RestoreJob *job, Tree *tree, bool *ret_tcp_clo
         return r < 0 ? err_pass(r) : 0;
 }
 
-static int restore_opened(const RestoreJob *job, Tree *tree, int images_fd) {
+static int images_take(const RestoreJob *job, const Tree *tree, int home_fd, int *ret_images_fd) {
+        StepClock clock = step_begin();
+        int fd, r;
+
+        r = images_check(&job->keys, tree, home_fd);
+        if (r >= 0)
+                r = fd = images_readable(&job->keys, tree, home_fd, true);
+        step_end(job->timeline, "restore.check", tree->name, clock);
+        if (r < 0)
+                return err_pass(r);
+        *ret_images_fd = fd;
+        return 0;
+}
+
+static int restore_opened(const RestoreJob *job, Tree *tree, int home_fd, int *ret_images_fd) {
         _cleanup_(masters_close) Masters masters = {0};
         bool tcp_close;
-        StepClock clock;
         int procs_fd, r;
 
         if (tree->outcome->reason)
                 return err_say(-ENOENT, "%s", tree->outcome->reason);
-        if (store_tree_begun(images_fd)) /* before its peers wait for the network, too */
+        if (store_tree_begun(home_fd)) /* before its peers wait for the network, too */
                 return adopt(job, tree);
-        clock = step_begin();
-        r = images_check(&job->keys, tree, images_fd);
-        step_end(job->timeline, "restore.check", tree->name, clock);
-        if (r < 0)
-                return err_pass(r);
-        r = wait_for_network(job, tree, &tcp_close);
+        r = images_take(job, tree, home_fd, ret_images_fd);
+        if (r >= 0)
+                r = wait_for_network(job, tree, &tcp_close);
         if (r >= 0)
                 r = job->ready(tree, &procs_fd, job->userdata);
         if (r < 0)
                 return err_pass(r);
-        r = store_tree_begin(images_fd);
+        r = store_tree_begin(home_fd);
         if (r >= 0)
                 r = fault_point("restore:begun");
         if (r >= 0)
-                r = masters_take(job, tree, images_fd, &masters);
+                r = masters_take(job, tree, *ret_images_fd, &masters);
         if (r >= 0)
-                r = with_outside(job, tree, procs_fd, images_fd, &masters, tcp_close);
+                r = with_outside(job, tree, procs_fd, *ret_images_fd, &masters, tcp_close);
         return r < 0 ? err_pass(r) : 0;
 }
 
+static void keep_logs(const RestoreJob *job, int images_fd, int home_fd) {
+        ErrRecord kept = err_keep();
+
+        if (job->keys.box && images_fd >= 0)
+                (void)criu_keep_logs(images_fd, home_fd); /* nobody needs them but who asks why */
+        err_put_back(&kept);
+}
+
 int restore_tree(const RestoreJob *job, Tree *tree) {
-        _cleanup_(closep) int images_fd = store_tree_open(job->store, tree->name);
+        _cleanup_(closep) int home_fd = store_tree_open(job->store, tree->name), images_fd = -1;
         int r;
 
-        if (images_fd < 0)
-                return err_pass(images_fd);
-        r = restore_opened(job, tree, images_fd);
+        if (home_fd < 0)
+                return err_pass(home_fd);
+        r = restore_opened(job, tree, home_fd, &images_fd);
+        keep_logs(job, images_fd, home_fd);
         if (r >= 0) {
                 exec_bits_return(tree, (pid_t)tree->outcome->root_pid);
                 return 0;
@@ -408,13 +482,21 @@ int restore_tree(const RestoreJob *job, Tree *tree) {
         if (r == -ECANCELED)
                 return err_pass(r);
         pthread_mutex_lock(job->remaps_lock);
-        remaps_sweep_images(images_fd);
+        remaps_sweep_images(images_fd >= 0 ? images_fd : home_fd); /* those that it cannot read it leaves */
         pthread_mutex_unlock(job->remaps_lock);
         return err_pass(r);
 }
 
-int restore_peers(const Store *store, const Tree *tree, ImageStream **ret, size_t *ret_n) {
-        _cleanup_(closep) int images_fd = store_tree_open(store, tree->name);
+/* Without the bulk. */
+static int small_images(const Store *store, const ImageKeys *keys, const Tree *tree) {
+        _cleanup_(closep) int home_fd = store_tree_open(store, tree->name);
+
+        return home_fd < 0 ? home_fd : images_readable(keys, tree, home_fd, false);
+}
+
+int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, ImageStream **ret,
+                  size_t *ret_n) {
+        _cleanup_(closep) int images_fd = small_images(store, keys, tree);
         int r = images_fd;
 
         if (r >= 0)
@@ -422,12 +504,14 @@ int restore_peers(const Store *store, const Tree *tree, ImageStream **ret, size_
         return r < 0 ? err_pass(r) : 0;
 }
 
-bool restore_abandon(const Store *store, const Tree *tree) {
-        _cleanup_(closep) int images_fd = store_tree_open(store, tree->name);
+bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree) {
+        _cleanup_(closep) int home_fd = store_tree_open(store, tree->name), images_fd = -1;
 
+        if (home_fd >= 0)
+                images_fd = images_readable(keys, tree, home_fd, false);
         if (images_fd >= 0)
                 remaps_sweep_images(images_fd);
-        return images_fd >= 0 && store_tree_begun(images_fd);
+        return home_fd >= 0 && store_tree_begun(home_fd);
 }
 
 int restore_compare_cpu(const Ticket *ticket) {

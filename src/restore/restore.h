@@ -71,20 +71,22 @@ typedef struct RestoreJob {
 } RestoreJob;
 
 /*
- * Restores one tree into its scope: checks its images, waits for its network, passes what lies outside, host
- * PIDs first, a fresh PID namespace next. On success tree->outcome says how. On failure the sentence says
- * which step; the images are left as they are. -ECANCELED: stop_fd, and nothing has begun.
+ * Restores one tree into its scope: checks its images and decrypts them into memory (keys.box), waits for
+ * its network, passes what lies outside, host PIDs first, a fresh PID namespace next. On success
+ * tree->outcome says how. On failure the sentence says which step; the images are left as they are.
+ * -ECANCELED: stop_fd, and nothing has begun.
  */
 int restore_tree(const RestoreJob *job, Tree *tree);
 
 /* The connections whose peers do not know yet what became of the tree (sys/nudge.h), from its images while
  * they are there. Caller frees *ret. */
-int restore_peers(const Store *store, const Tree *tree, ImageStream **ret, size_t *ret_n);
+int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, ImageStream **ret,
+                  size_t *ret_n);
 
 /* A tree that nobody will restore any more: removes what its save, and a restore that died, have left in the
  * directories of its files (sys/remap.h). restore_tree() does so itself when it fails. Answer: whether its
  * restore had begun, so that it may have run. */
-bool restore_abandon(const Store *store, const Tree *tree);
+bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree);
 
 /* Notes with each tree of the ticket which instruction sets this machine lacks, and the saved one had. */
 int restore_compare_cpu(const Ticket *ticket);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* Order inside post-dump, where the tree stands frozen and nothing is lost yet: last look at the outside,
- * files that no boot brings, corrections to the images, verification, checksums, disk, and then the question
- * whether it may die. */
+ * files that no boot brings, corrections to the images, verification, encryption, checksums, disk, and then
+ * the question whether it may die.
+ *
+ * Images that are to be encrypted are made and corrected in memory, and what is on disk is never anything
+ * but encrypted. */
 
 #include "save/save.h"
 
@@ -11,10 +14,12 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "model/box.h"
 #include "model/codec.h"
 #include "save/files.h"
 #include "sys/exec-bit.h"
 #include "sys/image.h"
+#include "sys/memory.h"
 #include "sys/netfilter.h"
 #include "sys/remap.h"
 #include "sys/rights.h"
@@ -31,12 +36,28 @@
 typedef struct Work {
         const SaveJob *job;
         Tree *tree;
-        int images_fd;
+        int home_fd;   /* in the store */
+        int images_fd; /* what CRIU writes: the same, or in memory until it is encrypted */
         StepClock dump;
         Snapshot *snapshot; /* of the frozen tree */
         bool committed;
 } Work;
 
+static int encrypt(const Work *w, const char *name) {
+        _cleanup_(closep) int from = -1, to = -1;
+        int r;
+
+        from = openat(w->images_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (from < 0)
+                return err_born(-errno, "cannot read back the image %s", name);
+        to = openat(w->home_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (to < 0)
+                return err_born(-errno, "cannot create the image %s", name);
+        r = box_seal(w->job->keys.box, name, from, to);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+/* As it lies in the store. */
 static int note_image(const ImageKeys *keys, Tree *tree, int dir_fd, const char *name) {
         ImageFile *file = model_new(ImageFile, image_file__init);
         _cleanup_(closep) int fd = -1;
@@ -63,27 +84,30 @@ static int note_image(const ImageKeys *keys, Tree *tree, int dir_fd, const char 
         return 0;
 }
 
-static int note_images(const ImageKeys *keys, Tree *tree, int dir_fd) {
+static int note_images(const Work *w) {
         _cleanup_(closedirp) DIR *d = NULL;
         struct dirent *e;
         int fd;
 
-        fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        fd = openat(w->images_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         d = fd < 0 ? NULL : fdopendir(fd);
         if (!d) {
                 fd_close(fd);
                 return err_born(-errno, "cannot list the images");
         }
         while ((e = readdir(d))) {
-                int r;
+                int r = 0;
 
                 if (!ends_with(e->d_name, ".img"))
                         continue;
-                r = note_image(keys, tree, dir_fd, e->d_name);
+                if (w->job->keys.box)
+                        r = encrypt(w, e->d_name);
+                if (r >= 0)
+                        r = note_image(&w->job->keys, w->tree, w->home_fd, e->d_name);
                 if (r < 0)
                         return err_pass(r);
         }
-        return tree->n_images > 0 ? 0 : err_say(-EBADMSG, "CRIU reported success but wrote no image");
+        return w->tree->n_images > 0 ? 0 : err_say(-EBADMSG, "CRIU reported success but wrote no image");
 }
 
 static int note_ids(Tree *tree, int images_fd) {
@@ -139,11 +163,11 @@ static int post_dump(Work *w) {
         if (r >= 0)
                 r = note_ids(w->tree, w->images_fd);
         if (r >= 0)
-                r = note_images(&w->job->keys, w->tree, w->images_fd);
+                r = note_images(w);
         if (r >= 0 && w->tree->image_bytes > w->job->max_bytes)
                 r = err_say(-EDQUOT, "its images take more of the store than is left to its user");
         if (r >= 0)
-                r = sync_tree(w->images_fd);
+                r = sync_tree(w->home_fd);
         if (r >= 0)
                 r = fault_point("save:before-ready");
         step_end(w->job->timeline, "save.verify", w->tree->name, clock);
@@ -185,47 +209,63 @@ int save_mend(const Store *store, const Tree *tree) {
         return r < 0 ? err_pass(r) : end;
 }
 
-int save_tree(const SaveJob *job, Tree *tree) {
-        _cleanup_(closep) int images_fd = store_tree_create(job->store, tree->name);
-        _cleanup_(freep) const char **externals = NULL;
-        Work w = {.job = job, .tree = tree, .images_fd = images_fd, .dump = step_begin()};
+static int dump(Work *w) {
+        _cleanup_(freep) const char **externals = calloc(w->tree->n_externals + 1, sizeof *externals);
         size_t n = 0;
         int r;
 
-        if (images_fd < 0)
-                return err_pass(images_fd);
-        externals = calloc(tree->n_externals + 1, sizeof *externals);
         if (!externals)
                 return -ENOMEM;
-        for (size_t i = 0; i < tree->n_externals; i++)
-                if (tree->externals[i]->dump_key[0])
-                        externals[n++] = tree->externals[i]->dump_key;
-        r = exec_bits_lend(tree);
+        for (size_t i = 0; i < w->tree->n_externals; i++)
+                if (w->tree->externals[i]->dump_key[0])
+                        externals[n++] = w->tree->externals[i]->dump_key;
+        r = exec_bits_lend(w->tree);
         if (r < 0)
                 return err_pass(r);
+        w->dump = step_begin();
         r = criu_dump(&(CriuJob){
-                        .criu = job->config->criu,
+                        .criu = w->job->config->criu,
                         .preload = CRIU_PRELOAD,
-                        .images_fd = images_fd,
-                        .pid = (pid_t)tree->root_pid,
-                        .shell_job = tree->has_shell_job && tree->shell_job,
-                        .lock_skip = job->features->lock_skip,
+                        .images_fd = w->images_fd,
+                        .pid = (pid_t)w->tree->root_pid,
+                        .shell_job = w->tree->has_shell_job && w->tree->shell_job,
+                        .lock_skip = w->job->features->lock_skip,
                         .ghost_limit = GHOST_LIMIT,
                         .externals = externals,
-                        .max_bytes = job->max_bytes,
-                        .timeout_usec = job->config->criu_usec,
+                        .max_bytes = w->job->max_bytes,
+                        .timeout_usec = w->job->config->criu_usec,
                         .cgroup_procs_fd = -1,
                         .notify = on_notify,
-                        .userdata = &w,
+                        .userdata = w,
         });
-        snapshot_freep(&w.snapshot);
-        if (!w.committed) {
+        snapshot_freep(&w->snapshot);
+        if (!w->committed) {
                 ErrRecord kept = err_keep();
-                bool blocked = tree_lives_on(tree, images_fd) < 0;
+                bool blocked = tree_lives_on(w->tree, w->images_fd) < 0;
 
                 err_put_back(&kept);
                 if (blocked)
                         err_prefix(r, "its connections may be blocked until the next boot; ");
         }
         return r < 0 ? err_pass(r) : 0;
+}
+
+int save_tree(const SaveJob *job, Tree *tree) {
+        _cleanup_(closep) int home_fd = store_tree_create(job->store, tree->name), memory_fd = -1;
+        Work w = {.job = job, .tree = tree, .home_fd = home_fd, .images_fd = home_fd};
+        ErrRecord kept;
+        int r;
+
+        if (home_fd < 0)
+                return err_pass(home_fd);
+        if (!job->keys.box)
+                return dump(&w);
+        w.images_fd = memory_fd = memory_directory();
+        if (memory_fd < 0)
+                return err_pass(memory_fd);
+        r = dump(&w);
+        kept = err_keep();
+        (void)criu_keep_logs(memory_fd, home_fd); /* nobody needs them but who asks why */
+        err_put_back(&kept);
+        return r;
 }

@@ -35,7 +35,8 @@ typedef struct SaveJob {
         void *userdata;
 } SaveJob;
 
-/* Fills tree->images, image_bytes, ids, frozen_at. On failure the tree lives; what was written of its images
+/* With keys.box, what it writes to the store is encrypted, and memory is needed for all of the images. Fills
+ * tree->images, image_bytes, ids, frozen_at. On failure the tree lives; what was written of its images
  * is the caller's to discard. */
 int save_tree(const SaveJob *job, Tree *tree);
 

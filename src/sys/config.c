@@ -176,6 +176,7 @@ static const struct {
                 {"Store", set_path, offsetof(Config, store), "an absolute path"},
                 {"KeepSshSessions", set_bool, offsetof(Config, keep_ssh), "yes or no"},
                 {"KeepImages", set_bool, offsetof(Config, keep_images), "yes or no"},
+                {"Encrypt", set_bool, offsetof(Config, encrypt), "yes or no"},
                 {"PidMode", set_pid_mode, offsetof(Config, pid_mode), "auto, host or namespace"},
                 {"Hold", set_hold, offsetof(Config, hold), "auto, iptables or nftables"},
                 {"SettleTimeoutSec", set_seconds, offsetof(Config, settle_usec),

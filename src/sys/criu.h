@@ -117,3 +117,6 @@ int criu_wait_orphans(uint64_t deadline_monotonic);
 /* Sockets of a tree that a killed CRIU left in TCP repair mode, in which no data moves, are put back to
  * work. */
 int criu_tree_mend(pid_t root);
+/* Appends CRIU's logs, of images that are in memory, to those beside the images in the store. They tell of
+ * names and numbers, and nothing of what is in memory. */
+int criu_keep_logs(int from_fd, int to_fd);

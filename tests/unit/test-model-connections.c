@@ -103,11 +103,31 @@ static void test_covers(void **state) {
         assert_true(early_covers(loaded, same));
 }
 
+/* A key that is forgotten is in no byte that is written. */
+static void test_key_of_early(void **state) {
+        static const uint8_t key[BOX_KEY] = "a key of thirty-two bytes, no NU";
+        _cleanup_(early_freep) Early *early = model_new(Early, early__init);
+        uint8_t bytes[256];
+        size_t n;
+
+        assert_int_equal(model_set_string(&early->ticket_id, "x"), 0);
+        assert_int_equal(model_set_string(&early->hold_backend, "auto"), 0);
+        assert_int_equal(early_set_key(early, key), 0);
+        n = early__pack(early, bytes);
+        assert_non_null(memmem(bytes, n, key, sizeof key));
+        early_forget_key(early);
+        n = early__pack(early, bytes);
+        assert_null(memmem(bytes, n, "thirty", 6));
+        assert_false(early->has_store_key);
+        early_forget_key(early);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_early_holds_all),
                         cmocka_unit_test(test_what_is_over_is_not_held),
                         cmocka_unit_test(test_covers),
+                        cmocka_unit_test(test_key_of_early),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

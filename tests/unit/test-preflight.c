@@ -513,6 +513,13 @@ static void test_space(void **state) {
         w->facts.store_free--;
         expect(w, VERDICT_REFUSED, "space", "179 MiB free, the images of this tree need about 180 MiB");
         w->facts.store_free = UINT64_MAX;
+        expect_ok(w);
+        w->facts.encrypt = true; /* in memory too, then */
+        w->facts.memory_free = needs.bytes;
+        expect_ok(w);
+        w->facts.memory_free--;
+        expect(w, VERDICT_REFUSED, "memory", "need about 180 MiB, of which 179 MiB are available");
+        w->facts.encrypt = false;
         f->size = p->maps[0].size = UINT64_C(1) << 32;
         expect(w, VERDICT_REFUSED, "ghost-size", "4096 MiB");
         f->size = p->maps[0].size = UINT32_MAX;
@@ -653,6 +660,41 @@ static void test_machine(void **state) {
         preflight_facts_done(&f);
 }
 
+/* Its key has one way only. */
+static void test_encryption(void **state) {
+        World *w = *state;
+        PreflightFacts f = {.store_free = 10 << 20,
+                            .max_use = 10 << 20,
+                            .max_use_per_user = 10 << 20,
+                            .memory_free = 5 << 20,
+                            .encrypt = true};
+        PreflightClaim claims[2] = {{.uid = 1000, .bytes = 2 << 20}, {.uid = 1000, .bytes = 3 << 20}};
+        Verdict *const verdicts[2] = {&w->v, &w->v};
+
+        assert_int_equal(preflight_machine(&f, &w->v), 0);
+        assert_int_equal(w->v.level, VERDICT_OK);
+        assert_string_equal(w->v.notes[0].what, "encrypted");
+        verdict_done(&w->v);
+        assert_int_equal(preflight_limits(&f, claims, 2, verdicts), 0);
+        assert_int_equal(w->v.level, VERDICT_OK);
+        claims[1].bytes++;
+        assert_int_equal(preflight_limits(&f, claims, 2, verdicts), 0);
+        assert_string_equal(w->v.notes[0].what, "memory-all");
+        assert_int_equal(w->v.level, VERDICT_REFUSED);
+        verdict_done(&w->v);
+        f.kexec_error = strdup("lockdown");
+        assert_int_equal(preflight_machine(&f, &w->v), 0);
+        assert_int_equal(w->v.notes[0].level, VERDICT_REFUSED);
+        assert_non_null(strstr(w->v.notes[0].remedy, "Encrypt=no"));
+        verdict_done(&w->v);
+        f.kexec_error = (free(f.kexec_error), NULL);
+        f.encrypt_error = strdup("no kexec");
+        assert_int_equal(preflight_machine(&f, &w->v), 0);
+        assert_int_equal(w->v.n_notes, 1);
+        assert_int_equal(w->v.notes[0].level, VERDICT_REFUSED);
+        preflight_facts_done(&f);
+}
+
 int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
@@ -680,6 +722,7 @@ int main(void) {
                         T(test_tcp),
                         T(test_netlink),
                         T(test_space),
+                        T(test_encryption),
                         T(test_gone),
                         T(test_machine),
         };

@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -151,11 +152,29 @@ static void test_fits_kernel(void **state) {
         }
 }
 
+/* Of images in memory: the logs alone get to the disk, behind those of before. */
+static void test_kept_logs(void **state) {
+        _cleanup_(closep) int from = log_dir("second"), to = -1;
+        _cleanup_(freep) char *text = NULL;
+
+        assert_int_equal(mkdirat(from, "home", 0700), 0);
+        to = openat(from, "home", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(file_replace(to, "dump.log", "first ", 6), 0);
+        assert_int_equal(file_replace(from, "restore.log.1", "x", 1), 0);
+        assert_int_equal(file_replace(from, "pages-1.img", "secret", 6), 0);
+        assert_int_equal(criu_keep_logs(from, to), 0);
+        assert_int_equal(file_slurp(to, "dump.log", 100, &text, NULL), 0);
+        assert_string_equal(text, "first second");
+        assert_int_equal(faccessat(to, "restore.log.1", F_OK, 0), 0);
+        assert_int_equal(faccessat(to, "pages-1.img", F_OK, 0), -1);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_log),         cmocka_unit_test(test_log_missing),
                         cmocka_unit_test(test_not_criu),    cmocka_unit_test(test_not_criu_job),
                         cmocka_unit_test(test_fits_kernel), cmocka_unit_test(test_left_processes),
+                        cmocka_unit_test(test_kept_logs),
         };
 
         return cmocka_run_group_tests(tests, make_dir, remove_dir);
