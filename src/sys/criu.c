@@ -35,7 +35,6 @@
 #include "sys/image.h"
 #include "sys/remap.h"
 
-#include <ctype.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -58,9 +57,6 @@
 
 /* Logs of earlier tries that are kept. */
 #define OLD_LOGS_MAX 9u
-
-/* A line of the log that is a sentence for people; a path may be in it. */
-#define REASON_MAX 400u
 
 typedef struct Run {
         const CriuJob *job;
@@ -85,64 +81,8 @@ static const char *verb(RpcKind kind) {
         return kind == RPC_KIND__DUMP ? "save" : "restore";
 }
 
-/* Errors that CRIU logs and gets over: what it finds missing when it looks around for the first time after a
- * boot, and the limit of its own descriptors where it lacks CAP_SYS_RESOURCE. */
-static bool is_noise(const char *text) {
-        static const char *const noise[] = {
-                        "exited, status=", /* of iptables */
-                        "tun: Unable to create tun",
-                        "rlimit: Can't setup RLIMIT_NOFILE for self",
-        };
-
-        for (size_t i = 0; i < ELEMENTS(noise); i++)
-                if (starts_with(text, noise[i]))
-                        return true;
-        return false;
-}
-
 static double seconds(const Run *run) {
         return (double)run->job->timeout_usec / USEC_PER_SEC;
-}
-
-/* The sentence of a log line "(00.012)   17: Error (criu/x.c:12): sentence", or NULL. */
-static char *error_of_line(char *line) {
-        char *text = strstr(line, "Error (");
-
-        if (!text || !(text = strstr(text, "): ")))
-                return NULL;
-        text += 3;
-        for (char *c = text; *c; c++)
-                if (iscntrl((unsigned char)*c))
-                        *c = *c == '\n' ? '\0' : ' ';
-        if (strlen(text) > REASON_MAX)
-                text[REASON_MAX] = '\0';
-        return text;
-}
-
-int criu_log_error(int images_fd, const char *log, char **ret) {
-        _cleanup_(freep) char *line = NULL, *found = NULL;
-        _cleanup_(fclosep) FILE *file = NULL;
-        size_t room = 0;
-        int fd;
-
-        fd = openat(images_fd, log, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (fd < 0)
-                return err_born(-errno, "cannot read CRIU's %s", log);
-        file = fdopen(fd, "re");
-        if (!file) {
-                fd_close(fd);
-                return err_born(-errno, "cannot read CRIU's %s", log);
-        }
-        while (!found && getline(&line, &room, file) >= 0) {
-                const char *text = error_of_line(line);
-
-                if (text && *text && !is_noise(text) && !(found = strdup(text)))
-                        return err_born(-ENOMEM, "cannot read CRIU's %s", log);
-        }
-        if (!found && !(found = strdup("")))
-                return err_born(-ENOMEM, "cannot read CRIU's %s", log);
-        *ret = TAKE(found);
-        return 0;
 }
 
 /* Only what the header promises reaches the caller; CRIU asks more ("setup-namespaces"), and later versions
