@@ -70,10 +70,9 @@ DAILY = 2
 HOOK = """#!/bin/sh
 case $(cat /etc/carryover/fault-way) in
 criu) pkill -9 -x criu ;;
-full) dd if=/dev/zero of=/var/lib/carryover/filler bs=64k 2>/dev/null; dd if=/dev/zero bs=1 count=65536 2>/dev/null \
->>/var/lib/carryover/filler; sync ;;
+full) dd if=/dev/zero of=/var/lib/carryover/filler bs=64k 2>/dev/null; dd if=/dev/zero bs=512 2>/dev/null >>/var/lib/carryover/filler; sync ;;
 io) dmsetup suspend --noflush --nolockfs store; dmsetup load store --table "0 $(blockdev --getsz /dev/loop0) error"
-    dmsetup resume store ;;
+    dmsetup resume --noudevsync store ;; # udev may have stopped
 esac
 """
 
@@ -109,7 +108,7 @@ WantedBy=local-fs.target
 MEND_DISK = """set -e
 systemctl stop var-lib-carryover.mount
 dmsetup load store --table "0 $(blockdev --getsz /dev/loop0) linear /dev/loop0 0"
-dmsetup resume store
+dmsetup resume --noudevsync store
 e2fsck -fy /dev/mapper/store >/dev/null || test $? = 1
 rm -f /var/lib/carryover/filler
 systemctl start var-lib-carryover.mount carryover.service

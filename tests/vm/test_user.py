@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from conftest import Lab
 from lab import check
 from lab.machine import Machine
@@ -179,6 +181,7 @@ def no_escape(what: str, text: str) -> None:
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\x9b]", text.replace("\r\n", "\n")), f"{what}: {text!r}"
 
 
+@pytest.mark.thorough
 def test_user(lab: Lab) -> None:
     machine = lab.machine("bookworm", "netns")
     machine.write("/etc/carryover/carryover.conf.d/user.conf", CONF)
