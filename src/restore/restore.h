@@ -78,8 +78,8 @@ typedef struct RestoreJob {
  */
 int restore_tree(const RestoreJob *job, Tree *tree);
 
-/* The connections whose peers do not know yet what became of the tree (sys/nudge.h), from its images while
- * they are there. Caller frees *ret. */
+/* The connections whose peers do not know yet what became of the tree (sys/nudge.h), as those know them,
+ * from its images while they are there. Caller frees *ret. */
 int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, ImageStream **ret,
                   size_t *ret_n);
 
