@@ -145,7 +145,7 @@ static int resume(Restoring *x) {
                 r = model_set_string(&x->ticket->new_kernel, kernel);
         if (r < 0)
                 return err_pass(r);
-        if (!x->ticket->stopped && strcmp(x->ticket->old_boot, boot) == 0 &&
+        if (!x->ticket->retry && !x->ticket->stopped && strcmp(x->ticket->old_boot, boot) == 0 &&
             model_set_string(&x->ticket->stopped, "the shutdown was called off") < 0)
                 return -ENOMEM;
         x->ticket->has_claimed_at = true;

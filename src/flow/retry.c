@@ -83,6 +83,7 @@ static void make_ticket(Ticket *report, Tree *tree, uint64_t request) {
         report->n_steps = n;
         report->has_claimed_at = report->has_done_at = false;
         free(TAKE(report->stopped));
+        report->has_retry = report->retry = true;
         report->has_request_at = true;
         report->request_at = request;
 }

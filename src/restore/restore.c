@@ -257,13 +257,6 @@ static int outcome_set(Tree *tree, const char *mode, pid_t pid) {
         return model_set_string(&o->mode, mode);
 }
 
-/* CRIU has made the tree, and nothing of it has run. */
-static int on_made(const char *script, pid_t pid, void *userdata) {
-        (void)pid;
-        (void)userdata;
-        return strcmp(script, "post-restore") == 0 ? fault_point("restore:made") : 0;
-}
-
 static int in_host(Tree *tree, CriuJob *criu) {
         uint32_t taken = first_taken(tree);
         pid_t pid;
@@ -271,7 +264,6 @@ static int in_host(Tree *tree, CriuJob *criu) {
 
         if (taken)
                 return err_say(-EEXIST, "process number %u is taken", taken);
-        criu->notify = on_made;
         r = criu_restore(criu, &pid);
         if (r < 0)
                 return err_pass(r);
@@ -349,8 +341,10 @@ static int with_remaps(const RestoreJob *job, Tree *tree, CriuJob *criu) {
         return r;
 }
 
-/* The last moment before it runs. */
+/* When CRIU has made the tree, and in the last moment before it runs. */
 static int on_notify(const char *script, pid_t pid, void *userdata) {
+        if (strcmp(script, "post-restore") == 0)
+                return fault_point("restore:made");
         return strcmp(script, "pre-resume") == 0 ? err_pass(rights_check(userdata, pid)) : 0;
 }
 
