@@ -63,6 +63,7 @@ def returned(session: SshSession) -> None:
     session.expect(r"[$#] ", 60)
 
 
+@pytest.mark.thorough
 def test_wiped(lab: Lab) -> None:
     machine = lab.machine("bookworm", "netns")
     session = machine.session("root")
@@ -98,7 +99,7 @@ def key_is_gone(machine: Machine) -> None:
     wait_for("the key to be forgotten", lambda: "carryover:images" not in machine.run("cat /proc/keys"), 30, 0.5)
 
 
-@pytest.mark.parametrize("distro", ["bookworm", "trixie"])
+@pytest.mark.parametrize("distro", ["bookworm", pytest.param("trixie", marks=pytest.mark.thorough)])
 def test_encrypted(lab: Lab, distro: str) -> None:
     machine = lab.machine(distro, "netns")
     machine.write(CONF, "[Carryover]\nEncrypt=yes\n")

@@ -110,7 +110,7 @@ def changed_meanwhile(machine: Machine, firewall: Firewall) -> None:
 
 @pytest.mark.parametrize("name, hold", [
     ("nftables", "nftables"),
-    ("firewalld", "auto"),
+    pytest.param("firewalld", "auto", marks=pytest.mark.thorough),
     pytest.param("ufw", "nftables", marks=pytest.mark.thorough),
     pytest.param("ufw", "iptables", marks=pytest.mark.thorough),
     pytest.param("firewalld", "nftables", marks=pytest.mark.thorough),
@@ -137,6 +137,7 @@ ExecStartPre=/bin/sh -c 'until ip -4 addr show dev eth0 | grep -q {GUEST4}; do s
 """
 
 
+@pytest.mark.thorough
 def test_flushed_before_restore(lab: Lab) -> None:
     """The network is up, a firewall flushes its rules, and the restore has not begun yet."""
     machine = lab.machine("bookworm", "netns")

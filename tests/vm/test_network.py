@@ -247,6 +247,7 @@ WantedBy=graphical.target
 """
 
 
+@pytest.mark.thorough
 def test_interface_gone(lab: Lab) -> None:
     """
     What had its address fails in time, and its peer gets a reset when it can be reached again; what needs no network is back; nobody
@@ -364,7 +365,8 @@ def say_until(connection: socket.socket, stop: threading.Event) -> None:
         connection.sendall(b"word ")
 
 
-@pytest.mark.parametrize("hold", ["auto", pytest.param("nftables", marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("hold", ["auto", "nftables"])
 def test_own_nat(lab: Lab, hold: str) -> None:
     """A session whose port is redirected, and a program that is masqueraded: both go on under the addresses that their peers know."""
     machine = lab.machine("bookworm", "netns")
@@ -451,6 +453,7 @@ for round in range(2):
 """
 
 
+@pytest.mark.thorough
 def test_many_connections(lab: Lab) -> None:
     """A session that holds 2,000 connections: each of them goes on."""
     machine = lab.machine("bookworm", "netns")
