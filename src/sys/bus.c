@@ -240,10 +240,11 @@ static int scope_request(Bus *b, const char *scope, const char *slice, const cha
 
         r = sd_bus_message_new_method_call(b->bus, &m, SYSTEMD, MANAGER_PATH, MANAGER, "StartTransientUnit");
         if (r >= 0)
-                r = sd_bus_message_append(m, "ssa(sv)a(sa(sv))", scope, "ignore-dependencies", 6,
-                                          "Description", "s", description, "Slice", "s", slice, "SendSIGHUP",
-                                          "b", 1, "TasksMax", "t", UINT64_MAX, "PIDs", "au", 1,
-                                          (uint32_t)pid, "CollectMode", "s", "inactive-or-failed", 0);
+                r = sd_bus_message_append(m, "ssa(sv)a(sa(sv))", scope, "ignore-dependencies", 7, "Before",
+                                          "as", 1, "carryover.service", "Description", "s", description,
+                                          "Slice", "s", slice, "SendSIGHUP", "b", 1, "TasksMax", "t",
+                                          UINT64_MAX, "PIDs", "au", 1, (uint32_t)pid, "CollectMode", "s",
+                                          "inactive-or-failed", 0);
         if (r >= 0)
                 r = sd_bus_call(b->bus, m, 0, &error, &reply);
         if (r >= 0)

@@ -45,7 +45,8 @@ int bus_wait_settled(Bus *bus, const char *own_unit, uint64_t deadline_monotonic
 /*
  * Makes a transient scope around one waiting process: job mode "ignore-dependencies", because the slice of a
  * user is ordered after units that early boot has not started. Returns when the scope runs (JobRemoved),
- * with its cgroup path, which the caller frees.
+ * with its cgroup path, which the caller frees. At a shutdown it is stopped after the save only, like a
+ * login session (units/session-.scope.d).
  */
 int bus_start_scope(Bus *bus, const char *scope, const char *slice, const char *description, pid_t pid,
                     uint64_t deadline_monotonic, char **ret_cgroup);
