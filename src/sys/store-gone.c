@@ -56,6 +56,7 @@ int gone_directory(int store_fd, int from_fd, const char *name) {
         return r < 0 ? err_born(r, "cannot put the images of %s away", name) : 0;
 }
 
+/* to_fd -1: nowhere. */
 static int move_images(int dir_fd, int to_fd) {
         _cleanup_(closedirp) DIR *d = NULL;
         struct dirent *e;
@@ -69,29 +70,40 @@ static int move_images(int dir_fd, int to_fd) {
         while ((e = readdir(d))) {
                 if (!ends_with(e->d_name, ".img"))
                         continue;
-                if (renameat(dir_fd, e->d_name, to_fd, e->d_name) < 0)
+                if ((to_fd < 0 ? unlinkat(dir_fd, e->d_name, 0)
+                               : renameat(dir_fd, e->d_name, to_fd, e->d_name)) < 0)
                         return err_born(-errno, "cannot put the image %s away", e->d_name);
                 n++;
         }
         return n;
 }
 
-int gone_images(int store_fd, int dir_fd, const char *name) {
-        _cleanup_(closep) int gone = open_gone(store_fd), to = -1;
-        char place[NAME_MAX + 1];
+/* A fresh directory for the images of that name. */
+static int make_place(int store_fd, const char *name, char place[static NAME_MAX + 1]) {
+        _cleanup_(closep) int gone = open_gone(store_fd);
         int r = -EEXIST;
 
         if (gone < 0)
                 return err_pass(gone);
         for (unsigned i = 0; r == -EEXIST && i < MAX_SAME; i++) {
-                snprintf(place, sizeof place, "%s.%u", name, i);
+                snprintf(place, NAME_MAX + 1, "%s.%u", name, i);
                 r = mkdirat(gone, place, 0700) < 0 ? -errno : 0;
         }
-        if (r < 0)
-                return err_born(r, "cannot put the images of %s away", name);
-        to = open_below(gone, place);
-        r = to < 0 ? to : move_images(dir_fd, to);
-        if (r == 0)
+        return r < 0 ? err_born(r, "cannot put the images of %s away", name) : open_below(gone, place);
+}
+
+int gone_images(int store_fd, int dir_fd, const char *name) {
+        _cleanup_(closep) int gone = -1, to = -1;
+        char place[NAME_MAX + 1];
+        int r;
+
+        to = make_place(store_fd, name, place);
+        if (to ==
+            -ENOSPC) /* what must be noted needs the room more than the images need to be overwritten */
+                r = move_images(dir_fd, -1);
+        else
+                r = to < 0 ? to : move_images(dir_fd, to);
+        if (r == 0 && to >= 0 && (gone = open_gone(store_fd)) >= 0)
                 (void)unlinkat(gone, place, AT_REMOVEDIR);
         return r < 0 ? err_pass(r) : 0;
 }
