@@ -51,7 +51,7 @@ class Scene:
         if not self.job:
             self.machine.run("rm -f /root/count; setsid -f python3 /root/job.py </dev/null >/dev/null 2>&1")
             self.job = int(self.machine.run("pgrep -f '^python3 /root/job.py'"))
-        self.machine.run(f"carryover keep pid:{self.job}; systemctl reset-failed; journalctl --sync")
+        self.machine.run(f"carryover keep pid:{self.job} && systemctl reset-failed && journalctl --sync")
         return check.before(self.machine, self.session)
 
     def comm(self, pid: int) -> str:
