@@ -101,7 +101,7 @@ def test_panic(lab: Lab) -> None:
     session = machine.session("root")
     old = check.before(machine, session)
     ticks = check.counter(session)
-    check.reboot(session, "carryover reboot --append init=/nowhere")
+    check.reboot(session, "carryover reboot --append rdinit=/nowhere")
     check.same_session(session, old)
     ticks.goes_on()
     print(f"counted to {ticks.check()}, over a panic")
