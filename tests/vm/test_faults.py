@@ -53,9 +53,10 @@ PLAN: dict[str, dict[str, set[str]]] = {
     "restore:begun": RESTORING,
     "restore:before-criu": RESTORING,
     "restore:made": RESTORING | {"criu": {FAILED, LIVES}},
-    "restore:running": {"kill": {LIVES}, "full": {LIVES}, "io": {LIVES}, "cut": {LOST, BACK}},
+    # One tree is back when we die; the other may be in the middle of it.
+    "restore:running": {"kill": {LIVES, LOST}, "full": {LIVES}, "io": {LIVES}, "cut": {LOST, BACK}},
     # The machine goes down with trees that were back already: that is known of each, and nothing of them is restored again.
-    "restore:after-outcome": RESTORED | {"cut": {LOST, BACK}},
+    "restore:after-outcome": RESTORED | {"kill": {LIVES, LOST}, "cut": {LOST, BACK}},
     "restore:before-report": RESTORED | {"cut": {BACK}},
     "restore:reported": RESTORED | {"cut": {BACK}},
 }
