@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "model/connections.h"
 #include "report/report.h"
+#include "sys/netlink.h"
 #include "sys/nudge.h"
 
 #include <string.h>
@@ -64,25 +65,37 @@ static void worker_carried(Worker *w) {
         pthread_mutex_unlock(&x->lock);
 }
 
+void restoring_dismiss(Restoring *x, Tree *tree, Outcome__State state, const char *reason,
+                       uint64_t deadline_monotonic) {
+        _cleanup_(freep) ImageStream *streams = NULL;
+        size_t n = 0;
+
+        log_failed(restore_peers(&x->store, &x->keys, tree, &streams, &n),
+                   "peers are not told what became of their connections");
+        pthread_mutex_lock(&x->lock);
+        restoring_failed(x, tree, state, reason);
+        hold_shrink(x);
+        pthread_mutex_unlock(&x->lock);
+        if (n == 0)
+                return;
+        (void)network_wait(tree, deadline_monotonic, x->stop_fd);
+        dismiss_peers(streams, n);
+}
+
 static void worker_failed(Worker *w, int why) {
         _cleanup_(freep) char *reason = strdup(err_text(why));
-        _cleanup_(freep) ImageStream *streams = NULL;
         Restoring *x = w->restoring;
-        size_t n = 0;
+        uint64_t deadline = now_monotonic();
 
         log_debug("%s: %s", w->tree->name, err_way());
         if (why == -ECANCELED) { /* it stays pending, and held: given_back() */
                 (void)run_progress("  %s: not begun, it waits for the next start", w->tree->name);
                 return;
         }
-        log_failed(restore_peers(&x->store, &x->keys, w->tree, &streams, &n),
-                   "peers are not told what became of their connections");
-        pthread_mutex_lock(&x->lock);
-        restoring_failed(x, w->tree, why == -EALREADY ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED,
-                         reason ?: "no memory");
-        hold_shrink(x);
-        pthread_mutex_unlock(&x->lock);
-        nudge_peers(streams, n);
+        if (why != -ETIMEDOUT) /* then it has been waited for */
+                deadline += x->config.network_usec;
+        restoring_dismiss(x, w->tree, why == -EALREADY ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED,
+                          reason ?: "no memory", deadline);
 }
 
 /* One that this tree must still wait for, or that was told to wait itself. */

@@ -207,15 +207,16 @@ static int restore_claimed(Restoring *x) {
  * ever. */
 static void give_up(Restoring *x, int why) {
         _cleanup_(freep) char *reason = strdup(err_text(why));
+        uint64_t deadline = now_monotonic() + x->config.network_usec;
 
         log_error("nothing could be restored: %s", reason ?: "no memory");
         for (size_t i = 0; i < x->ticket->n_trees; i++)
                 if (restoring_is_pending(x->ticket->trees[i])) {
                         bool begun = restore_abandon(&x->store, &x->keys, x->ticket->trees[i]);
 
-                        restoring_failed(x, x->ticket->trees[i],
-                                         begun ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED,
-                                         reason ?: "no memory");
+                        restoring_dismiss(x, x->ticket->trees[i],
+                                          begun ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED,
+                                          reason ?: "no memory", deadline);
                 }
 }
 

@@ -48,6 +48,14 @@ bool restoring_is_pending(const Tree *tree);
 void restoring_failed(Restoring *x, Tree *tree, Outcome__State state, const char *reason);
 void restoring_carried(Restoring *x, Tree *tree);
 
+/*
+ * A tree that does not come back: restoring_failed(), its connections leave the hold, and its peers are told
+ * when the network is there to tell them by (restore-trees.c). Until then one that has nothing to send would
+ * hear nothing, and for ever: what cannot come back may be known long before. Called without the lock.
+ */
+void restoring_dismiss(Restoring *x, Tree *tree, Outcome__State state, const char *reason,
+                       uint64_t deadline_monotonic);
+
 /* Restores all pending trees side by side, and comes back when each has an outcome or was told to wait
  * (restore-trees.c). */
 int restoring_trees(Restoring *x);

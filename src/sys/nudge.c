@@ -27,7 +27,10 @@
 #define MESSAGES 16
 
 /* Time for a peer to leave the lock of its socket. */
-#define PAUSE_USEC (3 * USEC_PER_MSEC)
+#define NUDGE_PAUSE_USEC (3 * USEC_PER_MSEC)
+
+/* A reset is a single packet, nobody waits for it, and the network has only just come. */
+#define DISMISS_PAUSE_USEC (60 * USEC_PER_MSEC)
 
 /* So far before the next expected byte that no window reaches back to it, and near enough for connection
  * tracking (MAXACKWINDOW in nf_conntrack_proto_tcp.c). */
@@ -172,7 +175,8 @@ static void ask_acknowledgement(const Peer *peer) {
         send_raw(IPPROTO_RAW, &peer->remote, &peer->local, &p);
 }
 
-static void send_reset(const Peer *peer, uint32_t seq) {
+/* One of ours. */
+static void send_ours(const Peer *peer, uint32_t seq, bool reset) {
         Packet p = {0};
 
         put_segment(&p, (Segment){.from = &peer->local,
@@ -182,7 +186,7 @@ static void send_reset(const Peer *peer, uint32_t seq) {
                                           .seq = htonl(seq),
                                           .ack_seq = htonl(peer->stream->received),
                                           .ack = 1,
-                                          .rst = 1}});
+                                          .rst = reset}});
         send_raw(IPPROTO_RAW, &peer->local, &peer->remote, &p);
 }
 
@@ -204,33 +208,69 @@ static void send_unreachable(const Peer *peer) {
 }
 
 /* A segment that was on its way at the freeze has arrived or has not: one of two numbers is the next that
- * the peer expects, and only a reset with exactly that is believed (RFC 5961, 3.2). */
-static void nudge_first(const Peer *peer) {
+ * the peer expects. */
+static void ask(const Peer *peer) {
         if (!peer->is_moved) {
                 ask_acknowledgement(peer);
                 return;
         }
-        send_reset(peer, peer->stream->sent);
+        send_ours(peer, peer->stream->sent, true);
         if (peer->stream->acked != peer->stream->sent)
-                send_reset(peer, peer->stream->acked);
+                send_ours(peer, peer->stream->acked, true);
 }
 
-void nudge_peers(const ImageStream *streams, size_t n) {
-        const struct timespec pause = {.tv_nsec = (long)(PAUSE_USEC * NSEC_PER_USEC)};
+static void dismiss(const Peer *peer) {
+        ask(peer);
+        if (!peer->is_moved)
+                send_ours(peer, peer->stream->acked - BEHIND, false);
+}
+
+static void say_unreachable(const Peer *peer) {
+        if (!peer->is_moved)
+                send_unreachable(peer);
+}
+
+static void all_peers(const Peer *peers, size_t n, void (*what)(const Peer *peer)) {
+        for (size_t i = 0; i < n; i++)
+                what(peers + i);
+}
+
+static int peers_of(const ImageStream *streams, size_t n, Peer **ret) {
         _cleanup_(freep) Peer *peers = calloc(n ?: 1, sizeof *peers);
         _cleanup_(freep) Held *held = NULL;
         size_t n_held = 0;
 
-        if (!peers || held_list(&held, &n_held) < 0)
-                return;
+        if (!peers)
+                return -ENOMEM;
+        if (held_list(&held, &n_held) < 0)
+                return -EIO;
         for (size_t i = 0; i < n; i++)
                 peers[i] = peer_of(streams + i, held, n_held);
-        for (int k = 0; n > 0 && k < MESSAGES; k++) {
-                for (size_t i = 0; i < n; i++)
-                        nudge_first(peers + i); /* each time: a reset is a single packet */
+        *ret = TAKE(peers);
+        return 0;
+}
+
+void nudge_peers(const ImageStream *streams, size_t n) {
+        const struct timespec pause = {.tv_nsec = (long)(NUDGE_PAUSE_USEC * NSEC_PER_USEC)};
+        _cleanup_(freep) Peer *peers = NULL;
+
+        if (n == 0 || peers_of(streams, n, &peers) < 0)
+                return;
+        for (int k = 0; k < MESSAGES; k++) {
+                all_peers(peers, n, ask);
                 (void)nanosleep(&pause, NULL);
-                for (size_t i = 0; i < n; i++)
-                        if (!peers[i].is_moved)
-                                send_unreachable(peers + i);
+                all_peers(peers, n, say_unreachable);
+        }
+}
+
+void dismiss_peers(const ImageStream *streams, size_t n) {
+        const struct timespec pause = {.tv_nsec = (long)(DISMISS_PAUSE_USEC * NSEC_PER_USEC)};
+        _cleanup_(freep) Peer *peers = NULL;
+
+        if (n == 0 || peers_of(streams, n, &peers) < 0)
+                return;
+        for (int k = 0; k < MESSAGES; k++) {
+                all_peers(peers, n, dismiss);
+                (void)nanosleep(&pause, NULL);
         }
 }

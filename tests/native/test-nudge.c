@@ -270,7 +270,25 @@ static void test_nobody_is_there(void **state) {
                 freeze(c->lines + i, &frozen);
                 streams[i] = stream_of(c->lines + i, &frozen);
         }
-        nudge_peers(streams, FLAVOURS);
+        dismiss_peers(streams, FLAVOURS);
+        check_reset(c, FLAVOURS);
+}
+
+/* A tree that was back, had said something, and went down with the machine before anybody knew it. */
+static void test_nobody_is_there_any_more(void **state) {
+        ImageStream streams[FLAVOURS];
+        Case *c = *state;
+        Frozen frozen;
+
+        for (int i = 0; i < FLAVOURS; i++) {
+                drain(c->lines[i].ours);
+                freeze(c->lines + i, &frozen);
+                streams[i] = stream_of(c->lines + i, &frozen);
+                thaw(c->lines + i, &frozen);
+                assert_true(data_passes(c->lines[i].ours, c->lines[i].peer, 1000));
+                freeze(c->lines + i, &frozen);
+        }
+        dismiss_peers(streams, FLAVOURS);
         check_reset(c, FLAVOURS);
 }
 
@@ -292,7 +310,7 @@ static void test_address_is_another(void **state) {
         }
         world_move(&c->world);
         assert_int_equal(hold_clear(), 0);
-        nudge_peers(streams, 2 * FLAVOURS);
+        dismiss_peers(streams, 2 * FLAVOURS);
         check_reset(c, 2 * FLAVOURS);
 }
 
@@ -327,6 +345,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_acknowledgement_was_lost, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_nothing_was_sent, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_nobody_is_there, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_nobody_is_there_any_more, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_address_is_another, setup, teardown),
         };
 
