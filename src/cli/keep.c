@@ -3,7 +3,8 @@
 /*
  * What is kept is checked now, while its user is there to change something; and the kernel's modules that a
  * save and a hold need are loaded now, before a package upgrade takes them away (the reboot is often there
- * because of one).
+ * because of one). Their units are ordered now, too, so that a shutdown which somebody else begins stops
+ * them only after the save.
  */
 
 #include "base/cleanup.h"
@@ -51,7 +52,9 @@ int verb_keep(const CliCall *call) {
                 r = target_refused(&inspection, "not kept");
         if (r != CLI_OK)
                 return r;
-        r = keep_add(trees.items[0]);
+        r = trees_stop_order(&trees);
+        if (r >= 0)
+                r = keep_add(trees.items[0]);
         if (r < 0)
                 return cli_fail(r);
         if (modules_prepare() > 0)

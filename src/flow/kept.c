@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/facts.h"
+#include "sys/stop-order.h"
 #include "sys/store.h"
 
 #include <string.h>
@@ -14,6 +15,21 @@ void trees_done(Trees *trees) {
         select_free(trees->items, trees->n);
         free(trees->refused);
         *trees = (Trees){0};
+}
+
+int trees_stop_order(const Trees *trees) {
+        _cleanup_(freep) uint32_t *pids = NULL;
+        size_t n = 0;
+        int r;
+
+        for (size_t i = 0; i < trees->n; i++)
+                for (size_t j = 0; j < trees->items[i]->n_pids; j++)
+                        if (model_append(pids, n, trees->items[i]->pids[j]) < 0)
+                                return -ENOMEM;
+        r = stop_order(pids, n);
+        if (r > 0)
+                log_debug("%d units are stopped only after the save from now on", r);
+        return r < 0 ? err_pass(r) : 0;
 }
 
 int kept_own(pid_t pid, char **ret) {

@@ -16,6 +16,9 @@ typedef struct Trees {
 
 void trees_done(Trees *trees);
 
+/* A shutdown stops the units of these trees only after the save (sys/stop-order.h). */
+int trees_stop_order(const Trees *trees);
+
 /* The session that a process is in, as a target that means the same later; NULL if it is in none. The caller
  * frees. */
 int kept_own(pid_t pid, char **ret);

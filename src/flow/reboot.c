@@ -208,6 +208,9 @@ int flow_reboot(const RebootOptions *options) {
                 r = refuse(options, r, trees.n, why);
                 if (r != 0)
                         return r;
+                r = trees_stop_order(&trees);
+                if (r < 0)
+                        return fail(r);
                 if (!options->no_kexec) {
                         r = load_now(&config, options, &trees, &kernel, request);
                         if (r < 0)

@@ -20,6 +20,9 @@
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define MANAGER      "org.freedesktop.systemd1.Manager"
 
+/* Generators run in it. */
+#define RELOAD_TIMEOUT (90 * USEC_PER_SEC)
+
 struct Bus {
         sd_bus *bus;
         bool subscribed;
@@ -59,6 +62,16 @@ static void error_free(sd_bus_error *e) {
         sd_bus_error_free(e);
 }
 
+static void message_unrefp(sd_bus_message **m) {
+        sd_bus_message_unref(*m);
+}
+
+static void strv_freep(char ***p) {
+        for (char **s = *p; s && *s; s++)
+                free(*s);
+        free(*p);
+}
+
 static int unit_job(Bus *b, const char *method, const char *unit, const char *mode) {
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, method, &error, NULL, "ss", unit,
@@ -88,6 +101,35 @@ int bus_unit_property(Bus *b, const char *unit, const char *interface, const cha
         if (r >= 0)
                 r = sd_bus_get_property_string(b->bus, SYSTEMD, path, interface, property, &error, ret);
         return r < 0 ? failed(r, &error, property, unit) : 0;
+}
+
+int bus_unit_is_before(Bus *b, const char *unit, const char *other) {
+        _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(strv_freep) char **units = NULL;
+        _cleanup_(freep) char *path = NULL;
+        bool found = false;
+        int r;
+
+        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
+        if (r >= 0)
+                r = sd_bus_get_property_strv(b->bus, SYSTEMD, path, SYSTEMD ".Unit", "Before", &error,
+                                             &units);
+        if (r < 0)
+                return failed(r, &error, "look at the order of", unit);
+        for (char **p = units; p && *p && !found; p++)
+                found = strcmp(*p, other) == 0;
+        return found;
+}
+
+int bus_reload(Bus *b) {
+        _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(message_unrefp) sd_bus_message *call = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(b->bus, &call, SYSTEMD, MANAGER_PATH, MANAGER, "Reload");
+        if (r >= 0)
+                r = sd_bus_call(b->bus, call, RELOAD_TIMEOUT, &error, NULL);
+        return r < 0 ? failed(r, &error, "read again", "its unit files") : 0;
 }
 
 typedef struct Job {

@@ -28,6 +28,12 @@ int bus_try_restart_unit(Bus *bus, const char *unit);
  * is not there is inactive. */
 int bus_unit_property(Bus *bus, const char *unit, const char *interface, const char *property, char **ret);
 
+/* Whether a unit starts before another one, and stops after it: 1 or 0. */
+int bus_unit_is_before(Bus *bus, const char *unit, const char *other);
+
+/* Has systemd read all unit files again; returns when it has. */
+int bus_reload(Bus *bus);
+
 /* The shutdown under way: "kexec", "reboot", "poweroff", "halt", "soft-reboot", or 0 answer with *ret NULL
  * if there is none. Static string. */
 int bus_shutdown_action(Bus *bus, const char **ret);

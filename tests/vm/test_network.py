@@ -113,8 +113,8 @@ while True:
 
 
 def start(machine: Machine, unit: str, command: str) -> None:
-    """Start a program as a unit of its own, which is kept, and stops behind the save."""
-    machine.run(f"systemd-run -q --unit={unit} -p Before=carryover.service -p StandardOutput=file:/root/{unit}.out {command}")
+    """Start a program as a unit of its own, which is kept."""
+    machine.run(f"systemd-run -q --unit={unit} -p StandardOutput=file:/root/{unit}.out {command}")
     machine.run(f"carryover keep unit:{unit}.service")
 
 
