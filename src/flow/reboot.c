@@ -234,5 +234,5 @@ int flow_reboot(const RebootOptions *options) {
         else
                 printf("jumping into Linux %s\n", kernel.version);
         fflush(stdout);
-        return wait_answer(&wait);
+        return wait_answer(&wait, NULL);
 }

@@ -109,7 +109,8 @@ static int start_restore(void) {
         return r < 0 ? err_prefix(r, "it waits for the next boot, or for `systemctl start " UNIT "`: ") : 0;
 }
 
-static int ask(const Config *config, const char *name, bool force, uint64_t request) {
+/* The name of the tree is the caller's to free. */
+static int ask(const Config *config, const char *name, bool force, uint64_t request, char **ret) {
         _cleanup_(store_close) Store store = {.fd = -1};
         _cleanup_(ticket_freep) Ticket *report = NULL;
         Tree *tree = NULL;
@@ -126,6 +127,9 @@ static int ask(const Config *config, const char *name, bool force, uint64_t requ
                 r = choose(report, name, force, &tree);
         if (r < 0)
                 return err_pass(r);
+        *ret = strdup(tree->name);
+        if (!*ret)
+                return -ENOMEM;
         make_ticket(report, tree, request);
         printf("restoring %s\n", tree->name);
         fflush(stdout);
@@ -133,6 +137,7 @@ static int ask(const Config *config, const char *name, bool force, uint64_t requ
 }
 
 int flow_retry(const char *name, bool force) {
+        _cleanup_(freep) char *tree = NULL;
         uint64_t request = now_realtime();
         Config config;
         Wait wait;
@@ -141,12 +146,12 @@ int flow_retry(const char *name, bool force) {
         r = config_load("", &config);
         if (r >= 0) {
                 wait = wait_begin(&config, request);
-                r = ask(&config, name, force, request);
+                r = ask(&config, name, force, request, &tree);
         }
         if (r >= 0)
                 r = start_restore();
         if (r >= 0)
-                return wait_answer(&wait);
+                return wait_answer(&wait, tree);
         log_error("carryover: %s", err_text(r));
         return r == -EINVAL ? 2 : r == -EPERM ? 4 : 1;
 }

@@ -102,7 +102,15 @@ static int answer(Wait *w, Ticket **ret) {
                     : 1;
 }
 
-int wait_answer(Wait *w) {
+static bool is_back(const Ticket *report, const char *tree) {
+        for (size_t i = 0; i < report->n_trees; i++)
+                if (strcmp(report->trees[i]->name, tree) == 0)
+                        return report->trees[i]->outcome &&
+                               report->trees[i]->outcome->state == OUTCOME__STATE__CARRIED;
+        return false;
+}
+
+int wait_answer(Wait *w, const char *tree) {
         _cleanup_(ticket_freep) Ticket *report = NULL;
         int r;
 
@@ -125,7 +133,7 @@ int wait_answer(Wait *w) {
                 return 1;
         }
         report_summary(stdout, report, isatty(STDOUT_FILENO));
-        return report_ok(report) ? 0 : 1;
+        return (tree ? is_back(report, tree) : report_ok(report)) ? 0 : 1;
 }
 
 /* An older save's lines are not ours. */

@@ -27,5 +27,6 @@ typedef struct Wait {
  * `request`. */
 Wait wait_begin(const Config *config, uint64_t request);
 
-/* Shows what is told of the progress, and then the report; the exit status. */
-int wait_answer(Wait *w);
+/* Shows what is told of the progress, and then the report. The exit status: whether all went well, or this
+ * tree is back, if one is named. */
+int wait_answer(Wait *w, const char *tree);
