@@ -101,12 +101,17 @@ static int terminals_reserve(Restoring *x) {
         return pty_reserve(wanted, n, &x->ptys);
 }
 
+/* A tree that nothing is tried with any more; lost, if that was begun before. */
+static Outcome__State abandoned(const Restoring *x, const Tree *tree) {
+        return restore_abandon(&x->store, &x->keys, tree) ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED;
+}
+
 /* All that is left to do for trees whose key is lost is to say so, and to remove what nobody can open. */
 static void key_is_lost(Restoring *x) {
         x->keyless = true;
         for (size_t i = 0; i < x->ticket->n_trees; i++)
                 if (restoring_is_pending(x->ticket->trees[i]))
-                        restoring_failed(x, x->ticket->trees[i], OUTCOME__STATE__FAILED,
+                        restoring_failed(x, x->ticket->trees[i], abandoned(x, x->ticket->trees[i]),
                                          "the key that its images are encrypted with did not come over, "
                                          "and they were removed");
 }
@@ -211,13 +216,9 @@ static void give_up(Restoring *x, int why) {
 
         log_error("nothing could be restored: %s", reason ?: "no memory");
         for (size_t i = 0; i < x->ticket->n_trees; i++)
-                if (restoring_is_pending(x->ticket->trees[i])) {
-                        bool begun = restore_abandon(&x->store, &x->keys, x->ticket->trees[i]);
-
-                        restoring_dismiss(x, x->ticket->trees[i],
-                                          begun ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED,
+                if (restoring_is_pending(x->ticket->trees[i]))
+                        restoring_dismiss(x, x->ticket->trees[i], abandoned(x, x->ticket->trees[i]),
                                           reason ?: "no memory", deadline);
-                }
 }
 
 /* systemd does not start us any more. Whoever was restored before the last crash is known to logind now. */

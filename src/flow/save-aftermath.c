@@ -123,12 +123,7 @@ static int find_save(Saving *s) {
 }
 
 int flow_save_aftermath(void) {
-        _cleanup_(saving_done) Saving s = {
-                        .store.fd = -1,
-                        .lock = PTHREAD_MUTEX_INITIALIZER,
-                        .change = PTHREAD_COND_INITIALIZER,
-                        .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER},
-        };
+        _cleanup_(saving_done) Saving s = SAVING_INIT;
         int r;
 
         r = find_save(&s);

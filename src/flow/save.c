@@ -375,12 +375,7 @@ static void finish(Saving *s) {
 }
 
 int flow_save(void) {
-        _cleanup_(saving_done) Saving s = {
-                        .store.fd = -1,
-                        .lock = PTHREAD_MUTEX_INITIALIZER,
-                        .change = PTHREAD_COND_INITIALIZER,
-                        .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER},
-        };
+        _cleanup_(saving_done) Saving s = SAVING_INIT;
         int r;
 
         r = saving_ask(&s);

@@ -40,10 +40,16 @@ typedef struct Saving {
         Decision decision;
 } Saving;
 
+/* Nothing of it is open yet. For saving_done(), by _cleanup_. */
+#define SAVING_INIT                                                                                         \
+        {                                                                                                   \
+                .store.fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER,      \
+                .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER},                                            \
+        }
+
 void saving_say(const Saving *s, EventKind kind, const Tree *tree, const char *reason);
 bool saving_is_forced(const Saving *s);
 
-/* For _cleanup_. */
 void saving_done(Saving *s);
 
 /* Before the seal, or without one: nothing was killed, so nothing is to be undone but the hold and the
