@@ -226,3 +226,43 @@ def test_without_kexec(lab: Lab) -> None:
     report = check.status(machine)
     assert [tree["state"] for tree in report["trees"]] == ["carried"], report["trees"]
     check.clean_after(machine, second)
+
+
+# Writes a number five times a second, and says what it heard of a shutdown.
+TICKING = """#!/usr/bin/python3
+import signal, sys, time
+out = open(sys.argv[1], "a", buffering=1)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("told to stop", file=out)))
+n = 0
+while True:
+    n += 1
+    print(n, file=out)
+    time.sleep(0.2)
+"""
+
+
+def test_units(lab: Lab) -> None:
+    """What lives outside of every login is stopped after the save only: a service, the manager of a user, a scope of a session's."""
+    machine = lab.machine("bookworm", "netns")
+    machine.write("/usr/local/bin/ticking", TICKING, "755")
+    session = machine.session("root")
+    old = check.before(machine, session)
+    machine.run("loginctl enable-linger joe && systemd-run -q --unit=service -p Restart=always -p StandardOutput=null "
+                "-p StandardError=null ticking /root/service")
+    wait_for("the manager of joe", lambda: machine.run("test -S /run/user/1000/bus && echo there", check=False), 60, 0.5)
+    machine.run("XDG_RUNTIME_DIR=/run/user/1000 systemd-run -q --user --unit=his -p StandardOutput=null -p StandardError=null "
+                "ticking /home/joe/his", user="joe")
+    check.answer(session, "systemd-run -q --scope ticking /root/scope & sleep 1")
+    pids = {name: machine.run(f"pgrep -f 'python3 /usr/local/bin/ticking .*/{name}$'").strip() for name in ("service", "his", "scope")}
+    print(pids, {name: machine.run(f"cat /proc/{pid}/cgroup").strip() for name, pid in pids.items()})
+    machine.run(f"carryover keep unit:service && carryover keep pid:{pids['his']}")
+    check.reboot(session)
+    check.other_boot(machine, old)
+    check.same_session(session, old)
+    assert [tree["state"] for tree in check.status(machine)["trees"]] == ["carried"] * 3
+    for name, path in (("service", "/root/service"), ("his", "/home/joe/his"), ("scope", "/root/scope")):
+        lines = machine.run(f"cat {path}").split("\n")[:-1]
+        assert lines == [str(n) for n in range(1, len(lines) + 1)], (name, lines[-5:])
+        wait_for(f"{name} to go on", lambda: len(machine.run(f"cat {path}").split()) > len(lines), 30, 0.5)
+        assert machine.run(f"cat /proc/{pids[name]}/comm").strip() == "ticking"
+    check.clean_after(machine, old)
