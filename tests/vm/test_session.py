@@ -249,7 +249,7 @@ def test_units(lab: Lab) -> None:
     old = check.before(machine, session)
     machine.run("loginctl enable-linger joe && systemd-run -q --unit=service -p Restart=always -p StandardOutput=null "
                 "-p StandardError=null ticking /root/service")
-    wait_for("the manager of joe", lambda: machine.run("test -S /run/user/1000/bus && echo there", check=False), 60, 0.5)
+    wait_for("the manager of joe", lambda: machine.run("test -S /run/user/1000/systemd/private && echo there", check=False), 60, 0.5)
     machine.run("XDG_RUNTIME_DIR=/run/user/1000 systemd-run -q --user --unit=his -p StandardOutput=null -p StandardError=null "
                 "ticking /home/joe/his", user="joe")
     check.answer(session, "systemd-run -q --scope ticking /root/scope & sleep 1")
