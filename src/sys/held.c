@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define MOUNTINFO_MAX (32u << 20)
@@ -198,6 +199,43 @@ static bool is_known(const Tree *had, const OthersFile *h) {
         return there && !(h->access & ~had->held[at]->access);
 }
 
+static bool has_acl(const char *path) {
+        return getxattr(path, "system.posix_acl_access", NULL, 0) >= 0;
+}
+
+static bool may_pass(const char *directory) {
+        struct stat st;
+
+        return lstat(directory, &st) == 0 && S_ISDIR(st.st_mode) && st.st_mode & S_IXOTH &&
+               !has_acl(directory);
+}
+
+/*
+ * Whether anybody could open it for reading under this name. A file of the system that was replaced since
+ * the save, as ldconfig(8) does with its cache at the first boot of a new release while some program may
+ * just have been starting, gives nobody anything. Not for files that are more than what their modes say:
+ * those of proc.
+ */
+static bool is_public(const struct statx *st, const char *path, const OthersFile *h) {
+        _cleanup_(freep) char *part = strdup(path);
+        struct stat named;
+
+        if (!part || h->place == PLACE_NAMED || h->place == PLACE_DEVICE || h->access & ~ACCESS_READ ||
+            !S_ISREG(st->stx_mode) || !(st->stx_mode & S_IROTH))
+                return false;
+        for (char *slash = part; (slash = strchr(slash + 1, '/'));) {
+                bool passes;
+
+                *slash = '\0';
+                passes = may_pass(part);
+                *slash = '/';
+                if (!passes)
+                        return false;
+        }
+        return lstat(path, &named) == 0 && named.st_ino == st->stx_ino &&
+               named.st_dev == makedev(st->stx_dev_major, st->stx_dev_minor) && !has_acl(path);
+}
+
 /* One that had another name then may have none left now. */
 static int check(const HeldLook *look, const char *link, const struct statx *st, const char *path,
                  OthersFile *h, pid_t pid) {
@@ -207,7 +245,7 @@ static int check(const HeldLook *look, const char *link, const struct statx *st,
                 return 0;
         if (h->place == PLACE_GHOST)
                 r = describe(look, link, st, path, h);
-        if (r < 0 || is_known(look->had, h))
+        if (r < 0 || is_known(look->had, h) || is_public(st, path, h))
                 return r;
         return err_say(-EPERM, "process %d would have %s open, which is not the file that it had", (int)pid,
                        path);

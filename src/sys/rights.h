@@ -9,7 +9,7 @@
  * - The files that it has open, executes or maps and that are not its own user's. A file is known by its
  *   mount point, its inode and its owner; what no boot brings, and a file of sysfs and its like, by its name
  *   and owner; a device by its number; one without a name by its owner. Directories give nobody anything
- *   that their names would not.
+ *   that their names would not, nor does another file that anybody may read by its name, for reading.
  */
 
 #include "model/model.h"

@@ -13,9 +13,11 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -180,6 +182,45 @@ static void test_more_access(void **state) {
         expect(w, w->file);
 }
 
+/* Replaced since: it is another file, and no secret. */
+static void test_public(void **state) {
+        World *w = world(state);
+
+        assert_int_equal(rights_note(&w->tree), 0);
+        assert_int_equal(chmod(w->file, 0644), 0);
+        change(w, 'r');
+        expect(w, NULL);
+        assert_int_equal(chmod(w->file, 0640), 0);
+        expect(w, "open, which is not the file that it had");
+}
+
+/* Everybody may read it, but not everybody gets there. */
+static void test_public_in_private(void **state) {
+        char directory[] = "/var/tmp/carryover-test-XXXXXX", hidden[64];
+        World *w = world(state);
+
+        assert_non_null(mkdtemp(directory));
+        snprintf(hidden, sizeof hidden, "%s/file", directory);
+        assert_int_equal(rights_note(&w->tree), 0);
+        assert_int_equal(chmod(w->file, 0644), 0);
+        change(w, 'r');
+        assert_int_equal(rename(w->file, hidden), 0);
+        expect(w, "open, which is not the file that it had");
+        assert_int_equal(chmod(directory, 0755), 0);
+        expect(w, NULL);
+        assert_int_equal(rename(hidden, w->file), 0);
+        assert_int_equal(rmdir(directory), 0);
+}
+
+static void test_public_for_writing(void **state) {
+        World *w = world(state);
+
+        assert_int_equal(rights_note(&w->tree), 0);
+        assert_int_equal(chmod(w->file, 0644), 0);
+        change(w, 'w');
+        expect(w, "open, which is not the file that it had");
+}
+
 /* It had another name when the tree was saved, by which it was found. */
 static void test_last_name(void **state) {
         World *w = world(state);
@@ -253,6 +294,9 @@ int main(void) {
                         T(test_files),
                         T(test_other_file),
                         T(test_more_access),
+                        T(test_public),
+                        T(test_public_in_private),
+                        T(test_public_for_writing),
                         T(test_last_name),
                         T(test_rights),
                         T(test_unknown),

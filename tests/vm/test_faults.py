@@ -240,6 +240,7 @@ def test_point(lab: Lab, point: str) -> None:
         try:
             row = scene.fault(point, way)
         except (AssertionError, LabError) as error:
+            print("the session:", scene.session and scene.session.text()[-3000:])
             raise AssertionError("\n".join([*wrong, f"{point} by {way}: {error}"])) from error
         print(row)
         if not {row.session, row.job} <= allowed:
