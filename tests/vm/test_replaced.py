@@ -59,6 +59,7 @@ Before=carryover-restore.service
 [Service]
 Type=oneshot
 ExecStart=/bin/cp --remove-destination /bin/true /home/joe/prog
+ExecStart=/bin/sh -c 'cp -p /etc/ld.so.cache /etc/ld.so.cache~ && mv /etc/ld.so.cache~ /etc/ld.so.cache'
 [Install]
 WantedBy=sysinit.target
 """
@@ -134,7 +135,10 @@ def test_everything_is_replaced(lab: Lab) -> None:
 
 
 def test_replaced_between_save_and_restore(lab: Lab) -> None:
-    """The one session fails with a reason, its peer is told, its images are kept; the other one is carried."""
+    """
+    The one session fails with a reason, its peer is told, its images are kept. The other one has a file open that everybody may read,
+    and that another one with the same content has taken the place of, as ldconfig.service does: it is carried.
+    """
     machine = lab.machine("bookworm", "netns")
     machine.write("/etc/carryover/carryover.conf.d/keep.conf", "[Carryover]\nKeepSshSessions=yes\n")
     machine.write("/etc/systemd/system/swap.service", SWAP)
@@ -143,6 +147,8 @@ def test_replaced_between_save_and_restore(lab: Lab) -> None:
     old = check.before(machine, session)
     number = check.before(machine, joe).number
     ticks = check.counter(session)
+    check.answer(session, "exec 8</etc/ld.so.cache")
+    cache = machine.run("stat -c %i /etc/ld.so.cache")
     program(joe, "prog")
     linked = program(joe, "linked")  # whose dump leaves a link
     check.answer(joe, "ln linked linked.kept; rm linked")
@@ -155,6 +161,8 @@ def test_replaced_between_save_and_restore(lab: Lab) -> None:
     wait_for("the end of the other client", lambda: not joe.alive(), 60, 0.2)
     assert re.search("reset by peer|Broken pipe", joe.text()), joe.text()[-500:]
     check.other_boot(machine, old)
+    assert machine.run("stat -c %i /etc/ld.so.cache") != cache
+    assert check.answer(session, "cmp - /etc/ld.so.cache <&8 && echo the same").endswith("the same")
 
     trees = {tree["name"]: tree for tree in check.status(machine)["trees"]}
     failed = trees[f"session-{number}"]
