@@ -111,8 +111,9 @@ systemctl stop var-lib-carryover.mount
 dmsetup load store --table "0 $(blockdev --getsz /dev/loop0) linear /dev/loop0 0"
 dmsetup resume --noudevsync store
 e2fsck -fy /dev/mapper/store >/dev/null || test $? = 1
+systemctl start var-lib-carryover.mount
 rm -f /var/lib/carryover/filler
-systemctl start var-lib-carryover.mount carryover.service
+systemctl start carryover.service
 """
 
 @dataclass(frozen=True)
