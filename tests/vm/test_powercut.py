@@ -55,21 +55,25 @@ def one_cut(scene: Scene, after: float) -> dict[str, str]:
     return became
 
 
-def test_power_cuts(lab: Lab, request: pytest.FixtureRequest) -> None:
-    """As many as are asked for."""
+def test_power_cuts(lab: Lab, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> None:
+    """As many as are asked for. Each is said at once: forty take an hour."""
     cuts, seed = request.config.getoption("--cuts"), request.config.getoption("--seed")
     seed = seed if seed is not None else random.SystemRandom().randrange(1 << 32)
-    print(f"--seed {seed}")
     dice = random.Random(seed)
-    say = request.config.pluginmanager.getplugin("terminalreporter").write_line
+
+    def say(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n{text}", end="", flush=True)
+
+    say(f"--seed {seed}")
     scene = Scene(lab.machine("bookworm", "netns"))
     span = whole(scene)
-    print(f"a round trip takes {span:.1f} s")
+    say(f"a round trip takes {span:.1f} s")
     found: Counter[str] = Counter()
     for i in range(cuts):
         after = dice.uniform(0, span)
         became = one_cut(scene, after)
-        print(f"cut {i + 1} of {cuts} after {after:5.1f} s: {became}", flush=True)
+        say(f"cut {i + 1} of {cuts} after {after:5.1f} s: {became}")
         assert set(became.values()) <= ALLOWED, became
         found.update(became.values())
-    say(f"\n{cuts} power cuts, --seed {seed}, {sum(found.values())} trees: {dict(found)}; 0 lost without a word, 0 back twice, 0 holds left")
+    say(f"{cuts} power cuts, --seed {seed}, {sum(found.values())} trees: {dict(found)}; 0 lost without a word, 0 back twice, 0 holds left")
