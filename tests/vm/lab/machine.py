@@ -58,6 +58,7 @@ class Machine:
         self._process: subprocess.Popen[bytes] | None = None
         self._attached: tuple[list[str], tuple[str, ...]] | None = None
         self._clients: list[SshSession | SshShell | Upload | Download] = []
+        self.one_login = False  # run() by one connection, as long as that lives: a login costs an emulated guest a second or two
         self.qmp: Qmp | None = None
         directory.mkdir(parents=True, exist_ok=True)
 
@@ -94,6 +95,7 @@ class Machine:
     def power_cut(self) -> None:
         """Kill QEMU: what the guest had not yet written to the disk is gone."""
         assert self._process
+        self._end_logins()
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
         self._process.wait(10)
@@ -141,8 +143,8 @@ class Machine:
 
     def run(self, command: str, user: str = "root", timeout: float = 60, check: bool = True,
             stdin: bytes | str | None = None) -> str:
-        """Run a shell command over an ssh connection of its own; what it wrote to stdout."""
-        argv = client(self.network.endpoint(self.index), user) + [command]
+        """Run a shell command over an ssh connection of its own, or that of one_login; what it wrote to stdout."""
+        argv = client(self.network.endpoint(self.index), user, shared=self._login if self.one_login else None) + [command]
         data = stdin.encode() if isinstance(stdin, str) else stdin or b""
         done = subprocess.run(argv, input=data, capture_output=True, timeout=timeout, check=False)
         text = done.stdout.decode("utf-8", "replace")
@@ -195,6 +197,14 @@ class Machine:
             (self.directory / "criu.txt").write_text(logs)
         except (LabError, subprocess.TimeoutExpired):
             self._journal_from_disk(target)
+
+    @property
+    def _login(self) -> Path:
+        return self._sockets / "ssh"
+
+    def _end_logins(self) -> None:
+        for socket in self._sockets.glob("ssh-*"):
+            subprocess.run(["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "any"], capture_output=True, check=False)
 
     def _opened(self, opened: Opened) -> Opened:
         self._clients.append(opened)

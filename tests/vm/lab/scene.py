@@ -38,6 +38,7 @@ class Scene:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        machine.one_login = True
         self.session: SshSession | None = None
         self.ticks: check.Counter | None = None
         self.job = 0

@@ -24,6 +24,7 @@ import termios
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Callable
 
 from . import images
@@ -31,8 +32,11 @@ from .net import Endpoint
 from .util import BOUND, LabError, wait_for
 
 
-def client(endpoint: Endpoint, user: str, terminal: bool = False) -> list[str]:
-    """The words that start ssh there. It never gives up by itself, and asks nothing."""
+def client(endpoint: Endpoint, user: str, terminal: bool = False, shared: Path | None = None) -> list[str]:
+    """
+    The words that start ssh there. It never gives up by itself, and asks nothing. Those with the same `shared` socket are one login:
+    the first one makes it, the others are channels of its connection. That one does give up, when the machine goes down.
+    """
     options = {
         "BatchMode": "yes", "IdentitiesOnly": "yes", "ControlMaster": "no", "LogLevel": "ERROR",
         "StrictHostKeyChecking": "no", "UserKnownHostsFile": "/dev/null",
@@ -41,6 +45,9 @@ def client(endpoint: Endpoint, user: str, terminal: bool = False) -> list[str]:
         # The default key exchange costs an emulated guest seconds.
         "KexAlgorithms": "curve25519-sha256",
     }
+    if shared:
+        options |= {"ControlMaster": "auto", "ControlPath": f"{shared}-%r", "ControlPersist": "120",
+                    "ServerAliveInterval": "5", "ServerAliveCountMax": "3"}
     words = [*BOUND, *endpoint.prefix, "ssh", "-F", "none", "-i", str(images.ssh_key()),
              "-p", str(endpoint.port), "-l", user, "-tt" if terminal else "-T"]
     for name, value in options.items():
