@@ -100,12 +100,14 @@ static int hand_over(const Store *store, Ticket *ticket, const Tree *tree) {
         return r < 0 ? err_pass(r) : 0;
 }
 
+/* The restore before this one may still run: it has reported, and overwrites images until it is stopped. To
+ * start what runs would do nothing. */
 static int start_restore(void) {
         _cleanup_(bus_closep) Bus *manager = NULL;
         int r = bus_open_manager(&manager);
 
         if (r >= 0)
-                r = bus_start_unit(manager, UNIT, false);
+                r = bus_restart_unit(manager, UNIT);
         return r < 0 ? err_prefix(r, "it waits for the next boot, or for `systemctl start " UNIT "`: ") : 0;
 }
 

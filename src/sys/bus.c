@@ -88,6 +88,10 @@ int bus_start_unit_now(Bus *b, const char *unit) {
         return unit_job(b, "StartUnit", unit, "ignore-dependencies");
 }
 
+int bus_restart_unit(Bus *b, const char *unit) {
+        return unit_job(b, "RestartUnit", unit, "replace");
+}
+
 int bus_try_restart_unit(Bus *b, const char *unit) {
         return unit_job(b, "TryRestartUnit", unit, "replace");
 }

@@ -23,6 +23,8 @@ int bus_start_unit(Bus *bus, const char *unit, bool irreversible);
 /* Starts a unit immediately, ignoring its ordering ("ignore-dependencies"). */
 int bus_start_unit_now(Bus *bus, const char *unit);
 int bus_try_restart_unit(Bus *bus, const char *unit);
+/* Starts a unit, also one that still runs: anew. Does not wait. */
+int bus_restart_unit(Bus *bus, const char *unit);
 
 /* One property of a unit as text: "ActiveState", "ControlGroup", "Slice". Caller frees. A unit that
  * is not there is inactive. */

@@ -145,12 +145,15 @@ class Scene:
             self.job_goes_on()
 
     def retry(self, became: dict[str, str]) -> None:
-        """What has failed with its images comes back by hand, and goes on where it was; what is gone is begun anew."""
-        for name, state in became.items():
-            if state not in (FAILED, LOST):
-                continue
-            print(self.machine.run(f"carryover restore {name}{' --force' if state == LOST else ''} 2>&1", timeout=120))
-            assert self.status()[name]["state"] == "carried"
+        """
+        What has failed with its images comes back by hand, and goes on where it was; what is gone is begun anew. One behind the other
+        without a pause: the first restore still removes its images when the second one is asked for.
+        """
+        wanted = {name: state for name, state in became.items() if state in (FAILED, LOST)}
+        if wanted:
+            print(self.machine.run(" && ".join(f"carryover restore {name}{' --force' if state == LOST else ''}"
+                                               for name, state in wanted.items()) + " 2>&1", timeout=180))
+            assert {self.status()[name]["state"] for name in wanted} == {"carried"}
         if self.comm(self.job) == "python3":
             self.job_goes_on()
         else:
