@@ -266,3 +266,21 @@ def test_units(lab: Lab) -> None:
         wait_for(f"{name} to go on", lambda: len(machine.run(f"cat {path}").split()) > len(lines), 30, 0.5)
         assert machine.run(f"cat /proc/{pids[name]}/comm").strip() == "ticking"
     check.clean_after(machine, old)
+
+
+SQUATTER = "import socket,time; s = socket.socket(); s.bind(('', 22)); s.listen(); time.sleep(999)"
+
+
+def test_ssh_is_started_again(lab: Lab) -> None:
+    """A connection that is being brought back can be in sshd's way for a moment; sshd must not be gone for good then."""
+    machine = lab.machine("bookworm", "netns")
+    session = machine.session("root")
+    check.answer(session, "systemctl stop ssh.service")
+    check.answer(session, f'systemd-run -q --unit=squatter python3 -c "{SQUATTER}"')
+    check.answer(session, "until ss -Hltn 'sport = 22' | grep -q LISTEN; do sleep 0.1; done")
+    code, text = session.command("systemctl start ssh.service")
+    print(text)
+    assert code != 0
+    check.answer(session, "systemctl stop squatter.service")
+    machine.wait_for_ssh(60)
+    assert "Address already in use" in check.answer(session, "journalctl -b -u ssh.service")
