@@ -268,7 +268,7 @@ def test_units(lab: Lab) -> None:
     check.clean_after(machine, old)
 
 
-SQUATTER = "import socket,time; s = socket.socket(); s.bind(('', 22)); s.listen(); time.sleep(999)"
+SQUATTER = "import socket,time; s = socket.socket(); s.setsockopt(1, 2, 1); s.bind(('', 22)); s.listen(); time.sleep(999)"
 
 
 def test_ssh_is_started_again(lab: Lab) -> None:
@@ -277,7 +277,7 @@ def test_ssh_is_started_again(lab: Lab) -> None:
     session = machine.session("root")
     check.answer(session, "systemctl stop ssh.service")
     check.answer(session, f'systemd-run -q --unit=squatter python3 -c "{SQUATTER}"')
-    check.answer(session, "until ss -Hltn 'sport = 22' | grep -q LISTEN; do sleep 0.1; done")
+    check.answer(session, "until ss -Hltn 'sport = 22' | grep -q LISTEN; do systemctl is-active squatter.service; sleep 0.1; done")
     code, text = session.command("systemctl start ssh.service")
     print(text)
     assert code != 0
