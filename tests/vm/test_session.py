@@ -268,7 +268,7 @@ def test_units(lab: Lab) -> None:
     check.clean_after(machine, old)
 
 
-SQUATTER = "import socket,time; s = socket.socket(); s.setsockopt(1, 2, 1); s.bind(('', 22)); s.listen(); time.sleep(999)"
+SQUATTER = "import socket,time; s = socket.socket(socket.AF_INET6); s.setsockopt(1, 2, 1); s.bind(('', 22)); s.listen(); time.sleep(999)"
 
 
 def test_ssh_is_started_again(lab: Lab) -> None:
