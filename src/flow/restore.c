@@ -364,6 +364,11 @@ static int restore(int (*what)(Restoring *x)) {
                 sd_notify(0, "READY=1");
                 return 0;
         }
+        r = run_restore_lock();
+        if (r < 0) { /* and what there is to do is being done */
+                log_error("cannot restore: %s", err_text(r));
+                return 1;
+        }
         r = config_load("", &x.config);
         if (r >= 0)
                 r = store_open(&x.config, &x.store);
@@ -393,9 +398,12 @@ int flow_restore(void) {
         return restore(restore_claimed);
 }
 
-/* systemd also calls when a restore has ended by itself, and said what failed (systemd.exec(5)). */
+/* systemd also calls when a restore has ended by itself and said what failed, and says "success" of one that
+ * was started anew meanwhile (systemd.exec(5)). */
 int flow_give_up(void) {
         const char *result = getenv("MONITOR_SERVICE_RESULT");
 
-        return result && strcmp(result, "exit-code") == 0 ? 0 : restore(forsaken);
+        if (!result || strcmp(result, "exit-code") == 0 || strcmp(result, "success") == 0)
+                return 0;
+        return restore(forsaken);
 }

@@ -512,6 +512,24 @@ int run_unreported(bool unreported) {
         return 0;
 }
 
+/* A lock of the process, which no child inherits: it is the kernel that takes it off. */
+int run_restore_lock(void) {
+        _cleanup_(closep) int dir = private_directory(RUN_DIR);
+        struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        int fd;
+
+        if (dir < 0)
+                return err_pass(dir);
+        fd = openat(dir, "restore.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+                return err_born(-errno, "cannot open " RUN_DIR "/restore.lock");
+        if (fcntl(fd, F_SETLK, &all) == 0)
+                return 0; /* open until the end: closing it would end the lock */
+        fd_close(fd);
+        return errno == EAGAIN || errno == EACCES ? err_say(-EBUSY, "another restore is under way")
+                                                  : err_born(-errno, "cannot lock " RUN_DIR "/restore.lock");
+}
+
 int run_progress(const char *format, ...) {
         _cleanup_(closep) int dir = private_directory(RUN_DIR), fd = -1;
         char line[512];

@@ -121,3 +121,5 @@ int run_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * restore takes that back. */
 int run_unreported(bool unreported);
 #define RUN_UNREPORTED "/run/carryover/unreported"
+/* One process restores at a time, from now until it ends; another gets -EBUSY. */
+int run_restore_lock(void);
