@@ -30,7 +30,9 @@ WAYS = {"error": "", "kill": ":kill", "cut": ":hang", "criu": ":hook", "full": "
 BEFORE_SEAL = {"error": {LIVES}, "kill": {LIVES}, "full": {LIVES}, "io": {LIVES}, "cut": {GONE}}
 WITH_CRIU = BEFORE_SEAL | {"criu": {LIVES}}
 SEALED = {"full": {BACK}, "io": {BACK}, "cut": {BACK}, "kill": {BACK}}
-RESTORING = {"error": {FAILED, LIVES}, "kill": {LOST, LIVES}, "full": {FAILED, LIVES}, "io": {FAILED, LOST, LIVES},
+# On a broken disk a failure is said, to the peers too, but cannot be noted: the next start may bring back a session whose client is gone,
+# and that ends then.
+RESTORING = {"error": {FAILED, LIVES}, "kill": {LOST, LIVES}, "full": {FAILED, LIVES}, "io": {FAILED, LOST, LIVES, BACK},
              "cut": {LOST, BACK}}
 RESTORED = {"error": {LIVES}, "kill": {LIVES}, "full": {LIVES}, "io": {LIVES}}
 

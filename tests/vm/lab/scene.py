@@ -57,7 +57,7 @@ class Scene:
 
     def comm(self, pid: int) -> str:
         """The name of a process, or nothing if it is gone."""
-        return self.machine.run(f"cat /proc/{pid}/comm", check=False).strip()
+        return self.machine.run(f"cat /proc/{pid}/comm 2>/dev/null || true").strip()
 
     def numbers(self) -> list[int]:
         """What the job has written."""
