@@ -15,6 +15,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What is known already of a restore that has not reported, or could not. */
+static int recall(const Store *store, Ticket *ticket) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++)
+                if (!ticket->trees[i]->outcome)
+                        r = store_tree_recall(store, ticket->id, ticket->trees + i);
+        return r < 0 ? err_pass(r) : 0;
+}
+
 /* Answer 1: there is nothing to tell of. */
 static int newest(const Store *store, Ticket **ret, ReportPhase *ret_phase) {
         bool ours = false;
@@ -26,8 +36,10 @@ static int newest(const Store *store, Ticket **ret, ReportPhase *ret_phase) {
                 return r;
         r = store_claimed(store, ret, &ours);
         *ret_phase = ours ? PHASE_RESTORING : PHASE_INTERRUPTED;
-        if (r != 1)
-                return r;
+        if (r == 0)
+                return recall(store, *ret);
+        if (r < 0)
+                return err_pass(r);
         *ret_phase = PHASE_IDLE;
         return store_report(store, ret);
 }

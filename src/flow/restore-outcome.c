@@ -22,16 +22,12 @@ void restoring_say(const Restoring *x, EventKind kind, const Tree *tree, const c
 
 /* What an earlier start of this restore has noted of a tree that it came to an end with. */
 static int outcome_recall(Restoring *x, Tree **tree) {
-        Tree *known = NULL;
-        int r = (*tree)->outcome ? 1 : store_tree_outcome(&x->store, x->ticket->id, (*tree)->name, &known);
+        int r = (*tree)->outcome ? 1 : store_tree_recall(&x->store, x->ticket->id, tree);
 
         if (r < 0)
                 log_warning("what became of %s cannot be read: %s", (*tree)->name, err_text(r));
-        if (r == 0) {
-                model_free(*tree);
-                *tree = known;
+        if (r == 0)
                 x->restart_logind = true; /* whether it was is not noted */
-        }
         if (!(*tree)->outcome)
                 (*tree)->outcome = model_new(Outcome, outcome__init);
         return (*tree)->outcome ? 0 : -ENOMEM;

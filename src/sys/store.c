@@ -437,6 +437,17 @@ int store_tree_outcome(const Store *store, const char *ticket_id, const char *na
         return 0;
 }
 
+int store_tree_recall(const Store *store, const char *ticket_id, Tree **tree) {
+        Tree *known = NULL;
+        int r = store_tree_outcome(store, ticket_id, (*tree)->name, &known);
+
+        if (r == 0) {
+                model_free(*tree);
+                *tree = known;
+        }
+        return r < 0 ? err_pass(r) : r;
+}
+
 int store_tree_empty(const Store *store, const char *tree) {
         _cleanup_(closep) int fd = store_tree_open(store, tree);
 

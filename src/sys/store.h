@@ -97,6 +97,8 @@ bool store_tree_begun(int images_fd);
 int store_tree_done(const Store *store, const char *ticket_id, const Tree *tree);
 /* That note, or answer 1 if there is none. */
 int store_tree_outcome(const Store *store, const char *ticket_id, const char *name, Tree **ret);
+/* The same in the place of *tree. */
+int store_tree_recall(const Store *store, const char *ticket_id, Tree **tree);
 /* The images of a tree are gone, what is noted there stays. */
 int store_tree_empty(const Store *store, const char *tree);
 /* Seals what of a claimed ticket has not begun, for another start; the claim on the rest then ends with the

@@ -71,9 +71,9 @@ class Scene:
         assert numbers == list(range(1, len(numbers) + 1)), [n for n, count in Counter(numbers).items() if count > 1][:5]
 
     def states(self) -> list[str]:
-        """Of the system, carryover.service and carryover-restore.service, and the boot id; empty while the machine is away."""
-        words = ("systemctl is-system-running; systemctl show -P ActiveState carryover.service carryover-restore.service; "
-                 "cat /proc/sys/kernel/random/boot_id")
+        """Of the system, and of carryover.service, -restore and -give-up; empty while the machine is away."""
+        words = ("systemctl is-system-running; "
+                 "systemctl show -P ActiveState carryover.service carryover-restore.service carryover-give-up.service")
         try:
             return self.machine.run(words, check=False, timeout=30).split()
         except (LabError, subprocess.TimeoutExpired):  # the connection was cut by the very reboot that is waited for
@@ -83,7 +83,8 @@ class Scene:
         """Nothing of ours is at work, and nothing is about to be."""
         found = self.states()
         return (len(found) == 4 and found[0] in ("running", "degraded")
-                and found[1:3] in (["active", "inactive"], ["active", "failed"], ["failed", "inactive"]))
+                and found[1:3] in (["active", "inactive"], ["active", "failed"], ["failed", "inactive"])
+                and found[3] in ("inactive", "failed"))
 
     def status(self) -> dict[str, dict]:
         """The trees, by name."""
