@@ -365,10 +365,11 @@ static int restore(int (*what)(Restoring *x)) {
                 return 0;
         }
         r = run_restore_lock();
-        if (r < 0) { /* and what there is to do is being done */
+        if (r == -EBUSY) { /* what there is to do is being done */
                 log_error("cannot restore: %s", err_text(r));
                 return 1;
         }
+        log_failed(r, "another restore would not be kept out");
         r = config_load("", &x.config);
         if (r >= 0)
                 r = store_open(&x.config, &x.store);

@@ -102,12 +102,10 @@ static int answer(Wait *w, Ticket **ret) {
                     : 1;
 }
 
-static bool is_back(const Ticket *report, const char *tree) {
-        for (size_t i = 0; i < report->n_trees; i++)
-                if (strcmp(report->trees[i]->name, tree) == 0)
-                        return report->trees[i]->outcome &&
-                               report->trees[i]->outcome->state == OUTCOME__STATE__CARRIED;
-        return false;
+static bool is_back(const Ticket *report, const char *name) {
+        const Tree *tree = ticket_find(report, name);
+
+        return tree && tree->outcome && tree->outcome->state == OUTCOME__STATE__CARRIED;
 }
 
 int wait_answer(Wait *w, const char *tree) {

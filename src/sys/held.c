@@ -199,15 +199,16 @@ static bool is_known(const Tree *had, const OthersFile *h) {
         return there && !(h->access & ~had->held[at]->access);
 }
 
-static bool has_acl(const char *path) {
-        return getxattr(path, "system.posix_acl_access", NULL, 0) >= 0;
+static bool has_acl(const char *link) {
+        return getxattr(link, "system.posix_acl_access", NULL, 0) >= 0;
 }
 
-static bool may_pass(const char *directory) {
+static bool may_pass(int dir_fd) {
+        char link[32];
         struct stat st;
 
-        return lstat(directory, &st) == 0 && S_ISDIR(st.st_mode) && st.st_mode & S_IXOTH &&
-               !has_acl(directory);
+        snprintf(link, sizeof link, "/proc/self/fd/%d", dir_fd);
+        return fstat(dir_fd, &st) == 0 && st.st_mode & S_IXOTH && !has_acl(link);
 }
 
 /*
@@ -216,24 +217,27 @@ static bool may_pass(const char *directory) {
  * just have been starting, gives nobody anything. Not for files that are more than what their modes say:
  * those of proc.
  */
-static bool is_public(const struct statx *st, const char *path, const OthersFile *h) {
-        _cleanup_(freep) char *part = strdup(path);
+static bool is_public(const char *link, const struct statx *st, const char *path, const OthersFile *h) {
+        _cleanup_(closep) int dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_(freep) char *copy = strdup(path);
+        char *name, *slash;
         struct stat named;
 
-        if (!part || h->place == PLACE_NAMED || h->place == PLACE_DEVICE || h->access & ~ACCESS_READ ||
-            !S_ISREG(st->stx_mode) || !(st->stx_mode & S_IROTH))
+        if (!copy || h->place == PLACE_NAMED || h->place == PLACE_DEVICE || h->access & ~ACCESS_READ ||
+            !S_ISREG(st->stx_mode) || !(st->stx_mode & S_IROTH) || has_acl(link))
                 return false;
-        for (char *slash = part; (slash = strchr(slash + 1, '/'));) {
-                bool passes;
+        for (name = copy + 1; dir >= 0 && (slash = strchr(name, '/')); name = slash + 1) {
+                int next;
 
                 *slash = '\0';
-                passes = may_pass(part);
-                *slash = '/';
-                if (!passes)
+                next = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                fd_close(dir);
+                dir = next;
+                if (dir < 0 || !may_pass(dir))
                         return false;
         }
-        return lstat(path, &named) == 0 && named.st_ino == st->stx_ino &&
-               named.st_dev == makedev(st->stx_dev_major, st->stx_dev_minor) && !has_acl(path);
+        return fstatat(dir, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && named.st_ino == st->stx_ino &&
+               named.st_dev == makedev(st->stx_dev_major, st->stx_dev_minor);
 }
 
 /* One that had another name then may have none left now. */
@@ -245,7 +249,7 @@ static int check(const HeldLook *look, const char *link, const struct statx *st,
                 return 0;
         if (h->place == PLACE_GHOST)
                 r = describe(look, link, st, path, h);
-        if (r < 0 || is_known(look->had, h) || is_public(st, path, h))
+        if (r < 0 || is_known(look->had, h) || is_public(link, st, path, h))
                 return r;
         return err_say(-EPERM, "process %d would have %s open, which is not the file that it had", (int)pid,
                        path);
