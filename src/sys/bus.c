@@ -62,10 +62,6 @@ static void error_free(sd_bus_error *e) {
         sd_bus_error_free(e);
 }
 
-static void message_unrefp(sd_bus_message **m) {
-        sd_bus_message_unref(*m);
-}
-
 static void strv_freep(char ***p) {
         for (char **s = *p; s && *s; s++)
                 free(*s);
@@ -127,12 +123,11 @@ int bus_unit_is_before(Bus *b, const char *unit, const char *other) {
 
 int bus_reload(Bus *b) {
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_(message_unrefp) sd_bus_message *call = NULL;
         int r;
 
-        r = sd_bus_message_new_method_call(b->bus, &call, SYSTEMD, MANAGER_PATH, MANAGER, "Reload");
+        r = sd_bus_set_method_call_timeout(b->bus, RELOAD_TIMEOUT);
         if (r >= 0)
-                r = sd_bus_call(b->bus, call, RELOAD_TIMEOUT, &error, NULL);
+                r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, "Reload", &error, NULL, "");
         return r < 0 ? failed(r, &error, "read again", "its unit files") : 0;
 }
 

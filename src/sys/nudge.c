@@ -231,46 +231,32 @@ static void say_unreachable(const Peer *peer) {
 }
 
 static void all_peers(const Peer *peers, size_t n, void (*what)(const Peer *peer)) {
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; what && i < n; i++)
                 what(peers + i);
 }
 
-static int peers_of(const ImageStream *streams, size_t n, Peer **ret) {
+static void in_rounds(const ImageStream *streams, size_t n, void (*first)(const Peer *peer),
+                      uint64_t pause_usec, void (*then)(const Peer *peer)) {
+        const struct timespec pause = {.tv_nsec = (long)(pause_usec * NSEC_PER_USEC)};
         _cleanup_(freep) Peer *peers = calloc(n ?: 1, sizeof *peers);
         _cleanup_(freep) Held *held = NULL;
         size_t n_held = 0;
 
-        if (!peers)
-                return -ENOMEM;
-        if (held_list(&held, &n_held) < 0)
-                return -EIO;
+        if (!peers || held_list(&held, &n_held) < 0)
+                return;
         for (size_t i = 0; i < n; i++)
                 peers[i] = peer_of(streams + i, held, n_held);
-        *ret = TAKE(peers);
-        return 0;
+        for (int k = 0; n > 0 && k < MESSAGES; k++) {
+                all_peers(peers, n, first);
+                (void)nanosleep(&pause, NULL);
+                all_peers(peers, n, then);
+        }
 }
 
 void nudge_peers(const ImageStream *streams, size_t n) {
-        const struct timespec pause = {.tv_nsec = (long)(NUDGE_PAUSE_USEC * NSEC_PER_USEC)};
-        _cleanup_(freep) Peer *peers = NULL;
-
-        if (n == 0 || peers_of(streams, n, &peers) < 0)
-                return;
-        for (int k = 0; k < MESSAGES; k++) {
-                all_peers(peers, n, ask);
-                (void)nanosleep(&pause, NULL);
-                all_peers(peers, n, say_unreachable);
-        }
+        in_rounds(streams, n, ask, NUDGE_PAUSE_USEC, say_unreachable);
 }
 
 void dismiss_peers(const ImageStream *streams, size_t n) {
-        const struct timespec pause = {.tv_nsec = (long)(DISMISS_PAUSE_USEC * NSEC_PER_USEC)};
-        _cleanup_(freep) Peer *peers = NULL;
-
-        if (n == 0 || peers_of(streams, n, &peers) < 0)
-                return;
-        for (int k = 0; k < MESSAGES; k++) {
-                all_peers(peers, n, dismiss);
-                (void)nanosleep(&pause, NULL);
-        }
+        in_rounds(streams, n, dismiss, DISMISS_PAUSE_USEC, NULL);
 }
