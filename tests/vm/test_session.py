@@ -252,7 +252,7 @@ def test_units(lab: Lab) -> None:
     wait_for("the manager of joe", lambda: machine.run("test -S /run/user/1000/systemd/private && echo there", check=False), 60, 0.5)
     machine.run("XDG_RUNTIME_DIR=/run/user/1000 systemd-run -q --user --unit=his -p StandardOutput=null -p StandardError=null "
                 "ticking /home/joe/his", user="joe")
-    check.answer(session, "systemd-run -q --scope ticking /root/scope &")
+    check.answer(session, "{ systemd-run -q --scope ticking /root/scope & }")
     wait_for("all of them", lambda: machine.run("ls /root/service /root/scope /home/joe/his", check=False).count("\n") == 3, 60, 0.5)
     pids = {name: machine.run(f"pgrep -f 'python3 /usr/local/bin/ticking .*/{name}$'").strip() for name in ("service", "his", "scope")}
     print(pids, {name: machine.run(f"cat /proc/{pid}/cgroup").strip() for name, pid in pids.items()})
