@@ -251,6 +251,14 @@ int remove_tree(int dir_fd, const char *name) {
         return 0;
 }
 
+unsigned char entry_type(int dir_fd, const struct dirent *e) {
+        struct stat st;
+
+        if (e->d_type != DT_UNKNOWN)
+                return e->d_type;
+        return fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? DT_UNKNOWN : IFTODT(st.st_mode);
+}
+
 int sync_tree(int dir_fd) {
         _cleanup_(closedirp) DIR *d = NULL;
         struct dirent *e;
@@ -266,15 +274,16 @@ int sync_tree(int dir_fd) {
         }
         while ((e = readdir(d))) {
                 _cleanup_(closep) int child = -1;
+                unsigned char type = entry_type(dirfd(d), e);
 
                 if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
                         continue;
-                if (e->d_type != DT_REG && e->d_type != DT_DIR)
+                if (type != DT_REG && type != DT_DIR)
                         continue;
                 child = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
                 if (child < 0)
                         return err_born(-errno, "cannot open %s to sync it", e->d_name);
-                if (e->d_type == DT_DIR) {
+                if (type == DT_DIR) {
                         int r = sync_tree(child);
 
                         if (r < 0)

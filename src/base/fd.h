@@ -6,6 +6,7 @@
  * explicitly.
  */
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -55,6 +56,9 @@ int open_dirs(const char *path, mode_t mode);
 /* Removes what is below and at `name` in dir_fd, never following links or crossing into another file system.
  * Fine if it does not exist. */
 int remove_tree(int dir_fd, const char *name);
+
+/* e->d_type, also where the file system does not tell it; DT_UNKNOWN if it is gone. */
+unsigned char entry_type(int dir_fd, const struct dirent *e);
 
 /* fsyncs every regular file and directory below dir_fd, and dir_fd itself. */
 int sync_tree(int dir_fd);

@@ -128,7 +128,7 @@ static bool is_box(int dir_fd, const char *name) {
 static int wipe_entry(Wipe *w, int dir_fd, const struct dirent *e) {
         int r = 0;
 
-        if (e->d_type != DT_REG)
+        if (entry_type(dir_fd, e) != DT_REG)
                 return 0;
         if (w->reaches && w->late >= 0 && !is_box(dir_fd, e->d_name))
                 r = wipe_file(dir_fd, e->d_name, w->deadline, w->stop_fd);
@@ -166,7 +166,7 @@ static int wipe_image(int dir_fd, const struct dirent *e, void *userdata) {
 }
 
 static int wipe_tree(int gone_fd, const struct dirent *e, void *userdata) {
-        int r = e->d_type == DT_DIR ? for_each(gone_fd, e->d_name, wipe_image, userdata) : 0;
+        int r = entry_type(gone_fd, e) == DT_DIR ? for_each(gone_fd, e->d_name, wipe_image, userdata) : 0;
 
         if (r == 0)
                 r = remove_tree(gone_fd, e->d_name);
