@@ -46,6 +46,7 @@ typedef struct Files {
         Linked *linked;
         size_t n_linked;
         int root;
+        uint64_t max_bytes;
         Pax *pax;
 } Files;
 
@@ -213,6 +214,18 @@ static int open_content(int path_fd, const struct stat *st) {
         return open(link, S_ISREG(st->st_mode) ? O_RDONLY | O_NOATIME | O_CLOEXEC : O_PATH | O_CLOEXEC);
 }
 
+/* Its user may have made it larger since it was looked at: every byte costs time, that of a hole too, and
+ * all sessions stand frozen meanwhile. */
+static int take_bytes(Files *x, const Item *item, const struct stat *st) {
+        uint64_t size = S_ISREG(st->st_mode) && st->st_size > 0 ? (uint64_t)st->st_size : 0;
+
+        if (size > x->max_bytes)
+                return err_say(-EDQUOT, "%s is larger than what of the store is left to its user",
+                               item->path);
+        x->max_bytes -= size;
+        return 0;
+}
+
 static int add_file(Files *x, const Item *item) {
         _cleanup_(closep) int path_fd = open(item->source, O_PATH | O_CLOEXEC), fd = -1;
         PaxEntry entry = {.path = item->path};
@@ -233,6 +246,10 @@ static int add_file(Files *x, const Item *item) {
                 if (!entry.link && model_append(x->linked, x->n_linked, linked) < 0)
                         return -ENOMEM;
         }
+        if (!entry.link)
+                r = take_bytes(x, item, &entry.st);
+        if (r < 0)
+                return err_pass(r);
         r = pax_add(x->pax, &entry, fd);
         return r < 0 ? err_pass(r) : 0;
 }
@@ -254,9 +271,9 @@ static int add_all(Files *x) {
         return r < 0 ? err_pass(r) : pax_finish(x->pax);
 }
 
-int files_save(const Snapshot *full, const Tree *tree, int images_fd) {
+int files_save(const Snapshot *full, const Tree *tree, uint64_t max_bytes, int images_fd) {
         _cleanup_(closep) int fd = -1;
-        _cleanup_(files_done) Files x = {.root = -1};
+        _cleanup_(files_done) Files x = {.root = -1, .max_bytes = max_bytes};
         int r;
 
         r = want_all(&x, full, tree);

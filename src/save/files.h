@@ -9,6 +9,6 @@
 /*
  * Writes them as STORE_VOLATILE beside the images, with the directories that lead there. The tree stands
  * frozen and `full` shows it as it stands. Writes nothing if there are none. -ESTALE: one of them has lost
- * its name, so no restore would find it.
+ * its name, so no restore would find it. -EDQUOT: they hold more than max_bytes, holes included.
  */
-int files_save(const Snapshot *full, const Tree *tree, int images_fd);
+int files_save(const Snapshot *full, const Tree *tree, uint64_t max_bytes, int images_fd);

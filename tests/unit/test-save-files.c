@@ -84,7 +84,7 @@ static int save(World *w) {
         tree.root_pid = (uint32_t)self;
         assert_int_equal(snapshot_take(SNAP_FULL, &self, 1, &s), 0);
         (void)unlinkat(w->images, STORE_VOLATILE, 0);
-        return files_save(s, &tree, w->images);
+        return files_save(s, &tree, 1 << 20, w->images);
 }
 
 static char kind(mode_t mode) {
@@ -176,6 +176,16 @@ static void test_map_and_socket(void **state) {
         munmap(map, 4096);
 }
 
+/* Its user made it larger after it was looked at; no byte of it may cost time. */
+static void test_too_large(void **state) {
+        World *w = world(state);
+        _cleanup_(closep) int fd = make(w, "large", "x");
+
+        assert_int_equal(ftruncate(fd, (off_t)1 << 40), 0);
+        assert_int_equal(save(w), -EDQUOT);
+        assert_non_null(strstr(err_text(-EDQUOT), "/large"));
+}
+
 static void test_lost_name(void **state) {
         World *w = world(state);
         _cleanup_(closep) int fd = make(w, "name", "x");
@@ -191,6 +201,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup_teardown(test_files, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_map_and_socket, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_lost_name, setup, teardown),
         };
 
