@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "jump/jump.h"
+#include "sys/bus.h"
 #include "sys/criu.h"
 #include "sys/kexec.h"
 #include "sys/login.h"
@@ -100,6 +101,41 @@ int facts_room(const Config *config, const Store *store, PreflightFacts *f) {
         return 0;
 }
 
+/* A shutdown asks nobody but what is active. */
+static int ask_service(PreflightFacts *f) {
+        _cleanup_(bus_closep) Bus *manager = NULL;
+        _cleanup_(freep) char *state = NULL;
+        int r;
+
+        r = bus_open_manager(&manager);
+        if (r >= 0)
+                r = bus_unit_property(manager, "carryover.service", "org.freedesktop.systemd1.Unit",
+                                      "ActiveState", &state);
+        if (r >= 0 && strcmp(state, "active") != 0)
+                r = err_say(-ENOTCONN, "carryover.service is %s, so a shutdown would save nothing", state);
+        return keep_sentence(r, &f->service_error);
+}
+
+/* The next report takes the place of the one that a retry goes by. */
+static int ask_retry(const Store *store, PreflightFacts *f) {
+        _cleanup_(ticket_freep) Ticket *report = NULL;
+
+        if (store_report(store, &report) != 0)
+                return 0;
+        for (size_t i = 0; i < report->n_trees; i++) {
+                const Outcome *o = report->trees[i]->outcome;
+
+                if (!o || !o->images ||
+                    (o->state != OUTCOME__STATE__FAILED && o->state != OUTCOME__STATE__LOST))
+                        continue;
+                f->retry_left = text_format("%s of the last save is not back, and after another save it "
+                                            "cannot be tried again",
+                                            report->trees[i]->name);
+                return f->retry_left ? 0 : -ENOMEM;
+        }
+        return 0;
+}
+
 static int ask_store(const Config *config, PreflightFacts *f) {
         Store store;
         int r;
@@ -113,6 +149,8 @@ static int ask_store(const Config *config, PreflightFacts *f) {
                         r = err_born(-errno,
                                      "the store %s, see Store= in carryover.conf(5), cannot be written to",
                                      store.path);
+                if (r >= 0)
+                        r = ask_retry(&store, f);
                 store_close(&store);
         }
         return keep_sentence(r, &f->store_error);
@@ -138,6 +176,8 @@ int facts_gather(const Config *config, const char *kernel, bool kexec, Preflight
         int r;
 
         r = ask_criu(config, &features, &f);
+        if (r >= 0)
+                r = ask_service(&f);
         if (r >= 0)
                 r = ask_store(config, &f);
         if (r >= 0)

@@ -22,9 +22,9 @@ void world_done(World *world);
 SelectWorld world_select(const World *world); /* valid as long as the world is */
 
 /*
- * The machine: CRIU and what it says of this kernel, the store, the hold, whether CRIU will do on the next
- * kernel (NULL: the newest), and for a kexec whether it is allowed and that kernel can be jumped into. What
- * is wrong is a sentence in the answer; the gathering itself fails with -ENOMEM only.
+ * The machine: CRIU and what it says of this kernel, our service, the store, the hold, whether CRIU will do
+ * on the next kernel (NULL: the newest), and for a kexec whether it is allowed and that kernel can be jumped
+ * into. What is wrong is a sentence in the answer; the gathering itself fails with -ENOMEM only.
  */
 int facts_gather(const Config *config, const char *kernel, bool kexec, PreflightFacts *ret);
 

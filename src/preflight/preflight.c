@@ -213,6 +213,8 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
 
 void preflight_facts_done(PreflightFacts *facts) {
         free(facts->criu_error);
+        free(facts->service_error);
+        free(facts->retry_left);
         free(facts->store_error);
         free(facts->hold_error);
         free(facts->kexec_error);
@@ -233,7 +235,11 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
         } rows[] = {
                         {"criu", facts->criu_error, NULL, VERDICT_REFUSED},
                         {"target", facts->target_error, NULL, VERDICT_REFUSED},
+                        {"service", facts->service_error, "systemctl start carryover.service",
+                         VERDICT_REFUSED},
                         {"store", facts->store_error, NULL, VERDICT_REFUSED},
+                        {"retry-left", facts->retry_left, "carryover restore tries it again",
+                         VERDICT_DEGRADED},
                         {"hold", facts->hold_error,
                          "where an upgrade removed the running kernel's modules, install its package again",
                          VERDICT_REFUSED},

@@ -20,6 +20,8 @@ typedef struct PreflightFacts {
         char *criu_error;    /* none found, or `criu check` says that it cannot work on this kernel */
         bool criu_lock_skip; /* network_lock SKIP: also the mark of a CRIU that knows no_new_privs and pidfds
                               */
+        char *service_error; /* carryover.service would not hear of a shutdown */
+        char *retry_left;    /* what of the last save can still be tried again, but not after another one */
         char *store_error;   /* it cannot be opened, or not be written to */
         uint64_t store_free; /* bytes */
         uint64_t max_use, max_use_per_user; /* bytes that may be taken of it */
