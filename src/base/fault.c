@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 const char *const fault_names[] = {
+                "save:noted",
                 "save:begun",
                 "save:after-hold",
                 "save:before-freeze",

@@ -17,6 +17,12 @@ void trees_done(Trees *trees) {
         *trees = (Trees){0};
 }
 
+void trees_give(Trees *trees, Ticket *ticket) {
+        select_free(ticket->trees, ticket->n_trees);
+        ticket->trees = TAKE(trees->items);
+        ticket->n_trees = TAKE(trees->n);
+}
+
 int trees_stop_order(const Trees *trees) {
         _cleanup_(freep) uint32_t *pids = NULL;
         size_t n = 0;

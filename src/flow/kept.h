@@ -16,6 +16,9 @@ typedef struct Trees {
 
 void trees_done(Trees *trees);
 
+/* The ticket has these trees from now on, and no others. */
+void trees_give(Trees *trees, Ticket *ticket);
+
 /* A shutdown stops the units of these trees only after the save (sys/stop-order.h). */
 int trees_stop_order(const Trees *trees);
 

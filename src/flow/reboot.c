@@ -175,6 +175,7 @@ int flow_reboot(const RebootOptions *options) {
         Request *request = model_new(Request, request__init);
         Kernel kernel = {0};
         char *own = NULL;
+        _cleanup_(closep) int lock = -1;
         Config config;
         Wait wait;
         int r;
@@ -183,6 +184,8 @@ int flow_reboot(const RebootOptions *options) {
                 return fail(-ENOMEM);
         request->realtime = now_realtime();
         r = config_load("", &config);
+        if (r >= 0)
+                r = lock = run_lock("reboot");
         if (r >= 0)
                 r = check_shutdown();
         if (r >= 0 && !options->no_kexec)
@@ -227,8 +230,11 @@ int flow_reboot(const RebootOptions *options) {
                 r = ask(options);
         if (r < 0) {
                 (void)run_request_remove();
+                if (!options->no_kexec)
+                        (void)kexec_unload();
                 return fail(r);
         }
+        lock = fd_close(lock); /* from here on this process may be saved at any moment */
         if (options->no_kexec)
                 printf("rebooting\n");
         else

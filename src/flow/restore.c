@@ -364,8 +364,8 @@ static int restore(int (*what)(Restoring *x)) {
                 sd_notify(0, "READY=1");
                 return 0;
         }
-        r = run_restore_lock();
-        if (r == -EBUSY) { /* what there is to do is being done */
+        r = run_lock("restore"); /* until the end */
+        if (r == -EBUSY) {       /* what there is to do is being done */
                 log_error("cannot restore: %s", err_text(r));
                 return 1;
         }

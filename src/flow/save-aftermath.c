@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "flow/aftermath.h"
 #include "flow/flow.h"
 #include "sys/config.h"
@@ -38,6 +39,7 @@ static bool runs(const Tree *tree) {
 
 /* Takes what lives out of the ticket; the number of trees that stay in it. */
 static size_t leave_living(Saving *s, size_t *ret_living) {
+        _cleanup_(freep) char *fate = text_format(INTERRUPTED "; %s", saving_fate(s));
         size_t sealed = 0, living = 0;
 
         for (size_t i = 0; i < s->ticket->n_trees; i++) {
@@ -51,7 +53,7 @@ static size_t leave_living(Saving *s, size_t *ret_living) {
                 }
                 living++;
                 log_failed(save_mend(&s->store, tree), "its connections may be blocked until the next boot");
-                (void)saving_leave(tree, INTERRUPTED "; it goes on living");
+                (void)saving_leave(tree, fate ?: "no memory");
                 saving_say(s, EVENT_TREE_REFUSED, tree, tree->outcome ? tree->outcome->reason : NULL);
         }
         *ret_living = living;
@@ -169,7 +171,7 @@ void aftermath_of_boot(const Store *store) {
                 r = system_boot_id(boot);
         if (r == 0 && strcmp(ticket->old_boot, boot) == 0)
                 return; /* it is under way */
-        if (r == 0)
+        if (r == 0 && ticket->n_trees > 0)
                 r = report_unsealed(store, ticket);
         if (r == 0)
                 r = store_saving_end(store);

@@ -134,8 +134,6 @@ static int on_ready(Tree *tree, void *userdata) {
                 pthread_cond_wait(&s->change, &s->lock);
         decision = s->decision;
         pthread_mutex_unlock(&s->lock);
-        if (decision == GO)
-                (void)fault_point("save:committed"); /* nothing can fail any more, but everything can die */
         return decision == GO ? 0 : err_say(-ECANCELED, "the save was stopped");
 }
 
@@ -216,11 +214,28 @@ static int all_stand(const Saving *s) {
         for (size_t i = 0; i < s->ticket->n_trees; i++) {
                 const Tree *tree = s->ticket->trees[i];
 
-                if (!tree->outcome && !process_is_stopped((pid_t)tree->root_pid))
+                if (!tree->outcome && !process_is_traced((pid_t)tree->root_pid))
                         return err_say(-ECHILD, "%s was frozen, and runs again: its CRIU has died",
                                        tree->name);
         }
         return 0;
+}
+
+/* Once more behind the seal, which waits for a disk. If it cannot be taken back, they die after all: a
+ * moment that is lived twice is better than two lives. */
+static int still_stand(const Saving *s) {
+        int r = all_stand(s);
+        ErrRecord kept;
+
+        if (r >= 0)
+                return 0;
+        kept = err_keep();
+        if (store_unseal(&s->store) < 0) {
+                log_warning("the seal cannot be taken back: %s", err_text(r));
+                return 0;
+        }
+        err_put_back(&kept);
+        return r;
 }
 
 /* All trees stand frozen or have failed. */
@@ -240,6 +255,8 @@ static int decide(Saving *s) {
                 r = all_stand(s);
         if (r >= 0)
                 r = store_seal(&s->store, s->ticket);
+        if (r >= 0)
+                r = still_stand(s);
         if (r < 0)
                 return err_pass(r);
         step_end(&s->timeline, "save.seal", NULL, clock);

@@ -138,11 +138,8 @@ static int find_trees(Saving *s) {
         }
         if (r < 0)
                 return err_pass(r);
-        s->ticket->trees = trees.items;
-        s->ticket->n_trees = trees.n;
+        trees_give(&trees, s->ticket);
         s->limits = TAKE(found.limits);
-        trees.items = NULL;
-        trees.n = 0;
         for (size_t i = 0; r >= 0 && i < found.n; i++) {
                 r = note_losses(s->ticket->trees[i], found.verdicts + i);
                 refuse(s, s->ticket->trees[i], found.verdicts + i);
@@ -270,6 +267,9 @@ void saving_take_back(Saving *s) {
         if (!s->request)
                 return;
         log_failed(run_request_remove(), "an old request stays");
+        if (s->request->loaded)
+                log_failed(kexec_unload(),
+                           "another reboot may jump into the kernel that was loaded for this one");
         log_failed(bus_cancel_shutdown(s->manager), "the shutdown goes on");
 }
 
@@ -288,8 +288,13 @@ static void discard_left(Saving *s) {
                                    "images of a failed save stay in the store");
 }
 
+const char *saving_fate(const Saving *s) {
+        return s->request ? "it goes on living" : "it ends with this shutdown, if that goes on";
+}
+
 int saving_stop(Saving *s, int why) {
         _cleanup_(freep) char *reason = strdup(err_text(why));
+        _cleanup_(freep) char *fate = text_format("the save was stopped; %s", saving_fate(s));
 
         s->guard = hold_guard_stop(s->guard);
         log_failed(hold_clear(), "the hold could not be taken off");
@@ -299,7 +304,7 @@ int saving_stop(Saving *s, int why) {
                 log_failed(store_tree_discard(&s->store, tree->name),
                            "images of a stopped save stay in the store");
                 if (!tree->outcome)
-                        (void)saving_leave(tree, "the save was stopped; it goes on living");
+                        (void)saving_leave(tree, fate ?: "no memory");
         }
         (void)model_set_string(&s->ticket->stopped, reason ?: "no memory");
         log_failed(store_report_write(&s->store, s->ticket), "the report could not be written");
@@ -310,8 +315,7 @@ int saving_stop(Saving *s, int why) {
 }
 
 /* Answer 1: nothing is to be saved, and the shutdown is not kept waiting. */
-static int saving_ask(Saving *s) {
-        _cleanup_(trees_done) Trees trees = {0};
+static int saving_ask(Saving *s, Trees *ret_kept) {
         int r;
 
         r = config_load("", &s->config);
@@ -331,10 +335,10 @@ static int saving_ask(Saving *s) {
                 s->request = NULL;
         }
         if (r >= 0)
-                r = kept_trees(&s->config, s->request ? s->request->target : NULL, &trees);
+                r = kept_trees(&s->config, s->request ? s->request->target : NULL, ret_kept);
         if (r < 0)
                 return err_pass(r);
-        if (trees.n > 0 || trees.refused)
+        if (ret_kept->n > 0 || ret_kept->refused)
                 return 0;
         log_info("nothing is kept");
         return 1;
@@ -352,6 +356,15 @@ static int saving_open(Saving *s) {
         if (r >= 0)
                 r = ticket_begin(s);
         return r < 0 ? err_pass(r) : 0;
+}
+
+/* Whoever finds this save dead knows from here on what it was to save. */
+static int saving_note(Saving *s, Trees *kept) {
+        int r;
+
+        trees_give(kept, s->ticket);
+        r = store_saving_begin(&s->store, s->ticket);
+        return r < 0 ? err_pass(r) : fault_point("save:noted");
 }
 
 /* The ticket is sealed. If it was `carryover reboot` that asked, the shutdown is taken back: what starts
@@ -376,21 +389,26 @@ static void finish(Saving *s) {
 
 int flow_save(void) {
         _cleanup_(saving_done) Saving s = SAVING_INIT;
+        _cleanup_(trees_done) Trees kept = {0};
         int r;
 
-        r = saving_ask(&s);
+        r = saving_ask(&s, &kept);
         if (r > 0)
                 return 0;
         if (r >= 0)
                 r = saving_open(&s);
         if (r < 0)
                 return not_begun(&s, r);
-        settle(&s);
-        r = find_trees(&s);
+        r = saving_note(&s, &kept);
+        if (r >= 0) {
+                settle(&s);
+                r = find_trees(&s);
+        }
         if (r < 0)
                 return saving_stop(&s, r);
         if (s.ticket->n_trees == 0) {
                 log_info("what was kept has ended meanwhile");
+                log_failed(store_saving_end(&s.store), "the next boot will report a save of nothing");
                 return 0;
         }
         saving_say(&s, EVENT_SAVE_BEGUN, NULL, NULL);

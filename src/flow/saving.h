@@ -68,6 +68,8 @@ int saving_hold(Saving *s);
 
 /* It is not saved and goes on living, for that reason. */
 int saving_leave(Tree *tree, const char *reason);
+/* What becomes of it then: a shutdown that is not ours cannot be taken back. */
+const char *saving_fate(const Saving *s);
 
 /* Freezes and saves all trees side by side, seals, and lets them die; any failure before the seal lets every
  * tree go on. */

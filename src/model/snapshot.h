@@ -66,7 +66,7 @@ typedef struct SnapProcess {
         pid_t *tids;
         size_t n_tids;
         uint64_t start; /* host's clock ticks; looked at from a carried session up to one less */
-        char state;     /* R S D Z T t ... */
+        char state;     /* R S D T t ..., Z from the first step of its end on */
         bool kernel_thread;
         char comm[64];
         char title[64]; /* what sshd's processes call themselves; else empty: arguments may be secret */

@@ -22,7 +22,8 @@ typedef struct EventText {
 static const EventText texts[EVENT_KINDS_] = {
                 [EVENT_SAVE_BEGUN] = {MESSAGE_SAVE_BEGUN, LOG_INFO, "saving begins"},
                 [EVENT_TREE_SAVED] = {MESSAGE_TREE_SAVED, LOG_INFO, "saved"},
-                [EVENT_TREE_REFUSED] = {MESSAGE_TREE_REFUSED, LOG_WARNING, "not saved, it goes on living"},
+                [EVENT_TREE_REFUSED] = {MESSAGE_TREE_REFUSED, LOG_WARNING,
+                                        "not saved, it was left as it is"},
                 [EVENT_SEALED] = {MESSAGE_SEALED, LOG_NOTICE, "the ticket is sealed"},
                 [EVENT_JUMP_LOADED] = {MESSAGE_JUMP_LOADED, LOG_INFO, "the next kernel is loaded"},
                 [EVENT_JUMP_FAILED] = {MESSAGE_JUMP_FAILED, LOG_ERR, "the jump is not possible"},
@@ -34,7 +35,7 @@ static const EventText texts[EVENT_KINDS_] = {
                 [EVENT_TREE_LOST] = {MESSAGE_TREE_LOST, LOG_ERR,
                                      "a restore began and is not known to have ended"},
                 [EVENT_SAVE_STOPPED] = {MESSAGE_SAVE_STOPPED, LOG_WARNING,
-                                        "the save stopped, every tree lives on"},
+                                        "the save stopped, every tree was left as it is"},
                 [EVENT_TREE_UNSEALED] = {MESSAGE_TREE_UNSEALED, LOG_ERR,
                                          "the machine went down before it was saved"},
                 [EVENT_ALL_CARRIED] = {MESSAGE_ALL_CARRIED, LOG_NOTICE, "every tree is carried"},
@@ -69,7 +70,7 @@ static void add_number(Fields *f, const char *name, uint64_t value) {
         add(f, name, text);
 }
 
-/* "session-4: carried after 12.40 s", "session-4: not saved, it goes on living: an io_uring is open" */
+/* "session-4: carried after 12.40 s", "session-4: not saved, it was left as it is: an io_uring is open" */
 static void add_message(Fields *f, const EventText *t, const Event *event) {
         char line[FIELD_SIZE], gap[40] = "";
 

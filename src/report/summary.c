@@ -81,8 +81,13 @@ static void headline(FILE *out, const Ticket *report, const Paint *paint) {
                 report_verdict_text(verdict), paint->off);
         switch (verdict) {
         case REPORT_STOPPED:
-                fprintf(out, "nothing was rebooted, %zu %s on in %s\n", report->n_trees,
-                        report->n_trees == 1 ? "tree lives" : "trees live", old);
+                if (report->has_request_at)
+                        fprintf(out, "nothing was rebooted, %zu %s on in %s\n", report->n_trees,
+                                report->n_trees == 1 ? "tree lives" : "trees live", old);
+                else
+                        fprintf(out,
+                                "nothing was saved, %zu %s left in %s to a shutdown that was not ours\n",
+                                report->n_trees, report->n_trees == 1 ? "tree was" : "trees were", old);
                 break;
         case REPORT_PENDING:
                 fprintf(out, "%zu of %zu %s back so far, saved in %s (%s)\n", carried, report->n_trees,

@@ -163,9 +163,12 @@ int criu_tree_list(pid_t root, pid_t **ret, size_t *ret_n) {
         return 0;
 }
 
-int criu_tree_kill(const pid_t *pids, size_t n, uint64_t deadline) {
+void criu_tree_kill(const pid_t *pids, size_t n) {
         for (size_t i = 0; i < n; i++)
                 (void)kill(pids[i], SIGKILL);
+}
+
+int criu_tree_wait(const pid_t *pids, size_t n, uint64_t deadline) {
         for (size_t i = 0; i < n; i++) {
                 _cleanup_(closep) int pidfd = pidfd_open(pids[i], 0);
                 struct pollfd p = {.fd = pidfd, .events = POLLIN};

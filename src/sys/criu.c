@@ -14,7 +14,9 @@
  *    program that reads its terminal then fails with EAGAIN. Asked to leave it stopped, it tidies up at
  * once.
  *  - With the yes to post-dump the tree has to die, whatever becomes of CRIU: the caller may have promised
- *    that it comes back, and it must not live twice.
+ *    that it comes back, and it must not live twice. So it dies before CRIU hears the yes: that then finds
+ *    nobody to leave stopped, and what it says of this does not matter (cr-dump.c: what it undoes for a dump
+ *    that has failed, it has passed by then).
  *  - A restore can be taken back until post-restore is answered with yes; nothing has run before. Nor has it
  * at pre-resume, where all is as it will be; a no there is kept by killing the tree, at the cost of its
  *    connections. At the
@@ -27,6 +29,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "sys/cgroup.h"
@@ -106,9 +109,17 @@ static void prevent(const Run *run) {
         size_t n;
 
         if (run->pid > 0 && criu_tree_list(run->pid, &pids, &n) >= 0)
-                (void)criu_tree_kill(pids, n, 0);
+                criu_tree_kill(pids, n);
         free(pids);
         err_put_back(&kept);
+}
+
+/* Now, while CRIU still holds the tree: whatever becomes of CRIU from here on, it would run for a moment if
+ * it were let go. */
+static void commit(Run *run) {
+        run->committed = true;
+        criu_tree_kill(run->tree, run->n_tree);
+        (void)fault_point("save:committed"); /* nothing can fail any more, but everything can die */
 }
 
 /* The caller's answer, and for a dump's last question what we need to keep our word. */
@@ -122,7 +133,7 @@ static int ask_caller(Run *run, const char *script) {
         if (r >= 0 && run->job->notify && is_promised(run->kind, script))
                 r = run->job->notify(script, run->pid, run->job->userdata);
         if (r >= 0 && last)
-                run->committed = true;
+                commit(run);
         if (r < 0 && strcmp(script, "pre-resume") == 0)
                 prevent(run);
         return r < 0 ? r : 0;
@@ -370,8 +381,6 @@ static int end_badly(Run *run, int r) {
 
         if (r == -ETIMEDOUT && run->kind == RPC_KIND__RESTORE)
                 criu_kill_children(run->process.pid);
-        if (run->committed) /* now, while CRIU still holds it: let go, it would run for a moment */
-                (void)criu_tree_kill(run->tree, run->n_tree, 0);
         criu_end(&run->process, r == -ETIMEDOUT ? 0 : now_monotonic() + EXIT_GRACE, &status);
         if (run->committed)
                 return 0;
@@ -438,7 +447,7 @@ int criu_dump(const CriuJob *job) {
         run.environment = none.environment;
         r = run_job(&run, &response);
         if (r >= 0 && run.n_tree > 0)
-                r = criu_tree_kill(run.tree, run.n_tree, now_monotonic() + EXIT_GRACE);
+                r = criu_tree_wait(run.tree, run.n_tree, now_monotonic() + EXIT_GRACE);
         free(run.tree);
         return r < 0 ? err_pass(r) : 0;
 }
@@ -497,7 +506,8 @@ static int remains_end(const CriuJob *job) {
         for (size_t i = 0; i < n_inside; i++)
                 if (image_has_number(saved, n_saved, (uint32_t)inside[i]))
                         inside[n++] = inside[i];
-        return criu_tree_kill(inside, n, now_monotonic() + EXIT_GRACE);
+        criu_tree_kill(inside, n);
+        return criu_tree_wait(inside, n, now_monotonic() + EXIT_GRACE);
 }
 
 static int restore_and_sweep(const CriuJob *job, const CriuTerminals *terminals, pid_t *ret_pid) {

@@ -33,7 +33,7 @@ int kexec_allowed(void);
 int kexec_load_kernel(const Kernel *kernel, const void *extra, size_t extra_size, const char *cmdline);
 
 int kexec_loaded(void); /* 1/0 from /sys/kernel/kexec_loaded */
-int kexec_unload(void);
+int kexec_unload(void); /* fine if none is */
 
 /* An uncompressed newc cpio archive with one regular file (mode 0600, root) at `path` ("carryover/early")
  * and its parent directories, by libarchive. Caller frees *ret. */

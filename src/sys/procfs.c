@@ -26,7 +26,9 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#define FLAG_KTHREAD      0x00200000u /* PF_KTHREAD in /proc/PID/stat's flags: ABI by use, ps relies on it */
+/* Of /proc/PID/stat's flags, PF_EXITING and PF_KTHREAD: ABI by use, ps relies on them. */
+#define FLAG_EXITING      0x00000004u
+#define FLAG_KTHREAD      0x00200000u
 #define MAJOR_PTS_FIRST   136
 #define MAJOR_PTS_LAST    143
 #define IOPRIO_WHO_THREAD 1
@@ -101,7 +103,7 @@ static int read_stat(int dir, SnapProcess *p) {
         if (l >= sizeof p->comm)
                 l = sizeof p->comm - 1;
         memcpy(p->comm, open + 1, l);
-        p->state = state;
+        p->state = flags & FLAG_EXITING ? 'Z' : state; /* with much memory it takes its time to get there */
         p->ppid = ppid;
         p->pgid = pgid;
         p->sid = sid;
@@ -438,7 +440,7 @@ static int process_look(pid_t pid, SnapProcess *ret) {
                 return err_born(-errno, "cannot open /proc");
         dir = open_process(proc, pid);
         r = dir < 0 ? dir : read_stat(dir, &p);
-        if (is_gone(r))
+        if (is_gone(r) || (r >= 0 && p.state == 'Z'))
                 return err_say(-ESRCH, "there is no process %d", (int)pid);
         if (r < 0)
                 return err_pass(r);
@@ -447,10 +449,10 @@ static int process_look(pid_t pid, SnapProcess *ret) {
         return 0;
 }
 
-bool process_is_stopped(pid_t pid) {
+bool process_is_traced(pid_t pid) {
         SnapProcess p;
 
-        return process_look(pid, &p) >= 0 && (p.state == 't' || p.state == 'T');
+        return process_look(pid, &p) >= 0 && p.state == 't';
 }
 
 int process_start_time(pid_t pid, uint64_t *ret) {

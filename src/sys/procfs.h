@@ -16,10 +16,10 @@ typedef enum SnapDepth {
  * threads, descriptors and mappings (SnapProcess.beyond). */
 int snapshot_take(SnapDepth depth, const pid_t *roots, size_t n, Snapshot **ret);
 
-/* Whether a tracer, or a signal, holds a process still at this moment. */
-bool process_is_stopped(pid_t pid);
+/* Whether a tracer holds a process still at this moment; one that a signal had stopped before, too. */
+bool process_is_traced(pid_t pid);
 
-/* As SnapProcess.start; -ESRCH. */
+/* As SnapProcess.start; -ESRCH, also of one that has ended or is about to, reaped or not. */
 int process_start_time(pid_t pid, uint64_t *ret);
 
 /* "uname -r", boot id (36 characters), both into the caller's buffers. */

@@ -524,21 +524,21 @@ int run_unreported(bool unreported) {
 }
 
 /* A lock of the process, which no child inherits: it is the kernel that takes it off. */
-int run_restore_lock(void) {
-        _cleanup_(closep) int dir = private_directory(RUN_DIR);
+int run_lock(const char *what) {
+        _cleanup_(closep) int dir = private_directory(RUN_DIR), fd = -1;
         struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-        int fd;
+        char name[32];
 
         if (dir < 0)
                 return err_pass(dir);
-        fd = openat(dir, "restore.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        snprintf(name, sizeof name, "%s.lock", what);
+        fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
-                return err_born(-errno, "cannot open " RUN_DIR "/restore.lock");
+                return err_born(-errno, "cannot open " RUN_DIR "/%s", name);
         if (fcntl(fd, F_SETLK, &all) == 0)
-                return 0; /* open until the end: closing it would end the lock */
-        fd_close(fd);
-        return errno == EAGAIN || errno == EACCES ? err_say(-EBUSY, "another restore is under way")
-                                                  : err_born(-errno, "cannot lock " RUN_DIR "/restore.lock");
+                return TAKE_FD(fd);
+        return errno == EAGAIN || errno == EACCES ? err_say(-EBUSY, "another %s is under way", what)
+                                                  : err_born(-errno, "cannot lock " RUN_DIR "/%s", name);
 }
 
 int run_progress(const char *format, ...) {

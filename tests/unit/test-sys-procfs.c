@@ -101,6 +101,9 @@ static void test_processes(void **state) {
         init = snapshot_process(s, 1);
         assert_non_null(init);
         assert_int_equal(init->ppid, 0);
+        kill(child, SIGKILL);
+        assert_int_equal(waitid(P_PID, (id_t)child, &(siginfo_t){0}, WEXITED | WNOWAIT), 0);
+        assert_int_equal(process_start_time(child, &start), -ESRCH); /* dead is dead, reaped or not */
         child_end(child);
         assert_int_equal(process_start_time(child, &start), -ESRCH);
 }

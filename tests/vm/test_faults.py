@@ -37,14 +37,16 @@ RESTORING = {"error": {FAILED, LIVES}, "kill": {LOST, LIVES}, "full": {FAILED, L
 RESTORED = {"error": {LIVES}, "kill": {LIVES}, "full": {LIVES}, "io": {LIVES}}
 
 PLAN: dict[str, dict[str, set[str]]] = {
+    "save:noted": BEFORE_SEAL,
     "save:begun": BEFORE_SEAL,
     "save:after-hold": BEFORE_SEAL,
     "save:before-freeze": WITH_CRIU,
     "save:after-dump": WITH_CRIU,
     "save:before-ready": WITH_CRIU,
     "save:before-seal": WITH_CRIU,
-    "seal:written": SEALED | {"error": {LIVES}, "kill": {LIVES}, "criu": {BACK}},
-    "save:committed": SEALED | {"kill": {LIVES}, "criu": {BACK}},
+    "seal:written": SEALED | {"error": {LIVES}, "kill": {LIVES}, "criu": {LIVES}},
+    # One tree is dead when we die. If the other one is too, the shutdown goes on; else it is taken back.
+    "save:committed": SEALED | {"kill": {LIVES, BACK}, "criu": {BACK}},
     "jump:before-load": SEALED | {"error": {LIVES}},
     "jump:loaded": SEALED | {"error": {LIVES}},
     "jump:last": {"error": {BACK}, "kill": {BACK}, "cut": {BACK}},
@@ -72,7 +74,7 @@ DAILY = 1
 
 HOOK = """#!/bin/sh
 case $(cat /etc/carryover/fault-way) in
-criu) pkill -9 -x criu ;;
+criu) pkill -9 -x criu; while pgrep -x -r D,R,S,T,t criu >/dev/null; do sleep 0.01; done ;;
 full) dd if=/dev/zero of=/var/lib/carryover/filler bs=64k 2>/dev/null; dd if=/dev/zero bs=512 2>/dev/null >>/var/lib/carryover/filler; sync ;;
 io) dmsetup suspend --noflush --nolockfs store; dmsetup load store --table "0 $(blockdev --getsz /dev/loop0) error"
     dmsetup resume --noudevsync store ;; # udev may have stopped

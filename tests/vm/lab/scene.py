@@ -118,6 +118,7 @@ class Scene:
     def nothing_left(self) -> None:
         """No hold, no process of ours, and each tree was brought back once for each of its saves."""
         check.no_hold(self.machine)
+        assert self.machine.run("cat /sys/kernel/kexec_loaded").strip() == "0", "another reboot would jump into the kernel loaded for this one"
         ours = self.machine.run("ps -eo comm --no-headers | grep -e ^carryover- -e ^criu", check=False)
         assert ours == "", f"processes are left: {ours}"
         carried = self.machine.run(f"journalctl -o json MESSAGE_ID={CARRIED} --output-fields=CARRYOVER_TICKET,CARRYOVER_TREE "
