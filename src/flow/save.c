@@ -264,7 +264,7 @@ static int guard_leave(Saving *s) {
 }
 
 void saving_take_back(Saving *s) {
-        if (!s->request)
+        if (!s->request || !s->manager)
                 return;
         log_failed(run_request_remove(), "an old request stays");
         if (s->request->loaded)
@@ -318,7 +318,7 @@ int saving_stop(Saving *s, int why) {
 static int saving_ask(Saving *s, Trees *ret_kept) {
         int r;
 
-        r = config_load("", &s->config);
+        r = run_request_read(&s->request); /* first: a failure of the others is told to who asked */
         if (r >= 0)
                 r = bus_open_manager(&s->manager);
         if (r >= 0)
@@ -329,11 +329,9 @@ static int saving_ask(Saving *s, Trees *ret_kept) {
                 log_debug("the system does not go down, nothing to save");
                 return 1;
         }
-        r = run_request_read(&s->request);
-        if (r == 0 && strcmp(s->request->action, s->action) != 0) {
-                model_free(s->request); /* of a reboot that did not take place */
-                s->request = NULL;
-        }
+        if (s->request && strcmp(s->request->action, s->action) != 0)
+                model_free(TAKE(s->request)); /* of a reboot that did not take place */
+        r = config_load("", &s->config);
         if (r >= 0)
                 r = kept_trees(&s->config, s->request ? s->request->target : NULL, ret_kept);
         if (r < 0)
