@@ -658,6 +658,17 @@ static void test_machine(void **state) {
         assert_string_equal(w->v.notes[1].what, "store");
         assert_int_equal(w->v.n_notes, 4);
         preflight_facts_done(&f);
+        verdict_done(&w->v);
+        f.retry_left = strdup("session-4 is not back");
+        assert_int_equal(preflight_machine(&f, &w->v), 0);
+        assert_string_equal(w->v.notes[0].what, "retry-left");
+        assert_int_equal(w->v.level, VERDICT_DEGRADED);
+        verdict_done(&w->v);
+        f.service_error = strdup("carryover.service is inactive");
+        assert_int_equal(preflight_machine(&f, &w->v), 0);
+        assert_string_equal(w->v.notes[0].what, "service");
+        assert_int_equal(w->v.level, VERDICT_REFUSED);
+        preflight_facts_done(&f);
 }
 
 /* Its key has one way only. */

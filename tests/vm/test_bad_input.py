@@ -158,6 +158,13 @@ def criu(judge: Judge, target: str) -> None:
     machine.run(f"rm {CONF}")
 
 
+def service(judge: Judge, target: str) -> None:
+    """A shutdown stops, and so asks, only what is active."""
+    judge.machine.run("systemctl stop carryover.service")
+    judge.expect("a service that was stopped", refused(target, "carryover.service is inactive, so a shutdown would save nothing"))
+    judge.machine.run("systemctl start carryover.service")
+
+
 def store(judge: Judge, target: str) -> None:
     """Full, read-only, not a directory, open to others."""
     machine = judge.machine
@@ -258,6 +265,7 @@ def test_bad_input(lab: Lab) -> None:
     assert judge.call([f"check {target}"])[0][0] == OK
     machine.run(f"carryover keep {target}")
     criu(judge, target)
+    service(judge, target)
     store(judge, target)
     config(judge, target)
     ticket(judge)
