@@ -84,7 +84,8 @@ static int end_save(Saving *s) {
         size_t n_sealed, n_living;
         int r;
 
-        log_failed(criu_wait_orphans(now_monotonic() + ORPHANS_TIMEOUT), "a session may stay frozen");
+        log_failed(criu_wait_orphans(s->config.criu, now_monotonic() + ORPHANS_TIMEOUT),
+                   "a session may stay frozen");
         r = store_ticket(&s->store, &sealed);
         if (r < 0)
                 return err_pass(r);

@@ -35,24 +35,11 @@ static bool lives_in_scope(const Tree *tree, uint32_t pid) {
         return cgroup_of((pid_t)pid, &cgroup) >= 0 && scope_is_of(tree, cgroup);
 }
 
-/* Until CRIU has made it the program that it was, it runs CRIU's. */
-static bool is_half_made(uint32_t pid) {
-        char path[32], exe[PATH_MAX];
-        ssize_t n;
-
-        snprintf(path, sizeof path, "/proc/%u/exe", pid);
-        n = readlink(path, exe, sizeof exe - 1);
-        if (n < 0)
-                return false;
-        exe[n] = '\0';
-        return ends_with(exe, "/criu");
-}
-
-int processes_found(const Tree *tree) {
+int processes_found(const char *criu, const Tree *tree) {
         size_t half = 0;
 
         for (size_t i = 0; i < tree->n_pids; i++)
-                if (is_half_made(tree->pids[i]) && lives_in_scope(tree, tree->pids[i]) &&
+                if (criu_is_run_by(criu, (pid_t)tree->pids[i]) && lives_in_scope(tree, tree->pids[i]) &&
                     kill((pid_t)tree->pids[i], SIGKILL) >= 0)
                         half++;
         if (half > 0)

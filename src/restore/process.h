@@ -10,4 +10,4 @@ void processes_adjust(Process *const *processes, size_t n);
 
 /* Whether a tree that somebody else has restored under its own numbers is there: 0, or -ESRCH. One that CRIU
  * has left unfinished is killed: -ECHILD. */
-int processes_found(const Tree *tree);
+int processes_found(const char *criu, const Tree *tree);

@@ -311,9 +311,9 @@ static int adopt(const RestoreJob *job, Tree *tree) {
         _cleanup_(freep) char *why = NULL;
         int r;
 
-        r = criu_wait_orphans(now_monotonic() + job->config->criu_usec);
+        r = criu_wait_orphans(job->config->criu, now_monotonic() + job->config->criu_usec);
         if (r >= 0)
-                r = processes_found(tree);
+                r = processes_found(job->config->criu, tree);
         if (r >= 0)
                 r = criu_tree_mend((pid_t)tree->root_pid);
         if (r < 0) {

@@ -59,7 +59,7 @@ typedef struct Plan {
         bool is_bounded;
 } Plan;
 
-static int find_executable(const char *name, char path[static PATH_MAX]) {
+int criu_find(const char *name, char path[static PATH_MAX]) {
         static const char *const places[] = {"/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"};
 
         if (strchr(name, '/')) {
@@ -234,7 +234,7 @@ int criu_spawn(const CriuSpawn *how, CriuProcess *ret) {
         char number[16];
         int r;
 
-        r = find_executable(how->criu, plan.path);
+        r = criu_find(how->criu, plan.path);
         if (r < 0)
                 return err_pass(r);
         r = make_sockets(&process.socket, &theirs);

@@ -56,6 +56,9 @@ int criu_terminals_open(const CriuJob *job, CriuTerminals *ret);
 /* Leaves what is preloaded in the environment. */
 void criu_terminals_close(CriuTerminals *terminals);
 
+/* The program that `name` (as in CriuJob) means. */
+int criu_find(const char *name, char path[static PATH_MAX]);
+
 int criu_spawn(const CriuSpawn *how, CriuProcess *ret);
 
 int criu_send(const CriuProcess *process, const RpcRequest *request);

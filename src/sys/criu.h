@@ -110,9 +110,13 @@ int criu_restore(const CriuJob *job, pid_t *ret_pid);
  * none. Caller frees. */
 int criu_log_error(int images_fd, const char *log, char **ret);
 
+/* Whether a process runs this CRIU (as in CriuJob), or one that a script of that name has started. A process
+ * that a restore is making does, until it becomes the program that it was. */
+bool criu_is_run_by(const char *criu, pid_t pid);
+
 /* A CRIU whose client is dead finds that out with its next question, undoes what it has done and ends: waits
  * for all of them on this machine. -ETIMEDOUT if one is still there at the deadline. */
-int criu_wait_orphans(uint64_t deadline_monotonic);
+int criu_wait_orphans(const char *criu, uint64_t deadline_monotonic);
 
 /* Sockets of a tree that a killed CRIU left in TCP repair mode, in which no data moves, are put back to
  * work. */
