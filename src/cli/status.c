@@ -119,15 +119,23 @@ static int show(const CliCall *call, const Ticket *ticket, const ReportNow *now)
         return output_finish();
 }
 
-static int exit_status(const Ticket *ticket, const ReportNow *now) {
-        ReportVerdict verdict;
+/* While others are still under way, too. */
+static bool has_failed(const Ticket *ticket) {
+        for (size_t i = 0; i < ticket->n_trees; i++) {
+                const Outcome *o = ticket->trees[i]->outcome;
 
+                if (o && o->state != OUTCOME__STATE__PENDING && o->state != OUTCOME__STATE__CARRIED)
+                        return true;
+        }
+        return false;
+}
+
+static int exit_status(const Ticket *ticket, const ReportNow *now) {
         if (!ticket)
                 return now->kept > 0 ? CLI_OK : CLI_NOTHING;
-        verdict = report_verdict(ticket);
-        if (now->phase == PHASE_INTERRUPTED)
+        if (now->phase == PHASE_INTERRUPTED || has_failed(ticket))
                 return CLI_FAILED;
-        return verdict == REPORT_CARRIED || verdict == REPORT_PENDING ? CLI_OK : CLI_FAILED;
+        return report_verdict(ticket) == REPORT_STOPPED ? CLI_FAILED : CLI_OK;
 }
 
 int verb_status(const CliCall *call) {
@@ -145,7 +153,8 @@ int verb_status(const CliCall *call) {
         if (r >= 0)
                 r = look_around(&now);
         if (r >= 0 && cli_arg(call, 0))
-                r = ticket ? only(ticket, cli_arg(call, 0)) : err_say(-ENOENT, "there was no save yet");
+                r = ticket ? only(ticket, cli_arg(call, 0))
+                           : err_say(-ENOENT, "there was no save yet: see carryover keep");
         if (r < 0)
                 return cli_fail(r);
         r = show(call, ticket, &now);

@@ -4,7 +4,7 @@
 /*
  * The order of the steps, the commit points, and who is told what: nothing else knows them. Each of these is
  * the whole of one program or verb. They log (this is the layer that speaks) and return an exit status as in
- * DESIGN: 0 ok, 1 failed, 3 nothing kept, 4 refused.
+ * DESIGN: 0 ok, 1 failed, 2 which tree was not said, 3 nothing kept, 4 refused.
  */
 
 #include <stdbool.h>

@@ -125,7 +125,7 @@ static int check_shutdown(void) {
         if (r >= 0)
                 r = bus_shutdown_action(manager, &action);
         if (r >= 0 && action)
-                r = err_say(-EBUSY, "a shutdown (%s) is under way already", action);
+                r = err_say(-EBUSY, "a shutdown (%s) is under way already: see systemctl list-jobs", action);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -171,11 +171,72 @@ static void keeping(const Tree *tree) {
         printf("keeping %s (%s)\n", tree->name, comm ?: "?");
 }
 
+/* All that can be refused, and the load. 0, or the exit status. Nothing of this is open or mapped any more
+ * when this process is saved. */
+static int get_ready(const RebootOptions *options, const Config *config, const Kernel *kernel,
+                     const char *own, Request *request) {
+        _cleanup_(trees_done) Trees trees = {0};
+        _cleanup_(freep) char *why = NULL;
+        int r;
+
+        r = kept_trees(config, own, &trees);
+        if (r < 0)
+                return fail(r);
+        r = check_kept(options, &trees);
+        if (r != 0)
+                return r;
+        r = check_all(config, options, &trees, &why);
+        if (r < 0)
+                return fail(r);
+        r = refuse(options, r, trees.n, why);
+        if (r != 0)
+                return r;
+        r = trees_stop_order(&trees);
+        if (r >= 0 && !options->no_kexec)
+                r = load_now(config, options, &trees, kernel, request);
+        if (r < 0)
+                return fail(r);
+        for (size_t i = 0; i < trees.n; i++)
+                keeping(trees.items[i]);
+        return 0;
+}
+
+/* As long as `carryover reboot` is not yet one of those that are saved: they must not hold a lock. */
+static int begin(const RebootOptions *options, const Config *config, Kernel *kernel, Request *request,
+                 Wait *ret_wait) {
+        _cleanup_(closep) int lock = run_lock("reboot");
+        _cleanup_(freep) char *own = NULL;
+        int r = lock;
+
+        if (r >= 0)
+                r = check_shutdown();
+        if (r >= 0 && !options->no_kexec)
+                r = kernel_find("/boot", options->kernel, kernel);
+        if (r < 0)
+                return fail(r);
+        r = kept_own(getpid(), &own);
+        if (r < 0) {
+                (void)fail(r);
+                return r == -EPERM ? 4 : 1; /* it is larger than any tree may be */
+        }
+        r = get_ready(options, config, kernel, own, request);
+        if (r != 0)
+                return r;
+        *ret_wait = wait_begin(config, request->realtime);
+        r = request_leave(options, kernel, own, request);
+        if (r >= 0)
+                r = ask(options);
+        if (r >= 0)
+                return 0;
+        (void)run_request_remove();
+        if (!options->no_kexec)
+                (void)kexec_unload();
+        return fail(r);
+}
+
 int flow_reboot(const RebootOptions *options) {
         Request *request = model_new(Request, request__init);
         Kernel kernel = {0};
-        char *own = NULL;
-        _cleanup_(closep) int lock = -1;
         Config config;
         Wait wait;
         int r;
@@ -184,57 +245,10 @@ int flow_reboot(const RebootOptions *options) {
                 return fail(-ENOMEM);
         request->realtime = now_realtime();
         r = config_load("", &config);
-        if (r >= 0)
-                r = lock = run_lock("reboot");
-        if (r >= 0)
-                r = check_shutdown();
-        if (r >= 0 && !options->no_kexec)
-                r = kernel_find("/boot", options->kernel, &kernel);
-        if (r >= 0)
-                r = kept_own(getpid(), &own);
-        if (r < 0)
-                return fail(r);
-        {
-                /* A scope of its own: nothing of this is open or mapped when the process is saved. */
-                _cleanup_(trees_done) Trees trees = {0};
-                _cleanup_(freep) char *why = NULL;
-
-                r = kept_trees(&config, own, &trees);
-                if (r < 0)
-                        return fail(r);
-                r = check_kept(options, &trees);
-                if (r != 0)
-                        return r;
-                r = check_all(&config, options, &trees, &why);
-                if (r < 0)
-                        return fail(r);
-                r = refuse(options, r, trees.n, why);
-                if (r != 0)
-                        return r;
-                r = trees_stop_order(&trees);
-                if (r < 0)
-                        return fail(r);
-                if (!options->no_kexec) {
-                        r = load_now(&config, options, &trees, &kernel, request);
-                        if (r < 0)
-                                return fail(r);
-                }
-                for (size_t i = 0; i < trees.n; i++)
-                        keeping(trees.items[i]);
-        }
-        wait = wait_begin(&config, request->realtime);
-        r = request_leave(options, &kernel, own, request);
-        model_free(TAKE(request));
-        free(TAKE(own));
-        if (r >= 0)
-                r = ask(options);
-        if (r < 0) {
-                (void)run_request_remove();
-                if (!options->no_kexec)
-                        (void)kexec_unload();
-                return fail(r);
-        }
-        lock = fd_close(lock); /* from here on this process may be saved at any moment */
+        r = r < 0 ? fail(r) : begin(options, &config, &kernel, request, &wait);
+        model_free(request);
+        if (r != 0)
+                return r;
         if (options->no_kexec)
                 printf("rebooting\n");
         else

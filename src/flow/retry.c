@@ -94,7 +94,7 @@ static int hand_over(const Store *store, Ticket *ticket, const Tree *tree) {
 
         r = store_tree_retry(store, ticket->id, tree->name);
         if (r == -ENOENT)
-                return err_say(r, "the images of %s are gone", tree->name);
+                return err_say(r, "the images of %s are gone, it cannot be restored", tree->name);
         if (r >= 0)
                 r = store_seal(store, ticket);
         return r < 0 ? err_pass(r) : 0;
@@ -111,8 +111,13 @@ static int start_restore(void) {
         return r < 0 ? err_prefix(r, "it waits for the next boot, or for `systemctl start " UNIT "`: ") : 0;
 }
 
-/* The name of the tree is the caller's to free. */
-static int ask(const Config *config, const char *name, bool force, uint64_t request, char **ret) {
+static int status_of_refusal(int r) {
+        return r == -EINVAL ? 2 : r == -EPERM ? 4 : 1;
+}
+
+/* The name of the tree is the caller's to free. *ret_status: what to exit with, after an error. */
+static int ask(const Config *config, const char *name, bool force, uint64_t request, char **ret,
+               int *ret_status) {
         _cleanup_(store_close) Store store = {.fd = -1};
         _cleanup_(ticket_freep) Ticket *report = NULL;
         Tree *tree = NULL;
@@ -124,11 +129,14 @@ static int ask(const Config *config, const char *name, bool force, uint64_t requ
         if (r >= 0)
                 r = store_report(&store, &report);
         if (r > 0)
-                r = err_say(-ENOENT, "there was no save yet");
-        if (r >= 0)
-                r = choose(report, name, force, &tree);
+                r = err_say(-ENOENT, "there was no save yet: see carryover keep");
         if (r < 0)
                 return err_pass(r);
+        r = choose(report, name, force, &tree);
+        if (r < 0) {
+                *ret_status = status_of_refusal(r);
+                return err_pass(r);
+        }
         *ret = strdup(tree->name);
         if (!*ret)
                 return -ENOMEM;
@@ -141,19 +149,19 @@ static int ask(const Config *config, const char *name, bool force, uint64_t requ
 int flow_retry(const char *name, bool force) {
         _cleanup_(freep) char *tree = NULL;
         uint64_t request = now_realtime();
+        int r, status = 1;
         Config config;
         Wait wait;
-        int r;
 
         r = config_load("", &config);
         if (r >= 0) {
                 wait = wait_begin(&config, request);
-                r = ask(&config, name, force, request, &tree);
+                r = ask(&config, name, force, request, &tree, &status);
         }
         if (r >= 0)
                 r = start_restore();
         if (r >= 0)
                 return wait_answer(&wait, tree);
         log_error("carryover: %s", err_text(r));
-        return r == -EINVAL ? 2 : r == -EPERM ? 4 : 1;
+        return status;
 }

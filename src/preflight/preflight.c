@@ -133,7 +133,7 @@ static int check_space(const Check *c, uint64_t need) {
         if (c->facts->store_error || need <= c->facts->store_free)
                 return 0;
         if (c->facts->frozen)
-                return note_refused(c, "space", NULL,
+                return note_refused(c, "space", "make room there, or raise MaxUse= and MaxUsePerUser=",
                                     "this tree grew just before it was saved: %" PRIu64
                                     " MiB of the store are left to its user",
                                     c->facts->store_free / MIB);

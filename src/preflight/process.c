@@ -71,8 +71,9 @@ static int check_privileges(const Check *c) {
         Who who;
 
         if (c->p->seccomp < 0 || c->p->seccomp > 2)
-                return note_refused(c, "seccomp", NULL, "%s is in a seccomp mode (%d) that is not known",
-                                    check_who(c->p, &who), c->p->seccomp);
+                return note_refused(c, "seccomp", "end that program before the reboot",
+                                    "%s is in a seccomp mode (%d) that is not known", check_who(c->p, &who),
+                                    c->p->seccomp);
         if (c->p->no_new_privs && !c->facts->criu_lock_skip)
                 return note_refused(
                                 c, "no-new-privs",

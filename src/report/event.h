@@ -8,7 +8,7 @@
 typedef enum EventKind {
         EVENT_SAVE_BEGUN,
         EVENT_TREE_SAVED,
-        EVENT_TREE_REFUSED, /* refused or failed before the seal: it goes on living */
+        EVENT_TREE_REFUSED, /* refused or failed before the seal: it is left as it is */
         EVENT_SEALED,
         EVENT_JUMP_LOADED,
         EVENT_JUMP_FAILED,
@@ -17,7 +17,7 @@ typedef enum EventKind {
         EVENT_TREE_CARRIED,
         EVENT_TREE_FAILED,
         EVENT_TREE_LOST,
-        EVENT_SAVE_STOPPED, /* before the jump: every tree goes on living */
+        EVENT_SAVE_STOPPED, /* before the seal: every tree is left as it is */
         EVENT_ALL_CARRIED,
         EVENT_TREE_UNSEALED, /* the machine went down in the middle of its save */
         EVENT_KINDS_

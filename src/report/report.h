@@ -22,7 +22,8 @@ typedef enum ReportVerdict {
         REPORT_CARRIED, /* every tree */
         REPORT_PARTLY,  /* some, not all */
         REPORT_FAILED,  /* none */
-        REPORT_STOPPED, /* there was no jump: every tree goes on living, or lives again, where it was */
+        REPORT_STOPPED, /* there was no jump: every tree lives on, or again, where it was, or was left to a
+                         * shutdown of somebody else's */
 } ReportVerdict;
 
 ReportVerdict report_verdict(const Ticket *report);

@@ -81,7 +81,7 @@ static void headline(FILE *out, const Ticket *report, const Paint *paint) {
                 report_verdict_text(verdict), paint->off);
         switch (verdict) {
         case REPORT_STOPPED:
-                if (report->has_request_at)
+                if (report->has_request_at || carried > 0)
                         fprintf(out, "nothing was rebooted, %zu %s on in %s\n", report->n_trees,
                                 report->n_trees == 1 ? "tree lives" : "trees live", old);
                 else

@@ -65,7 +65,10 @@ static int kept_target(const SelectWorld *w, const char *target, bool named, Kep
         if (r < 0)
                 return verdict_add(problems, VERDICT_DEGRADED,
                                    r == -ESRCH ? "target-gone" : "target-refused", NULL,
-                                   "%s is kept no more: %s", target, err_text(r));
+                                   r == -ESRCH ? "%s is gone: %s"
+                                               : "%s cannot be kept any more, and carryover "
+                                                 "drop takes it off the list: %s",
+                                   target, err_text(r));
         for (size_t i = 0; i < n; i++) {
                 int q = kept_add(k, TAKE(trees[i]));
 

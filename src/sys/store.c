@@ -537,8 +537,9 @@ int run_lock(const char *what) {
                 return err_born(-errno, "cannot open " RUN_DIR "/%s", name);
         if (fcntl(fd, F_SETLK, &all) == 0)
                 return TAKE_FD(fd);
-        return errno == EAGAIN || errno == EACCES ? err_say(-EBUSY, "another %s is under way", what)
-                                                  : err_born(-errno, "cannot lock " RUN_DIR "/%s", name);
+        return errno == EAGAIN || errno == EACCES
+                               ? err_say(-EBUSY, "another %s is under way: see carryover status", what)
+                               : err_born(-errno, "cannot lock " RUN_DIR "/%s", name);
 }
 
 int run_progress(const char *format, ...) {

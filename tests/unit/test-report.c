@@ -168,6 +168,11 @@ static void test_summary_of_a_stopped_save(void **state) {
         assert_non_null(strstr(text, "* stopped: nothing was saved, 1 tree was left in 6.1.0-32-amd64 to a "
                                      "shutdown that was not ours\n"));
         free(TAKE(text));
+        ticket->trees[0]->outcome->state = OUTCOME__STATE__CARRIED; /* somebody's shutdown, called off */
+        text = summary_of(ticket, false);
+        assert_non_null(strstr(text, "* stopped: nothing was rebooted, 1 tree lives on in"));
+        free(TAKE(text));
+        ticket->trees[0]->outcome->state = OUTCOME__STATE__LEFT;
         ticket->has_request_at = true;
         text = summary_of(ticket, false);
         assert_non_null(strstr(text,
