@@ -9,7 +9,7 @@
 
 #include <syslog.h>
 
-void log_set_level(int level); /* default LOG_INFO; CARRYOVER_DEBUG=1 in the environment means LOG_DEBUG */
+void log_set_level(int level); /* default LOG_INFO; CARRYOVER_DEBUG in the environment means LOG_DEBUG */
 void log_line(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* "consequence: sentence" as a warning if r is negative, else nothing: for what must not stop the rest. */

@@ -22,8 +22,8 @@ typedef void (*EarlySay)(int priority, const char *sentence);
 bool early_off(void);
 
 /*
- * In the initramfs: reads /carryover/early, puts the key of the images into the kernel's keyring, loads the
- * hold's modules, lifts the process numbers, puts the hold on. Without that file (a boot that was no jump)
+ * In the initramfs: reads /carryover/early, puts the key of the images into the kernel's keyring, lifts the
+ * process numbers, loads the hold's modules, puts the hold on. Without that file (a boot that was no jump)
  * it does nothing. Refuses to run anywhere else: root must be a ramfs or tmpfs. Returns how many steps
  * failed.
  */
@@ -33,7 +33,7 @@ int early_initramfs(EarlySay say);
  * In the real root: if the store has a sealed ticket, lifts the process numbers, puts the hold on unless it
  * stands, loads the drivers of the network devices that the connections need, and claims the ticket (the
  * restore takes it up from there). A hold without a ticket is taken off, so that its peers get an answer.
- * Without either it is done at once. Returns how many steps failed.
+ * Without either only the first sessions get numbers that can be carried. Returns how many steps failed.
  *
  * What CRIU needs for the next save (modules_prepare()) is not loaded here: a restore does without, and the
  * network waits for us. carryover.service does it.

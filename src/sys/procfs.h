@@ -12,8 +12,8 @@ typedef enum SnapDepth {
                            network namespace */
 } SnapDepth;
 
-/* roots: for SNAP_FULL, n of them. Bounded: at most 65536 processes (-E2BIG beyond), and of each 65536
- * threads, descriptors and mappings (SnapProcess.beyond). */
+/* roots: for SNAP_FULL, n of them. Bounded: of each process 65536 threads, descriptors and mappings
+ * (SnapProcess.beyond). */
 int snapshot_take(SnapDepth depth, const pid_t *roots, size_t n, Snapshot **ret);
 
 /* Whether a tracer holds a process still at this moment; one that a signal had stopped before, too. */

@@ -14,7 +14,8 @@
  *         failed/ID/NAME/    images of trees that could not come back
  *         gone/NAME.N/       images that nobody needs any more, until store_wipe()
  *
- * and /run/carryover (0700, root, dies with the boot): keep, request, progress.
+ * and /run/carryover (0700, root, dies with the boot): keep, request, progress, claimed, unreported and
+ * locks.
  */
 
 #include "model/config.h"
