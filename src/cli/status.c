@@ -20,7 +20,8 @@ static int recall(const Store *store, Ticket *ticket) {
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++)
-                if (!ticket->trees[i]->outcome)
+                if (!ticket->trees[i]->outcome ||
+                    ticket->trees[i]->outcome->state == OUTCOME__STATE__PENDING)
                         r = store_tree_recall(store, ticket->id, ticket->trees + i);
         return r < 0 ? err_pass(r) : 0;
 }

@@ -209,7 +209,6 @@ static int claim(const Store *store, EarlySay say) {
         _cleanup_(ticket_freep) Ticket *ticket = NULL;
         HoldBackend backend;
         bool claimed = false;
-        size_t held = 0;
         int r, n = 0;
 
         r = find_ticket(store, &ticket, &claimed);
@@ -224,10 +223,11 @@ static int claim(const Store *store, EarlySay say) {
                 return n + failed(say, r, "the ticket stays for the next boot");
         n += lift(say, highest_pid(ticket));
         backend = backend_of(ticket->hold_backend);
-        if (hold_present(&held) != 1 || held < needs.n) {
+        if (hold_present(NULL) != 1)
                 n += load(say, hold_modules);
-                n += hold(say, &backend, needs.items, needs.n);
-        }
+        /* Also where it stands: the initramfs may have had to take the other backend, and the guard must
+         * know. */
+        n += hold(say, &backend, needs.items, needs.n);
         n += load_drivers(say, ticket);
         r = fault_point("early:before-claim");
         if (r >= 0)

@@ -46,6 +46,16 @@ static void restoring_done(Restoring *x) {
         x->stop_fd = fd_close(x->stop_fd);
 }
 
+/* An earlier start died between giving a part of it back and its report: the claim has all of it. */
+static int ticket_unseal(const Restoring *x) {
+        _cleanup_(ticket_freep) Ticket *sealed = NULL;
+        int r = store_ticket(&x->store, &sealed);
+
+        if (r == 0 && strcmp(sealed->id, x->ticket->id) == 0)
+                r = store_unseal(&x->store);
+        return r < 0 && r != -EBADMSG ? err_pass(r) : 0;
+}
+
 /* The claimed ticket (carryover-early.service claimed it, or an earlier start of ours, or a boot that died
  * in the middle of its restore), or a sealed one of this very kernel, when the jump did not happen. What has
  * begun is not begun again, whoever claimed it. Answer 1: there is nothing to restore. */
@@ -54,6 +64,8 @@ static int ticket_take(Restoring *x) {
         int r;
 
         r = store_claimed(&x->store, &x->ticket, &ours);
+        if (r == 0)
+                r = ticket_unseal(x);
         if (r == 0 && !ours)
                 r = store_take_over(x->ticket);
         if (r == 1) {
@@ -74,7 +86,7 @@ static int hold_again(Restoring *x) {
         if (hold_backend_parse(x->ticket->hold_backend, &wanted) < 0)
                 wanted = HOLD_AUTO;
         r = connections_of(x->ticket, &all);
-        if (r >= 0 && all.n > 0 && hold_present(NULL) <= 0)
+        if (r >= 0 && all.n > 0 && !x->ticket->retry && hold_present(NULL) <= 0)
                 restoring_say(x, EVENT_HOLD_MISSING, NULL, NULL);
         if (r >= 0)
                 r = hold_set(wanted, all.items, all.n, &x->hold);
@@ -232,6 +244,14 @@ static int forsaken(Restoring *x) {
                                "-u carryover-restore.service");
 }
 
+/* Firewall services stop too. */
+static int guard_leave(const Restoring *x, const Ticket *rest) {
+        _cleanup_(connections_done) Connections all = {0};
+        int r = connections_of(rest, &all);
+
+        return r < 0 ? err_pass(r) : hold_guard_leave(x->guard, x->hold, all.items, all.n);
+}
+
 /* What had not begun when we were told to stop (another reboot, while the network does not come) is sealed
  * again, and stays held: the next start restores it. */
 static bool given_back(Restoring *x) {
@@ -253,6 +273,9 @@ static bool given_back(Restoring *x) {
         r = store_give_back(&x->store, &rest);
         if (r < 0)
                 give_up(x, r);
+        else
+                log_failed(guard_leave(x, &rest),
+                           "a firewall service that flushes its rules may open the hold");
         return r >= 0;
 }
 
@@ -290,8 +313,10 @@ static void finish(Restoring *x) {
         int r;
 
         x->guard = hold_guard_stop(x->guard);
-        if (!again)
+        if (!again) {
+                log_failed(hold_guard_end(), "what guards the hold stays"); /* where hold_again() failed */
                 log_failed(hold_clear(), "the hold stays");
+        }
         log_failed(network_mtu_sweep(), "a route of ours stays");
         scopes_release(&x->scopes);
         if (x->restart_logind && x->manager)

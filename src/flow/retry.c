@@ -10,7 +10,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/fd.h"
 #include "base/log.h"
+#include "early/early.h"
 #include "flow/flow.h"
 #include "flow/wait.h"
 #include "sys/bus.h"
@@ -120,10 +122,12 @@ static int ask(const Config *config, const char *name, bool force, uint64_t requ
                int *ret_status) {
         _cleanup_(store_close) Store store = {.fd = -1};
         _cleanup_(ticket_freep) Ticket *report = NULL;
+        _cleanup_(closep) int lock = run_lock("retry");
         Tree *tree = NULL;
-        int r;
+        int r = lock;
 
-        r = store_open(config, &store);
+        if (r >= 0)
+                r = store_open(config, &store);
         if (r >= 0)
                 r = store_vacant(&store);
         if (r >= 0)
@@ -141,8 +145,6 @@ static int ask(const Config *config, const char *name, bool force, uint64_t requ
         if (!*ret)
                 return -ENOMEM;
         make_ticket(report, tree, request);
-        printf("restoring %s\n", tree->name);
-        fflush(stdout);
         return hand_over(&store, report, tree);
 }
 
@@ -153,15 +155,21 @@ int flow_retry(const char *name, bool force) {
         Config config;
         Wait wait;
 
-        r = config_load("", &config);
+        r = early_off() ? err_say(-EPERM,
+                                  "carryover=off is on this kernel's command line, nothing is restored in "
+                                  "this boot")
+                        : config_load("", &config);
         if (r >= 0) {
                 wait = wait_begin(&config, request);
                 r = ask(&config, name, force, request, &tree, &status);
         }
         if (r >= 0)
                 r = start_restore();
-        if (r >= 0)
+        if (r >= 0) {
+                printf("restoring %s\n", tree);
+                fflush(stdout);
                 return wait_answer(&wait, tree);
+        }
         log_error("carryover: %s", err_text(r));
         return status;
 }

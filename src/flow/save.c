@@ -274,8 +274,12 @@ void saving_take_back(Saving *s) {
 }
 
 /* Before there is a ticket, and perhaps a store to report to. */
-static int not_begun(Saving *s, int why) {
+static int not_begun(Saving *s, const Trees *kept, int why) {
         log_error("nothing was saved: %s", err_text(why));
+        for (size_t i = 0; i < kept->n; i++)
+                report_event(&(Event){.kind = EVENT_TREE_REFUSED,
+                                      .tree = kept->items[i]->name,
+                                      .reason = err_text(why)});
         saving_take_back(s);
         return 1;
 }
@@ -396,7 +400,7 @@ int flow_save(void) {
         if (r >= 0)
                 r = saving_open(&s);
         if (r < 0)
-                return not_begun(&s, r);
+                return not_begun(&s, &kept, r);
         r = saving_note(&s, &kept);
         if (r >= 0) {
                 settle(&s);

@@ -446,6 +446,8 @@ static int restore_opened(const RestoreJob *job, Tree *tree, int home_fd, int *r
         r = store_tree_begin(home_fd);
         if (r >= 0)
                 r = fault_point("restore:begun");
+        if (r >= 0 && !job->keys.box)
+                r = store_tree_keep_sealed(home_fd);
         if (r >= 0)
                 r = masters_take(job, tree, *ret_images_fd, &masters);
         if (r >= 0)
@@ -476,7 +478,8 @@ int restore_tree(const RestoreJob *job, Tree *tree) {
         if (r == -ECANCELED)
                 return err_pass(r);
         pthread_mutex_lock(job->remaps_lock);
-        remaps_sweep_images(images_fd >= 0 ? images_fd : home_fd); /* those that it cannot read it leaves */
+        remaps_sweep_images(images_fd >= 0 ? images_fd : home_fd,
+                            true); /* those that it cannot read it leaves */
         pthread_mutex_unlock(job->remaps_lock);
         return err_pass(r);
 }
@@ -530,7 +533,7 @@ bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree
         if (home_fd >= 0)
                 images_fd = images_readable(keys, tree, home_fd, false);
         if (images_fd >= 0)
-                remaps_sweep_images(images_fd);
+                remaps_sweep_images(images_fd, true);
         return home_fd >= 0 && store_tree_begun(home_fd);
 }
 

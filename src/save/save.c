@@ -196,7 +196,7 @@ static int on_notify(const char *script, pid_t pid, void *userdata) {
 /* What a CRIU that was killed has left is taken away: links, and the lock on the connections. */
 static int tree_lives_on(const Tree *tree, int images_fd) {
         exec_bits_return(tree, (pid_t)tree->root_pid);
-        remaps_sweep_images(images_fd);
+        remaps_sweep_images(images_fd, false);
         return hold_remove_criu_table(tree->root_pid);
 }
 

@@ -163,17 +163,19 @@ static int wait_for(Look look, void *userdata, uint64_t deadline, int stop_fd) {
                 return fd;
         for (;;) {
                 struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
+                bool is_late;
 
                 r = look(userdata);
                 if (r <= 0)
                         return r;
+                is_late = now_monotonic() >= deadline; /* events without a pause do not postpone it */
                 r = poll(p, 2, deadline_ms(deadline));
                 if (r < 0 && errno != EINTR)
                         return err_born(-errno, "cannot wait for the network");
-                if (r == 0)
-                        return -ETIMEDOUT;
                 if (r > 0 && p[1].revents)
                         return err_say(-ECANCELED, "told to stop waiting for the network");
+                if (r == 0 || is_late)
+                        return -ETIMEDOUT;
                 if (r > 0) {
                         r = drain(fd);
                         if (r < 0)

@@ -362,13 +362,13 @@ void remaps_sweep(const Remaps *remaps, bool failed) {
         err_put_back(&kept);
 }
 
-void remaps_sweep_images(int images_fd) {
+void remaps_sweep_images(int images_fd, bool again) {
         _cleanup_(remaps_done) Remaps remaps = {0};
         ErrRecord kept = err_keep();
 
         if (remaps_load(images_fd, &remaps) >= 0)
                 for (size_t i = 0; i < remaps.n; i++)
-                        if (remaps.items[i].made)
+                        if (remaps.items[i].made && !(again && remaps.items[i].linked))
                                 remove_file(remaps.items[i].made, ANY_TIME, remaps.items[i].linked ? 1 : 0);
         err_put_back(&kept);
 }

@@ -52,6 +52,6 @@ int remaps_check(Remaps *remaps);
  * it, and the next try would meet it ("Can't create even fake link"). Keeps the error that is recorded. */
 void remaps_sweep(const Remaps *remaps, bool failed);
 
-/* For images that nobody will restore any more: ghosts, and link_remap.ID while the file has another name.
- * Keeps the error that is recorded. */
-void remaps_sweep_images(int images_fd);
+/* Ghosts that a CRIU has made; and for images that nobody will restore any more (not again) link_remap.ID,
+ * while the file has another name. Keeps the error that is recorded. */
+void remaps_sweep_images(int images_fd, bool again);

@@ -158,6 +158,21 @@ static int tree_home(const Store *store, const char *ticket_id, const char *tree
         return fd < 0 ? err_born(-errno, "cannot open the images of %s", tree) : fd;
 }
 
+/* What sys/image.h and sys/remap.h change for a restore. Each change makes a new file, and a link keeps the
+ * old one; it ends like an image, and is one wherever those are removed. */
+static const char *const rewritten[][2] = {
+                {"files.img", "sealed-files.img"},
+                {"tty-info.img", "sealed-tty-info.img"},
+};
+
+int store_tree_keep_sealed(int images_fd) {
+        for (size_t i = 0; i < ELEMENTS(rewritten); i++)
+                if (linkat(images_fd, rewritten[i][0], images_fd, rewritten[i][1], 0) < 0 &&
+                    errno != ENOENT && errno != EEXIST)
+                        return err_born(-errno, "cannot keep the image %s as it is", rewritten[i][0]);
+        return 0;
+}
+
 int store_tree_retry(const Store *store, const char *ticket_id, const char *tree) {
         static const char *const notes[] = {"begun", "done"};
         _cleanup_(closep) int save = tree_parent(store, tree), images = -1;
@@ -173,6 +188,9 @@ int store_tree_retry(const Store *store, const char *ticket_id, const char *tree
         for (size_t i = 0; i < ELEMENTS(notes); i++)
                 if (unlinkat(images, notes[i], 0) < 0 && errno != ENOENT)
                         return err_born(-errno, "cannot remove what was noted of %s", tree);
+        for (size_t i = 0; i < ELEMENTS(rewritten); i++)
+                if (renameat(images, rewritten[i][1], images, rewritten[i][0]) < 0 && errno != ENOENT)
+                        return err_born(-errno, "cannot put back the image %s of %s", rewritten[i][0], tree);
         snprintf(from, sizeof from, "failed/%s", ticket_id);
         if (faccessat(save, tree, F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
                 _cleanup_(closep) int home =

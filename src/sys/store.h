@@ -91,6 +91,9 @@ int store_take_over(const Ticket *claimed);
 /* A claimed ticket whose restore is not known to have ended; answer 1 if there is none. *ret_ours: claimed
  * by this boot. */
 int store_claimed(const Store *store, Ticket **ret, bool *ret_ours);
+/* Before anything in the images of a tree is changed for a restore: what may be is kept beside it as it was
+ * sealed, until store_tree_retry(). */
+int store_tree_keep_sealed(int images_fd);
 /* Durably notes in the images of a tree that its restore begins. What has begun must not begin again. */
 int store_tree_begin(int images_fd);
 bool store_tree_begun(int images_fd);

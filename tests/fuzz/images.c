@@ -174,7 +174,7 @@ static void sweep(int fd) {
                 remaps_sweep(&remaps, true);
                 remaps_done(&remaps);
         }
-        remaps_sweep_images(fd);
+        remaps_sweep_images(fd, false);
         for (size_t i = 0; i < ELEMENTS(bystanders); i++)
                 EXPECT(access(bystanders[i], F_OK) == 0);
         EXPECT(access("/d/c", F_OK) == 0);

@@ -129,7 +129,7 @@ static void test_linked(void **state) {
         remaps_sweep(&remaps, true);
         assert_true(is_there("kept") && is_there("prog") && is_there("link_remap.3"));
         assert_false(is_there("prog.cr_link"));
-        remaps_sweep_images(dir);
+        remaps_sweep_images(dir, false);
         assert_true(is_there("kept") && is_there("prog"));
         assert_false(is_there("link_remap.3"));
 }
@@ -143,7 +143,7 @@ static void test_last_name(void **state) {
         touch("link_remap.3", true);
         assert_int_equal(load(&remaps), 0);
         remaps_done(&remaps);
-        remaps_sweep_images(dir);
+        remaps_sweep_images(dir, false);
         assert_true(is_there("link_remap.3"));
 }
 
@@ -168,7 +168,7 @@ static void test_ghost(void **state) {
         assert_false(is_there("lib.cr.1f.ghost") || is_there("lib.cr_link") || is_there("old"));
 
         touch("lib.cr.1f.ghost", true);
-        remaps_sweep_images(dir);
+        remaps_sweep_images(dir, false);
         assert_false(is_there("lib.cr.1f.ghost"));
 }
 
@@ -263,7 +263,7 @@ static void test_no_links_followed(void **state) {
         add_ghost(1, S_IFREG | 0755);
         assert_int_equal(load(&remaps), 0);
         remaps_sweep(&remaps, true);
-        remaps_sweep_images(dir);
+        remaps_sweep_images(dir, false);
         assert_true(is_there("real/lib.cr.1.ghost"));
 }
 

@@ -136,8 +136,9 @@ def test_everything_is_replaced(lab: Lab) -> None:
 
 def test_replaced_between_save_and_restore(lab: Lab) -> None:
     """
-    The one session fails with a reason, its peer is told, its images are kept. The other one has a file open that everybody may read,
-    and that another one with the same content has taken the place of, as ldconfig.service does: it is carried.
+    The one session fails with a reason, its peer is told, its images are kept, and it comes back by hand when the file is there again.
+    The other one has a file open that everybody may read, and that another one with the same content has taken the place of, as
+    ldconfig.service does: it is carried.
     """
     machine = lab.machine("bookworm", "netns")
     machine.write("/etc/carryover/carryover.conf.d/keep.conf", "[Carryover]\nKeepSshSessions=yes\n")
@@ -152,6 +153,7 @@ def test_replaced_between_save_and_restore(lab: Lab) -> None:
     program(joe, "prog")
     linked = program(joe, "linked")  # whose dump leaves a link
     check.answer(joe, "ln linked linked.kept; rm linked")
+    assert upgrade(machine)
     session.send_line("carryover reboot; echo \"returned\" $?.")
     code = session.expect(r"returned (\d+)\.", 240).group(1)
     print(session.text()[-1500:])
@@ -173,5 +175,12 @@ def test_replaced_between_save_and_restore(lab: Lab) -> None:
     assert failed["reason"] in re.sub(r"\s+", " ", text), text
     assert "pstree.img" in machine.run(f"ls {failed['images']}")
     check.no_hold(machine)
-    assert machine.run(LEFT) == "" and machine.run("ls /home/joe").split() == ["linked.kept", "prog"]
     assert machine.run(f"ls -d /proc/{linked} 2>/dev/null", check=False) == ""
+    # What it takes to try again stays: the link to a file that has lost its name, and the images as they were sealed.
+    assert re.fullmatch(r"/home/joe/link_remap\.\d+\n", machine.run(LEFT))
+    machine.run("cp --remove-destination /bin/sleep /home/joe/prog && chown joe: /home/joe/prog && systemctl disable swap.service")
+    print(machine.run(f"carryover restore session-{number} 2>&1", timeout=180))
+    assert {tree["name"]: tree["state"] for tree in check.status(machine)["trees"]}[f"session-{number}"] == "carried"
+    assert machine.run(f"readlink /proc/{linked}/exe").strip() == "/home/joe/linked (deleted)"
+    assert machine.run(LEFT) == "" and machine.run("ls /home/joe").split() == ["linked.kept", "prog"]
+    check.no_hold(machine)
