@@ -103,14 +103,3 @@ int cgroup_open_procs(const char *path) {
         fd = open(file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
         return fd < 0 ? err_born(-errno, "cannot open the cgroup %s", path) : fd;
 }
-
-int cgroup_move(const char *path, pid_t pid) {
-        char file[PATH_MAX], text[16];
-        int r;
-
-        r = procs_path(path, file);
-        if (r < 0)
-                return err_pass(r);
-        snprintf(text, sizeof text, "%d", (int)pid);
-        return err_pass(file_put(file, text));
-}

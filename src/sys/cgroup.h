@@ -17,6 +17,3 @@ int cgroup_open_procs(const char *path);
 
 /* The same PIDs by that descriptor; caller frees. */
 int cgroup_procs_pids(int procs_fd, pid_t **ret, size_t *ret_n);
-
-/* Moves one process. */
-int cgroup_move(const char *path, pid_t pid);
