@@ -10,10 +10,6 @@
 
 static int max_level = -1;
 
-void log_set_level(int level) {
-        max_level = level;
-}
-
 void log_line(int level, const char *format, ...) {
         char line[2048];
         va_list ap;

@@ -9,7 +9,7 @@
 
 #include <syslog.h>
 
-void log_set_level(int level); /* default LOG_INFO; CARRYOVER_DEBUG in the environment means LOG_DEBUG */
+/* Up to LOG_INFO; CARRYOVER_DEBUG in the environment means up to LOG_DEBUG. */
 void log_line(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* "consequence: sentence" as a warning if r is negative, else nothing: for what must not stop the rest. */
@@ -17,6 +17,5 @@ void log_failed(int r, const char *consequence);
 
 #define log_debug(...)   log_line(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...)    log_line(LOG_INFO, __VA_ARGS__)
-#define log_notice(...)  log_line(LOG_NOTICE, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
 #define log_error(...)   log_line(LOG_ERR, __VA_ARGS__)
