@@ -34,7 +34,7 @@ typedef struct CliCall CliCall;
 typedef struct CliVerb {
         const char *name;
         const char *args; /* as the help shows them, or "" */
-        unsigned min, max;
+        unsigned max;     /* arguments */
         bool needs_root;
         const char *help;                   /* NULL: not shown */
         CliOption options[CLI_MAX_OPTIONS]; /* ends with an empty one */

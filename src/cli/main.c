@@ -302,8 +302,6 @@ static int parse(int argc, char **argv, Parse *p) {
                 return 0;
         if (!p->call.verb)
                 return usage_error("a verb is missing");
-        if (p->call.n_args < p->call.verb->min)
-                return usage_error("%s needs %s", p->call.verb->name, p->call.verb->args);
         return 0;
 }
 
