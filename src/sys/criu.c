@@ -124,8 +124,7 @@ static void commit(Run *run) {
 
 /* The caller's answer, and for a dump's last question what we need to keep our word. */
 static int ask_caller(Run *run, const char *script) {
-        bool last = run->kind == RPC_KIND__DUMP && !run->job->leave_running &&
-                    strcmp(script, "post-dump") == 0;
+        bool last = run->kind == RPC_KIND__DUMP && strcmp(script, "post-dump") == 0;
         int r = 0;
 
         if (last)
@@ -264,7 +263,6 @@ static void fill_options(const Run *run, RpcOptions *options) {
                     job->ghost_limit > UINT32_MAX ? UINT32_MAX : (uint32_t)job->ghost_limit);
         if (run->kind == RPC_KIND__DUMP) {
                 SET(options, pid, job->pid);
-                SET(options, leave_running, job->leave_running);
         } else {
                 SET(options, tcp_close, job->tcp_close);
         }
@@ -330,8 +328,7 @@ static void log_put_aside(int images_fd, const char *log) {
 }
 
 static int start(Run *run) {
-        static const char *const leave_stopped[] = {"--leave-stopped",
-                                                    NULL}; /* leave_running overrides it */
+        static const char *const leave_stopped[] = {"--leave-stopped", NULL};
         const CriuJob *job = run->job;
         _cleanup_(closep) int out = -1;
         pid_t session;

@@ -66,7 +66,6 @@ typedef struct CriuJob {
         bool lock_skip;       /* network_lock: SKIP, else NFTABLES, which a dump leaves out all the same
                                  (hooks/criu-lock.c) */
         bool tcp_close;       /* restore: connections come back closed, all of them; what listens does not */
-        bool leave_running;   /* dump: for tests and rehearsals */
         uint64_t ghost_limit; /* bytes; 0: CRIU's default */
         uint64_t max_bytes;   /* dump: once the images take more, every write fails; 0: no matter. -EDQUOT */
         const char *const *externals; /* dump: values of --external; NULL-terminated or NULL */
