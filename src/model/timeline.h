@@ -20,8 +20,8 @@ typedef struct StepClock {
 StepClock step_begin(void);
 
 /* Appends the step that began at `clock` and ends now. tree may be NULL. A step that finds no memory is left
- * out: the timeline is for people. Returns the duration in microseconds. */
-uint64_t step_end(Timeline *timeline, const char *name, const char *tree, StepClock clock);
+ * out: the timeline is for people. */
+void step_end(Timeline *timeline, const char *name, const char *tree, StepClock clock);
 
 /* After the jump: what lay between the last step in the old kernel and this moment, told apart by the new
  * kernel's own start. Nothing if both are the same boot. */
