@@ -86,12 +86,6 @@ class Machine:
         self._launch([])
         self.booted_at = began
 
-    def power_off(self, timeout: float = 90) -> None:
-        """An orderly shutdown, as the power button asks for."""
-        assert self._process and self.qmp
-        self.qmp.command("system_powerdown")
-        self._process.wait(timeout)
-
     def power_cut(self) -> None:
         """Kill QEMU: what the guest had not yet written to the disk is gone."""
         assert self._process
