@@ -135,7 +135,6 @@ static void *worker_run(void *userdata) {
                         .config = &x->config,
                         .store = &x->store,
                         .features = &x->features,
-                        .pid_mode = x->config.pid_mode,
                         .timeline = &x->timeline,
                         .keys = x->keys,
                         .ptys = x->ptys,

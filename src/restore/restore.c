@@ -286,10 +286,10 @@ static int run_criu(const RestoreJob *job, Tree *tree, CriuJob *criu) {
         _cleanup_(freep) char *why = NULL;
         int r;
 
-        if (job->pid_mode == PID_MODE_NAMESPACE)
+        if (job->config->pid_mode == PID_MODE_NAMESPACE)
                 return in_namespace(tree, criu);
         r = in_host(tree, criu);
-        if (r == -EEXIST && job->pid_mode == PID_MODE_HOST)
+        if (r == -EEXIST && job->config->pid_mode == PID_MODE_HOST)
                 return err_prefix(r, "PidMode=host allows no namespace, and ");
         if (r != -EEXIST)
                 return r < 0 ? err_pass(r) : 0;

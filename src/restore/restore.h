@@ -57,7 +57,6 @@ typedef struct RestoreJob {
         const Store *store;
         const CriuFeatures *features;
         ImageKeys keys;
-        PidMode pid_mode;
         Timeline *timeline;
         PtyReserve *ptys;
         pthread_mutex_t *ptys_lock;
