@@ -48,16 +48,6 @@ static int parse_procs(char *text, pid_t **ret, size_t *ret_n) {
         return 0;
 }
 
-int cgroup_pids(const char *path, pid_t **ret, size_t *ret_n) {
-        _cleanup_(freep) char *text = NULL;
-        char file[PATH_MAX];
-        int r = procs_path(path, file);
-
-        if (r >= 0)
-                r = file_slurp(AT_FDCWD, file, PROCS_LIMIT, &text, NULL);
-        return r < 0 ? err_pass(r) : parse_procs(text, ret, ret_n);
-}
-
 int cgroup_procs_pids(int procs_fd, pid_t **ret, size_t *ret_n) {
         _cleanup_(freep) char *text = NULL;
         _cleanup_(closep) int fd = -1;

@@ -6,14 +6,11 @@
 
 #include <sys/types.h>
 
-/* PIDs directly in this cgroup; caller frees. -ENOENT if there is none. */
-int cgroup_pids(const char *path, pid_t **ret, size_t *ret_n);
-
 /* The v2 path of a process; caller frees. */
 int cgroup_of(pid_t pid, char **ret);
 
 /* An O_WRONLY descriptor of the cgroup's cgroup.procs. */
 int cgroup_open_procs(const char *path);
 
-/* The same PIDs by that descriptor; caller frees. */
+/* PIDs directly in the cgroup, by that descriptor; caller frees. */
 int cgroup_procs_pids(int procs_fd, pid_t **ret, size_t *ret_n);
