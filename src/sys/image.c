@@ -20,7 +20,6 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 #define PID_MAX 4194304u /* the kernel's PID_MAX_LIMIT */
 #define PTY_MAX 1048575u /* devpts minors */
@@ -123,33 +122,6 @@ int image_root(int images_fd, uint32_t *ret_pid, uint32_t *ret_sid) {
         *ret_pid = root->pid;
         *ret_sid = root->sid;
         return 0;
-}
-
-/* Masters are opened as /dev/ptmx, 5:2; slaves are 136:N up to 143:N. */
-static bool is_master(const ImgTtyInfo *info) {
-        return info->type == TTY_TYPE_PTY && info->pty && major(info->rdev) == 5 && minor(info->rdev) == 2;
-}
-
-static int add_master(const ProtobufCMessage *message, void *userdata) {
-        const ImgTtyInfo *info = (const ImgTtyInfo *)message;
-        Numbers *numbers = userdata;
-
-        if (!is_master(info))
-                return 0;
-        if (info->pty->index > PTY_MAX)
-                return -EBADMSG;
-        return model_append(numbers->value, numbers->n, info->pty->index);
-}
-
-int image_ptys(int images_fd, uint32_t **ret, size_t *ret_n) {
-        _cleanup_(numbers_done) Numbers numbers = {};
-        int r;
-
-        r = image_each_message(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor,
-                               add_master, &numbers);
-        if (r < 0 && r != -ENOENT) /* a tree without any terminal */
-                return err_pass(r);
-        return numbers_finish(&numbers, ret, ret_n);
 }
 
 typedef struct Move {

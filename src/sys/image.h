@@ -47,9 +47,6 @@ int image_pids(int images_fd, uint32_t **ret, size_t *ret_n);
 int image_processes(int images_fd, uint32_t **ret, size_t *ret_n);
 bool image_has_number(const uint32_t *sorted, size_t n, uint32_t number);
 
-/* Indices of the pty masters that the images recreate; caller frees *ret. */
-int image_ptys(int images_fd, uint32_t **ret, size_t *ret_n);
-
 /* A connection whose peer may still send. IPv4 addresses are v4-mapped, whatever the socket's family. */
 typedef struct ImageStream {
         uint8_t local[16], remote[16]; /* network order */

@@ -426,14 +426,14 @@ static void test_pids_out_of_range(void **state) {
         assert_int_equal(image_pids(dir, &pids, &n), -EBADMSG);
 }
 
-static void ptys_are(uint32_t a, uint32_t b) {
-        _cleanup_(freep) uint32_t *ptys = NULL;
+static void masters_are(uint32_t a, uint32_t b) {
+        _cleanup_(freep) ImageTerminal *terminals = NULL;
         size_t n;
 
-        assert_int_equal(image_ptys(dir, &ptys, &n), 0);
+        assert_int_equal(image_terminals(dir, &terminals, &n), 0);
         assert_int_equal(n, 2);
-        assert_int_equal(ptys[0], a);
-        assert_int_equal(ptys[1], b);
+        assert_int_equal(terminals[0].index, a);
+        assert_int_equal(terminals[1].index, b);
 }
 
 static size_t occurrences(const char *name, const char *what, size_t size) {
@@ -447,11 +447,11 @@ static size_t occurrences(const char *name, const char *what, size_t size) {
 }
 
 static void test_move_pty(void **state) {
-        ptys_are(0, 3);
+        masters_are(3, 0);
         assert_int_equal(image_move_pty(dir, 9, 10), -ENOENT); /* external */
         assert_int_equal(image_move_pty(dir, 3, 0), -EEXIST);
         assert_int_equal(image_move_pty(dir, 3, 17), 0);
-        ptys_are(0, 17);
+        masters_are(17, 0);
         assert_int_equal(occurrences("files.img", "/dev/pts/17", 11), 1);
         assert_int_equal(occurrences("files.img", "/dev/pts/3", 10), 1); /* of 33 */
         assert_int_equal(occurrences("files.img", "/dev/pts/33", 11), 1);
@@ -479,7 +479,7 @@ static void test_move_pty_again(void **state) {
         assert_int_equal(image_move_pty(dir, 3, 17), 0);
         make_tty(dir);
         assert_int_equal(image_move_pty(dir, 3, 17), 0);
-        ptys_are(0, 17);
+        masters_are(17, 0);
         assert_int_equal(occurrences("files.img", "/dev/pts/17", 11), 1);
 }
 
@@ -535,11 +535,11 @@ static void test_fix_ctty_without_terminal(void **state) {
 }
 
 static void test_no_tty(void **state) {
-        _cleanup_(freep) uint32_t *ptys = NULL;
+        _cleanup_(freep) ImageTerminal *terminals = NULL;
         size_t n = 7;
 
         assert_int_equal(unlinkat(dir, "tty-info.img", 0), 0);
-        assert_int_equal(image_ptys(dir, &ptys, &n), 0);
+        assert_int_equal(image_terminals(dir, &terminals, &n), 0);
         assert_int_equal(n, 0);
         assert_int_equal(image_move_pty(dir, 3, 4), -ENOENT);
 }
@@ -630,14 +630,15 @@ static void test_streams_out_of_range(void **state) {
 
 /* Everything that reads images, over whatever lies there. */
 static int read_all(void) {
-        _cleanup_(freep) uint32_t *pids = NULL, *ptys = NULL;
+        _cleanup_(freep) ImageTerminal *terminals = NULL;
+        _cleanup_(freep) uint32_t *pids = NULL;
         _cleanup_(freep) ImageStream *streams = NULL;
         int r = image_verify(dir);
         size_t n;
 
         (void)image_streams(dir, &streams, &n);
         (void)image_pids(dir, &pids, &n);
-        (void)image_ptys(dir, &ptys, &n);
+        (void)image_terminals(dir, &terminals, &n);
         (void)image_move_pty(dir, 3, 3); /* reads, and changes nothing */
         return r;
 }
