@@ -24,14 +24,12 @@ static void append_note(Node *array, const Note *note) {
         node_append(array, &o);
 }
 
-/* What was known before and what was found after, in one list. */
-static void put_notes(Node *node, const Tree *tree, const Outcome *outcome) {
+/* What was known before, and what was found after. */
+static void put_notes(Node *node, const Tree *tree) {
         Node array = node_array();
 
         for (size_t i = 0; i < tree->n_degraded; i++)
                 append_note(&array, tree->degraded[i]);
-        for (size_t i = 0; i < outcome->n_notes; i++)
-                append_note(&array, outcome->notes[i]);
         node_put(node, "notes", &array);
 }
 
@@ -54,7 +52,7 @@ static void append_tree(Node *array, const Tree *tree) {
         node_number(&o, "new_root_pid", outcome->has_root_pid, outcome->root_pid);
         node_number(&o, "gap_usec", outcome->has_gap, outcome->gap);
         node_text(&o, "images", outcome->images);
-        put_notes(&o, tree, outcome);
+        put_notes(&o, tree);
         node_append(array, &o);
 }
 

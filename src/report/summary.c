@@ -160,8 +160,6 @@ static void trees(FILE *out, const Ticket *report, const Paint *paint) {
                 if (outcome && outcome->reason)
                         text_paragraph(out, 4, "because: ", outcome->reason);
                 notes(out, tree->degraded, tree->n_degraded);
-                if (outcome)
-                        notes(out, outcome->notes, outcome->n_notes);
                 if (outcome && outcome->images)
                         text_paragraph(out, 4, "images kept: ", outcome->images);
         }
