@@ -69,9 +69,8 @@ typedef struct SnapProcess {
         char state;     /* R S D T t ..., Z from the first step of its end on */
         bool kernel_thread;
         char comm[64];
-        char title[64]; /* what sshd's processes call themselves; else empty: arguments may be secret */
-        char *exe;      /* readlink, " (deleted)" cut off; NULL for kernel threads and zombies */
-        bool exe_deleted;
+        char title[64];    /* what sshd's processes call themselves; else empty: arguments may be secret */
+        char *exe;         /* readlink, " (deleted)" cut off; NULL for kernel threads and zombies */
         uid_t uid, euid;   /* real, effective */
         pid_t tracer;      /* who ptraces it, or 0 */
         int nice, ioprio;  /* ioprio_get(2)'s, which follows nice where it was never set */

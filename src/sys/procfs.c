@@ -169,10 +169,8 @@ static int read_exe(int dir, SnapProcess *p) {
         if (l < 0)
                 return 0; /* a kernel thread, a zombie, or gone: the next read tells */
         path[l] = '\0';
-        if (ends_with(path, " (deleted)")) {
+        if (ends_with(path, " (deleted)"))
                 path[l - 10] = '\0';
-                p->exe_deleted = true;
-        }
         p->exe = strdup(path);
         return p->exe ? 0 : -ENOMEM;
 }
