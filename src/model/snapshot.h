@@ -96,7 +96,6 @@ typedef struct SnapUnix {
         bool dead_peer;     /* it was connected and its peer has closed */
         char *path;         /* bound name, "@abstract", or NULL */
         bool is_volatile;   /* the bound name: as SnapFd's */
-        uint32_t rqueue, wqueue;
 } SnapUnix;
 
 typedef struct SnapInet {
@@ -104,7 +103,7 @@ typedef struct SnapInet {
         int family, protocol, state;   /* AF_INET/AF_INET6; IPPROTO_TCP/IPPROTO_UDP; TCP_ESTABLISHED ... */
         uint8_t local[16], remote[16]; /* network order; AF_INET: the first 4 bytes. v4-mapped stay v6 */
         uint16_t local_port, remote_port;
-        uint32_t rqueue, wqueue; /* for TCP_LISTEN rqueue is the accept queue */
+        uint32_t rqueue; /* for TCP_LISTEN the accept queue */
 } SnapInet;
 
 /* Who outside the trees holds the other end of a pipe (id: inode), unix socket (its inode), terminal

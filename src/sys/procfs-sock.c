@@ -100,12 +100,6 @@ static int on_unix(struct nl_msg *msg, void *userdata) {
                 u.peer = nla_get_u32(a[UNIX_DIAG_PEER]);
         if (u.state == TCP_ESTABLISHED && u.peer == 0 && a[UNIX_DIAG_SHUTDOWN])
                 u.dead_peer = nla_get_u8(a[UNIX_DIAG_SHUTDOWN]) == BOTH_DIRECTIONS;
-        if (a[UNIX_DIAG_RQLEN] && nla_len(a[UNIX_DIAG_RQLEN]) >= (int)sizeof(struct unix_diag_rqlen)) {
-                const struct unix_diag_rqlen *q = nla_data(a[UNIX_DIAG_RQLEN]);
-
-                u.rqueue = q->udiag_rqueue;
-                u.wqueue = q->udiag_wqueue;
-        }
         d->r = a[UNIX_DIAG_NAME] ? unix_name(a[UNIX_DIAG_NAME], &u.path) : 0;
         if (a[UNIX_DIAG_VFS] && nla_len(a[UNIX_DIAG_VFS]) >= (int)sizeof(struct unix_diag_vfs)) {
                 const struct unix_diag_vfs *v = nla_data(a[UNIX_DIAG_VFS]);
@@ -142,7 +136,6 @@ static int on_inet(struct nl_msg *msg, void *userdata) {
         i.local_port = ntohs(m->id.idiag_sport);
         i.remote_port = ntohs(m->id.idiag_dport);
         i.rqueue = m->idiag_rqueue;
-        i.wqueue = m->idiag_wqueue;
         d->r = DIAG_APPEND(d->s->inets, d->s->n_inets, i);
         return d->r < 0 ? NL_STOP : NL_OK;
 }
@@ -183,7 +176,7 @@ static int dump_unix(Diag *d) {
         struct unix_diag_req request = {
                         .sdiag_family = AF_UNIX,
                         .udiag_states = ~0u,
-                        .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_VFS | UDIAG_SHOW_PEER | UDIAG_SHOW_RQLEN,
+                        .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_VFS | UDIAG_SHOW_PEER,
         };
 
         return err_pass(dump(d, on_unix, &request, sizeof request));
