@@ -45,7 +45,6 @@ typedef struct SnapFd {
         int mnt_id;
         bool mnt_foreign; /* opened through a mount that our namespace does not have */
         int pty_index;    /* FD_PTMX, and FD_TTY on devpts; else -1 */
-        bool locked;      /* fdinfo shows a file lock */
         pid_t pidfd;      /* FD_ANON "[pidfd]": the process it names, -1 if that is dead; else 0 */
         uint32_t unread;  /* FD_NETLINK: bytes in the receive queue */
         uid_t uid;

@@ -152,7 +152,6 @@ static int read_info(int pid_dir, SnapFd *f) {
         p = procfs_field(text, "Pid:");
         if (p && f->kind == FD_ANON)
                 f->pidfd = atoi(p) > 0 ? atoi(p) : -1;
-        f->locked = procfs_field(text, "lock:");
         return 0;
 }
 

@@ -164,7 +164,7 @@ static void test_ordinary_session(void **state) {
         }
         f = world_fd(s, 402, FD_TTY, 46, "/dev/tty");
         f->rdev = makedev(5, 0);
-        world_fd(s, 402, FD_FILE, 47, "/root/x")->locked = true;
+        world_fd(s, 402, FD_FILE, 47, "/root/x");
         f = world_fd(s, 402, FD_FILE, 48, "/usr/lib/x86_64-linux-gnu/libc.so.6");
         f->deleted = f->path_replaced = true;
         world_fd(s, 402, FD_DIR, 2, "/root")->fd = -1;

@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
@@ -156,7 +155,6 @@ static void test_files(void **state) {
         assert_int_equal(link(fifo, path), 0);
         unlink(path);
         kept = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-        assert_int_equal(flock(kept, LOCK_EX), 0);
         unlink(fifo);
         assert_int_equal(mkfifo(fifo, 0600), 0);
         f = open(fifo, O_RDWR | O_CLOEXEC);
@@ -173,8 +171,6 @@ static void test_files(void **state) {
         assert_false(fd_of(p, kept)->deleted);
         assert_false(fd_of(p, kept)->path_replaced);
         assert_false(fd_of(p, kept)->mnt_foreign);
-        assert_true(fd_of(p, kept)->locked);
-        assert_false(fd_of(p, gone)->locked);
         assert_int_equal(fd_of(p, kept)->flags & (O_ACCMODE | O_APPEND), O_WRONLY | O_APPEND);
         assert_int_equal(fd_of(p, kept)->mode, S_IFREG | 0640);
         assert_int_equal(fd_of(p, f)->kind, FD_FIFO);
