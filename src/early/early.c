@@ -106,12 +106,6 @@ static int hold(EarlySay say, HoldBackend *backend, Connection *const *connectio
         return r < 0 ? failed(say, r, "connections of carried sessions may be reset") : 0;
 }
 
-static HoldBackend backend_of(const char *text) {
-        HoldBackend backend;
-
-        return hold_backend_parse(text, &backend) < 0 ? HOLD_AUTO : backend;
-}
-
 /* Firewall services start now, and the restore only when systemd-tmpfiles has emptied what it empties. */
 static int guard(EarlySay say, HoldBackend backend, const Connections *all) {
         int r = hold_guard_leave(NULL, backend, all->items, all->n);
@@ -165,7 +159,7 @@ int early_initramfs(EarlySay say) {
         n += keep_key(say, early);
         n += lift(say, early->max_pid);
         n += load(say, hold_modules);
-        backend = backend_of(early->hold_backend);
+        backend = hold_backend_of(early->hold_backend);
         n += hold(say, &backend, early->connections, early->n_connections);
         text = text_format("process numbers above %u, %zu connections held%s", early->max_pid,
                            early->n_connections, n ? ", with failures" : "");
@@ -222,7 +216,7 @@ static int claim(const Store *store, EarlySay say) {
         if (r < 0)
                 return n + failed(say, r, "the ticket stays for the next boot");
         n += lift(say, highest_pid(ticket));
-        backend = backend_of(ticket->hold_backend);
+        backend = hold_backend_of(ticket->hold_backend);
         if (hold_present(NULL) != 1)
                 n += load(say, hold_modules);
         /* Also where it stands: the initramfs may have had to take the other backend, and the guard must

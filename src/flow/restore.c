@@ -80,16 +80,13 @@ static int ticket_take(Restoring *x) {
  * services start and flush. */
 static int hold_again(Restoring *x) {
         _cleanup_(connections_done) Connections all = {0};
-        HoldBackend wanted;
         int r;
 
-        if (hold_backend_parse(x->ticket->hold_backend, &wanted) < 0)
-                wanted = HOLD_AUTO;
         r = connections_of(x->ticket, &all);
         if (r >= 0 && all.n > 0 && !x->ticket->retry && hold_present(NULL) <= 0)
                 restoring_say(x, EVENT_HOLD_MISSING, NULL, NULL);
         if (r >= 0)
-                r = hold_set(wanted, all.items, all.n, &x->hold);
+                r = hold_set(hold_backend_of(x->ticket->hold_backend), all.items, all.n, &x->hold);
         if (r == -EOPNOTSUPP) /* the new kernel may lack what the old one had */
                 r = hold_set(HOLD_AUTO, all.items, all.n, &x->hold);
         if (r >= 0 && x->hold == HOLD_NFTABLES)

@@ -59,7 +59,6 @@ int flow_last(void) {
         _cleanup_(connections_done) Connections all = {0};
         _cleanup_(ticket_freep) Ticket *ticket = NULL;
         _cleanup_(store_close) Store store = {.fd = -1};
-        HoldBackend backend;
         Config config;
         int r;
 
@@ -82,11 +81,8 @@ int flow_last(void) {
         r = connections_of(ticket, &all);
         if (r >= 0 && all.n == 0)
                 return 0;
-        if (r >= 0) {
-                if (hold_backend_parse(ticket->hold_backend, &backend) < 0)
-                        backend = HOLD_AUTO;
-                r = hold_set(backend, all.items, all.n, NULL);
-        }
+        if (r >= 0)
+                r = hold_set(hold_backend_of(ticket->hold_backend), all.items, all.n, NULL);
         log_warning(r < 0 ? "the hold is gone before the jump, and cannot be put back: %s"
                           : "the hold was gone before the jump; it is back%s",
                     r < 0 ? err_text(r) : "");

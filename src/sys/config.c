@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/model.h"
+#include "sys/netfilter.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -133,15 +134,7 @@ static int set_pid_mode(const char *value, void *field) {
 }
 
 static int set_hold(const char *value, void *field) {
-        static const char *const names[] = {
-                        [HOLD_AUTO] = "auto", [HOLD_IPTABLES] = "iptables", [HOLD_NFTABLES] = "nftables"};
-
-        for (size_t i = 0; i < ELEMENTS(names); i++)
-                if (strcmp(value, names[i]) == 0) {
-                        *(HoldBackend *)field = (HoldBackend)i;
-                        return 0;
-                }
-        return -EINVAL;
+        return hold_backend_parse(value, field);
 }
 
 static bool has_dots(const char *path) {

@@ -43,6 +43,12 @@ int hold_backend_parse(const char *text, HoldBackend *ret) {
         return -EINVAL;
 }
 
+HoldBackend hold_backend_of(const char *text) {
+        HoldBackend backend;
+
+        return hold_backend_parse(text, &backend) < 0 ? HOLD_AUTO : backend;
+}
+
 /* Writes the address as packets carry it; its length, or 0 if it is none. */
 static size_t address_on_wire(ProtobufCBinaryData address, uint8_t out[static 16]) {
         static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};

@@ -92,3 +92,6 @@ int hold_remove_criu_table(uint32_t root_pid);
 
 const char *hold_backend_text(HoldBackend backend);         /* "iptables", "nftables", "auto" */
 int hold_backend_parse(const char *text, HoldBackend *ret); /* -EINVAL */
+
+/* Of a message that another version may have written: HOLD_AUTO for one that is not known here. */
+HoldBackend hold_backend_of(const char *text);
