@@ -8,15 +8,9 @@
 
 #include "preflight/preflight.h"
 
+#include "preflight/bytes.h"
+
 #include <inttypes.h>
-
-#define MIB (UINT64_C(1) << 20)
-
-static uint64_t plus(uint64_t a, uint64_t b) {
-        uint64_t sum;
-
-        return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
 
 static uint64_t smaller(uint64_t a, uint64_t b) {
         return a < b ? a : b;

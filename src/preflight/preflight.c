@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "preflight/bytes.h"
 #include "preflight/checks.h"
 
 #include <inttypes.h>
@@ -18,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MIB         (UINT64_C(1) << 20)
 #define GHOST_LIMIT UINT32_MAX /* what CRIU's 32 bit field can say, and what a save asks for */
 
 const char *check_who(const SnapProcess *p, Who *buffer) {
@@ -299,12 +299,6 @@ static size_t contents_of(const SnapProcess *p, Content *out) {
                         out[n++] = (Content){m->dev, m->ino, m->size, m->deleted};
         }
         return n;
-}
-
-static uint64_t plus(uint64_t a, uint64_t b) {
-        uint64_t sum;
-
-        return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
 int preflight_needs(const Snapshot *s, const Tree *tree, PreflightNeeds *ret) {
