@@ -13,13 +13,12 @@
 #include "base/text.h"
 #include "preflight/bytes.h"
 #include "preflight/checks.h"
+#include "sys/criu.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define GHOST_LIMIT UINT32_MAX /* what CRIU's 32 bit field can say, and what a save asks for */
 
 const char *check_who(const SnapProcess *p, Who *buffer) {
         snprintf(buffer->text, sizeof buffer->text, "%s (%d)", p->comm, (int)p->pid);
@@ -192,7 +191,7 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
                                         "this kernel cannot list sockets, so CRIU cannot save any");
                 if (r >= 0)
                         r = preflight_needs(s, tree, &needs);
-                if (r >= 0 && needs.ghost_max > GHOST_LIMIT)
+                if (r >= 0 && needs.ghost_max > CRIU_GHOST_MAX)
                         r = note_refused(&c, "ghost-size", "end the program that has it open",
                                          "a file without a name of %" PRIu64
                                          " MiB is open, and CRIU takes 4095 MiB",

@@ -29,10 +29,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Replaced libraries and executables become ghost files inside the images; the default limit of 1 MiB is
- * less than one libc. 4 GiB - 1 is what CRIU's 32 bit field can say; the space was checked by preflight. */
-#define GHOST_LIMIT UINT32_MAX
-
 typedef struct Work {
         const SaveJob *job;
         Tree *tree;
@@ -230,7 +226,7 @@ static int dump(Work *w) {
                         .pid = (pid_t)w->tree->root_pid,
                         .shell_job = w->tree->has_shell_job && w->tree->shell_job,
                         .lock_skip = w->job->features->lock_skip,
-                        .ghost_limit = GHOST_LIMIT,
+                        .ghost_limit = CRIU_GHOST_MAX,
                         .externals = externals,
                         .max_bytes = w->job->max_bytes,
                         .timeout_usec = w->job->config->criu_usec,

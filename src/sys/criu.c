@@ -260,7 +260,7 @@ static void fill_options(const Run *run, RpcOptions *options) {
         SET(options, network_lock, job->lock_skip ? RPC_NETWORK_LOCK__SKIP : RPC_NETWORK_LOCK__NFTABLES);
         if (job->ghost_limit > 0)
                 SET(options, ghost_limit,
-                    job->ghost_limit > UINT32_MAX ? UINT32_MAX : (uint32_t)job->ghost_limit);
+                    job->ghost_limit > CRIU_GHOST_MAX ? CRIU_GHOST_MAX : (uint32_t)job->ghost_limit);
         if (run->kind == RPC_KIND__DUMP) {
                 SET(options, pid, job->pid);
         } else {

@@ -38,6 +38,9 @@ int criu_fits_kernel(const CriuFeatures *features, const char *running, const ch
 /* What keeps CRIU from following a user's links, and gives processes their terminals (hooks/). */
 #define CRIU_PRELOAD LIBEXECDIR "/carryover-criu.so"
 
+/* The largest file without a name that images can have, bytes: the limit is a 32 bit field of CRIU's. */
+#define CRIU_GHOST_MAX UINT32_MAX
+
 typedef struct CriuFd {
         const char *key; /* inherit_fd key */
         int fd;          /* stays the caller's */
