@@ -4,7 +4,7 @@
 
 #include "base/cleanup.h"
 
-static Outcome__State state_of(const Tree *tree) {
+Outcome__State report_state(const Tree *tree) {
         return tree->outcome ? tree->outcome->state : OUTCOME__STATE__PENDING;
 }
 
@@ -12,7 +12,7 @@ ReportVerdict report_verdict(const Ticket *report) {
         size_t carried = 0, left = 0;
 
         for (size_t i = 0; i < report->n_trees; i++) {
-                Outcome__State state = state_of(report->trees[i]);
+                Outcome__State state = report_state(report->trees[i]);
 
                 if (state == OUTCOME__STATE__PENDING)
                         return REPORT_PENDING;
@@ -78,7 +78,7 @@ uint64_t report_gap(const Ticket *report) {
         for (size_t i = 0; i < report->n_trees; i++) {
                 const Outcome *outcome = report->trees[i]->outcome;
 
-                if (state_of(report->trees[i]) == OUTCOME__STATE__CARRIED && outcome->has_gap &&
+                if (report_state(report->trees[i]) == OUTCOME__STATE__CARRIED && outcome->has_gap &&
                     outcome->gap > longest)
                         longest = outcome->gap;
         }

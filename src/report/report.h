@@ -29,7 +29,8 @@ typedef enum ReportVerdict {
 ReportVerdict report_verdict(const Ticket *report);
 bool report_ok(const Ticket *report); /* REPORT_CARRIED */
 const char *
-report_verdict_text(ReportVerdict verdict); /* "pending", "carried", "partly", "failed", "stopped" */
+report_verdict_text(ReportVerdict verdict);    /* "pending", "carried", "partly", "failed", "stopped" */
+Outcome__State report_state(const Tree *tree); /* PENDING as long as it has no outcome */
 const char *report_state_text(Outcome__State state); /* "pending", "carried", "failed", "lost", "left" */
 
 /* The longest gap of the carried trees in microseconds; 0 if none was carried. */

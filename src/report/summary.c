@@ -55,15 +55,11 @@ static const char *state_paint(const Paint *paint, Outcome__State state) {
         }
 }
 
-static Outcome__State state_of(const Tree *tree) {
-        return tree->outcome ? tree->outcome->state : OUTCOME__STATE__PENDING;
-}
-
 static size_t count(const Ticket *report, Outcome__State state) {
         size_t n = 0;
 
         for (size_t i = 0; i < report->n_trees; i++)
-                n += state_of(report->trees[i]) == state;
+                n += report_state(report->trees[i]) == state;
         return n;
 }
 
@@ -145,8 +141,8 @@ static void tree_line(FILE *out, const Tree *tree, const Paint *paint) {
         if (outcome && outcome->has_gap)
                 snprintf(gap, sizeof gap, "%.2f s", (double)outcome->gap / USEC_PER_SEC);
         fprintf(out, "  %-*.*s %s%-8s%s %-9.9s %10s  %" PRIu32 " (%.16s)\n", NAME_COLUMNS, NAME_COLUMNS,
-                name, state_paint(paint, state_of(tree)), report_state_text(state_of(tree)), paint->off,
-                mode[0] ? mode : "-", gap, pid, comm);
+                name, state_paint(paint, report_state(tree)), report_state_text(report_state(tree)),
+                paint->off, mode[0] ? mode : "-", gap, pid, comm);
 }
 
 static void trees(FILE *out, const Ticket *report, const Paint *paint) {
