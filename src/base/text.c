@@ -29,7 +29,7 @@ int parse_u64(const char *text, uint64_t max, uint64_t *ret) {
 int parse_pid(const char *text, pid_t *ret) {
         uint64_t v;
 
-        if (parse_u64(text, 4194304, &v) < 0 || v == 0)
+        if (parse_u64(text, PID_MAX, &v) < 0 || v == 0)
                 return -EINVAL;
         *ret = (pid_t)v;
         return 0;

@@ -12,7 +12,10 @@
  * knows what the number was for). */
 int parse_u64(const char *text, uint64_t max, uint64_t *ret);
 
-/* 1 .. 4194304 (the kernel's PID_MAX_LIMIT). */
+/* The kernel's PID_MAX_LIMIT on 64-bit machines. */
+#define PID_MAX 4194304u
+
+/* 1 .. PID_MAX. */
 int parse_pid(const char *text, pid_t *ret);
 
 /* "yes/no/true/false/on/off/1/0" as in systemd's files; -EINVAL otherwise. */

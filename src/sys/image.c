@@ -21,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PID_MAX 4194304u /* the kernel's PID_MAX_LIMIT */
 #define PTY_MAX 1048575u /* devpts minors */
 
 #define TTY_TYPE_PTY 1u /* other types are not made anew by CRIU */

@@ -122,7 +122,7 @@ static int session_fill(const char *root, const char *id, Session *session) {
         if (!login_field(session, "UID", value, sizeof value) || parse_u64(value, UINT32_MAX - 1, &uid) < 0)
                 return err_say(-EBADMSG, "logind's file of session %s names no user", id);
         session->uid = (uint32_t)uid;
-        if (login_field(session, "LEADER", value, sizeof value) && parse_u64(value, 4194304, &leader) >= 0 &&
+        if (login_field(session, "LEADER", value, sizeof value) && parse_u64(value, PID_MAX, &leader) >= 0 &&
             leader > 0) {
                 session->has_leader = true;
                 session->leader = (uint32_t)leader;

@@ -23,12 +23,11 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/text.h"
 
 #define DETOUR       100u
 #define MTU_MIN_IPV6 1280u
 #define MTU_MIN_IPV4 576u
-
-#define METRIC_MAX 4194304u /* PID_MAX_LIMIT */
 
 static int peer_path(const Connection *c, IpAddress *ret_to, Path *ret) {
         IpAddress from;
@@ -57,7 +56,7 @@ static uint32_t detour_mtu(const IpAddress *to, const Path *path) {
 }
 
 int network_mtu_begin(const Tree *tree) {
-        if (tree->root_pid > METRIC_MAX)
+        if (tree->root_pid > PID_MAX)
                 return err_say(-EINVAL, "%u is no process number", tree->root_pid);
         for (size_t i = 0; i < tree->n_connections; i++) {
                 char text[46];

@@ -17,8 +17,6 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-#define PID_LIMIT 4194304u /* PID_MAX_LIMIT of 64-bit kernels */
-
 /* Processes that a boot with its logins starts before anybody looks again: 32768 is the classic pid_max. */
 #define PID_ROOM 32768u
 
@@ -48,13 +46,13 @@ int pids_lift(uint32_t pid) {
         uint64_t last, max;
         int r;
 
-        if (pid == 0 || pid >= PID_LIMIT)
+        if (pid == 0 || pid >= PID_MAX)
                 return err_born(-ERANGE, "cannot keep process numbers up to %u free", pid);
         r = number_read(max_path, &max);
         if (r < 0)
                 return err_pass(r);
-        if (max < PID_LIMIT && max - (pid < max ? pid : max) < PID_ROOM) {
-                r = number_write(max_path, PID_LIMIT);
+        if (max < PID_MAX && max - (pid < max ? pid : max) < PID_ROOM) {
+                r = number_write(max_path, PID_MAX);
                 if (r < 0)
                         return err_pass(r);
         }

@@ -296,7 +296,7 @@ static int rename_durably(const Store *store, const char *from, const char *to) 
 
 /* Names become paths and counts become waits, so what decodes is still looked at before it is believed. */
 static int tree_check(const Tree *tree) {
-        if (!name_is_safe(tree->name) || tree->root_pid < 2 || tree->root_pid > 4194304)
+        if (!name_is_safe(tree->name) || tree->root_pid < 2 || tree->root_pid > PID_MAX)
                 return err_say(-EBADMSG, "the ticket names an impossible tree");
         if (tree->slice && !unit_is_safe(tree->slice))
                 return err_say(-EBADMSG, "the ticket names an impossible slice");
