@@ -164,7 +164,8 @@ static int resume(Restoring *x) {
                 return -ENOMEM;
         x->ticket->has_claimed_at = true;
         x->ticket->claimed_at = now_realtime();
-        timeline_note_jump(&x->timeline);
+        if (!x->ticket->retry)
+                timeline_note_jump(&x->timeline);
         return keys_find(x);
 }
 
