@@ -67,13 +67,13 @@ int flow_last(void) {
                 return 0;
         if (r >= 0)
                 r = config_load("", &config);
-        if (r >= 0)
-                r = store_open(&config, &store);
+        if (r >= 0 && store_open(&config, &store) < 0)
+                return 0; /* on a file system of its own it is unmounted by now, at each shutdown */
         if (r >= 0)
                 r = store_ticket(&store, &ticket);
         if (r > 0)
                 return 0;
-        if (r < 0) { /* a store on a file system of its own is unmounted by now */
+        if (r < 0) {
                 log_warning("no hold is there before the jump, and whether one is needed cannot be seen: %s",
                             err_text(r));
                 return 1;
