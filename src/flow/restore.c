@@ -175,6 +175,7 @@ static int prepare(Restoring *x) {
         if (r < 0)
                 return err_pass(r);
         log_failed(hold_again(x), "peers may see a reset");
+        log_failed(login_reserve(x->ticket), "a login that comes now may get no session");
         log_failed(restore_compare_cpu(x->ticket), "a change of the processor is not seen");
         /* Files come before users' processes; logind and ssh wait for us, and systemd shall for a gigabyte,
          * too. */

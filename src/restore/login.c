@@ -11,6 +11,7 @@
  * one is the restore's.
  */
 
+#include "sys/login.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
@@ -167,4 +168,18 @@ int login_put_back(Bus *manager, const Tree *tree) {
         if (r < 0)
                 return err_pass(r);
         return is_running(manager, "systemd-logind.service") ? 1 : 0;
+}
+
+int login_reserve(const Ticket *ticket) {
+        uint32_t highest = 0;
+
+        for (size_t i = 0; i < ticket->n_trees; i++) {
+                const Tree *tree = ticket->trees[i];
+                uint64_t number;
+
+                if (tree->session && parse_u64(tree->session->id, LOGIN_NUMBER_MAX, &number) >= 0 &&
+                    number > highest)
+                        highest = (uint32_t)number;
+        }
+        return highest > 0 ? login_numbers_lift(highest) : 0;
 }

@@ -97,3 +97,6 @@ int restore_compare_cpu(const Ticket *ticket);
  * 1: a running logind must be restarted.
  */
 int login_put_back(Bus *manager, const Tree *tree);
+
+/* Before logind starts: new logins leave the numbers of these sessions alone (sys/login.h). */
+int login_reserve(const Ticket *ticket);

@@ -18,6 +18,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <utmpx.h>
 
 #define STATE_LIMIT  (64u << 10) /* about 600 bytes in practice */
@@ -194,4 +196,46 @@ int login_sessions(const char *root, Session ***ret, size_t *ret_n) {
         *ret = list;
         *ret_n = n;
         return 0;
+}
+
+/* Each time that a process says whose login it is, it gets the next number. */
+static int number_next(uint64_t *ret) {
+        _cleanup_(closep) int fd = open("/proc/self/loginuid", O_WRONLY | O_CLOEXEC);
+        _cleanup_(freep) char *text = NULL;
+        int r;
+
+        if (fd < 0)
+                return -errno;
+        if (write(fd, "0", 1) != 1)
+                return -errno;
+        r = file_slurp(AT_FDCWD, "/proc/self/sessionid", 32, &text, NULL);
+        if (r < 0)
+                return r;
+        text[strcspn(text, "\n")] = '\0';
+        return parse_u64(text, UINT32_MAX, ret);
+}
+
+int login_numbers_lift(uint32_t above) {
+        pid_t pid;
+        int status;
+
+        if (above > LOGIN_NUMBER_MAX)
+                return err_say(-EINVAL, "no login will get the number %u so soon", above);
+        pid = fork(); /* whose login it is, all children would inherit */
+        if (pid < 0)
+                return err_born(-errno, "cannot start the process that counts logins");
+        if (pid == 0) {
+                uint64_t number = 0;
+
+                for (uint32_t i = 0; i < above && number < above; i++)
+                        if (number_next(&number) < 0)
+                                _exit(1);
+                _exit(0);
+        }
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return err_born(-errno, "cannot wait for the process that counts logins");
+        return WIFEXITED(status) && WEXITSTATUS(status) == 0
+                               ? 0
+                               : err_say(-ENOTSUP, "the kernel does not count logins");
 }

@@ -16,6 +16,15 @@ int login_session(const char *root, const char *id, Session **ret);
 int login_sessions(const char *root, Session ***ret, size_t *ret_n);
 void login_sessions_free(Session **sessions, size_t n);
 
+/*
+ * The kernel (audit) counts logins from each boot's begin, and logind takes that number for the session's. A
+ * login that gets the number of a session that is just coming back has none, and takes the other one's
+ * record away. So from now on new ones get numbers above this one. At most LOGIN_NUMBER_MAX; -ENOTSUP: a
+ * kernel without.
+ */
+#define LOGIN_NUMBER_MAX 1000u /* more logins than come while a restore is under way */
+int login_numbers_lift(uint32_t above);
+
 /* One value of the state file ("SERVICE"), unquoted and cut at size - 1; false if it has none. */
 bool login_field(const Session *session, const char *key, char *out, size_t size);
 

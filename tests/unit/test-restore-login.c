@@ -4,6 +4,8 @@
 
 #include "../../src/restore/login.c"
 
+#include "../../src/sys/login.c"
+
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -53,11 +55,43 @@ static void test_terminal(void **state) {
         text_is("UID=0\n", "pts/3\nUID=1", "UID=0\nSCOPE=session-4.scope\nLEADER=777\n");
 }
 
+/* As the next login would get it; no other process counts so fast. */
+static uint64_t next_number(void) {
+        uint64_t number;
+        int status;
+        pid_t pid = fork();
+
+        if (pid == 0) /* whose login it is cannot be taken back */
+                _exit(number_next(&number) < 0 ? 255 : number > 254 ? 254 : (int)number);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        return (uint64_t)WEXITSTATUS(status);
+}
+
+static void test_numbers_are_left_alone(void **state) {
+        _cleanup_(ticket_freep) Ticket *ticket = model_new(Ticket, ticket__init);
+        static const char *const ids[] = {"c7", "4000000", "60", "12"};
+        uint64_t now = next_number();
+
+        if (now == 255)
+                skip(); /* not root's rights, or a kernel without */
+        for (size_t i = 0; i < ELEMENTS(ids); i++) {
+                Tree *tree = model_new(Tree, tree__init);
+
+                tree->session = model_new(Session, session__init);
+                assert_int_equal(model_set_string(&tree->session->id, ids[i]), 0);
+                assert_int_equal(model_append(ticket->trees, ticket->n_trees, tree), 0);
+        }
+        assert_int_equal(login_reserve(ticket), 0);
+        assert_true(next_number() > 60);
+        assert_int_equal(login_numbers_lift(LOGIN_NUMBER_MAX + 1), -EINVAL);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_leader_and_scope_are_the_new_ones),
                         cmocka_unit_test(test_what_died_with_the_old_kernel_goes),
                         cmocka_unit_test(test_terminal),
+                        cmocka_unit_test(test_numbers_are_left_alone),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
