@@ -20,8 +20,7 @@ static int recall(const Store *store, Ticket *ticket) {
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++)
-                if (!ticket->trees[i]->outcome ||
-                    ticket->trees[i]->outcome->state == OUTCOME__STATE__PENDING)
+                if (report_state(ticket->trees[i]) == OUTCOME__STATE__PENDING)
                         r = store_tree_recall(store, ticket->id, ticket->trees + i);
         return r < 0 ? err_pass(r) : 0;
 }
@@ -123,9 +122,9 @@ static int show(const CliCall *call, const Ticket *ticket, const ReportNow *now)
 /* While others are still under way, too. */
 static bool has_failed(const Ticket *ticket) {
         for (size_t i = 0; i < ticket->n_trees; i++) {
-                const Outcome *o = ticket->trees[i]->outcome;
+                Outcome__State state = report_state(ticket->trees[i]);
 
-                if (o && o->state != OUTCOME__STATE__PENDING && o->state != OUTCOME__STATE__CARRIED)
+                if (state != OUTCOME__STATE__PENDING && state != OUTCOME__STATE__CARRIED)
                         return true;
         }
         return false;

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "jump/jump.h"
+#include "report/report.h"
 #include "sys/bus.h"
 #include "sys/criu.h"
 #include "sys/kexec.h"
@@ -123,10 +124,7 @@ static int ask_retry(const Store *store, PreflightFacts *f) {
         if (store_report(store, &report) != 0)
                 return 0;
         for (size_t i = 0; i < report->n_trees; i++) {
-                const Outcome *o = report->trees[i]->outcome;
-
-                if (!o || !o->images ||
-                    (o->state != OUTCOME__STATE__FAILED && o->state != OUTCOME__STATE__LOST))
+                if (!report_may_retry(report->trees[i], true))
                         continue;
                 f->retry_left = text_format("%s of the last save is not back, and after another save it "
                                             "cannot be tried again",

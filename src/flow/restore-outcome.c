@@ -22,9 +22,9 @@ void restoring_say(const Restoring *x, EventKind kind, const Tree *tree, const c
 
 /* What an earlier start of this restore has noted of a tree that it came to an end with. */
 static int outcome_recall(Restoring *x, Tree **tree) {
-        bool is_open = !(*tree)->outcome ||
-                       restoring_is_pending(*tree); /* the latter if it was given back */
-        int r = is_open ? store_tree_recall(&x->store, x->ticket->id, tree) : 1;
+        int r = report_state(*tree) == OUTCOME__STATE__PENDING
+                                ? store_tree_recall(&x->store, x->ticket->id, tree)
+                                : 1;
 
         if (r < 0)
                 log_warning("what became of %s cannot be read: %s", (*tree)->name, err_text(r));

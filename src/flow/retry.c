@@ -15,6 +15,7 @@
 #include "early/early.h"
 #include "flow/flow.h"
 #include "flow/wait.h"
+#include "report/report.h"
 #include "sys/bus.h"
 #include "sys/config.h"
 #include "sys/store.h"
@@ -24,22 +25,13 @@
 
 #define UNIT "carryover-restore.service"
 
-static bool may_be_tried(const Tree *tree, bool force) {
-        Outcome__State state = tree->outcome ? tree->outcome->state : OUTCOME__STATE__PENDING;
-
-        return tree->outcome && tree->outcome->images &&
-               (state == OUTCOME__STATE__FAILED || (force && state == OUTCOME__STATE__LOST));
-}
-
 static int refuse(const Tree *tree) {
-        Outcome__State state = tree->outcome ? tree->outcome->state : OUTCOME__STATE__PENDING;
-
-        if (state == OUTCOME__STATE__LOST && tree->outcome->images)
+        if (report_may_retry(tree, true))
                 return err_say(-EPERM,
                                "%s may have run for a moment already, and what it did then would be done "
                                "twice: --force restores it all the same",
                                tree->name);
-        if (state == OUTCOME__STATE__CARRIED)
+        if (report_state(tree) == OUTCOME__STATE__CARRIED)
                 return err_say(-EPERM, "%s runs: it was carried", tree->name);
         return err_say(-EPERM, "there are no images of %s to restore it from: see carryover status",
                        tree->name);
@@ -54,7 +46,7 @@ static int choose(const Ticket *report, const char *name, bool force, Tree **ret
 
                 if (name && strcmp(tree->name, name) != 0)
                         continue;
-                if (!may_be_tried(tree, force)) {
+                if (!report_may_retry(tree, force)) {
                         if (name)
                                 return refuse(tree);
                         continue;

@@ -8,6 +8,13 @@ Outcome__State report_state(const Tree *tree) {
         return tree->outcome ? tree->outcome->state : OUTCOME__STATE__PENDING;
 }
 
+bool report_may_retry(const Tree *tree, bool force) {
+        Outcome__State state = report_state(tree);
+
+        return tree->outcome && tree->outcome->images &&
+               (state == OUTCOME__STATE__FAILED || (force && state == OUTCOME__STATE__LOST));
+}
+
 ReportVerdict report_verdict(const Ticket *report) {
         size_t carried = 0, left = 0;
 

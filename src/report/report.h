@@ -31,6 +31,9 @@ bool report_ok(const Ticket *report); /* REPORT_CARRIED */
 const char *
 report_verdict_text(ReportVerdict verdict);    /* "pending", "carried", "partly", "failed", "stopped" */
 Outcome__State report_state(const Tree *tree); /* PENDING as long as it has no outcome */
+/* Whether `carryover restore` may try it once more: it has failed, or is lost and it is forced, and its
+ * images are kept. */
+bool report_may_retry(const Tree *tree, bool force);
 const char *report_state_text(Outcome__State state); /* "pending", "carried", "failed", "lost", "left" */
 
 /* The longest gap of the carried trees in microseconds; 0 if none was carried. */
