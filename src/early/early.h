@@ -30,10 +30,11 @@ bool early_off(void);
 int early_initramfs(EarlySay say);
 
 /*
- * In the real root: if the store has a sealed ticket, lifts the process numbers, puts the hold on unless it
- * stands, loads the drivers of the network devices that the connections need, and claims the ticket (the
- * restore takes it up from there). A hold without a ticket is taken off, so that its peers get an answer.
- * Without either only the first sessions get numbers that can be carried. Returns how many steps failed.
+ * In the real root: if the store has a sealed ticket, lifts the process numbers, puts the hold on (also
+ * where it stands, and without a gap: by the backend that this system has), loads the drivers of the network
+ * devices that the connections need, and claims the ticket (the restore takes it up from there). A hold
+ * without a ticket is taken off, so that its peers get an answer. Without either only the first sessions get
+ * numbers that can be carried. Returns how many steps failed.
  *
  * What CRIU needs for the next save (modules_prepare()) is not loaded here: a restore does without, and the
  * network waits for us. carryover.service does it.

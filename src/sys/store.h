@@ -127,6 +127,6 @@ int run_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * restore takes that back. */
 int run_unreported(bool unreported);
 #define RUN_UNREPORTED "/run/carryover/unreported"
-/* What one process at a time may do ("restore", "reboot"), until it closes this descriptor or ends; another
- * gets -EBUSY. */
+/* What one process at a time may do ("restore", "retry", "reboot"), until it closes this descriptor or ends;
+ * another gets -EBUSY. */
 int run_lock(const char *what);
