@@ -190,6 +190,8 @@ int image_terminals(int images_fd, ImageTerminal **ret, size_t *ret_n) {
 
                 if (!w.terminals[i].master)
                         continue;
+                if (t.index > IMAGE_PTY_MAX)
+                        return err_say(-EBADMSG, "the images have an impossible terminal pts/%u", t.index);
                 for (size_t k = 0; k < w.n_terminals; k++)
                         if (w.terminals[k].slave && w.terminals[k].index == t.index &&
                             w.terminals[k].sid > 0)

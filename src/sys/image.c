@@ -21,8 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PTY_MAX 1048575u /* devpts minors */
-
 #define TTY_TYPE_PTY 1u /* other types are not made anew by CRIU */
 
 typedef struct Numbers {
@@ -178,8 +176,8 @@ int image_move_pty(int images_fd, uint32_t from, uint32_t to) {
         Move move = {.from = from, .to = to, .to_path = to_path};
         int r;
 
-        if (from > PTY_MAX || to > PTY_MAX)
-                return err_say(-EINVAL, "there is no terminal pts/%u", from > PTY_MAX ? from : to);
+        if (from > IMAGE_PTY_MAX || to > IMAGE_PTY_MAX)
+                return err_say(-EINVAL, "there is no terminal pts/%u", from > IMAGE_PTY_MAX ? from : to);
         snprintf(move.from_path, sizeof move.from_path, "/dev/pts/%u", from);
         snprintf(to_path, sizeof to_path, "/dev/pts/%u", to);
 

@@ -33,12 +33,15 @@ int image_fix_ctty(int images_fd);
  * if the images have no such index. */
 int image_move_pty(int images_fd, uint32_t from, uint32_t to);
 
+#define IMAGE_PTY_MAX 1048575u /* devpts minors */
+
 /* A pty master that the images recreate, and the leader of the session that its slave controls (0: none). */
 typedef struct ImageTerminal {
         uint32_t index, leader;
 } ImageTerminal;
 
-int image_terminals(int images_fd, ImageTerminal **ret, size_t *ret_n); /* caller frees *ret */
+/* Caller frees *ret. -EBADMSG: an index beyond IMAGE_PTY_MAX. */
+int image_terminals(int images_fd, ImageTerminal **ret, size_t *ret_n);
 
 /* Every PID, TID, PGID, SID of pstree.img, each once, ascending; caller frees *ret. */
 int image_pids(int images_fd, uint32_t **ret, size_t *ret_n);
