@@ -105,7 +105,7 @@ static void wait_while(const Tree *tree, const char *command) {
         pthread_t thread;
 
         assert_int_equal(pthread_create(&thread, NULL, later, (void *)command), 0);
-        assert_int_equal(network_wait(tree, in_ms(90000), -1), 0);
+        assert_int_equal(network_wait(tree, in_ms(20000), -1), 0);
         pthread_join(thread, NULL);
 }
 

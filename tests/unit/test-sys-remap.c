@@ -129,6 +129,8 @@ static void test_linked(void **state) {
         remaps_sweep(&remaps, true);
         assert_true(is_there("kept") && is_there("prog") && is_there("link_remap.3"));
         assert_false(is_there("prog.cr_link"));
+        remaps_sweep_images(dir, true); /* a retry needs it */
+        assert_true(is_there("link_remap.3"));
         remaps_sweep_images(dir, false);
         assert_true(is_there("kept") && is_there("prog"));
         assert_false(is_there("link_remap.3"));
@@ -168,7 +170,7 @@ static void test_ghost(void **state) {
         assert_false(is_there("lib.cr.1f.ghost") || is_there("lib.cr_link") || is_there("old"));
 
         touch("lib.cr.1f.ghost", true);
-        remaps_sweep_images(dir, false);
+        remaps_sweep_images(dir, true); /* no retry needs this */
         assert_false(is_there("lib.cr.1f.ghost"));
 }
 

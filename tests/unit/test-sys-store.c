@@ -164,6 +164,13 @@ static bool is_there(const Store *store, const char *path) {
         return faccessat(store->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
 }
 
+static void holds(int dir_fd, const char *name, const char *content) {
+        _cleanup_(freep) char *text = NULL;
+
+        assert_int_equal(file_slurp(dir_fd, name, 64, &text, NULL), 0);
+        assert_string_equal(text, content);
+}
+
 /* Images that were put aside come back without the notes of the last try, also if the first call was cut
  * short, and once only. */
 static void test_retry(void **state) {
@@ -176,7 +183,11 @@ static void test_retry(void **state) {
         fd = store_tree_create(&store, "session-4");
         assert_true(fd >= 0);
         assert_int_equal(file_replace(fd, "core-1.img", "x", 1), 0);
+        assert_int_equal(file_replace(fd, "files.img", "sealed", 6), 0);
         assert_int_equal(store_tree_begin(fd), 0);
+        assert_int_equal(store_tree_keep_sealed(fd), 0);
+        assert_int_equal(file_replace(fd, "files.img", "moved!", 6), 0);
+        assert_int_equal(store_tree_keep_sealed(fd), 0); /* a second start keeps what the first one did */
         t->trees[0]->outcome = model_new(Outcome, outcome__init);
         assert_non_null(t->trees[0]->outcome);
         assert_int_equal(store_tree_done(&store, "re", t->trees[0]), 0);
@@ -185,6 +196,7 @@ static void test_retry(void **state) {
         for (int i = 0; i < 2; i++) {
                 assert_int_equal(store_tree_retry(&store, "re", "session-4"), 0);
                 assert_true(is_there(&store, "save/session-4/core-1.img"));
+                holds(fd, "files.img", "sealed");
                 assert_false(is_there(&store, "save/session-4/begun"));
                 assert_false(is_there(&store, "save/session-4/done"));
                 assert_false(is_there(&store, "failed/re"));
