@@ -123,11 +123,10 @@ def test_firewall(lab: Lab, name: str, hold: str) -> None:
     session = machine.session()
     old = check.before(machine, session)
     ticks = check.counter(session)
-    with check.knocked(machine, [session.local_port()]):
-        check.reboot(session)
-        check.same_session(session, old)
-        check.other_boot(machine, old)
-    check.steps(machine)  # the gap is not compared: rules that are loaded in a loop leave the processors no time to measure it
+    # The report counts by the wall clock, which the next kernel takes from the hardware; rules that are loaded in a loop let an emulated
+    # one fall seconds behind that.
+    print(machine.run("rtc=$(cat /sys/class/rtc/rtc0/since_epoch); echo \"clock: $(date +%s.%N), hardware: $rtc\"; date -s @$rtc"))
+    check.jump_under_knocks(machine, session, old, [session.local_port()])
     ticks.check()
     machine.run("systemctl disable --now reloader 2>&1")
     changed_meanwhile(machine, firewall)
