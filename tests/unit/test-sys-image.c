@@ -534,6 +534,29 @@ static void test_fix_ctty_without_terminal(void **state) {
         assert_int_equal(occurrences("files.img", "/dev/pts", 8), 0);
 }
 
+static void test_impossible_terminal(void **state) {
+        _cleanup_(freep) ImageTerminal *terminals = NULL;
+        ImgTtyInfo info = IMG_TTY_INFO__INIT;
+        ImgTtyPty pty = IMG_TTY_PTY__INIT;
+        size_t n;
+
+        begin(TTY_INFO);
+        info.pty = &pty;
+        info.type = 1;
+        info.id = 1;
+        info.rdev = MASTER_RDEV;
+        pty.index = IMAGE_PTY_MAX;
+        put_entry(&info);
+        end(dir, "tty-info.img");
+        assert_int_equal(image_terminals(dir, &terminals, &n), 0);
+        assert_int_equal(n, 1);
+        begin(TTY_INFO);
+        pty.index = IMAGE_PTY_MAX + 1;
+        put_entry(&info);
+        end(dir, "tty-info.img");
+        assert_int_equal(image_terminals(dir, &(ImageTerminal *){NULL}, &n), -EBADMSG);
+}
+
 static void test_no_tty(void **state) {
         _cleanup_(freep) ImageTerminal *terminals = NULL;
         size_t n = 7;
@@ -733,6 +756,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_terminals, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_fix_ctty, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_fix_ctty_without_terminal, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_impossible_terminal, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_no_tty, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_fix_tcp, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_streams, set_up, tear_down),
