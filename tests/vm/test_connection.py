@@ -23,6 +23,10 @@ MB = 1_000_000
 LATENCY = 1.5
 THROUGHPUT = 0.9
 
+# One megabyte takes a tenth of a second, and two sound connections share two processors with the emulated network:
+# their medians differ by up to 40 % after 4 trials, 27 % after 16 and 8 % after 32.
+TRIALS = 32
+
 RULES = """#!/usr/sbin/nft -f
 flush ruleset
 table inet filter {
@@ -85,28 +89,27 @@ def measure(machine: Machine, carried: Probe) -> tuple[Health, Health]:
         fresh = Probe(typist, bulk)
         for probe in (carried, fresh):
             probe.warm_up()
-        for _ in range(4):
+        for _ in range(TRIALS):
             for probe in (carried, fresh):
                 probe.trial()
         return carried.health(), fresh.health()
 
 
-def as_well(before: tuple[Health, Health], after: tuple[Health, Health]) -> bool:
+def as_well(before: Health, after: tuple[Health, Health]) -> bool:
     """
-    Whether the carried connections are within the bounds of what they were. What a fresh connection lost as
-    well is the machine's, or its neighbours': that much is allowed for.
+    Whether the carried connections are within the bounds of what they were, or of what connections are that were
+    opened just now: those tell what the machine gives at this moment, beside its neighbours.
     """
     def good(name: str, bound: float) -> bool:
-        then, now = getattr(before[0], name), getattr(after[0], name)
-        noise = getattr(after[1], name) / getattr(before[1], name)
-        ratio = now / then
-        print(f"  {name}: {ratio:.2f} of before, a fresh connection {noise:.2f}")
-        return any(x <= bound if bound > 1 else x >= bound for x in (ratio, ratio / noise))
+        now = getattr(after[0], name)
+        ratios = [now / getattr(other, name) for other in (before, after[1])]
+        print(f"  {name}: {ratios[0]:.2f} of before, {ratios[1]:.2f} of a fresh connection")
+        return any(x <= bound if bound > 1 else x >= bound for x in ratios)
 
     return all([good("echo", LATENCY), good("up", THROUGHPUT), good("down", THROUGHPUT)])
 
 
-def still_well(machine: Machine, carried: Probe, before: tuple[Health, Health]) -> None:
+def still_well(machine: Machine, carried: Probe, before: Health) -> None:
     """An ill connection stays ill, a noisy moment passes: one good round of three is enough."""
     for round_ in range(3):
         after = measure(machine, carried)
@@ -137,8 +140,8 @@ def test_peer_with_all_options(lab: Lab, size: int = 100 * MB) -> None:
     configure(machine, "iptables")
     typist, bulk = machine.session(), machine.shell()
     old, probe = check.before(machine, typist), Probe(typist, bulk)
-    before = measure(machine, probe)
-    print(f"before: {before[0]}\n fresh: {before[1]}")
+    before, fresh = measure(machine, probe)
+    print(f"before: {before}\n fresh: {fresh}")
     sizes = segment_sizes(machine, bulk)
 
     # At this rate less than half has gone when the freeze comes.
@@ -186,8 +189,8 @@ def test_peer_without_options(lab: Lab) -> None:
     configure(machine, "auto")
     typist, bulk = machine.session(), machine.shell()
     old, probe = check.before(machine, typist), Probe(typist, bulk)
-    before = measure(machine, probe)
-    print(f"before: {before[0]}\n fresh: {before[1]}")
+    before, fresh = measure(machine, probe)
+    print(f"before: {before}\n fresh: {fresh}")
     sizes = segment_sizes(machine, bulk)
     began, _ = check.reboot(typist)
     check.same_session(typist, old)
