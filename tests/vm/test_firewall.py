@@ -38,12 +38,12 @@ banaction = nftables-multiport
 enabled = true
 """
 
-# Loads the rules in a loop, at the time of the firewalls themselves: from before the network, until behind it.
+# Loads the rules in a loop, for longer than the firewalls themselves are there: from before the network, until behind the save.
 RELOADER = """[Unit]
 DefaultDependencies=no
 Conflicts=shutdown.target
 After=carryover-early.service
-Before=network-pre.target shutdown.target
+Before=network-pre.target carryover.service shutdown.target
 [Service]
 ExecStart=/bin/sh -c 'while :; do {also}; sleep 1; done & while :; do {command} && echo loaded; sleep 0.2; done'
 SyslogIdentifier=reloader
