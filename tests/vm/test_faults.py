@@ -69,6 +69,9 @@ PLAN: dict[str, dict[str, set[str]]] = {
 # time: the load of the next one fails, and the same restore runs.
 NEXT_KERNEL = ("jump:last", "early:")
 
+# The restore has ended, and its report could not be written: the next keep says to start it again.
+NO_REPORT = ("restore:before-report", "error")
+
 # How many points the ordinary run takes.
 DAILY = 1
 
@@ -179,8 +182,8 @@ class Fault(Scene):
         wait_for("the end of the save or of the restore", over, 300, 1)
 
     def mend(self, point: str, way: str, old: check.Before) -> None:
-        """The cause is gone: what waited on a disk that was full or broken comes to its end."""
-        if way == "full" or self.machine.boot_id() == old.boot_id:
+        """The cause is gone: what waited on a disk that was full or broken, or has no report, comes to its end."""
+        if way == "full" or (way == "io" and self.machine.boot_id() == old.boot_id):
             self.machine.run(MEND_DISK)
         if check.status(self.machine)["phase"] in ("sealed", "restoring", "interrupted"):
             self.machine.run("rm -f /run/carryover-faults; systemctl start carryover-restore.service")
@@ -194,7 +197,7 @@ class Fault(Scene):
         if way == "cut":
             self.cut(point)
         self.at_rest(point, old)
-        if way in ("full", "io"):
+        if way in ("full", "io") or (point, way) == NO_REPORT:
             self.mend(point, way, old)
         became = self.what_became(old)
         self.nothing_left()
