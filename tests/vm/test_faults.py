@@ -187,7 +187,7 @@ class Fault(Scene):
             self.machine.run(MEND_DISK)
         if check.status(self.machine)["phase"] in ("sealed", "restoring", "interrupted"):
             self.machine.run("rm -f /run/carryover-faults; systemctl start carryover-restore.service")
-            self.at_rest(point, old)
+        self.at_rest(point, old)
 
     def fault(self, point: str, way: str) -> Row:
         """Meets it, and says what became of both trees."""
