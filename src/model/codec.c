@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "model/model.h"
 
 #include <endian.h>
 #include <stdlib.h>
@@ -56,6 +57,20 @@ int codec_encode(CodecKind kind, const ProtobufCMessage *message, void **ret, si
         return 0;
 }
 
+/* protobuf-c keeps a field of the number 0, if that is written in two bytes, and refuses what it makes of
+ * it: what is believed now must be believed when it is written again. */
+static ProtobufCMessage *unpack(CodecKind kind, const uint8_t *payload, size_t size) {
+        ProtobufCMessage *message = protobuf_c_message_unpack(descriptor_of(kind), NULL, size, payload);
+        ProtobufCMessage *again = message ? model_copy(message) : NULL;
+
+        if (!again) {
+                model_free(message);
+                return NULL;
+        }
+        model_free(again);
+        return message;
+}
+
 int codec_decode(CodecKind kind, const char *what, const void *data, size_t size, ProtobufCMessage **ret) {
         uint8_t digest[CODEC_DIGEST];
         ProtobufCMessage *message;
@@ -78,7 +93,7 @@ int codec_decode(CodecKind kind, const char *what, const void *data, size_t size
         digest_bytes(bytes, sizeof frame + payload, digest);
         if (memcmp(digest, bytes + sizeof frame + payload, CODEC_DIGEST) != 0)
                 return err_say(-EBADMSG, "%s was altered: its checksum does not match", what);
-        message = protobuf_c_message_unpack(descriptor_of(kind), NULL, payload, bytes + sizeof frame);
+        message = unpack(kind, bytes + sizeof frame, payload);
         if (!message)
                 return err_say(-EBADMSG, "%s does not decode", what);
         *ret = message;

@@ -70,11 +70,28 @@ static void test_formats(void **state) {
         assert_null(newer);
 }
 
+/* Field 0, in two bytes: protobuf-c would write it in one, and not read it again. */
+static void test_what_decodes_once(void **state) {
+        static const uint8_t zero[] = {0x82, 0x00, 0x08, 1, 2, 3, 4, 5, 6, 7, 8};
+        _cleanup_(keep_freep) Keep *keep = sample();
+        _cleanup_(freep) uint8_t *bytes = NULL;
+        ProtobufCMessage *back = NULL;
+        size_t size;
+
+        assert_int_equal(codec_encode(CODEC_KEEP, &keep->base, (void **)&bytes, &size), 0);
+        assert_int_equal(size, 24 + sizeof zero + CODEC_DIGEST);
+        memcpy(bytes + 24, zero, sizeof zero);
+        digest_bytes(bytes, size - CODEC_DIGEST, bytes + size - CODEC_DIGEST);
+        assert_int_equal(codec_decode(CODEC_KEEP, "x", bytes, size, &back), -EBADMSG);
+        assert_null(back);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_round_trip),
                         cmocka_unit_test(test_every_damage_is_refused),
                         cmocka_unit_test(test_formats),
+                        cmocka_unit_test(test_what_decodes_once),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
