@@ -42,6 +42,6 @@ typedef enum CodecKind {
 /* The caller frees *ret. */
 int codec_encode(CodecKind kind, const ProtobufCMessage *message, void **ret, size_t *ret_size);
 
-/* -EBADMSG: cut short, altered or not ours; -EPROTONOSUPPORT: of a later format. `what` names the file in
- * the sentence. Free with model_free(). */
+/* -EBADMSG: cut short, altered, not ours, or nothing that codec_encode() could write again;
+ * -EPROTONOSUPPORT: of a later format. `what` names the file in the sentence. Free with model_free(). */
 int codec_decode(CodecKind kind, const char *what, const void *data, size_t size, ProtobufCMessage **ret);
