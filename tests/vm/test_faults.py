@@ -197,6 +197,8 @@ class Fault(Scene):
         if way == "cut":
             self.cut(point)
         self.at_rest(point, old)
+        if (point, way) == NO_REPORT:
+            assert check.status(self.machine)["phase"] == "restoring"
         if way in ("full", "io") or (point, way) == NO_REPORT:
             self.mend(point, way, old)
         became = self.what_became(old)
