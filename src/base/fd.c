@@ -36,6 +36,11 @@ void closep(int *fd) {
         *fd = fd_close(*fd);
 }
 
+const char *fd_link(int fd, char buffer[static FD_LINK_SIZE]) {
+        snprintf(buffer, FD_LINK_SIZE, "/proc/self/fd/%d", fd);
+        return buffer;
+}
+
 int fd_write_all(int fd, const void *data, size_t n) {
         const char *p = data;
 

@@ -18,6 +18,10 @@ void closep(int *fd);
 /* Closes fd if it is not negative, errno kept; returns -1, so that `fd = fd_close(fd)` reads well. */
 int fd_close(int fd);
 
+/* "/proc/self/fd/N": what a descriptor names, for calls that take a path and for O_PATH. */
+#define FD_LINK_SIZE 32
+const char *fd_link(int fd, char buffer[static FD_LINK_SIZE]);
+
 /* Writes all of the n bytes, or fails. */
 int fd_write_all(int fd, const void *data, size_t n);
 

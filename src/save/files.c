@@ -208,10 +208,10 @@ static const char *other_name(const Files *x, const struct stat *st) {
 /* For reading it must be opened, and O_PATH first says whether that is harmless: a FIFO would wake its
  * writers. */
 static int open_content(int path_fd, const struct stat *st) {
-        char link[32];
+        char link[FD_LINK_SIZE];
 
-        snprintf(link, sizeof link, "/proc/self/fd/%d", path_fd);
-        return open(link, S_ISREG(st->st_mode) ? O_RDONLY | O_NOATIME | O_CLOEXEC : O_PATH | O_CLOEXEC);
+        return open(fd_link(path_fd, link),
+                    S_ISREG(st->st_mode) ? O_RDONLY | O_NOATIME | O_CLOEXEC : O_PATH | O_CLOEXEC);
 }
 
 /* Its user may have made it larger since it was looked at: every byte costs time, that of a hole too, and

@@ -51,11 +51,10 @@ static int parse_procs(char *text, pid_t **ret, size_t *ret_n) {
 int cgroup_procs_pids(int procs_fd, pid_t **ret, size_t *ret_n) {
         _cleanup_(freep) char *text = NULL;
         _cleanup_(closep) int fd = -1;
-        char file[32];
+        char link[FD_LINK_SIZE];
         int r;
 
-        snprintf(file, sizeof file, "/proc/self/fd/%d", procs_fd);
-        fd = open(file, O_RDONLY | O_CLOEXEC); /* through the link: procs_fd is for writing */
+        fd = open(fd_link(procs_fd, link), O_RDONLY | O_CLOEXEC); /* procs_fd is for writing */
         if (fd < 0)
                 return err_born(-errno, "cannot read what lives in the cgroup");
         r = fd_slurp(fd, PROCS_LIMIT, &text, NULL);

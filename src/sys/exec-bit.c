@@ -18,10 +18,9 @@
 #define ANY_EXEC (S_IXUSR | S_IXGRP | S_IXOTH)
 
 static int change_mode(int path_fd, mode_t mode) {
-        char link[40];
+        char link[FD_LINK_SIZE];
 
-        snprintf(link, sizeof link, "/proc/self/fd/%d", path_fd);
-        return chmod(link, mode) < 0 ? -errno : 0;
+        return chmod(fd_link(path_fd, link), mode) < 0 ? -errno : 0;
 }
 
 static int note(Tree *tree, pid_t pid, const struct stat *st) {

@@ -204,11 +204,10 @@ static bool has_acl(const char *link) {
 }
 
 static bool may_pass(int dir_fd) {
-        char link[32];
+        char link[FD_LINK_SIZE];
         struct stat st;
 
-        snprintf(link, sizeof link, "/proc/self/fd/%d", dir_fd);
-        return fstat(dir_fd, &st) == 0 && st.st_mode & S_IXOTH && !has_acl(link);
+        return fstat(dir_fd, &st) == 0 && st.st_mode & S_IXOTH && !has_acl(fd_link(dir_fd, link));
 }
 
 /*

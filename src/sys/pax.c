@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/fd.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -88,10 +89,6 @@ int pax_open(int fd, Pax **ret) {
 }
 
 /* Attributes are asked for by a path, since O_PATH descriptors have no calls of their own for them. */
-static void magic_link(int fd, char ret[static 32]) {
-        snprintf(ret, 32, "/proc/self/fd/%d", fd);
-}
-
 static int add_attribute(Pax *pax, const char *file, const char *name) {
         char value[XATTR_SIZE];
         ssize_t l = getxattr(file, name, value, sizeof value);
@@ -103,10 +100,10 @@ static int add_attribute(Pax *pax, const char *file, const char *name) {
 }
 
 static int add_attributes(Pax *pax, int fd) {
-        char file[32], names[XATTR_SIZE];
+        char link[FD_LINK_SIZE], names[XATTR_SIZE];
+        const char *file = fd_link(fd, link);
         ssize_t l;
 
-        magic_link(fd, file);
         l = listxattr(file, names, sizeof names);
         if (l < 0 && errno != EOPNOTSUPP)
                 return err_born(-errno, "cannot list the attributes of %s", pax->path);
@@ -270,10 +267,10 @@ int pax_next(Pax *pax, PaxEntry *ret) {
 static int unpack_attributes(Pax *pax, int fd) {
         const char *name;
         const void *value;
-        char file[32];
+        char link[FD_LINK_SIZE];
+        const char *file = fd_link(fd, link);
         size_t size;
 
-        magic_link(fd, file);
         (void)archive_entry_xattr_reset(pax->entry);
         while (archive_entry_xattr_next(pax->entry, &name, &value, &size) == ARCHIVE_OK)
                 if (setxattr(file, name, value, size, 0) < 0 && errno != EOPNOTSUPP)
