@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 typedef struct Put {
@@ -67,6 +68,27 @@ static bool is_same(const struct stat *a, const struct stat *b) {
                                         a->st_mtim.tv_nsec == b->st_mtim.tv_nsec);
 }
 
+/* On what is not complete yet: the next start of a restore that dies here knows it for its own, since only
+ * root can set it. A file system that cannot hold it has none. */
+#define UNFINISHED "trusted.carryover"
+
+static void mark(int fd, bool unfinished) {
+        char buffer[FD_LINK_SIZE];
+        const char *link = fd_link(fd, buffer);
+
+        (void)(unfinished ? setxattr(link, UNFINISHED, "", 0, 0) : removexattr(link, UNFINISHED));
+}
+
+static bool is_left_over(const Put *p, int parent, const char *name) {
+        _cleanup_(closep) int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        char link[FD_LINK_SIZE];
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() || is_noted(p, &st))
+                return false;
+        return getxattr(fd_link(fd, link), UNFINISHED, NULL, 0) >= 0;
+}
+
 /* Something has the name. Answer 0: it is what was saved. */
 static int look_at_present(const Put *p, int parent, const char *name, const PaxEntry *entry) {
         struct stat st;
@@ -83,9 +105,9 @@ static int look_at_present(const Put *p, int parent, const char *name, const Pax
 /* The owner first, since chown(2) takes setuid away. By the magic link, which O_PATH descriptors need. */
 static int set_attributes(int fd, const struct stat *st) {
         const struct timespec times[] = {st->st_atim, st->st_mtim};
-        char link[32];
+        char buffer[FD_LINK_SIZE];
+        const char *link = fd_link(fd, buffer);
 
-        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
         if (fchownat(fd, "", st->st_uid, st->st_gid, AT_EMPTY_PATH) < 0 ||
             chmod(link, st->st_mode & 07777) < 0 || utimensat(AT_FDCWD, link, times, 0) < 0)
                 return -errno;
@@ -112,12 +134,11 @@ static bool is_runtime_directory(const char *path) {
 /* logind mounts /run/user/UID when the user first logs in, over whatever is there. Where it is mounted
  * already, as logind would have done it, it is left as it is (systemd's user-runtime-dir). */
 static int mount_runtime_directory(int fd, const PaxEntry *entry) {
-        char link[32], options[96];
+        char link[FD_LINK_SIZE], options[96];
 
-        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
         snprintf(options, sizeof options, "mode=0700,size=10%%,uid=%u,gid=%u", (unsigned)entry->st.st_uid,
                  (unsigned)entry->st.st_gid);
-        if (mount("tmpfs", link, "tmpfs", MS_NODEV | MS_NOSUID, options) < 0)
+        if (mount("tmpfs", fd_link(fd, link), "tmpfs", MS_NODEV | MS_NOSUID, options) < 0)
                 return err_born(-errno, "cannot mount %s", entry->path);
         return 0;
 }
@@ -126,12 +147,16 @@ static int put_directory(Put *p, int parent, const char *name, const PaxEntry *e
         _cleanup_(closep) int fd = -1;
         int r;
 
-        if (mkdirat(parent, name, 0700) < 0)
-                return errno == EEXIST ? look_at_present(p, parent, name, entry)
-                                       : err_born(-errno, "cannot make the directory %s", entry->path);
+        if (mkdirat(parent, name, 0700) < 0) {
+                if (errno != EEXIST)
+                        return err_born(-errno, "cannot make the directory %s", entry->path);
+                if (!is_left_over(p, parent, name))
+                        return look_at_present(p, parent, name, entry);
+        }
         fd = open_made(parent, name, O_RDONLY | O_DIRECTORY, S_IFDIR);
         if (fd < 0)
                 return err_born(fd, "cannot open the directory %s", entry->path);
+        mark(fd, true);
         if (is_runtime_directory(entry->path))
                 return mount_runtime_directory(fd, entry);
         r = pax_unpack(p->pax, entry, fd);
@@ -145,13 +170,12 @@ static int put_directory(Put *p, int parent, const char *name, const PaxEntry *e
 
 static int put_link(Put *p, int parent, const char *name, const PaxEntry *entry) {
         _cleanup_(closep) int fd = open_beneath(p->root, entry->link + 1, O_PATH | O_NOFOLLOW, 0);
-        char link[32];
+        char link[FD_LINK_SIZE];
         struct stat st, present;
 
         if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != entry->st.st_uid)
                 return err_say(-EEXIST, "%s is no longer what was put back there", entry->link);
-        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-        if (linkat(AT_FDCWD, link, parent, name, AT_SYMLINK_FOLLOW) >= 0)
+        if (linkat(AT_FDCWD, fd_link(fd, link), parent, name, AT_SYMLINK_FOLLOW) >= 0)
                 return 0;
         if (errno == EEXIST && fstatat(parent, name, &present, AT_SYMLINK_NOFOLLOW) >= 0 &&
             present.st_dev == st.st_dev && present.st_ino == st.st_ino)
@@ -174,10 +198,13 @@ static int put_file(Put *p, int parent, const char *name, const PaxEntry *entry)
         _cleanup_(closep) int fd = make_file(parent, name, S_ISFIFO(entry->st.st_mode));
         int r;
 
-        if (fd == -EEXIST)
+        if (fd == -EEXIST && !is_left_over(p, parent, name))
                 return look_at_present(p, parent, name, entry);
+        if (fd == -EEXIST && unlinkat(parent, name, 0) >= 0)
+                fd = make_file(parent, name, S_ISFIFO(entry->st.st_mode));
         if (fd < 0)
                 return err_born(fd, "cannot make %s", entry->path);
+        mark(fd, true);
         r = pax_unpack(p->pax, entry, fd);
         if (r >= 0 && (r = set_attributes(fd, &entry->st)) < 0)
                 r = err_born(r, "cannot set owner, mode and times of %s", entry->path);
@@ -185,6 +212,8 @@ static int put_file(Put *p, int parent, const char *name, const PaxEntry *entry)
                 r = note(p, fd, -1, &entry->st);
         if (r < 0)
                 (void)unlinkat(parent, name, 0);
+        else
+                mark(fd, false);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -221,6 +250,8 @@ int files_finish(FilesBack *back) {
                 struct FileBack *item = back->items + i - 1;
                 int k = item->dir_fd >= 0 ? set_attributes(item->dir_fd, &item->wanted) : 0;
 
+                if (item->dir_fd >= 0)
+                        mark(item->dir_fd, false);
                 r = r < 0 ? r : k; /* the others belong to other trees, too */
                 item->dir_fd = fd_close(item->dir_fd);
         }

@@ -24,7 +24,8 @@ typedef struct FilesBack {
  * changed, and what is made belongs to nobody but root until it is complete. Something at a file's place is
  * fine if it is that very file (put back for another tree; or of the same kind, owner, size and time of
  * change, as on a disk that was not emptied); else -EEXIST. A directory may be there already if it has the
- * same owner. Attributes that the file system of today cannot hold are left out.
+ * same owner. What an earlier call had not completed, because it died, is made anew or completed. Attributes
+ * that the file system of today cannot hold are left out.
  */
 int files_put_back(FilesBack *back, int archive_fd, int root_fd);
 

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -142,6 +143,32 @@ static void put_there(const World *w, const char *path, uid_t uid, const char *c
         assert_int_equal(fchown(fd, uid, uid), 0);
 }
 
+/* As a process that dies does. */
+static void forget(World *w) {
+        for (size_t i = 0; i < w->back.n; i++)
+                fd_close(w->back.items[i].dir_fd);
+        free(w->back.items);
+        w->back = (FilesBack){0};
+}
+
+static void full_path(const World *w, const char *path, char full[static PATH_MAX]) {
+        snprintf(full, PATH_MAX, "%s/%s", w->path, path);
+}
+
+static void put_mark(const World *w, const char *path) {
+        char full[PATH_MAX];
+
+        full_path(w, path, full);
+        assert_int_equal(setxattr(full, "trusted.carryover", "", 0, 0), 0);
+}
+
+static bool is_marked(const World *w, const char *path) {
+        char full[PATH_MAX];
+
+        full_path(w, path, full);
+        return getxattr(full, "trusted.carryover", NULL, 0) >= 0;
+}
+
 static void test_put_back(void **state) {
         World *w = world(state);
         PaxEntry link = {.path = "/tmp/joe/inner/other", .link = "/tmp/joe/inner/file"};
@@ -235,6 +262,41 @@ static void test_taken(void **state) {
         assert_false(is_there(w, "tmp/tmux-1000/secret"));
 }
 
+/* A restore that was killed has left a directory that is still root's, and half a file: by the mark it is
+ * known for its own. Without one it is root's, and not to be given away. */
+static void test_killed(void **state) {
+        World *w = world(state);
+
+        assert_int_equal(mkdirat(w->root, "tmp/root", 0700), 0);
+        add(w, "/tmp/root", S_IFDIR | 0700, JOE, NULL);
+        refused(w, "/tmp/root is there already");
+        put_there(w, "tmp/file", 0, "x");
+        add(w, "/tmp/file", S_IFREG | 0600, JOE, "x y z");
+        refused(w, "/tmp/file is there already");
+
+        add(w, "/tmp/dir", S_IFDIR | 0750, JOE, NULL);
+        add(w, "/tmp/dir/inner", S_IFDIR | 0750, JOE, NULL);
+        add(w, "/tmp/dir/inner/whole", S_IFREG | 0600, JOE, "whole");
+        assert_int_equal(put(w), 0);
+        forget(w);
+        put_there(w, "tmp/dir/inner/half", 0, "half");
+        put_mark(w, "tmp/dir/inner/half");
+        put_mark(w, "tmp/file");
+        add(w, "/tmp/file", S_IFREG | 0600, JOE, "x y z");
+        add(w, "/tmp/dir", S_IFDIR | 0750, JOE, NULL);
+        add(w, "/tmp/dir/inner", S_IFDIR | 0750, JOE, NULL);
+        add(w, "/tmp/dir/inner/whole", S_IFREG | 0600, JOE, "whole");
+        add(w, "/tmp/dir/inner/half", S_IFREG | 0600, JOE, "half and half");
+        assert_int_equal(put_back(w), 0);
+        expect(w, "tmp/file", S_IFREG | 0600, JOE, "x y z");
+        expect(w, "tmp/dir", S_IFDIR | 0750, JOE, NULL);
+        expect(w, "tmp/dir/inner", S_IFDIR | 0750, JOE, NULL);
+        expect(w, "tmp/dir/inner/whole", S_IFREG | 0600, JOE, "whole");
+        expect(w, "tmp/dir/inner/half", S_IFREG | 0600, JOE, "half and half");
+        assert_false(is_marked(w, "tmp/dir") || is_marked(w, "tmp/dir/inner") ||
+                     is_marked(w, "tmp/dir/inner/half") || is_marked(w, "tmp/file"));
+}
+
 /* Where one entry cannot be, those before it are whole. */
 static void test_half(void **state) {
         World *w = world(state);
@@ -287,6 +349,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_shared, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_links_in_the_way, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_taken, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_half, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_runtime_directory, setup, teardown),
