@@ -28,6 +28,7 @@
 #include "sys/rights.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -325,20 +326,25 @@ static int adopt(const RestoreJob *job, Tree *tree) {
         return outcome_set(tree, "host", (pid_t)tree->root_pid);
 }
 
-/* sys/remap.h: why only one at a time. */
-static int with_remaps(const RestoreJob *job, Tree *tree, CriuJob *criu) {
+static void turn_end(pthread_mutex_t **lock) {
+        if (*lock)
+                pthread_mutex_unlock(*lock);
+}
+
+/* sys/remap.h: why only one at a time. Before it has begun: whoever dies while it waits has not lost it. */
+static int turn_take(const RestoreJob *job, int images_fd, pthread_mutex_t **ret) {
         _cleanup_(remaps_done) Remaps remaps = {0};
+        struct pollfd p = {.fd = job->stop_fd, .events = POLLIN};
         int r;
 
-        r = remaps_load(criu->images_fd, &remaps);
+        r = remaps_load(images_fd, &remaps);
         if (r < 0)
                 return err_pass(r);
         if (remaps.n == 0)
-                return run_criu(job, tree, criu);
+                return 0;
         pthread_mutex_lock(job->remaps_lock);
-        r = run_criu(job, tree, criu);
-        pthread_mutex_unlock(job->remaps_lock);
-        return r;
+        *ret = job->remaps_lock;
+        return poll(&p, 1, 0) > 0 ? err_say(-ECANCELED, "told to stop waiting for another tree") : 0;
 }
 
 /* When CRIU has made the tree, and in the last moment before it runs. */
@@ -377,7 +383,7 @@ static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int ima
                                 .notify = on_notify,
                                 .userdata = tree,
                 };
-                r = with_remaps(job, tree, &criu);
+                r = run_criu(job, tree, &criu);
         }
         end = network_mtu_end(tree);
         if (r >= 0 && end < 0)
@@ -427,8 +433,25 @@ static int images_take(const RestoreJob *job, const Tree *tree, int home_fd, int
         return 0;
 }
 
-static int restore_opened(const RestoreJob *job, Tree *tree, int home_fd, int *ret_images_fd) {
+static int begin(const RestoreJob *job, Tree *tree, int home_fd, int images_fd, int procs_fd,
+                 bool tcp_close) {
         _cleanup_(masters_close) Masters masters = {0};
+        int r;
+
+        r = store_tree_begin(home_fd);
+        if (r >= 0)
+                r = fault_point("restore:begun");
+        if (r >= 0 && !job->keys.box)
+                r = store_tree_keep_sealed(home_fd);
+        if (r >= 0)
+                r = masters_take(job, tree, images_fd, &masters);
+        if (r >= 0)
+                r = with_outside(job, tree, procs_fd, images_fd, &masters, tcp_close);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int restore_opened(const RestoreJob *job, Tree *tree, int home_fd, int *ret_images_fd) {
+        _cleanup_(turn_end) pthread_mutex_t *turn = NULL;
         bool tcp_close;
         int procs_fd, r;
 
@@ -441,17 +464,10 @@ static int restore_opened(const RestoreJob *job, Tree *tree, int home_fd, int *r
                 r = wait_for_network(job, tree, &tcp_close);
         if (r >= 0)
                 r = job->ready(tree, &procs_fd, job->userdata);
-        if (r < 0)
-                return err_pass(r);
-        r = store_tree_begin(home_fd);
         if (r >= 0)
-                r = fault_point("restore:begun");
-        if (r >= 0 && !job->keys.box)
-                r = store_tree_keep_sealed(home_fd);
+                r = turn_take(job, *ret_images_fd, &turn);
         if (r >= 0)
-                r = masters_take(job, tree, *ret_images_fd, &masters);
-        if (r >= 0)
-                r = with_outside(job, tree, procs_fd, *ret_images_fd, &masters, tcp_close);
+                r = begin(job, tree, home_fd, *ret_images_fd, procs_fd, tcp_close);
         return r < 0 ? err_pass(r) : 0;
 }
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from conftest import Lab
 from lab import check
 from lab.machine import Machine
+from lab.scene import Scene
 from lab.util import wait_for
 
 
@@ -110,6 +111,27 @@ def test_panic(lab: Lab) -> None:
     check.clean_after(machine, old)
 
 
+# Has a file open that no name leads to any more.
+HOLDER = "exec 9>/root/{name}; rm /root/{name}; while sleep 0.2; do :; done"
+
+
+def test_killed_while_another_waits(lab: Lab) -> None:
+    """Trees with deleted files come back one at a time: what waits for its turn is not lost when the restore is killed."""
+    scene = Scene(lab.machine("bookworm", "netns"))
+    old, machine = scene.begin(), scene.machine
+    for name in "one", "two":
+        machine.run(f"setsid -f bash -c '{HOLDER.format(name=name)}' </dev/null >/dev/null 2>&1")
+    pids = machine.run("pgrep -f '^bash -c exec 9>'").split()
+    machine.run("".join(f"carryover keep pid:{pid};" for pid in pids))
+    machine.write("/run/carryover-faults", "carryover.fault=restore:made:kill carryover.fault=jump:before-load\n")
+    assert scene.session
+    scene.session.send_line("carryover reboot")
+    scene.at_rest("restore:made", old)
+    trees = scene.status()
+    print({name: (tree["state"], tree["reason"]) for name, tree in trees.items()})
+    assert sorted(trees[f"pid-{pid}"]["state"] for pid in pids) == ["carried", "lost"]
+
+
 CALL_OFF = """[Unit]
 Before=carryover.service
 [Service]
@@ -141,7 +163,9 @@ def test_called_off(lab: Lab) -> None:
         guards = machine.run("pgrep -x carryover-save", check=False)
         assert guards == "", f"a guard is left: {guards}"
 
-    # The kernel cannot be loaded any more.
+    # The kernel cannot be loaded any more, and the restore of a reboot before still overwrites images.
+    machine.run("mkdir -p /var/lib/carryover/gone/old && dd if=/dev/zero of=/var/lib/carryover/gone/old/pages bs=1M count=2000 status=none && "
+                "sync && systemctl start carryover-restore.service && systemctl is-active carryover-restore.service", timeout=120)
     fault(machine, "jump:before-load")
     lives("the next kernel could not be loaded: ")
 

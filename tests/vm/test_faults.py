@@ -171,16 +171,6 @@ class Fault(Scene):
         self.machine.power_on()
         self.machine.wait_for_ssh()
 
-    def at_rest(self, point: str, old: check.Before) -> None:
-        """The point was reached, or another boot begun, and all is over."""
-        def over() -> bool:
-            try:
-                reached = f"fault.{point}" in self.machine.run("ls /run", timeout=30)
-                return (reached or self.machine.boot_id() != old.boot_id) and self.is_over()
-            except (LabError, subprocess.TimeoutExpired):  # the machine is on its way
-                return False
-        wait_for("the end of the save or of the restore", over, 300, 1)
-
     def mend(self, point: str, way: str, old: check.Before) -> None:
         """The cause is gone: what waited on a disk that was full or broken, or has no report, comes to its end."""
         if way == "full" or (way == "io" and self.machine.boot_id() == old.boot_id):

@@ -86,6 +86,16 @@ class Scene:
                 and found[1:3] in (["active", "inactive"], ["active", "failed"], ["failed", "inactive"])
                 and found[3] in ("inactive", "failed"))
 
+    def at_rest(self, point: str, old: check.Before) -> None:
+        """The point was reached, or another boot begun, and all is over."""
+        def over() -> bool:
+            try:
+                reached = f"fault.{point}" in self.machine.run("ls /run", timeout=30)
+                return (reached or self.machine.boot_id() != old.boot_id) and self.is_over()
+            except (LabError, subprocess.TimeoutExpired):  # the machine is on its way
+                return False
+        wait_for("the end of the save or of the restore", over, 300, 1)
+
     def status(self) -> dict[str, dict]:
         """The trees, by name."""
         return {tree["name"]: tree for tree in check.status(self.machine).get("trees", [])}
