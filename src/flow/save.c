@@ -28,6 +28,7 @@
 #include "sys/procfs.h"
 #include "sys/store-key.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -346,6 +347,15 @@ static int saving_ask(Saving *s, Trees *ret_kept) {
         return 1;
 }
 
+/* Nothing waits to be restored, so a restore that runs overwrites images. If this shutdown is called off it
+ * must start once more, and what runs is not started. */
+static void wipe_stop(Saving *s) {
+        int r = bus_signal_unit(s->manager, "carryover-restore.service", SIGTERM);
+
+        if (r < 0)
+                log_debug("no images are being overwritten: %s", err_text(r));
+}
+
 static int saving_open(Saving *s) {
         int r;
 
@@ -353,6 +363,8 @@ static int saving_open(Saving *s) {
         r = store_open(&s->config, &s->store);
         if (r >= 0)
                 r = store_vacant(&s->store);
+        if (r >= 0)
+                wipe_stop(s);
         if (r >= 0)
                 r = criu_probe(s->config.criu, &s->features);
         if (r >= 0)
