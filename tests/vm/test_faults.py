@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import subprocess
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ import pytest
 from conftest import Lab
 from lab import check
 from lab.scene import BACK, FAILED, GONE, LIVES, LOST, Scene
-from lab.util import SOURCE, LabError, wait_for
+from lab.util import SOURCE, LabError
 
 # Behind the point's name on the way into the product (src/base/fault.h).
 WAYS = {"error": "", "kill": ":kill", "cut": ":hang", "criu": ":hook", "full": ":hook", "io": ":hook"}
