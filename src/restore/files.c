@@ -102,16 +102,17 @@ static int look_at_present(const Put *p, int parent, const char *name, const Pax
                        entry->path);
 }
 
-/* The owner first, since chown(2) takes setuid away. By the magic link, which O_PATH descriptors need. */
+/* The owner behind the rest: what is not root's any more is complete. But chown(2) takes setuid away, and
+ * nothing of root's gets it. By the magic link, which O_PATH descriptors need. */
 static int set_attributes(int fd, const struct stat *st) {
         const struct timespec times[] = {st->st_atim, st->st_mtim};
         char buffer[FD_LINK_SIZE];
         const char *link = fd_link(fd, buffer);
 
-        if (fchownat(fd, "", st->st_uid, st->st_gid, AT_EMPTY_PATH) < 0 ||
-            chmod(link, st->st_mode & 07777) < 0 || utimensat(AT_FDCWD, link, times, 0) < 0)
+        if (chmod(link, st->st_mode & 01777) < 0 || utimensat(AT_FDCWD, link, times, 0) < 0 ||
+            fchownat(fd, "", st->st_uid, st->st_gid, AT_EMPTY_PATH) < 0)
                 return -errno;
-        return 0;
+        return st->st_mode & (S_ISUID | S_ISGID) && chmod(link, st->st_mode & 07777) < 0 ? -errno : 0;
 }
 
 /* It has just been made, by root; one that somebody put there in between is none of ours. */

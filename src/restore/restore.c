@@ -331,7 +331,8 @@ static void turn_end(pthread_mutex_t **lock) {
                 pthread_mutex_unlock(*lock);
 }
 
-/* sys/remap.h: why only one at a time. Before it has begun: whoever dies while it waits has not lost it. */
+/* sys/remap.h: why only one at a time. Before it has begun: whoever dies while it waits has not lost it. The
+ * CRIU of a start before this one may still be at work. */
 static int turn_take(const RestoreJob *job, int images_fd, pthread_mutex_t **ret) {
         _cleanup_(remaps_done) Remaps remaps = {0};
         struct pollfd p = {.fd = job->stop_fd, .events = POLLIN};
@@ -344,7 +345,9 @@ static int turn_take(const RestoreJob *job, int images_fd, pthread_mutex_t **ret
                 return 0;
         pthread_mutex_lock(job->remaps_lock);
         *ret = job->remaps_lock;
-        return poll(&p, 1, 0) > 0 ? err_say(-ECANCELED, "told to stop waiting for another tree") : 0;
+        if (poll(&p, 1, 0) > 0)
+                return err_say(-ECANCELED, "told to stop waiting for another tree");
+        return err_pass(criu_wait_orphans(job->config->criu, now_monotonic() + job->config->criu_usec));
 }
 
 /* When CRIU has made the tree, and in the last moment before it runs. */
