@@ -95,11 +95,13 @@ static int hand_over(const Store *store, Ticket *ticket, const Tree *tree) {
 }
 
 /* The restore before this one may still run: it has reported, and overwrites images until it is stopped. To
- * start what runs would do nothing. */
+ * start what runs would do nothing, and so would it after too many starts that crashed. */
 static int start_restore(void) {
         _cleanup_(bus_closep) Bus *manager = NULL;
         int r = bus_open_manager(&manager);
 
+        if (r >= 0)
+                r = bus_reset_unit(manager, UNIT);
         if (r >= 0)
                 r = bus_restart_unit(manager, UNIT);
         return r < 0 ? err_prefix(r, "it waits for the next boot, or for `systemctl start " UNIT "`: ") : 0;

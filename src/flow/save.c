@@ -347,13 +347,14 @@ static int saving_ask(Saving *s, Trees *ret_kept) {
         return 1;
 }
 
-/* Nothing waits to be restored, so a restore that runs overwrites images. If this shutdown is called off it
- * must start once more, and what runs is not started. */
-static void wipe_stop(Saving *s) {
-        int r = bus_signal_unit(s->manager, "carryover-restore.service", SIGTERM);
+/* If this shutdown is called off, the restore must start once more, and systemd does not start what runs,
+ * nor what has crashed too often. Nothing waits to be restored, so one that runs overwrites images. */
+static void restore_make_startable(Saving *s) {
+        static const char unit[] = "carryover-restore.service";
 
-        if (r < 0)
-                log_debug("no images are being overwritten: %s", err_text(r));
+        log_failed(bus_reset_unit(s->manager, unit), "it may not start again");
+        if (bus_signal_unit(s->manager, unit, SIGTERM) < 0)
+                log_debug("no images are being overwritten");
 }
 
 static int saving_open(Saving *s) {
@@ -364,7 +365,7 @@ static int saving_open(Saving *s) {
         if (r >= 0)
                 r = store_vacant(&s->store);
         if (r >= 0)
-                wipe_stop(s);
+                restore_make_startable(s);
         if (r >= 0)
                 r = criu_probe(s->config.criu, &s->features);
         if (r >= 0)

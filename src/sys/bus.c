@@ -92,6 +92,14 @@ int bus_try_restart_unit(Bus *b, const char *unit) {
         return unit_job(b, "TryRestartUnit", unit, "replace");
 }
 
+int bus_reset_unit(Bus *b, const char *unit) {
+        _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, "ResetFailedUnit", &error, NULL,
+                                   "s", unit);
+
+        return r < 0 ? failed(r, &error, "reset", unit) : 0;
+}
+
 int bus_signal_unit(Bus *b, const char *unit, int signal) {
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, "KillUnit", &error, NULL, "ssi",
