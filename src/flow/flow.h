@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#define RESTORE_UNIT "carryover-restore.service"
+
 typedef struct RebootOptions {
         const char *kernel; /* version, or NULL: the newest installed */
         const char *append; /* words for the new kernel's command line, or NULL */

@@ -189,8 +189,7 @@ static int prepare(Restoring *x) {
  */
 static void settle(Restoring *x) {
         StepClock clock = step_begin();
-        int r = bus_wait_settled(x->manager, "carryover-restore.service",
-                                 now_monotonic() + x->config.settle_usec);
+        int r = bus_wait_settled(x->manager, RESTORE_UNIT, now_monotonic() + x->config.settle_usec);
 
         if (r < 0)
                 log_warning("%s; restoring all the same", err_text(r));
@@ -240,7 +239,7 @@ static int forsaken(Restoring *x) {
         return r < 0 ? err_pass(r)
                      : err_say(-ECHILD,
                                "the restore crashed each time that it was started: see journalctl -b "
-                               "-u carryover-restore.service");
+                               "-u " RESTORE_UNIT);
 }
 
 /* Firewall services stop too. */

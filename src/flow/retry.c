@@ -23,8 +23,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define UNIT "carryover-restore.service"
-
 static int refuse(const Tree *tree) {
         if (report_may_retry(tree, true))
                 return err_say(-EPERM,
@@ -101,10 +99,12 @@ static int start_restore(void) {
         int r = bus_open_manager(&manager);
 
         if (r >= 0)
-                r = bus_reset_unit(manager, UNIT);
+                r = bus_reset_unit(manager, RESTORE_UNIT);
         if (r >= 0)
-                r = bus_restart_unit(manager, UNIT);
-        return r < 0 ? err_prefix(r, "it waits for the next boot, or for `systemctl start " UNIT "`: ") : 0;
+                r = bus_restart_unit(manager, RESTORE_UNIT);
+        return r < 0 ? err_prefix(r,
+                                  "it waits for the next boot, or for `systemctl start " RESTORE_UNIT "`: ")
+                     : 0;
 }
 
 static int status_of_refusal(int r) {

@@ -350,10 +350,8 @@ static int saving_ask(Saving *s, Trees *ret_kept) {
 /* If this shutdown is called off, the restore must start once more, and systemd does not start what runs,
  * nor what has crashed too often. Nothing waits to be restored, so one that runs overwrites images. */
 static void restore_make_startable(Saving *s) {
-        static const char unit[] = "carryover-restore.service";
-
-        log_failed(bus_reset_unit(s->manager, unit), "it may not start again");
-        if (bus_signal_unit(s->manager, unit, SIGTERM) < 0)
+        log_failed(bus_reset_unit(s->manager, RESTORE_UNIT), "the restore may not start again");
+        if (bus_signal_unit(s->manager, RESTORE_UNIT, SIGTERM) < 0)
                 log_debug("no images are being overwritten");
 }
 

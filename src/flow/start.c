@@ -21,8 +21,8 @@ static bool restore_runs(void) {
         _cleanup_(freep) char *state = NULL;
 
         return bus_open_manager(&manager) < 0 ||
-               bus_unit_property(manager, "carryover-restore.service", "org.freedesktop.systemd1.Unit",
-                                 "ActiveState", &state) < 0 ||
+               bus_unit_property(manager, RESTORE_UNIT, "org.freedesktop.systemd1.Unit", "ActiveState",
+                                 &state) < 0 ||
                strcmp(state, "active") == 0 || strcmp(state, "activating") == 0;
 }
 

@@ -97,7 +97,9 @@ int bus_reset_unit(Bus *b, const char *unit) {
         int r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, "ResetFailedUnit", &error, NULL,
                                    "s", unit);
 
-        return r < 0 ? failed(r, &error, "reset", unit) : 0;
+        if (r < 0 && !sd_bus_error_has_name(&error, SYSTEMD ".NoSuchUnit"))
+                return failed(r, &error, "reset", unit);
+        return 0;
 }
 
 int bus_signal_unit(Bus *b, const char *unit, int signal) {

@@ -25,7 +25,7 @@ int bus_start_unit_now(Bus *bus, const char *unit);
 int bus_try_restart_unit(Bus *bus, const char *unit);
 /* Starts a unit, also one that still runs: anew. Does not wait. */
 int bus_restart_unit(Bus *bus, const char *unit);
-/* Its failures and starts up to now do not count any more. */
+/* Its failures and starts up to now do not count any more. A unit that is not loaded has none. */
 int bus_reset_unit(Bus *bus, const char *unit);
 /* To the main process of a unit; an error if it has none. */
 int bus_signal_unit(Bus *bus, const char *unit, int signal);
