@@ -314,7 +314,7 @@ static void test_no_room(void **state) {
         World *w = world(state);
         char path[PATH_MAX];
 
-        snprintf(path, sizeof path, "%s/tmp", w->path);
+        full_path(w, "tmp", path);
         if (mount("tmpfs", path, "tmpfs", 0, "size=64k,mode=1777") < 0)
                 skip();
         memset(content, 'x', sizeof content - 1);
@@ -329,7 +329,7 @@ static void test_runtime_directory(void **state) {
         char path[PATH_MAX];
         struct stat st;
 
-        snprintf(path, sizeof path, "%s/run/user/1000", w->path);
+        full_path(w, "run/user/1000", path);
         add(w, "/run", S_IFDIR | 0755, 0, NULL);
         add(w, "/run/user", S_IFDIR | 0755, 0, NULL);
         add(w, "/run/user/1000", S_IFDIR | 0700, JOE, NULL);

@@ -174,6 +174,7 @@ def test_called_off(lab: Lab) -> None:
                 "sync && systemctl start carryover-restore.service && systemctl is-active carryover-restore.service", timeout=120)
     fault(machine, "jump:before-load")
     lives("the next kernel could not be loaded: ")
+    assert "are overwritten at the next start" in machine.run("journalctl -b -u carryover-restore.service"), "it had ended by itself"
 
     # Somebody calls it off, later, while other units stop; and once more.
     machine.write("/run/systemd/system/late.service", CALL_OFF)
