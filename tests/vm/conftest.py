@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Iterator
 
@@ -19,9 +20,12 @@ from lab import images  # noqa: E402
 from lab.machine import Machine  # noqa: E402
 from lab.mirror import Mirror  # noqa: E402
 from lab.net import NetnsNet, Network, UserNet  # noqa: E402
-from lab.util import SOURCE, LabError  # noqa: E402
+from lab.util import SOURCE, LabError, turn  # noqa: E402
 
 _kept: list[Path] = []
+
+# A test that rotates runs on one commit of so many.
+TURNS = 3
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,16 +36,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Make the markers known."""
     config.addinivalue_line("markers", "thorough: costs more than every run can pay; runs with --all")
+    config.addinivalue_line("markers", f"rotates: runs on one commit in {TURNS}, and with --all")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip the thorough ones, so that they are counted, unless all are asked for."""
-    if not config.getoption("--all"):
-        for item in items:
-            if item.get_closest_marker("thorough"):
-                item.add_marker(pytest.mark.skip(reason="thorough: run by scripts/test --all"))
+    """Skip the thorough ones, and those whose turn it is not, so that they are counted, unless all are asked for."""
+    if config.getoption("--all"):
+        return
+    for item in items:
+        if item.get_closest_marker("thorough"):
+            item.add_marker(pytest.mark.skip(reason="thorough: run by scripts/test --all"))
+        elif item.get_closest_marker("rotates") and (turn() + zlib.crc32(item.nodeid.encode())) % TURNS:
+            item.add_marker(pytest.mark.skip(reason=f"rotates: run on one commit in {TURNS}, and by scripts/test --all"))
 
 
 class Lab:

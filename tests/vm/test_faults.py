@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
 Every fault point, in every way that applies (issue 4): docs/RELIABILITY.md has the promise and its three forms. A suite of its own,
-scripts/test --suite faults; the ordinary run takes some points of it, others each day.
+scripts/test --suite faults; the ordinary run takes one of them, by the commit.
 
 A fault hits one of two kept trees, or both (lab/scene.py); whatever becomes of each must be what is promised here.
 """
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import time
@@ -20,7 +19,7 @@ import pytest
 from conftest import Lab
 from lab import check
 from lab.scene import BACK, FAILED, GONE, LIVES, LOST, Scene
-from lab.util import SOURCE, LabError
+from lab.util import SOURCE, LabError, turn
 
 # Behind the point's name on the way into the product (src/base/fault.h).
 WAYS = {"error": "", "kill": ":kill", "cut": ":hang", "criu": ":hook", "full": ":hook", "io": ":hook"}
@@ -70,9 +69,6 @@ NEXT_KERNEL = ("jump:last", "early:")
 
 # The restore has ended, and its report could not be written: the next keep says to start it again.
 NO_REPORT = ("restore:before-report", "error")
-
-# How many points the ordinary run takes.
-DAILY = 1
 
 HOOK = """#!/bin/sh
 case $(cat /etc/carryover/fault-way) in
@@ -197,18 +193,12 @@ class Fault(Scene):
         return Row(point, way, *became.values(), round(time.monotonic() - began, 1))
 
 
-def chosen() -> list[str]:
-    """The points of today."""
-    names = list(PLAN)
-    first = datetime.date.today().toordinal() * DAILY % len(names)
-    return [names[(first + i) % len(names)] for i in range(DAILY)]
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each point; those that are not of today are marked thorough."""
+    """One test for each point; those that are not this commit's are marked thorough."""
     if "point" in metafunc.fixturenames:
-        today = chosen()
-        metafunc.parametrize("point", [pytest.param(name, marks=[] if name in today else pytest.mark.thorough) for name in PLAN])
+        chosen = turn() % len(PLAN)
+        metafunc.parametrize("point", [pytest.param(name, marks=[] if i == chosen else pytest.mark.thorough)
+                                       for i, name in enumerate(PLAN)])
 
 
 @pytest.fixture(scope="module", autouse=True)

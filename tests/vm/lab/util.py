@@ -46,6 +46,12 @@ def run(argv: Sequence[object], log: Path | None = None, **kwargs) -> str:
     return done.stdout
 
 
+def turn() -> int:
+    """A number that each commit has of its own, for tests that take turns: what fails today fails tomorrow, on the same code."""
+    head = subprocess.run(["git", "-C", str(SOURCE), "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    return int(head or "0", 16)
+
+
 def wait_for(what: str, probe: Callable[[], T | None], timeout: float, pause: float = 0.05) -> T:
     """Ask `probe` until it answers something true; for events nobody announces."""
     deadline = time.monotonic() + timeout
