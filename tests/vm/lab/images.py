@@ -3,6 +3,7 @@
 Disks of guests, made in three stages, each cached by the content of what it is made from:
 
     base      a Debian root file system: packages, two kernels, users    (the recipe: guest/)
+    fat       the same with more packages, for the few tests that need them  (guest/packages.fat)
     package   carryover's .deb, built for that Debian                     (the source)
     layer     base + package + our key, with the initrds of both kernels  (both)
 
@@ -26,6 +27,7 @@ from .util import SOURCE, VM_TESTS, LabError, progress, run
 
 DISTROS = ("bookworm", "trixie")
 GUEST = VM_TESTS / "guest"
+FAT = "packages.fat"
 
 # Room for a session's images, a 100 MB upload and a journal beside the system itself.
 DISK_SIZE = "4G"
@@ -71,9 +73,9 @@ def ssh_key() -> Path:
     return cache.entry("key", "lab", make) / "id_ed25519"
 
 
-def layer(distro: str, bare: bool = False) -> Layer:
-    """The disk with carryover installed, or without it when `bare`; made if need be."""
-    base = _base(distro)
+def layer(distro: str, bare: bool = False, fat: bool = False) -> Layer:
+    """The disk with carryover installed, or without it when `bare`, with guest/packages.fat when `fat`; made if need be."""
+    base = _fat(distro) if fat else _base(distro)
     built = None if bare else package(distro)
     key = ssh_key()
     name = f"{distro}-" + cache.digest(
@@ -108,7 +110,7 @@ def packages(distro: str, *names: str) -> list[str]:
 def _base(distro: str) -> Path:
     if distro not in DISTROS:
         raise LabError(f"unknown distribution '{distro}'; known: {', '.join(DISTROS)}")
-    recipe = sorted(path for path in GUEST.rglob("*") if path.is_file())
+    recipe = sorted(path for path in GUEST.rglob("*") if path.is_file() and not path.name.startswith(FAT))
     name = f"{distro}-" + cache.digest([distro, DISK_SIZE, *recipe])
     return cache.entry("base", name, functools.partial(_make_base, distro))
 
@@ -130,6 +132,32 @@ def _make_base(distro: str, directory: Path) -> None:
     run(["mke2fs", "-q", "-t", "ext4", "-L", "lab", "-E", "lazy_itable_init=0,root_owner=0:0",
          "-d", root, disk, DISK_SIZE], log=log)
     shutil.rmtree(root)
+
+
+# No package starts a service in a root that runs no systemd.
+INSTALL = ("set -e; mount -t proc proc /proc; apt-get -qq update; "
+           'DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@"; '
+           "apt-get clean; rm -rf /usr/share/doc/* /usr/share/locale/* /var/lib/apt/lists/*")
+
+
+def _fat(distro: str) -> Path:
+    base = _base(distro)
+    words = packages(distro, FAT)
+    name = f"{distro}-fat-" + cache.digest([base.name, INSTALL, *words])
+    return cache.entry("base", name, functools.partial(_make_fat, distro, base, words))
+
+
+def _make_fat(distro: str, base: Path, words: list[str], directory: Path) -> None:
+    progress(f"{distro}: installing {' '.join(words)} into the base system")
+    disk = directory / "disk.img"
+    run(["cp", "--sparse=always", "--reflink=auto", base / "disk.img", disk])
+    with _mounted(disk) as root:
+        resolver = root / "etc" / "resolv.conf"
+        own = resolver.read_text()
+        resolver.write_text(Path("/etc/resolv.conf").read_text())
+        run([*ALONE, "chroot", root, "sh", "-c", INSTALL, "sh", *words], log=directory / "log",
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"})
+        resolver.write_text(own)
 
 
 # -- package --------------------------------------------------------------------------------
