@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * Entries come with their directories before them. What was made gets owner, mode and times through its
- * descriptor; directories last of all and from the end, because making a file in one changes its times, and
- * because nobody can reach into a directory that is still root's.
+ * Entries come with their directories before them, and all of a directory at one stretch. What was made gets
+ * owner, mode and times through its descriptor; a directory when everything in it is there, because making a
+ * file in one changes its times, and because nobody can reach into a directory that is still root's. Until
+ * then it is remembered by its name: descriptors are few, and how many directories there are is the user's
+ * choice.
  */
 
 #include "restore/files.h"
@@ -25,10 +27,21 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+/* A directory that waits until everything in it is there. */
+typedef struct Waiting {
+        size_t length; /* its name is so much of Put.inner */
+        dev_t dev;
+        ino_t ino;
+        struct stat wanted;
+} Waiting;
+
 typedef struct Put {
         FilesBack *back;
         int root;
         Pax *pax;
+        char inner[PATH_MAX]; /* of directories that wait the innermost; each one before leads there */
+        Waiting *waiting;
+        size_t n;
 } Put;
 
 /* Where an entry goes: its directory, opened, and its name there. */
@@ -43,27 +56,19 @@ static int open_parent(const Put *p, const char *path, const char **ret_name) {
         return open_beneath(p->root, parent, O_PATH | O_DIRECTORY, 0);
 }
 
-static int note(Put *p, int fd, int dir_fd, const struct stat *wanted) {
-        struct FileBack item = {.dir_fd = dir_fd, .wanted = *wanted};
+static int note(const Put *p, int fd) {
         struct stat st;
 
         if (fstat(fd, &st) < 0)
                 return -errno;
-        item.dev = st.st_dev;
-        item.ino = st.st_ino;
-        return model_append(p->back->items, p->back->n, item);
+        return file_set_add(&p->back->made, st.st_dev, st.st_ino, "");
 }
 
 static bool is_noted(const Put *p, const struct stat *st) {
-        for (size_t i = 0; i < p->back->n; i++)
-                if (p->back->items[i].dev == st->st_dev && p->back->items[i].ino == st->st_ino)
-                        return true;
-        return false;
+        return file_set_find(&p->back->made, st->st_dev, st->st_ino) != NULL;
 }
 
 static bool is_same(const struct stat *a, const struct stat *b) {
-        if (a->st_uid != b->st_uid)
-                return false;
         return !S_ISREG(a->st_mode) || (a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
                                         a->st_mtim.tv_nsec == b->st_mtim.tv_nsec);
 }
@@ -79,12 +84,12 @@ static void mark(int fd, bool unfinished) {
         (void)(unfinished ? setxattr(link, UNFINISHED, "", 0, 0) : removexattr(link, UNFINISHED));
 }
 
-static bool is_left_over(const Put *p, int parent, const char *name) {
+static bool is_left_over(int parent, const char *name) {
         _cleanup_(closep) int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
         char link[FD_LINK_SIZE];
         struct stat st;
 
-        if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() || is_noted(p, &st))
+        if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid())
                 return false;
         return getxattr(fd_link(fd, link), UNFINISHED, NULL, 0) >= 0;
 }
@@ -95,8 +100,8 @@ static int look_at_present(const Put *p, int parent, const char *name, const Pax
 
         if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return err_born(-errno, "cannot look at %s", entry->path);
-        if ((st.st_mode & S_IFMT) == (entry->st.st_mode & S_IFMT) &&
-            (is_same(&st, &entry->st) || is_noted(p, &st))) /* in this order: the list is long */
+        if ((st.st_mode & S_IFMT) == (entry->st.st_mode & S_IFMT) && st.st_uid == entry->st.st_uid &&
+            (is_same(&st, &entry->st) || is_noted(p, &st)))
                 return 0;
         return err_say(-EEXIST, "%s is there already, and it is not what was saved: nothing was changed",
                        entry->path);
@@ -113,6 +118,15 @@ static int set_attributes(int fd, const struct stat *st) {
             fchownat(fd, "", st->st_uid, st->st_gid, AT_EMPTY_PATH) < 0)
                 return -errno;
         return st->st_mode & (S_ISUID | S_ISGID) && chmod(link, st->st_mode & 07777) < 0 ? -errno : 0;
+}
+
+/* What the directory's access list has given it is not what it had. */
+static void forget_inherited(int fd) {
+        char link[FD_LINK_SIZE];
+
+        (void)fd_link(fd, link);
+        (void)removexattr(link, "system.posix_acl_access");
+        (void)removexattr(link, "system.posix_acl_default");
 }
 
 /* It has just been made, by root; one that somebody put there in between is none of ours. */
@@ -144,6 +158,73 @@ static int mount_runtime_directory(int fd, const PaxEntry *entry) {
         return 0;
 }
 
+/* Directories that are complete. */
+
+static int finish_directory(const Put *p, const Waiting *dir) {
+        _cleanup_(closep) int fd = -1;
+        char path[PATH_MAX];
+        struct stat st;
+        int r;
+
+        snprintf(path, sizeof path, "%.*s", (int)dir->length, p->inner);
+        fd = open_beneath(p->root, path + 1, O_PATH | O_DIRECTORY, 0);
+        if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != dir->dev || st.st_ino != dir->ino)
+                return err_say(-ESTALE, "the directory %s was moved away while it was put back", path);
+        r = set_attributes(fd, &dir->wanted);
+        if (r < 0)
+                return err_born(r, "cannot set owner, mode and times of the directory %s", path);
+        mark(fd, false);
+        return 0;
+}
+
+static bool leads_to(const Put *p, const Waiting *dir, const char *path) {
+        return path && strncmp(path, p->inner, dir->length) == 0 && path[dir->length] == '/';
+}
+
+/* All that do not lead to `path`; NULL: all. The first failure is told, and the others come to their end. */
+static int finish_left(Put *p, const char *path) {
+        ErrRecord kept = {0};
+        int r = 0;
+
+        while (p->n > 0 && !leads_to(p, p->waiting + p->n - 1, path)) {
+                int k = finish_directory(p, p->waiting + --p->n);
+
+                if (k < 0 && r >= 0) {
+                        r = k;
+                        kept = err_keep();
+                }
+        }
+        if (r < 0)
+                err_put_back(&kept);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int wait_for_content(Put *p, int fd, const char *path, const struct stat *wanted) {
+        Waiting dir = {.length = strlen(path), .wanted = *wanted};
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return err_born(-errno, "cannot look at the directory %s", path);
+        dir.dev = st.st_dev;
+        dir.ino = st.st_ino;
+        snprintf(p->inner, sizeof p->inner, "%s", path);
+        return model_append(p->waiting, p->n, dir);
+}
+
+/* One of ours, and complete: what is made in it now must not be seen by its times. */
+static int put_into_present(Put *p, int parent, const char *name, const PaxEntry *entry) {
+        _cleanup_(closep) int fd = -1;
+        struct stat st;
+        int r = look_at_present(p, parent, name, entry);
+
+        if (r < 0)
+                return err_pass(r);
+        fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return err_born(-errno, "cannot open the directory %s", entry->path);
+        return is_noted(p, &st) ? wait_for_content(p, fd, entry->path, &st) : 0;
+}
+
 static int put_directory(Put *p, int parent, const char *name, const PaxEntry *entry) {
         _cleanup_(closep) int fd = -1;
         int r;
@@ -151,8 +232,8 @@ static int put_directory(Put *p, int parent, const char *name, const PaxEntry *e
         if (mkdirat(parent, name, 0700) < 0) {
                 if (errno != EEXIST)
                         return err_born(-errno, "cannot make the directory %s", entry->path);
-                if (!is_left_over(p, parent, name))
-                        return look_at_present(p, parent, name, entry);
+                if (!is_left_over(parent, name))
+                        return put_into_present(p, parent, name, entry);
         }
         fd = open_made(parent, name, O_RDONLY | O_DIRECTORY, S_IFDIR);
         if (fd < 0)
@@ -160,13 +241,13 @@ static int put_directory(Put *p, int parent, const char *name, const PaxEntry *e
         mark(fd, true);
         if (is_runtime_directory(entry->path))
                 return mount_runtime_directory(fd, entry);
+        forget_inherited(fd);
         r = pax_unpack(p->pax, entry, fd);
         if (r >= 0)
-                r = note(p, fd, fd, &entry->st);
-        if (r < 0)
-                return err_pass(r);
-        (void)TAKE_FD(fd); /* files_finish() closes it */
-        return 0;
+                r = note(p, fd);
+        if (r >= 0)
+                r = wait_for_content(p, fd, entry->path, &entry->st);
+        return r < 0 ? err_pass(r) : 0;
 }
 
 static int put_link(Put *p, int parent, const char *name, const PaxEntry *entry) {
@@ -199,18 +280,19 @@ static int put_file(Put *p, int parent, const char *name, const PaxEntry *entry)
         _cleanup_(closep) int fd = make_file(parent, name, S_ISFIFO(entry->st.st_mode));
         int r;
 
-        if (fd == -EEXIST && !is_left_over(p, parent, name))
+        if (fd == -EEXIST && !is_left_over(parent, name))
                 return look_at_present(p, parent, name, entry);
         if (fd == -EEXIST && unlinkat(parent, name, 0) >= 0)
                 fd = make_file(parent, name, S_ISFIFO(entry->st.st_mode));
         if (fd < 0)
                 return err_born(fd, "cannot make %s", entry->path);
         mark(fd, true);
+        forget_inherited(fd);
         r = pax_unpack(p->pax, entry, fd);
         if (r >= 0 && (r = set_attributes(fd, &entry->st)) < 0)
                 r = err_born(r, "cannot set owner, mode and times of %s", entry->path);
         if (r >= 0)
-                r = note(p, fd, -1, &entry->st);
+                r = note(p, fd);
         if (r < 0)
                 (void)unlinkat(parent, name, 0);
         else
@@ -231,32 +313,31 @@ static int put_entry(Put *p, const PaxEntry *entry) {
         return put_file(p, parent, name, entry);
 }
 
-int files_put_back(FilesBack *back, int archive_fd, int root_fd) {
-        _cleanup_(pax_freep) Pax *pax = NULL;
-        Put p = {.back = back, .root = root_fd};
+static int put_entries(Put *p, int archive_fd) {
         PaxEntry entry;
-        int r;
+        int r = pax_open(archive_fd, &p->pax);
 
-        r = pax_open(archive_fd, &pax);
-        p.pax = pax;
-        while (r >= 0 && (r = pax_next(p.pax, &entry)) == 0)
-                r = put_entry(&p, &entry);
+        while (r >= 0 && (r = pax_next(p->pax, &entry)) == 0) {
+                r = finish_left(p, entry.path);
+                if (r >= 0)
+                        r = put_entry(p, &entry);
+        }
         return r < 0 ? err_pass(r) : 0;
 }
 
-int files_finish(FilesBack *back) {
-        int r = 0;
+int files_put_back(FilesBack *back, int archive_fd, int root_fd) {
+        Put p = {.back = back, .root = root_fd};
+        int r = put_entries(&p, archive_fd), end;
+        ErrRecord kept = err_keep();
 
-        for (size_t i = back->n; i > 0; i--) {
-                struct FileBack *item = back->items + i - 1;
-                int k = item->dir_fd >= 0 ? set_attributes(item->dir_fd, &item->wanted) : 0;
+        end = finish_left(&p, NULL);
+        if (r < 0)
+                err_put_back(&kept);
+        (void)pax_free(p.pax);
+        free(p.waiting);
+        return r < 0 || end < 0 ? err_pass(r < 0 ? r : end) : 0;
+}
 
-                if (item->dir_fd >= 0)
-                        mark(item->dir_fd, false);
-                r = r < 0 ? r : k; /* the others belong to other trees, too */
-                item->dir_fd = fd_close(item->dir_fd);
-        }
-        free(back->items);
-        *back = (FilesBack){0};
-        return r < 0 ? err_born(r, "cannot set owner, mode and times of a directory") : 0;
+void files_back_done(FilesBack *back) {
+        file_set_done(&back->made);
 }

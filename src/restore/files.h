@@ -3,19 +3,15 @@
 
 /* Inside restore: putting files back that no boot brings. */
 
-#include <stddef.h>
-#include <sys/stat.h>
+#include "base/file-set.h"
 
-/* What was put back until now: trees share files, and the first one brings them. Empty at the begin. */
+/* Files that were put back until now: trees share some, and the first one brings them. Empty at the begin.
+ */
 typedef struct FilesBack {
-        struct FileBack {
-                dev_t dev;
-                ino_t ino;
-                int dir_fd; /* of a directory, which is root's until files_finish(); else -1 */
-                struct stat wanted;
-        } * items;
-        size_t n;
+        FileSet made;
 } FilesBack;
+
+void files_back_done(FilesBack *back);
 
 /*
  * Puts back what an archive of the save holds, which was compared with the ticket before. `root_fd` is "/".
@@ -26,8 +22,8 @@ typedef struct FilesBack {
  * change, as on a disk that was not emptied); else -EEXIST. A directory may be there already if it has the
  * same owner. What an earlier call had not completed, because it died, is made anew or completed. Attributes
  * that the file system of today cannot hold are left out.
+ *
+ * An archive that fails leaves complete what it had come to, and nothing behind that the next one would
+ * notice: no descriptor stays open.
  */
 int files_put_back(FilesBack *back, int archive_fd, int root_fd);
-
-/* Gives the directories their owner, mode and times, when all archives are through. Empties *back. */
-int files_finish(FilesBack *back);

@@ -147,7 +147,7 @@ static int last_frozen_first(const void *a, const void *b) {
 
 /* A file that two trees share is put back as the one saw it that was frozen last. */
 static void files_of_all(const Store *store, const ImageKeys *keys, Tree **trees, size_t n, int root_fd) {
-        FilesBack back = {0};
+        _cleanup_(files_back_done) FilesBack back = {0};
         int r;
 
         if (n > 0)
@@ -156,9 +156,6 @@ static void files_of_all(const Store *store, const ImageKeys *keys, Tree **trees
                 r = tree_files(store, keys, trees[i], &back, root_fd);
                 (void)model_set_string(&trees[i]->outcome->reason, r < 0 ? err_text(r) : NULL);
         }
-        r = files_finish(&back);
-        for (size_t i = 0; r < 0 && i < n; i++)
-                (void)model_set_string(&trees[i]->outcome->reason, err_text(r));
 }
 
 void restore_files(const Store *store, const Ticket *ticket, const ImageKeys *keys, Timeline *timeline) {

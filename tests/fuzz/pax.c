@@ -105,13 +105,12 @@ static void make_world(void) {
 }
 
 static void put_back(int archive, int root_fd) {
-        FilesBack back = {0};
+        _cleanup_(files_back_done) FilesBack back = {0};
 
         for (int i = 0; i < 2; i++) { /* as for two trees that share files */
                 (void)files_put_back(&back, archive, root_fd);
                 EXPECT(lseek(archive, 0, SEEK_SET) == 0);
         }
-        (void)files_finish(&back);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

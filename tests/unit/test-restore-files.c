@@ -10,13 +10,18 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -63,7 +68,7 @@ static int teardown(void **state) {
         if (!w)
                 return 0;
         (void)pax_free(w->pax);
-        assert_int_equal(files_finish(&w->back), 0);
+        files_back_done(&w->back);
         fd_close(w->archive);
         fd_close(w->root);
         assert_int_equal(remove_tree(AT_FDCWD, w->path), 0);
@@ -89,22 +94,27 @@ static void add(World *w, const char *path, mode_t mode, uid_t uid, const char *
         assert_int_equal(pax_add(w->pax, &e, fd), 0);
 }
 
-static int put(World *w) {
-        int r;
-
+static void archive_ready(World *w) {
         assert_int_equal(pax_finish(w->pax), 0);
         w->pax = pax_free(w->pax);
         assert_int_equal(lseek(w->archive, 0, SEEK_SET), 0);
+}
+
+static int put(World *w) {
+        int r;
+
+        archive_ready(w);
         r = files_put_back(&w->back, w->archive, w->root);
         w->archive = fd_close(w->archive);
         begin(w);
         return r;
 }
 
+/* As the only one, or the last one. */
 static int put_back(World *w) {
-        int r = put(w), end = files_finish(&w->back);
+        int r = put(w);
 
-        assert_int_equal(end, 0);
+        files_back_done(&w->back);
         return r;
 }
 
@@ -143,12 +153,25 @@ static void put_there(const World *w, const char *path, uid_t uid, const char *c
         assert_int_equal(fchown(fd, uid, uid), 0);
 }
 
-/* As a process that dies does. */
-static void forget(World *w) {
-        for (size_t i = 0; i < w->back.n; i++)
-                fd_close(w->back.items[i].dir_fd);
-        free(w->back.items);
-        w->back = (FilesBack){0};
+/* In a process that the kernel kills at the first file of more than `size` bytes. */
+static void put_killed(World *w, rlim_t size) {
+        const struct rlimit limit = {size, size};
+        pid_t child;
+        int status;
+
+        archive_ready(w);
+        child = fork();
+        if (child == 0) {
+                (void)signal(SIGXFSZ, SIG_DFL); /* as it is; cmocka may not want to know */
+                (void)setrlimit(RLIMIT_FSIZE, &limit);
+                (void)files_put_back(&w->back, w->archive, w->root);
+                _exit(0);
+        }
+        assert_true(child > 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
+        w->archive = fd_close(w->archive);
+        begin(w);
 }
 
 static void full_path(const World *w, const char *path, char full[static PATH_MAX]) {
@@ -274,13 +297,16 @@ static void test_killed(void **state) {
         add(w, "/tmp/file", S_IFREG | 0600, JOE, "x y z");
         refused(w, "/tmp/file is there already");
 
-        add(w, "/tmp/dir", S_IFDIR | 0750, JOE, NULL);
-        add(w, "/tmp/dir/inner", S_IFDIR | 0750, JOE, NULL);
-        add(w, "/tmp/dir/inner/whole", S_IFREG | 0600, JOE, "whole");
-        assert_int_equal(put(w), 0);
-        forget(w);
-        put_there(w, "tmp/dir/inner/half", 0, "half");
-        put_mark(w, "tmp/dir/inner/half");
+        for (int i = 0; i < 2; i++) { /* and once more by the next start */
+                add(w, "/tmp/dir", S_IFDIR | 0750, JOE, NULL);
+                add(w, "/tmp/dir/inner", S_IFDIR | 0750, JOE, NULL);
+                add(w, "/tmp/dir/inner/whole", S_IFREG | 0600, JOE, "whole");
+                add(w, "/tmp/dir/inner/half", S_IFREG | 0600, JOE, "half and half");
+                put_killed(w, 6);
+                assert_true(is_marked(w, "tmp/dir") && is_marked(w, "tmp/dir/inner"));
+                assert_true(is_marked(w, "tmp/dir/inner/half"));
+                expect(w, "tmp/dir/inner/whole", S_IFREG | 0600, JOE, "whole");
+        }
         put_mark(w, "tmp/file");
         add(w, "/tmp/file", S_IFREG | 0600, JOE, "x y z");
         add(w, "/tmp/dir", S_IFDIR | 0750, JOE, NULL);
@@ -343,6 +369,106 @@ static void test_runtime_directory(void **state) {
         assert_false(is_there(w, "run/user/1000/file"));
 }
 
+/* One user's directories need no descriptors that the next user's would lack. */
+static void test_many_directories(void **state) {
+        World *w = world(state);
+        struct rlimit before, few;
+        char path[64];
+
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        few = before;
+        few.rlim_cur = 40;
+        for (int i = 0; i < 100; i++) {
+                snprintf(path, sizeof path, "/tmp/many%02d", i);
+                add(w, path, S_IFDIR | 0750, MALLORY, NULL);
+        }
+        for (size_t i = 0; i < 100; i++) { /* and as deep */
+                char deep[256] = "/tmp/a";
+
+                for (size_t k = 0; k < i; k++)
+                        strcat(deep, "/b");
+                add(w, deep, S_IFDIR | 0750, MALLORY, NULL);
+        }
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        assert_int_equal(put(w), 0);
+        add(w, "/tmp/joe", S_IFDIR | 0750, JOE, NULL);
+        add(w, "/tmp/joe/file", S_IFREG | 0600, JOE, "x");
+        assert_int_equal(put(w), 0);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        expect(w, "tmp/many99", S_IFDIR | 0750, MALLORY, NULL);
+        expect(w, "tmp/a", S_IFDIR | 0750, MALLORY, NULL);
+        expect(w, "tmp/a/b/b/b", S_IFDIR | 0750, MALLORY, NULL);
+        expect(w, "tmp/joe", S_IFDIR | 0750, JOE, NULL);
+        expect(w, "tmp/joe/file", S_IFREG | 0600, JOE, "x");
+}
+
+/* With it, root gives files to others; without, that fails as it does where a quota forbids it. */
+static void may_chown(bool may) {
+        struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+        struct __user_cap_data_struct data[2];
+
+        assert_int_equal(syscall(SYS_capget, &header, data), 0);
+        if (may)
+                data[0].effective |= 1u << CAP_CHOWN;
+        else
+                data[0].effective &= ~(1u << CAP_CHOWN);
+        assert_int_equal(syscall(SYS_capset, &header, data), 0);
+}
+
+/* What one user may not have is his tree's affair. */
+static void test_owner_fails(void **state) {
+        World *w = world(state);
+        int one, other;
+
+        add(w, "/tmp/joe", S_IFDIR | 0750, JOE, NULL);
+        add(w, "/tmp/joe/inner", S_IFDIR | 0750, JOE, NULL);
+        may_chown(false);
+        one = put(w);
+        assert_true(one < 0);
+        assert_non_null(strstr(err_text(one), "/tmp/joe"));
+        add(w, "/tmp/root", S_IFDIR | 0750, 0, NULL);
+        add(w, "/tmp/root/file", S_IFREG | 0600, 0, "x");
+        other = put(w);
+        may_chown(true);
+        assert_int_equal(other, 0);
+        expect(w, "tmp/root", S_IFDIR | 0750, 0, NULL);
+        expect(w, "tmp/root/file", S_IFREG | 0600, 0, "x");
+        assert_false(is_marked(w, "tmp/root"));
+
+        /* The cause is gone, and it is tried again. */
+        add(w, "/tmp/joe", S_IFDIR | 0750, JOE, NULL);
+        add(w, "/tmp/joe/inner", S_IFDIR | 0750, JOE, NULL);
+        assert_int_equal(put_back(w), 0);
+        expect(w, "tmp/joe", S_IFDIR | 0750, JOE, NULL);
+        expect(w, "tmp/joe/inner", S_IFDIR | 0750, JOE, NULL);
+        assert_false(is_marked(w, "tmp/joe") || is_marked(w, "tmp/joe/inner"));
+}
+
+/* An access list of a directory is for what is made in it later, not for what was there. */
+static void test_inherited(void **state) {
+        static const uint8_t list[] = {2,    0,    0,    0,    1,    0,    7,    0,    0xff, 0xff, 0xff,
+                                       0xff, 2,    0,    7,    0,    0xe9, 3,    0,    0,    4,    0,
+                                       0,    0,    0xff, 0xff, 0xff, 0xff, 0x10, 0,    7,    0,    0xff,
+                                       0xff, 0xff, 0xff, 0x20, 0,    0,    0,    0xff, 0xff, 0xff, 0xff};
+        World *w = world(state);
+        char full[PATH_MAX];
+
+        full_path(w, "tmp", full);
+        if (setxattr(full, "system.posix_acl_default", list, sizeof list, 0) < 0)
+                skip();
+        add(w, "/tmp/secret", S_IFREG | 0660, JOE, "x");
+        add(w, "/tmp/dir", S_IFDIR | 0770, JOE, NULL);
+        add(w, "/tmp/fifo", S_IFIFO | 0660, JOE, NULL);
+        assert_int_equal(put_back(w), 0);
+        full_path(w, "tmp/secret", full);
+        assert_int_equal(getxattr(full, "system.posix_acl_access", NULL, 0), -1);
+        full_path(w, "tmp/fifo", full);
+        assert_int_equal(getxattr(full, "system.posix_acl_access", NULL, 0), -1);
+        full_path(w, "tmp/dir", full);
+        assert_int_equal(getxattr(full, "system.posix_acl_access", NULL, 0), -1);
+        assert_int_equal(getxattr(full, "system.posix_acl_default", NULL, 0), -1);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup_teardown(test_put_back, setup, teardown),
@@ -353,6 +479,9 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_half, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_runtime_directory, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_many_directories, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_owner_fails, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_inherited, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
