@@ -38,6 +38,7 @@ const char *const fault_names[] = {
                 "restore:before-criu",
                 "restore:made",
                 "restore:running",
+                "restore:noted",
                 "restore:after-outcome",
                 "restore:before-report",
                 "restore:reported",

@@ -20,12 +20,26 @@ void restoring_say(const Restoring *x, EventKind kind, const Tree *tree, const c
         });
 }
 
+/* That it ran is known, and how it ended is not: it is not restored again, and there is nothing to be done
+ * for it. One that still runs is pending, and is found by its own restore. */
+static int ran_recall(Restoring *x, Tree **tree) {
+        Tree *noted;
+
+        if (!restore_had_run(&x->store, *tree, &noted))
+                return 0;
+        model_free(*tree);
+        *tree = noted;
+        return store_tree_done(&x->store, x->ticket->id, *tree);
+}
+
 /* What an earlier start of this restore has noted of a tree that it came to an end with. */
 static int outcome_recall(Restoring *x, Tree **tree) {
         int r = report_state(*tree) == OUTCOME__STATE__PENDING
                                 ? store_tree_recall(&x->store, x->ticket->id, tree)
                                 : 1;
 
+        if (r > 0 && report_state(*tree) == OUTCOME__STATE__PENDING)
+                log_failed(ran_recall(x, tree), "the next start may take one that was back for a lost one");
         if (r < 0)
                 log_warning("what became of %s cannot be read: %s", (*tree)->name, err_text(r));
         if (r == 0)

@@ -19,6 +19,7 @@
 #include "restore/init.h"
 #include "restore/outside.h"
 #include "restore/process.h"
+#include "restore/running.h"
 #include "sys/cpu.h"
 #include "sys/exec-bit.h"
 #include "sys/image.h"
@@ -243,18 +244,6 @@ static uint32_t first_taken(const Tree *tree) {
         return 0;
 }
 
-static int outcome_set(Tree *tree, const char *mode, pid_t pid) {
-        uint64_t now = now_realtime();
-        Outcome *o = tree->outcome;
-
-        o->state = OUTCOME__STATE__CARRIED;
-        o->has_root_pid = true;
-        o->root_pid = (uint32_t)pid;
-        o->has_gap = tree->has_frozen_at && now > tree->frozen_at;
-        o->gap = o->has_gap ? now - tree->frozen_at : 0;
-        return model_set_string(&o->mode, mode);
-}
-
 static int in_host(Tree *tree, CriuJob *criu) {
         uint32_t taken = first_taken(tree);
         pid_t pid;
@@ -265,34 +254,36 @@ static int in_host(Tree *tree, CriuJob *criu) {
         r = criu_restore(criu, &pid);
         if (r < 0)
                 return err_pass(r);
-        (void)fault_point("restore:running"); /* too late for an error, not for our death */
         processes_adjust(tree->processes, tree->n_processes);
-        return outcome_set(tree, "host", pid);
+        return running_outcome(tree, "host", pid);
 }
 
-static int in_namespace(Tree *tree, CriuJob *criu) {
+static int in_namespace(int home_fd, Tree *tree, CriuJob *criu) {
         pid_t pid;
         int r;
 
         for (size_t i = 0; i < criu->n_masters; i++) /* carryover-init makes them again */
                 criu->masters[i].fd = fd_close(criu->masters[i].fd);
         r = namespace_restore(criu, tree, &pid);
-        return r < 0 ? err_pass(r) : outcome_set(tree, "namespace", pid);
+        if (r < 0)
+                return err_pass(r);
+        running_note(home_fd, tree, "namespace", pid);
+        return running_outcome(tree, "namespace", pid);
 }
 
-static int run_criu(const RestoreJob *job, Tree *tree, CriuJob *criu) {
+static int run_criu(const RestoreJob *job, int home_fd, Tree *tree, CriuJob *criu) {
         _cleanup_(freep) char *why = NULL;
         int r;
 
         if (job->config->pid_mode == PID_MODE_NAMESPACE)
-                return in_namespace(tree, criu);
+                return in_namespace(home_fd, tree, criu);
         r = in_host(tree, criu);
         if (r == -EEXIST && job->config->pid_mode == PID_MODE_HOST)
                 return err_prefix(r, "PidMode=host allows no namespace, and ");
         if (r != -EEXIST)
                 return r < 0 ? err_pass(r) : 0;
         why = strdup(err_text(r));
-        r = in_namespace(tree, criu);
+        r = in_namespace(home_fd, tree, criu);
         if (r >= 0)
                 (void)tree_degrade(tree, "pid-namespace",
                                    "`carryover enter` gives a shell in the host's namespaces",
@@ -305,22 +296,33 @@ static int run_criu(const RestoreJob *job, Tree *tree, CriuJob *criu) {
  * question, and then undoes everything; but behind the last one it lets the tree run. So when it has ended,
  * the tree is there as a whole or not at all.
  */
-static int adopt(const RestoreJob *job, Tree *tree) {
+static int adopt_here(const RestoreJob *job, Tree *tree) {
+        int r = processes_found(job->config->criu, tree);
+
+        if (r >= 0)
+                r = criu_tree_mend((pid_t)tree->root_pid);
+        if (r < 0)
+                return err_pass(r);
+        processes_adjust(tree->processes, tree->n_processes);
+        return running_outcome(tree, "host", (pid_t)tree->root_pid);
+}
+
+static int adopt(const RestoreJob *job, int home_fd, Tree *tree) {
+        _cleanup_(tree_freep) Tree *noted = NULL;
         _cleanup_(freep) char *why = NULL;
         int r;
 
         r = criu_wait_orphans(job->config->criu, now_monotonic() + job->config->criu_usec);
+        /* One in a namespace has other numbers, which only the note knows. */
+        if (r >= 0 && store_tree_ran(home_fd, tree->name, &noted) == 0 && running_still(noted) &&
+            (pid_t)noted->outcome->root_pid != (pid_t)tree->root_pid)
+                return running_outcome(tree, "namespace", (pid_t)noted->outcome->root_pid);
         if (r >= 0)
-                r = processes_found(job->config->criu, tree);
+                r = adopt_here(job, tree);
         if (r >= 0)
-                r = criu_tree_mend((pid_t)tree->root_pid);
-        if (r < 0) {
-                why = strdup(err_text(r));
-                return err_say(-EALREADY, "its restore had begun before and may have run: %s",
-                               why ?: "no memory");
-        }
-        processes_adjust(tree->processes, tree->n_processes);
-        return outcome_set(tree, "host", (pid_t)tree->root_pid);
+                return 0;
+        why = strdup(err_text(r));
+        return err_say(-EALREADY, "its restore had begun before and may have run: %s", why ?: "no memory");
 }
 
 static void turn_end(pthread_mutex_t **lock) {
@@ -347,15 +349,27 @@ static int turn_take(const RestoreJob *job, int images_fd, pthread_mutex_t **ret
         return err_pass(criu_wait_orphans(job->config->criu, now_monotonic() + job->config->criu_usec));
 }
 
-/* When CRIU has made the tree, and in the last moment before it runs. */
+typedef struct Moments {
+        const Tree *tree;
+        int home_fd;
+} Moments;
+
+/* When CRIU has made the tree, in the last moment before it runs, and in the first. */
 static int on_notify(const char *script, pid_t pid, void *userdata) {
+        const Moments *m = userdata;
+
         if (strcmp(script, "post-restore") == 0)
                 return fault_point("restore:made");
-        return strcmp(script, "pre-resume") == 0 ? err_pass(rights_check(userdata, pid)) : 0;
+        if (strcmp(script, "post-resume") == 0) {
+                (void)fault_point("restore:running"); /* too late for an error, not for our death */
+                running_note(m->home_fd, m->tree, "host", pid);
+        }
+        return strcmp(script, "pre-resume") == 0 ? err_pass(rights_check(m->tree, pid)) : 0;
 }
 
-static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int images_fd,
+static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int home_fd, int images_fd,
                         const Masters *masters, bool tcp_close) {
+        Moments moments = {.tree = tree, .home_fd = home_fd};
         StepClock clock = step_begin();
         Outside outside = {0};
         int r, end;
@@ -381,9 +395,9 @@ static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int ima
                                 .timeout_usec = job->config->criu_usec,
                                 .cgroup_procs_fd = procs_fd,
                                 .notify = on_notify,
-                                .userdata = tree,
+                                .userdata = &moments,
                 };
-                r = run_criu(job, tree, &criu);
+                r = run_criu(job, home_fd, tree, &criu);
         }
         end = network_mtu_end(tree);
         if (r >= 0 && end < 0)
@@ -446,7 +460,7 @@ static int begin(const RestoreJob *job, Tree *tree, int home_fd, int images_fd, 
         if (r >= 0)
                 r = masters_take(job, tree, images_fd, &masters);
         if (r >= 0)
-                r = with_outside(job, tree, procs_fd, images_fd, &masters, tcp_close);
+                r = with_outside(job, tree, procs_fd, home_fd, images_fd, &masters, tcp_close);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -458,7 +472,7 @@ static int restore_opened(const RestoreJob *job, Tree *tree, int home_fd, int *r
         if (tree->outcome->reason)
                 return err_say(-ENOENT, "%s", tree->outcome->reason);
         if (store_tree_begun(home_fd)) /* before its peers wait for the network, too */
-                return adopt(job, tree);
+                return adopt(job, home_fd, tree);
         r = images_take(job, tree, home_fd, ret_images_fd);
         if (r >= 0)
                 r = wait_for_network(job, tree, &tcp_close);
@@ -551,6 +565,16 @@ bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree
         if (images_fd >= 0)
                 remaps_sweep_images(images_fd, true);
         return home_fd >= 0 && store_tree_begun(home_fd);
+}
+
+bool restore_had_run(const Store *store, const Tree *tree, Tree **ret) {
+        _cleanup_(closep) int home_fd = store_tree_open(store, tree->name);
+        _cleanup_(tree_freep) Tree *noted = NULL;
+
+        if (home_fd < 0 || store_tree_ran(home_fd, tree->name, &noted) != 0 || running_still(noted))
+                return false;
+        *ret = TAKE(noted);
+        return true;
 }
 
 int restore_compare_cpu(const Ticket *ticket) {

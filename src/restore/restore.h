@@ -88,6 +88,10 @@ int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, I
  * restore had begun, so that it may have run. */
 bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree);
 
+/* A tree that ran again, by its note, and does so no more: the machine went down with it, or it has ended.
+ * *ret: as it was noted; the caller frees. */
+bool restore_had_run(const Store *store, const Tree *tree, Tree **ret);
+
 /* Notes with each tree of the ticket which instruction sets this machine lacks, and the saved one had. */
 int restore_compare_cpu(const Ticket *ticket);
 

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "model/codec.h"
 #include "sys/store-gone.h"
+#include "sys/store-message.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -174,7 +175,7 @@ int store_tree_keep_sealed(int images_fd) {
 }
 
 int store_tree_retry(const Store *store, const char *ticket_id, const char *tree) {
-        static const char *const notes[] = {"begun", "done"};
+        static const char *const notes[] = {"begun", "runs", "done"};
         _cleanup_(closep) int save = tree_parent(store, tree), images = -1;
         char from[NAME_MAX + 16];
 
@@ -240,34 +241,6 @@ int store_space(const Store *store, uint64_t *ret_free, uint64_t *ret_size) {
         return 0;
 }
 
-static int message_write(int dir_fd, const char *name, CodecKind kind, const ProtobufCMessage *message) {
-        _cleanup_(freep) void *bytes = NULL;
-        size_t size;
-        int r;
-
-        r = codec_encode(kind, message, &bytes, &size);
-        if (r < 0)
-                return err_pass(r);
-        return file_replace(dir_fd, name, bytes, size);
-}
-
-/* Answer 1: there is no such file. */
-static int message_read(int dir_fd, const char *where, const char *name, CodecKind kind,
-                        ProtobufCMessage **ret) {
-        _cleanup_(freep) char *what = text_format("%s/%s", where, name), *bytes = NULL;
-        size_t size;
-        int r;
-
-        if (!what)
-                return -ENOMEM;
-        r = file_slurp(dir_fd, name, CODEC_MAX_BYTES, &bytes, &size);
-        if (r == -ENOENT)
-                return 1;
-        if (r < 0)
-                return err_pass(r);
-        return codec_decode(kind, what, bytes, size, ret);
-}
-
 bool store_bad(const Store *store) {
         return faccessat(store->fd, "ticket.bad", F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
 }
@@ -283,7 +256,7 @@ static int away(const Store *store, const char *name) {
 int store_amend(const Store *store, const Ticket *ticket) {
         if (faccessat(store->fd, "ticket", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
                 return err_say(-ENOENT, "%s/ticket is claimed by now", store->path);
-        return message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
+        return store_message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
 }
 
 static int rename_durably(const Store *store, const char *from, const char *to) {
@@ -339,7 +312,7 @@ int store_seal(const Store *store, const Ticket *ticket) {
                 r = err_born(-errno, "cannot remove %s/ticket.bad", store->path);
         if (r < 0)
                 return err_pass(r);
-        r = message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
+        r = store_message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
         if (r >= 0)
                 r = fault_point("seal:written");
         if (r < 0) {
@@ -354,7 +327,7 @@ static int ticket_read(const Store *store, const char *name, const char *bad, Ti
         _cleanup_(ticket_freep) Ticket *ticket = NULL;
         int r;
 
-        r = message_read(store->fd, store->path, name, CODEC_TICKET, (ProtobufCMessage **)&ticket);
+        r = store_message_read(store->fd, store->path, name, CODEC_TICKET, (ProtobufCMessage **)&ticket);
         if (r == 0)
                 r = ticket_check(ticket);
         if (r == -EBADMSG) {
@@ -381,7 +354,7 @@ int store_unseal(const Store *store) {
 }
 
 int store_saving_begin(const Store *store, const Ticket *ticket) {
-        return message_write(store->fd, "saving", CODEC_TICKET, &ticket->base);
+        return store_message_write(store->fd, "saving", CODEC_TICKET, &ticket->base);
 }
 
 int store_saving(const Store *store, Ticket **ret) {
@@ -429,30 +402,42 @@ int store_tree_begin(int images_fd) {
         return file_replace(images_fd, "begun", "", 0);
 }
 
+int store_tree_runs(int images_fd, const Tree *tree) {
+        return store_message_write(images_fd, "runs", CODEC_TREE, &tree->base);
+}
+
 int store_tree_done(const Store *store, const char *ticket_id, const Tree *tree) {
         _cleanup_(closep) int fd = tree_home(store, ticket_id, tree->name);
 
-        return fd < 0 ? err_pass(fd) : message_write(fd, "done", CODEC_TREE, &tree->base);
+        return fd < 0 ? err_pass(fd) : store_message_write(fd, "done", CODEC_TREE, &tree->base);
 }
 
-int store_tree_outcome(const Store *store, const char *ticket_id, const char *name, Tree **ret) {
-        _cleanup_(closep) int fd = tree_home(store, ticket_id, name);
+/* What one of those notes says. Answer 1: there is none. */
+static int tree_noted(int images_fd, const char *note, const char *name, Tree **ret) {
         _cleanup_(tree_freep) Tree *tree = NULL;
         int r;
 
-        if (fd == -ENOENT)
-                return 1;
-        if (fd < 0)
-                return err_pass(fd);
-        r = message_read(fd, name, "done", CODEC_TREE, (ProtobufCMessage **)&tree);
+        r = store_message_read(images_fd, name, note, CODEC_TREE, (ProtobufCMessage **)&tree);
         if (r == 0)
                 r = tree_check(tree);
         if (r == 0 && (strcmp(tree->name, name) != 0 || !tree->outcome))
-                r = err_say(-EBADMSG, "%s/done tells of another tree", name);
+                r = err_say(-EBADMSG, "%s/%s tells of another tree", name, note);
         if (r != 0)
                 return err_pass(r);
         *ret = TAKE(tree);
         return 0;
+}
+
+int store_tree_ran(int images_fd, const char *name, Tree **ret) {
+        return tree_noted(images_fd, "runs", name, ret);
+}
+
+int store_tree_outcome(const Store *store, const char *ticket_id, const char *name, Tree **ret) {
+        _cleanup_(closep) int fd = tree_home(store, ticket_id, name);
+
+        if (fd == -ENOENT)
+                return 1;
+        return fd < 0 ? err_pass(fd) : tree_noted(fd, "done", name, ret);
 }
 
 int store_tree_recall(const Store *store, const char *ticket_id, Tree **tree) {
@@ -475,7 +460,7 @@ int store_tree_empty(const Store *store, const char *tree) {
 int store_report_write(const Store *store, const Ticket *report) {
         int r;
 
-        r = message_write(store->fd, "report", CODEC_TICKET, &report->base);
+        r = store_message_write(store->fd, "report", CODEC_TICKET, &report->base);
         if (r < 0)
                 return err_pass(r);
         r = away(store, "ticket.claimed");
@@ -485,7 +470,7 @@ int store_report_write(const Store *store, const Ticket *report) {
 int store_give_back(const Store *store, const Ticket *rest) {
         int r = ticket_check(rest);
 
-        return r < 0 ? err_pass(r) : message_write(store->fd, "ticket", CODEC_TICKET, &rest->base);
+        return r < 0 ? err_pass(r) : store_message_write(store->fd, "ticket", CODEC_TICKET, &rest->base);
 }
 
 int store_report(const Store *store, Ticket **ret) {
@@ -495,7 +480,7 @@ int store_report(const Store *store, Ticket **ret) {
 static int run_message(const char *name, CodecKind kind, ProtobufCMessage **ret) {
         _cleanup_(closep) int dir = private_directory(RUN_DIR);
 
-        return dir < 0 ? err_pass(dir) : message_read(dir, RUN_DIR, name, kind, ret);
+        return dir < 0 ? err_pass(dir) : store_message_read(dir, RUN_DIR, name, kind, ret);
 }
 
 int run_keep_read(Keep **ret) {
@@ -510,7 +495,7 @@ int run_keep_read(Keep **ret) {
 int run_keep_write(const Keep *keep) {
         _cleanup_(closep) int dir = private_directory(RUN_DIR);
 
-        return dir < 0 ? err_pass(dir) : message_write(dir, "keep", CODEC_KEEP, &keep->base);
+        return dir < 0 ? err_pass(dir) : store_message_write(dir, "keep", CODEC_KEEP, &keep->base);
 }
 
 int run_request_read(Request **ret) {
@@ -520,7 +505,7 @@ int run_request_read(Request **ret) {
 int run_request_write(const Request *request) {
         _cleanup_(closep) int dir = private_directory(RUN_DIR);
 
-        return dir < 0 ? err_pass(dir) : message_write(dir, "request", CODEC_REQUEST, &request->base);
+        return dir < 0 ? err_pass(dir) : store_message_write(dir, "request", CODEC_REQUEST, &request->base);
 }
 
 int run_request_remove(void) {

@@ -6,7 +6,8 @@
  *
  *         save/NAME/         images of the tree NAME, while a save goes on and until its restore;
  *                            STORE_VOLATILE in it: its files that no boot brings, a pax archive;
- *                            "begun": that restore has begun; "done": the tree, with what became of it
+ *                            "begun": that restore has begun; "runs": the tree, from when it ran again;
+ *                            "done": the tree, with what became of it
  *         saving             a save has begun and has not come to its end: what it is about to save
  *         ticket             the sealed ticket: exists if and only if something must come back
  *         ticket.claimed     the same after the claim: a restore has begun
@@ -97,6 +98,11 @@ int store_tree_keep_sealed(int images_fd);
 /* Durably notes in the images of a tree that its restore begins. What has begun must not begin again. */
 int store_tree_begin(int images_fd);
 bool store_tree_begun(int images_fd);
+/* Durably notes that it runs again (tree->outcome says how, tree->root_start since when), before anything
+ * else is done about that. */
+int store_tree_runs(int images_fd, const Tree *tree);
+/* That note, or answer 1 if there is none. */
+int store_tree_ran(int images_fd, const char *name, Tree **ret);
 /* Durably notes what became of a tree (tree->outcome), for a restore that is started again. */
 int store_tree_done(const Store *store, const char *ticket_id, const Tree *tree);
 /* That note, or answer 1 if there is none. */

@@ -342,6 +342,29 @@ static void test_outcomes_outlive_images(void **state) {
         store_close(&store);
 }
 
+/* A restore that dies between the first moment of a tree and all that is still to be done for it. */
+static void test_running_is_noted(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *t = sample("eb");
+        _cleanup_(tree_freep) Tree *back = NULL;
+        _cleanup_(closep) int fd = store_tree_create(&store, "session-4");
+
+        t->trees[0]->outcome = model_new(Outcome, outcome__init);
+        assert_non_null(t->trees[0]->outcome);
+        t->trees[0]->outcome->state = OUTCOME__STATE__CARRIED;
+        t->trees[0]->root_start = 77;
+        assert_int_equal(store_tree_ran(fd, "session-4", &back), 1);
+        assert_int_equal(store_tree_runs(fd, t->trees[0]), 0);
+        assert_int_equal(store_tree_ran(fd, "session-4", &back), 0);
+        assert_int_equal(back->root_start, 77);
+        model_free(TAKE(back));
+        assert_int_equal(store_tree_ran(fd, "session-5", &back), -EBADMSG);
+        assert_int_equal(store_tree_outcome(&store, "eb", "session-4", &back), 1); /* is not its end */
+        assert_int_equal(store_tree_retry(&store, "eb", "session-4"), 0);
+        assert_int_equal(store_tree_ran(fd, "session-4", &back), 1);
+        store_close(&store);
+}
+
 static void test_open_store_is_refused(void **state) {
         Config config = {.store = "/run/test-open"};
         Store store;
@@ -387,6 +410,7 @@ int main(void) {
                         cmocka_unit_test(test_nothing_is_saved_over_a_ticket),
                         cmocka_unit_test(test_images_of_a_tree),
                         cmocka_unit_test(test_outcomes_outlive_images),
+                        cmocka_unit_test(test_running_is_noted),
                         cmocka_unit_test(test_open_store_is_refused),
                         cmocka_unit_test(test_run_files),
         };

@@ -57,6 +57,8 @@ PLAN: dict[str, dict[str, set[str]]] = {
     "restore:made": RESTORING | {"criu": {FAILED, LIVES}},
     # One tree is back when we die; the other may be in the middle of it.
     "restore:running": {"kill": {LIVES, LOST}, "full": {LIVES}, "io": {LIVES}, "cut": {LOST, BACK}},
+    # From the first moment in which a tree runs that is known.
+    "restore:noted": {"kill": {LIVES, LOST}, "cut": {LOST, BACK}},
     # The machine goes down with trees that were back already: that is known of each, and nothing of them is restored again.
     "restore:after-outcome": RESTORED | {"kill": {LIVES, LOST}, "cut": {LOST, BACK}},
     "restore:before-report": RESTORED | {"cut": {BACK}},

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * The note that a tree runs again. CRIU's "post-resume" is the first moment in which that is true and
+ * nothing can undo it, and whatever dies from there on, the machine included, has not lost the tree: without
+ * the note nobody would know whether it had lived.
+ */
+
+#include "model/model.h"
+
+/* Durably, in its images. It runs whatever comes of this: a failure leaves the window open until its end is
+ * noted. */
+void running_note(int images_fd, const Tree *tree, const char *mode, pid_t pid);
+
+/* Fills the outcome of a tree that has come back: mode is "host" or "namespace", pid as the host sees it. */
+int running_outcome(Tree *tree, const char *mode, pid_t pid);
+
+/* Whether a tree that was noted lives under the number that it was noted with, in its scope. */
+bool running_still(const Tree *noted);

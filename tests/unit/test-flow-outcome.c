@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What a restore that is started again knows of what an earlier start has done. Needs root: /run is replaced
+ * by a tmpfs in a mount namespace of the test's own. */
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "flow/restoring.h"
+#include "model/model.h"
+
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static Ticket *sample(void) {
+        Ticket *t = model_new(Ticket, ticket__init);
+        Tree *tree = model_new(Tree, tree__init);
+
+        assert_non_null(t);
+        assert_non_null(tree);
+        tree->root_pid = 1234;
+        assert_int_equal(model_set_string(&tree->name, "session-4"), 0);
+        assert_int_equal(model_set_string(&tree->target, "session:4"), 0);
+        assert_int_equal(model_set_string(&tree->comm, "sshd"), 0);
+        assert_int_equal(model_append(t->trees, t->n_trees, tree), 0);
+        assert_int_equal(model_set_string(&t->id, "aa"), 0);
+        return t;
+}
+
+static Restoring fresh(Ticket *ticket) {
+        static int n;
+        Restoring x = {.store.fd = -1, .ticket = ticket};
+
+        snprintf(x.config.store, sizeof x.config.store, "/run/test-flow-outcome-%d", n++);
+        assert_int_equal(store_open(&x.config, &x.store), 0);
+        return x;
+}
+
+/* As running_note() does, of a process that is not there any more. */
+static void note_running(const Tree *tree, int images_fd) {
+        Outcome outcome = OUTCOME__INIT;
+        Tree copy = *tree;
+
+        outcome.state = OUTCOME__STATE__CARRIED;
+        outcome.has_root_pid = true;
+        outcome.root_pid = PID_MAX - 1;
+        outcome.mode = (char *)"host";
+        copy.outcome = &outcome;
+        assert_int_equal(store_tree_runs(images_fd, &copy), 0);
+}
+
+/* It ran when the machine went down, with no more noted than that: it was carried, and is not lost. */
+static void test_was_back(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = sample();
+        Restoring x = fresh(t);
+        _cleanup_(closep) int fd = store_tree_create(&x.store, "session-4");
+        _cleanup_(tree_freep) Tree *back = NULL;
+
+        assert_int_equal(store_tree_begin(fd), 0);
+        note_running(t->trees[0], fd);
+        assert_int_equal(restoring_outcomes(&x), 0);
+        assert_int_equal(t->trees[0]->outcome->state, OUTCOME__STATE__CARRIED);
+        assert_int_equal(store_tree_outcome(&x.store, "aa", "session-4", &back), 0);
+        store_close(&x.store);
+}
+
+/* It had begun, and nothing more is known. */
+static void test_had_begun(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = sample();
+        Restoring x = fresh(t);
+        _cleanup_(closep) int fd = store_tree_create(&x.store, "session-4");
+
+        assert_int_equal(store_tree_begin(fd), 0);
+        assert_int_equal(restoring_outcomes(&x), 0);
+        assert_true(restoring_is_pending(t->trees[0])); /* which its restore then finds out */
+        store_close(&x.store);
+}
+
+static int set_up(void **state) {
+        return unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+                                               mount("tmpfs", "/run", "tmpfs", 0, NULL) < 0
+                               ? -1
+                               : 0;
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test(test_was_back),
+                        cmocka_unit_test(test_had_begun),
+        };
+
+        if (geteuid() != 0) {
+                printf("needs root\n");
+                return 77;
+        }
+        return cmocka_run_group_tests(tests, set_up, NULL);
+}
