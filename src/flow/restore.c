@@ -18,6 +18,7 @@
 #include "early/early.h"
 #include "flow/aftermath.h"
 #include "flow/flow.h"
+#include "flow/held.h"
 #include "model/connections.h"
 #include "report/report.h"
 #include "sys/config.h"
@@ -247,6 +248,8 @@ static int guard_leave(const Restoring *x, const Ticket *rest) {
         _cleanup_(connections_done) Connections all = {0};
         int r = connections_of(rest, &all);
 
+        if (r >= 0)
+                r = held_note(rest, x->hold, &all);
         return r < 0 ? err_pass(r) : hold_guard_leave(x->guard, x->hold, all.items, all.n);
 }
 
@@ -408,6 +411,7 @@ static int restore(int (*what)(Restoring *x)) {
                 wipe(&x);
                 return r < 0;
         }
+        held_forget();
         log_failed(run_unreported(false), "nobody will wait for the report");
         restoring_say(&x, EVENT_CLAIMED, NULL, NULL);
         r = what(&x);

@@ -13,6 +13,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "flow/held.h"
 #include "model/connections.h"
 #include "preflight/preflight.h"
 #include "select/select.h"
@@ -62,6 +63,8 @@ int saving_hold(Saving *s) {
         if (r < 0)
                 return err_pass(r);
         s->hold = used;
+        log_failed(held_note(s->ticket, used, &all),
+                   "a hold that somebody takes away after the save stays away");
         return model_set_string(&s->ticket->hold_backend, hold_backend_text(used));
 }
 

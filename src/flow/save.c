@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "flow/facts.h"
 #include "flow/flow.h"
+#include "flow/held.h"
 #include "flow/kept.h"
 #include "jump/jump.h"
 #include "model/connections.h"
@@ -303,6 +304,7 @@ int saving_stop(Saving *s, int why) {
 
         s->guard = hold_guard_stop(s->guard);
         log_failed(hold_clear(), "the hold could not be taken off");
+        held_forget();
         for (size_t i = 0; i < s->ticket->n_trees; i++) {
                 Tree *tree = s->ticket->trees[i];
 

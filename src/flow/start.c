@@ -5,7 +5,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "flow/flow.h"
-#include "model/connections.h"
+#include "model/model.h"
 #include "sys/bus.h"
 #include "sys/config.h"
 #include "sys/criu.h"
@@ -54,35 +54,24 @@ int flow_release(void) {
 }
 
 /* The very last moment: nobody flushes rules any more, and the machine still answers packets until the new
- * kernel runs. */
+ * kernel runs. What is mounted by now is the root and /run. */
 int flow_last(void) {
-        _cleanup_(connections_done) Connections all = {0};
-        _cleanup_(ticket_freep) Ticket *ticket = NULL;
-        _cleanup_(store_close) Store store = {.fd = -1};
-        Config config;
+        _cleanup_(early_freep) Early *held = NULL;
         int r;
 
         r = fault_point("jump:last");
         if (r >= 0 && hold_present(NULL) > 0)
                 return 0;
         if (r >= 0)
-                r = config_load("", &config);
-        if (r >= 0 && store_open(&config, &store) < 0)
-                return 0; /* on a file system of its own it is unmounted by now, at each shutdown */
-        if (r >= 0)
-                r = store_ticket(&store, &ticket);
-        if (r > 0)
+                r = run_hold_read(&held);
+        if (r > 0 || (r == 0 && held->n_connections == 0))
                 return 0;
         if (r < 0) {
                 log_warning("no hold is there before the jump, and whether one is needed cannot be seen: %s",
                             err_text(r));
                 return 1;
         }
-        r = connections_of(ticket, &all);
-        if (r >= 0 && all.n == 0)
-                return 0;
-        if (r >= 0)
-                r = hold_set(hold_backend_of(ticket->hold_backend), all.items, all.n, NULL);
+        r = hold_set(hold_backend_of(held->hold_backend), held->connections, held->n_connections, NULL);
         log_warning(r < 0 ? "the hold is gone before the jump, and cannot be put back: %s"
                           : "the hold was gone before the jump; it is back%s",
                     r < 0 ? err_text(r) : "");

@@ -291,40 +291,6 @@ static int run_criu(const RestoreJob *job, int home_fd, Tree *tree, CriuJob *cri
         return r < 0 ? err_pass(r) : 0;
 }
 
-/*
- * An earlier start of ours had begun with it, and died. Its CRIU goes on by itself until it asks its next
- * question, and then undoes everything; but behind the last one it lets the tree run. So when it has ended,
- * the tree is there as a whole or not at all.
- */
-static int adopt_here(const RestoreJob *job, Tree *tree) {
-        int r = processes_found(job->config->criu, tree);
-
-        if (r >= 0)
-                r = criu_tree_mend((pid_t)tree->root_pid);
-        if (r < 0)
-                return err_pass(r);
-        processes_adjust(tree->processes, tree->n_processes);
-        return running_outcome(tree, "host", (pid_t)tree->root_pid);
-}
-
-static int adopt(const RestoreJob *job, int home_fd, Tree *tree) {
-        _cleanup_(tree_freep) Tree *noted = NULL;
-        _cleanup_(freep) char *why = NULL;
-        int r;
-
-        r = criu_wait_orphans(job->config->criu, now_monotonic() + job->config->criu_usec);
-        /* One in a namespace has other numbers, which only the note knows. */
-        if (r >= 0 && store_tree_ran(home_fd, tree->name, &noted) == 0 && running_still(noted) &&
-            (pid_t)noted->outcome->root_pid != (pid_t)tree->root_pid)
-                return running_outcome(tree, "namespace", (pid_t)noted->outcome->root_pid);
-        if (r >= 0)
-                r = adopt_here(job, tree);
-        if (r >= 0)
-                return 0;
-        why = strdup(err_text(r));
-        return err_say(-EALREADY, "its restore had begun before and may have run: %s", why ?: "no memory");
-}
-
 static void turn_end(pthread_mutex_t **lock) {
         if (*lock)
                 pthread_mutex_unlock(*lock);
@@ -472,7 +438,7 @@ static int restore_opened(const RestoreJob *job, Tree *tree, int home_fd, int *r
         if (tree->outcome->reason)
                 return err_say(-ENOENT, "%s", tree->outcome->reason);
         if (store_tree_begun(home_fd)) /* before its peers wait for the network, too */
-                return adopt(job, home_fd, tree);
+                return running_adopt(job, home_fd, tree);
         r = images_take(job, tree, home_fd, ret_images_fd);
         if (r >= 0)
                 r = wait_for_network(job, tree, &tcp_close);
@@ -565,16 +531,6 @@ bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree
         if (images_fd >= 0)
                 remaps_sweep_images(images_fd, true);
         return home_fd >= 0 && store_tree_begun(home_fd);
-}
-
-bool restore_had_run(const Store *store, const Tree *tree, Tree **ret) {
-        _cleanup_(closep) int home_fd = store_tree_open(store, tree->name);
-        _cleanup_(tree_freep) Tree *noted = NULL;
-
-        if (home_fd < 0 || store_tree_ran(home_fd, tree->name, &noted) != 0 || running_still(noted))
-                return false;
-        *ret = TAKE(noted);
-        return true;
 }
 
 int restore_compare_cpu(const Ticket *ticket) {

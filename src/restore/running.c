@@ -6,9 +6,13 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fault.h"
+#include "base/fd.h"
+#include "restore/process.h"
 #include "restore/restore.h"
 #include "sys/cgroup.h"
 #include "sys/procfs.h"
+
+#include <string.h>
 
 static void fill(const Tree *tree, pid_t pid, Outcome *o) {
         uint64_t now = now_realtime();
@@ -40,11 +44,59 @@ int running_outcome(Tree *tree, const char *mode, pid_t pid) {
         return model_set_string(&tree->outcome->mode, mode);
 }
 
-bool running_still(const Tree *noted) {
+static bool running_still(const Tree *noted) {
         _cleanup_(freep) char *cgroup = NULL;
         pid_t pid = (pid_t)noted->outcome->root_pid;
         uint64_t start;
 
         return process_start_time(pid, &start) >= 0 && start == noted->root_start &&
                cgroup_of(pid, &cgroup) >= 0 && scope_is_of(noted, cgroup);
+}
+
+/*
+ * An earlier start of ours had begun with it, and died. Its CRIU goes on by itself until it asks its next
+ * question, and then undoes everything; but behind the last one it lets the tree run. So when it has ended,
+ * the tree is there as a whole or not at all.
+ */
+static int adopt_here(const RestoreJob *job, Tree *tree) {
+        int r = processes_found(job->config->criu, tree);
+
+        if (r >= 0)
+                r = criu_tree_mend((pid_t)tree->root_pid);
+        if (r < 0)
+                return err_pass(r);
+        processes_adjust(tree->processes, tree->n_processes);
+        return running_outcome(tree, "host", (pid_t)tree->root_pid);
+}
+
+int running_adopt(const RestoreJob *job, int home_fd, Tree *tree) {
+        _cleanup_(tree_freep) Tree *noted = NULL;
+        _cleanup_(freep) char *why = NULL;
+        int r;
+
+        r = criu_wait_orphans(job->config->criu, now_monotonic() + job->config->criu_usec);
+        /* One in a namespace has other numbers, which only the note knows. */
+        if (r >= 0 && store_tree_ran(home_fd, tree->name, &noted) == 0 && running_still(noted) &&
+            noted->outcome->root_pid != tree->root_pid) {
+                (void)tree_degrade(tree, "pid-namespace",
+                                   "`carryover enter` gives a shell in the host's namespaces",
+                                   "the tree lives in a PID namespace of its own");
+                return running_outcome(tree, "namespace", (pid_t)noted->outcome->root_pid);
+        }
+        if (r >= 0)
+                r = adopt_here(job, tree);
+        if (r >= 0)
+                return 0;
+        why = strdup(err_text(r));
+        return err_say(-EALREADY, "its restore had begun before and may have run: %s", why ?: "no memory");
+}
+
+bool restore_had_run(const Store *store, const Tree *tree, Tree **ret) {
+        _cleanup_(closep) int home_fd = store_tree_open(store, tree->name);
+        _cleanup_(tree_freep) Tree *noted = NULL;
+
+        if (home_fd < 0 || store_tree_ran(home_fd, tree->name, &noted) != 0 || running_still(noted))
+                return false;
+        *ret = TAKE(noted);
+        return true;
 }

@@ -7,7 +7,7 @@
  * the note nobody would know whether it had lived.
  */
 
-#include "model/model.h"
+#include "restore/restore.h"
 
 /* Durably, in its images. It runs whatever comes of this: a failure leaves the window open until its end is
  * noted. */
@@ -16,5 +16,8 @@ void running_note(int images_fd, const Tree *tree, const char *mode, pid_t pid);
 /* Fills the outcome of a tree that has come back: mode is "host" or "namespace", pid as the host sees it. */
 int running_outcome(Tree *tree, const char *mode, pid_t pid);
 
-/* Whether a tree that was noted lives under the number that it was noted with, in its scope. */
-bool running_still(const Tree *noted);
+/*
+ * A tree that an earlier start of ours had begun with, and may have brought back: 0 if it runs, with its
+ * outcome filled; else -EALREADY, and what CRIU had made of it is ended.
+ */
+int running_adopt(const RestoreJob *job, int home_fd, Tree *tree);

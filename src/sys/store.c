@@ -514,6 +514,22 @@ int run_request_remove(void) {
         return 0;
 }
 
+int run_hold_read(Early **ret) {
+        return run_message("hold", CODEC_EARLY, (ProtobufCMessage **)ret);
+}
+
+int run_hold_write(const Early *early) {
+        _cleanup_(closep) int dir = private_directory(RUN_DIR);
+
+        return dir < 0 ? err_pass(dir) : store_message_write(dir, "hold", CODEC_EARLY, &early->base);
+}
+
+int run_hold_remove(void) {
+        if (unlink(RUN_DIR "/hold") < 0 && errno != ENOENT)
+                return err_born(-errno, "cannot remove " RUN_DIR "/hold");
+        return 0;
+}
+
 int run_unreported(bool unreported) {
         _cleanup_(closep) int dir = private_directory(RUN_DIR);
 

@@ -15,8 +15,8 @@
  *         failed/ID/NAME/    images of trees that could not come back
  *         gone/NAME.N/       images that nobody needs any more, until store_wipe()
  *
- * and /run/carryover (0700, root, dies with the boot): keep, request, progress, claimed, unreported and
- * locks.
+ * and /run/carryover (0700, root, dies with the boot): keep, request, progress, hold, claimed, unreported
+ * and locks.
  */
 
 #include "model/config.h"
@@ -129,6 +129,11 @@ int run_request_remove(void);
 int run_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define RUN_PROGRESS "/run/carryover/progress"
 #define RUN_REQUEST  "/run/carryover/request"
+/* What is held from a save to its restore, for the last hook of the shutdown: the store may be unmounted
+ * then. No key is in it. */
+int run_hold_read(Early **ret); /* answer 1 if none */
+int run_hold_write(const Early *early);
+int run_hold_remove(void);
 /* Notes that a restore has ended and its report could not be written, so that nobody waits for it; the next
  * restore takes that back. */
 int run_unreported(bool unreported);

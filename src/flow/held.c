@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "flow/held.h"
+
+#include "base/err.h"
+#include "base/log.h"
+#include "sys/netfilter.h"
+#include "sys/store.h"
+
+int held_note(const Ticket *ticket, HoldBackend used, const Connections *all) {
+        Early early = EARLY__INIT;
+
+        early.ticket_id = ticket->id;
+        early.hold_backend = (char *)hold_backend_text(used);
+        early.connections = all->items;
+        early.n_connections = all->n;
+        return err_pass(run_hold_write(&early));
+}
+
+void held_forget(void) {
+        log_failed(run_hold_remove(), "the next shutdown may hold connections that nobody carries");
+}

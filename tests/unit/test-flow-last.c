@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* The last hook of a shutdown, where no store is mounted any more. Needs root: /run is a tmpfs in a mount
+ * namespace, and the rules are in a network namespace, of the test's own. */
+
+#include "base/cleanup.h"
+#include "flow/flow.h"
+#include "flow/held.h"
+#include "sys/netfilter.h"
+#include "sys/store.h"
+
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void note(size_t n) {
+        uint8_t local[4] = {192, 0, 2, 1}, remote[4] = {192, 0, 2, 2};
+        Connection connection = CONNECTION__INIT, *items[] = {&connection};
+        Ticket ticket = TICKET__INIT;
+
+        connection.local = (ProtobufCBinaryData){sizeof local, local};
+        connection.remote = (ProtobufCBinaryData){sizeof remote, remote};
+        connection.local_port = 22;
+        connection.remote_port = 40000;
+        ticket.id = (char *)"aa";
+        assert_int_equal(held_note(&ticket, HOLD_AUTO, &(Connections){items, n}), 0);
+}
+
+static void test_put_back(void **state) {
+        size_t n = 0;
+
+        if (hold_possible(HOLD_AUTO) < 0) { /* this kernel has no packet filter for us */
+                skip();
+                return;
+        }
+        note(1);
+        assert_int_equal(flow_last(), 0);
+        assert_int_equal(hold_present(&n), 1);
+        assert_int_equal(n, 1);
+        assert_int_equal(hold_clear(), 0);
+}
+
+static void test_nothing_is_held(void **state) {
+        assert_int_equal(flow_last(), 0);
+        assert_int_equal(hold_present(NULL), 0);
+        note(0);
+        assert_int_equal(flow_last(), 0);
+        assert_int_equal(hold_present(NULL), 0);
+        note(1);
+        held_forget(); /* its restore has the hold */
+        assert_int_equal(flow_last(), 0);
+        assert_int_equal(hold_present(NULL), 0);
+}
+
+static int set_up(void **state) {
+        return unshare(CLONE_NEWNS | CLONE_NEWNET) < 0 ||
+                                               mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+                                               mount("tmpfs", "/run", "tmpfs", 0, NULL) < 0
+                               ? -1
+                               : 0;
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test(test_nothing_is_held),
+                        cmocka_unit_test(test_put_back),
+        };
+
+        if (geteuid() != 0) {
+                printf("needs root\n");
+                return 77;
+        }
+        return cmocka_run_group_tests(tests, set_up, NULL);
+}
