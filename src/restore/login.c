@@ -158,7 +158,8 @@ static bool is_running(Bus *manager, const char *unit) {
 int login_put_back(Bus *manager, const Tree *tree) {
         int r;
 
-        if (!tree->session || !tree->session->state_file)
+        if (!tree->session || !tree->session->state_file ||
+            tree->session->uid != tree->uid) /* somebody else's job in it does not speak for it */
                 return 0;
         r = user_put_back(tree);
         if (r >= 0)

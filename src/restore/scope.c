@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "base/text.h"
+#include "model/cgroup-path.h"
 #include "restore/restore.h"
 #include "sys/cgroup.h"
 
@@ -84,16 +84,11 @@ static void scope_name(const Tree *tree, char name[static SCOPE_NAME_MAX]) {
 }
 
 bool scope_is_of(const Tree *tree, const char *cgroup) {
-        const char *last = strrchr(cgroup, '/');
-        char name[SCOPE_NAME_MAX];
+        char name[SCOPE_NAME_MAX], other[SCOPE_NAME_MAX + 16];
 
         scope_name(tree, name);
-        if (!last)
-                return false;
-        if (strcmp(last + 1, name) == 0)
-                return true;
-        return tree->session && starts_with(last + 1, "carryover-") &&
-               strcmp(last + 1 + strlen("carryover-"), name) == 0;
+        snprintf(other, sizeof other, "carryover-%s", name);
+        return cgroup_in_unit(cgroup, name) || (tree->session && cgroup_in_unit(cgroup, other));
 }
 
 int scopes_get(Scopes *scopes, Bus *manager, const Tree *tree, uint64_t deadline, const Scope **ret) {

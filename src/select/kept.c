@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "select/select.h"
+#include "select/tree.h"
 #include "sys/login.h"
 
 #include <string.h>
@@ -51,13 +52,14 @@ static int kept_add(Kept *k, Tree *tree) {
         return r;
 }
 
-/* A session that nobody named is not missed if it is closing and has no process any more. */
+/* A session that nobody named is not missed if it is closing and has no process any more. Each process that
+ * must stay costs its own tree and no other. */
 static int kept_target(const SelectWorld *w, const char *target, bool named, Kept *k, Verdict *problems) {
         Tree **trees;
         size_t n;
         int r;
 
-        r = select_resolve(w, target, 0, &trees, &n);
+        r = select_resolve_each(w, target, problems, &trees, &n);
         if (r == -ENOMEM)
                 return r;
         if (r == -ESRCH && !named)

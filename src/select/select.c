@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * A session is found by its cgroup, "…/session-4.scope", which logind gives it and which no process of an
- * ordinary user leaves. sshd without PAM makes no session: its processes stay in the cgroup of ssh.service.
- * There the way leads up through the parents (sudo and su are just parents) to the topmost process below the
- * listener: OpenSSH 9 calls it "sshd: joe [priv]", OpenSSH 10 sshd-session. The listener itself serves the
- * next logins and stays; a monitor whose listener was restarted has PID 1 for its parent, so the listener is
- * known by what it calls itself.
+ * A session is found by its cgroup, "/user.slice/user-1000.slice/session-4.scope", which logind has PID 1
+ * make, which no process of an ordinary user leaves, and into which none comes but by its parent. sshd
+ * without PAM makes no session: its processes stay in the cgroup of ssh.service. There the way leads up
+ * through the parents (sudo and su are just parents) to the topmost process below the listener: OpenSSH 9
+ * calls it "sshd: joe [priv]", OpenSSH 10 sshd-session. The listener itself serves the next logins and
+ * stays; a monitor whose listener was restarted has PID 1 for its parent, so the listener is known by what
+ * it calls itself, if it is root's.
  */
 
 #include "select/select.h"
@@ -14,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "model/cgroup-path.h"
 #include "select/tree.h"
 
 #include <inttypes.h>
@@ -22,7 +24,7 @@
 
 typedef struct Target {
         enum { TARGET_SESSION, TARGET_PID, TARGET_UNIT } kind;
-        char name[128]; /* session or unit */
+        char name[SESSION_ID_MAX]; /* session or unit */
         pid_t pid;
         uint64_t start; /* 0: any */
 } Target;
@@ -64,13 +66,13 @@ static bool unit_is_valid(const char *name) {
 }
 
 static int target_unit(const char *target, const char *text, Target *ret) {
-        char id[sizeof ret->name];
+        char id[SESSION_ID_MAX];
 
         snprintf(ret->name, sizeof ret->name, strchr(text, '.') ? "%s" : "%s.service", text);
         if (strlen(text) >= sizeof ret->name || !unit_is_valid(ret->name))
                 return target_syntax(target);
         ret->kind = TARGET_UNIT;
-        if (select_session_id(ret->name, id)) { /* another name of a session */
+        if (session_of_scope(ret->name, id)) { /* another name of a session */
                 ret->kind = TARGET_SESSION;
                 memcpy(ret->name, id, sizeof id);
         }
@@ -101,12 +103,13 @@ int select_check(const char *target) {
 
 static int target_of_caller(const SelectWorld *w, pid_t caller, Target *ret) {
         const SnapProcess *p = snapshot_process(w->all, caller), *top = NULL;
+        uint32_t uid;
 
         *ret = (Target){0};
         /* Parents are finite: each step goes to another process, and a loop would need more steps than there
          * are. */
         for (size_t steps = 0; p && p->pid != 1 && steps <= w->all->n_processes; steps++) {
-                if (p->cgroup && select_session_id(p->cgroup, ret->name)) {
+                if (cgroup_session(p->cgroup, &uid, ret->name)) {
                         ret->kind = TARGET_SESSION;
                         return 0;
                 }
@@ -139,26 +142,33 @@ static const SnapProcess *parent_of(const Snapshot *s, const SnapProcess *p) {
         return p->ppid > 0 ? snapshot_process(s, p->ppid) : NULL;
 }
 
-static bool in_unit(const SnapProcess *p, const char *unit) {
-        return p->cgroup && select_cgroup_part(p->cgroup, unit);
+static bool is_in_session(const SnapProcess *p, const char *id) {
+        char its[SESSION_ID_MAX];
+        uint32_t uid;
+
+        return cgroup_session(p->cgroup, &uid, its) && strcmp(its, id) == 0;
 }
 
-/* A process of the unit one of whose ancestors is of the unit belongs to that one's tree, also when the
- * parents in between are elsewhere. */
-static bool has_ancestor_in(const Snapshot *s, const SnapProcess *p, const char *unit) {
+static bool is_in(const SnapProcess *p, const Target *t) {
+        return t->kind == TARGET_SESSION ? is_in_session(p, t->name) : cgroup_in_unit(p->cgroup, t->name);
+}
+
+/* A process of the target one of whose ancestors is of it belongs to that one's tree, also when the parents
+ * in between are elsewhere. */
+static bool has_ancestor_in(const Snapshot *s, const SnapProcess *p, const Target *t) {
         size_t steps = 0;
 
         for (p = parent_of(s, p); p && steps <= s->n_processes; p = parent_of(s, p), steps++)
-                if (in_unit(p, unit))
+                if (is_in(p, t))
                         return true;
         return false;
 }
 
-static int roots_of_unit(const Snapshot *s, const char *unit, Roots *ret) {
+static int roots_in(const Snapshot *s, const Target *t, Roots *ret) {
         for (size_t i = 0; i < s->n_processes; i++) {
                 const SnapProcess *p = s->processes + i;
 
-                if (p->state == 'Z' || !in_unit(p, unit) || has_ancestor_in(s, p, unit))
+                if (p->state == 'Z' || !is_in(p, t) || has_ancestor_in(s, p, t))
                         continue;
                 if (model_append(ret->list, ret->n, p) < 0)
                         return -ENOMEM;
@@ -173,15 +183,22 @@ static const Session *session_find(const SelectWorld *w, const char *id) {
         return NULL;
 }
 
+/* Whoever somebody else has let into his session must not crowd out what is his. */
+static int rank_of(const SnapProcess *p, const Session *session) {
+        char id[SESSION_ID_MAX];
+        uint32_t uid;
+
+        if (session && session->has_leader ? (pid_t)session->leader == p->pid : select_is_sshd(p))
+                return 0;
+        return cgroup_session(p->cgroup, &uid, id) && p->uid != 0 && p->uid != uid ? 2 : 1;
+}
+
 static int compare_roots(const void *a, const void *b, void *userdata) {
         const SnapProcess *x = *(const SnapProcess *const *)a, *y = *(const SnapProcess *const *)b;
-        const Session *session = userdata;
-        bool x_leads, y_leads;
+        int x_rank = rank_of(x, userdata), y_rank = rank_of(y, userdata);
 
-        x_leads = session && session->has_leader ? (pid_t)session->leader == x->pid : select_is_sshd(x);
-        y_leads = session && session->has_leader ? (pid_t)session->leader == y->pid : select_is_sshd(y);
-        if (x_leads != y_leads)
-                return y_leads - x_leads;
+        if (x_rank != y_rank)
+                return x_rank < y_rank ? -1 : 1;
         return x->pid < y->pid ? -1 : x->pid > y->pid;
 }
 
@@ -198,20 +215,18 @@ static int root_of_pid(const SelectWorld *w, const Target *t, Roots *ret) {
 }
 
 static int roots_find(const SelectWorld *w, const Target *t, const Session *session, Roots *ret) {
-        char scope[sizeof t->name + 16];
         int r;
 
         if (t->kind == TARGET_PID)
                 return root_of_pid(w, t, ret);
-        if (t->kind == TARGET_SESSION)
-                snprintf(scope, sizeof scope, "session-%s.scope", t->name);
-        else
-                snprintf(scope, sizeof scope, "%s", t->name);
-        r = roots_of_unit(w->all, scope, ret);
+        r = roots_in(w->all, t, ret);
         if (r < 0)
                 return r;
         if (ret->n == 0 && t->kind == TARGET_UNIT)
-                return err_say(-ESRCH, "no process runs in the unit %s", t->name);
+                return err_say(-ESRCH,
+                               "no process runs in the unit %s of the system; what a user's own service "
+                               "manager runs is kept by pid:NUMBER",
+                               t->name);
         if (ret->n == 0)
                 return err_say(-ESRCH, "there is no session %s: see loginctl", t->name);
         qsort_r(ret->list, ret->n, sizeof *ret->list, compare_roots, (void *)(uintptr_t)session);
@@ -250,31 +265,27 @@ static int tree_named(const Target *t, size_t index, Tree *tree) {
         return r < 0 ? r : model_set_string(&tree->name, name);
 }
 
+/* The number of a leader that has ended may be anybody's by now, and its session be there yet. */
 static const Session *session_of_root(const SelectWorld *w, const Target *t, const SnapProcess *root) {
         if (t->kind == TARGET_SESSION)
                 return session_find(w, t->name);
         for (size_t i = 0; i < w->n_sessions; i++)
-                if (w->sessions[i]->has_leader && (pid_t)w->sessions[i]->leader == root->pid)
+                if (w->sessions[i]->has_leader && (pid_t)w->sessions[i]->leader == root->pid &&
+                    is_in_session(root, w->sessions[i]->id))
                         return w->sessions[i];
         return NULL;
 }
 
-static int trees_make(const SelectWorld *w, const Target *t, pid_t caller, const Roots *roots,
-                      Tree **trees) {
-        for (size_t i = 0; i < roots->n; i++) {
-                int r;
+static int tree_make(const SelectWorld *w, const Target *t, size_t index, const SnapProcess *root,
+                     pid_t caller, Tree **ret) {
+        _cleanup_(tree_freep) Tree *tree = model_new(Tree, tree__init);
+        int r = tree ? tree_named(t, index, tree) : -ENOMEM;
 
-                trees[i] = model_new(Tree, tree__init);
-                if (!trees[i])
-                        return -ENOMEM;
-                r = tree_named(t, i, trees[i]);
-                if (r >= 0)
-                        r = select_fill(w->all, roots->list[i], session_of_root(w, t, roots->list[i]),
-                                        caller, trees[i]);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        if (r >= 0)
+                r = select_fill(w->all, root, session_of_root(w, t, root), caller, tree);
+        if (r >= 0)
+                *ret = TAKE(tree);
+        return r;
 }
 
 void select_free(Tree **trees, size_t n) {
@@ -287,31 +298,69 @@ void select_free(Tree **trees, size_t n) {
  * must not take a shutdown's time and memory. */
 #define TREES_MAX 64u
 
-int select_resolve(const SelectWorld *w, const char *target, pid_t caller, Tree ***ret, size_t *ret_n) {
+static int too_many(const char *target, size_t n) {
+        return n <= TREES_MAX ? 0
+                              : err_say(-EPERM,
+                                        "%s has %zu jobs that left their parents, more than %u are "
+                                        "not carried",
+                                        target ?: "this session", n, TREES_MAX);
+}
+
+static int note_refused(Verdict *problems, const char *target, const SnapProcess *root, int why) {
+        char comm[sizeof root->comm];
+
+        snprintf(comm, sizeof comm, "%s", root->comm);
+        text_tame(comm);
+        return verdict_add(problems, VERDICT_DEGRADED, "target-refused", NULL,
+                           "%s is kept without process %d (%s): %s", target, (int)root->pid, comm,
+                           err_text(why));
+}
+
+/* problems: where a tree that must not be carried is noted, and left out; NULL: it is the answer. */
+static int resolve(const SelectWorld *w, const char *target, pid_t caller, Verdict *problems, Tree ***ret,
+                   size_t *ret_n) {
         _cleanup_(roots_done) Roots roots = {0};
         Tree **trees;
+        size_t n = 0;
         Target t;
         int r;
 
         r = target ? target_parse(target, &t) : target_of_caller(w, caller, &t);
         if (r >= 0)
                 r = roots_find(w, &t, t.kind == TARGET_SESSION ? session_find(w, t.name) : NULL, &roots);
-        if (r >= 0 && roots.n > TREES_MAX)
-                r = err_say(-EPERM, "%s has %zu jobs that left their parents, more than %u are not carried",
-                            target ?: "this session", roots.n, TREES_MAX);
+        if (r >= 0)
+                r = too_many(target, roots.n);
+        if (r == -EPERM && problems) {
+                r = note_refused(problems, target, roots.list[TREES_MAX], r);
+                roots.n = TREES_MAX;
+        }
         if (r < 0)
                 return err_pass(r);
         trees = calloc(roots.n, sizeof *trees);
         if (!trees)
                 return -ENOMEM;
-        r = trees_make(w, &t, caller, &roots, trees);
+        for (size_t i = 0; r >= 0 && i < roots.n; i++) {
+                r = tree_make(w, &t, i, roots.list[i], caller, trees + n);
+                n += r >= 0;
+                if (r == -EPERM && problems)
+                        r = note_refused(problems, target, roots.list[i], r);
+        }
         if (r < 0) {
-                select_free(trees, roots.n);
+                select_free(trees, n);
                 return err_pass(r);
         }
         *ret = trees;
-        *ret_n = roots.n;
+        *ret_n = n;
         return 0;
+}
+
+int select_resolve(const SelectWorld *w, const char *target, pid_t caller, Tree ***ret, size_t *ret_n) {
+        return resolve(w, target, caller, NULL, ret, ret_n);
+}
+
+int select_resolve_each(const SelectWorld *w, const char *target, Verdict *problems, Tree ***ret,
+                        size_t *ret_n) {
+        return resolve(w, target, 0, problems, ret, ret_n);
 }
 
 int select_stable(const Tree *tree, char **ret) {

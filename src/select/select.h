@@ -8,9 +8,13 @@
  * that was reused is not taken for the old process), "unit:NAME"; NULL is the login session that the caller
  * is in.
  *
- * Inside a session or unit every process whose parent is outside is the root of a tree: a daemonised job
- * beside the shell gives a tree of its own. Descendants belong to their root's tree, whatever cgroup they
- * are in.
+ * A session is what lies in /user.slice/user-UID.slice/session-ID.scope, and a unit is one of the system's
+ * manager (model/cgroup-path.h): what a user's manager or a container has made under the same name is not
+ * meant. Inside of it every process whose parent is outside is the root of a tree: a daemonised job beside
+ * the shell gives a tree of its own. Descendants belong to their root's tree, whatever cgroup they are in.
+ *
+ * A tree's uid is its session's user's, if its root is that user's or root's; else its root's. Of an sshd
+ * without a session it is the user's whom it serves.
  */
 
 #include "model/model.h"
@@ -37,7 +41,8 @@ int select_check(const char *target);
 /*
  * What a keep list (NULL: none) and the rule "all ssh sessions" select together, each process once: a tree
  * inside another one is carried by that. What is gone or cannot be selected any more becomes a note of
- * *problems (degraded, "target-gone" or "target-refused") and does not stop the others.
+ * *problems (degraded, "target-gone" or "target-refused") and does not stop the others, nor a tree of a
+ * session the other trees of it.
  */
 int select_kept(const SelectWorld *world, const Keep *keep, bool all_ssh, Tree ***ret, size_t *ret_n,
                 Verdict *problems);

@@ -10,51 +10,31 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "model/cgroup-path.h"
 
 #include <string.h>
 
-#define LONGEST_ID 127u
+/* The executable, which a process that is root's cannot have had chosen for it by somebody else. */
+static bool runs_sshd(const SnapProcess *p) {
+        static const char *const names[] = {"/sshd", "/sshd-session"}; /* OpenSSH 9 and 10 */
 
-/* Whether one of the path's components is exactly `part`. */
-bool select_cgroup_part(const char *cgroup, const char *part) {
-        size_t l = strlen(part);
-
-        for (const char *p = cgroup; p; p = strchr(p, '/')) {
-                p += *p == '/';
-                if (strcspn(p, "/") == l && memcmp(p, part, l) == 0)
+        for (size_t i = 0; p->exe && i < ELEMENTS(names); i++)
+                if (ends_with(p->exe, names[i]))
                         return true;
-        }
-        return false;
-}
-
-bool select_session_id(const char *cgroup, char id[static 128]) {
-        static const char before[] = "session-", behind[] = ".scope";
-
-        for (const char *p = cgroup; p; p = strchr(p, '/')) {
-                size_t l, n;
-
-                p += *p == '/';
-                l = strcspn(p, "/");
-                if (l <= strlen(before) + strlen(behind) || !starts_with(p, before) ||
-                    memcmp(p + l - strlen(behind), behind, strlen(behind)) != 0)
-                        continue;
-                n = l - strlen(before) - strlen(behind);
-                if (n > LONGEST_ID)
-                        continue;
-                memcpy(id, p + strlen(before), n);
-                id[n] = '\0';
-                if (name_is_safe(id))
-                        return true;
-        }
         return false;
 }
 
 bool select_is_sshd(const SnapProcess *p) {
-        return strcmp(p->comm, "sshd") == 0 || starts_with(p->comm, "sshd-");
+        return p->uid == 0 && p->euid == 0 && runs_sshd(p);
 }
 
+/* One that somebody with root's rights has started inside his session is a program like any other. */
 bool select_is_listener(const SnapProcess *p) {
-        return strcmp(p->comm, "sshd") == 0 && strstr(p->title, "[listener]");
+        char id[SESSION_ID_MAX];
+        uint32_t uid;
+
+        return select_is_sshd(p) && strcmp(p->comm, "sshd") == 0 && strstr(p->title, "[listener]") &&
+               !cgroup_session(p->cgroup, &uid, id);
 }
 
 /* Why this one stays, or NULL. */
@@ -78,10 +58,10 @@ static const char *must_stay(const SnapProcess *p) {
                 return "a thread of the kernel";
         if (select_is_listener(p))
                 return "sshd's listener";
-        if (strcmp(p->comm, "systemd") == 0 && p->exe && ends_with(p->exe, "/systemd"))
+        if (cgroup_is_user_manager(p->cgroup))
                 return "a user's service manager";
-        for (size_t i = 0; p->cgroup && i < ELEMENTS(services); i++)
-                if (select_cgroup_part(p->cgroup, services[i].unit))
+        for (size_t i = 0; i < ELEMENTS(services); i++)
+                if (cgroup_in_unit(p->cgroup, services[i].unit))
                         return services[i].why;
         return NULL;
 }
@@ -105,19 +85,36 @@ static int check_members(const SnapProcess **members, size_t n, pid_t caller) {
         return 0;
 }
 
-/* The monitor of a privilege-separated sshd is root's; whose session it is shows in the first process below
- * that is no sshd, the shell, or in the lowest sshd while there is none. */
-static uid_t owner(const SnapProcess **members, size_t n) {
-        uid_t uid = members[0]->uid;
+/* The monitor of a privilege-separated sshd is root's; whose session it is shows in its child, an sshd that
+ * has become its user. Below that are programs of his, which may have become somebody else again. */
+static uint32_t user_of_sshd(const SnapProcess **members, size_t n) {
+        for (size_t i = 1; i < n; i++)
+                if (members[i]->ppid == members[0]->pid && members[i]->uid != 0 && runs_sshd(members[i]))
+                        return members[i]->uid;
+        return members[0]->uid;
+}
 
-        if (!select_is_sshd(members[0]))
-                return uid;
-        for (size_t i = 1; i < n; i++) {
-                uid = members[i]->uid;
-                if (!select_is_sshd(members[i]))
-                        break;
+/*
+ * Whose terminals the tree may have again, and whose part of the store it takes. In a session the user's
+ * whose session it is, as PID 1 and logind agree: also for the root of a tree that is root's, its leader
+ * (sshd, login) or a job that was begun with sudo. Who runs there as a third user is himself. Elsewhere
+ * everybody is.
+ */
+static int owner(const SnapProcess **members, size_t n, const Session *session, uint32_t *ret) {
+        const SnapProcess *root = members[0];
+        char id[SESSION_ID_MAX];
+        uint32_t uid;
+
+        if (!cgroup_session(root->cgroup, &uid, id)) {
+                *ret = select_is_sshd(root) ? user_of_sshd(members, n) : root->uid;
+                return 0;
         }
-        return uid;
+        if (session && session->uid != uid)
+                return err_say(-EPERM,
+                               "logind says that session %s is the user %u's, and systemd that it is %u's",
+                               id, session->uid, uid);
+        *ret = root->uid == 0 ? uid : root->uid;
+        return 0;
 }
 
 static int by_number(const void *a, const void *b) {
@@ -151,30 +148,10 @@ static int fill_numbers(const SnapProcess **members, size_t n, Tree *tree) {
         return 0;
 }
 
-/* The innermost slice of "/user.slice/user-0.slice/session-4.scope"; those below a service belong to a
- * user's manager, and PID 1, which makes the scope of a restored tree, does not know them. Nor does it know
- * one whose name is no unit's: somebody made that cgroup by hand. */
 static int fill_cgroup(const char *cgroup, Tree *tree) {
-        _cleanup_(freep) char *slice = strdup("-.slice");
-        bool inside = false;
-        int r;
+        _cleanup_(freep) char *slice = cgroup_slice(cgroup);
+        int r = slice ? model_set_string(&tree->cgroup, cgroup) : -ENOMEM;
 
-        for (const char *p = cgroup; slice && p && !inside; p = strchr(p, '/')) {
-                char *part;
-
-                p += *p == '/';
-                part = strndup(p, strcspn(p, "/"));
-                if (part && ends_with(part, ".slice") && unit_is_safe(part)) {
-                        free(slice);
-                        slice = part;
-                        continue;
-                }
-                inside = part && ends_with(part, ".service");
-                free(part);
-        }
-        if (!slice)
-                return -ENOMEM;
-        r = model_set_string(&tree->cgroup, cgroup);
         return r < 0 ? r : model_set_string(&tree->slice, slice);
 }
 
@@ -187,11 +164,12 @@ int select_fill(const Snapshot *s, const SnapProcess *root, const Session *sessi
         r = snapshot_tree(s, root->pid, &members, &n);
         if (r >= 0)
                 r = check_members(members, n, caller);
+        if (r >= 0)
+                r = owner(members, n, session, &tree->uid);
         if (r < 0)
                 return err_pass(r);
         tree->root_pid = (uint32_t)root->pid;
         tree->root_start = root->start;
-        tree->uid = session ? session->uid : owner(members, n);
         tree->has_shell_job = true;
         tree->shell_job = root->sid != root->pid;
         r = model_set_string(&tree->comm, root->comm);

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "model/cgroup-path.h"
 #include "sys/cgroup.h"
 
 #include <dirent.h>
@@ -56,7 +57,6 @@ bool login_is_ssh(const Session *session) {
  * separation (root), else the leader. A console login registers its terminal first. */
 static bool is_entry_of(const struct utmpx *u, const char *root, const Session *session) {
         _cleanup_(freep) char *cgroup = NULL;
-        const char *unit;
 
         if (u->ut_type != USER_PROCESS)
                 return false;
@@ -66,8 +66,7 @@ static bool is_entry_of(const struct utmpx *u, const char *root, const Session *
                 return true;
         if (root[0] || !session->scope[0] || u->ut_pid <= 0 || cgroup_of(u->ut_pid, &cgroup) < 0)
                 return false;
-        unit = strrchr(cgroup, '/');
-        return unit && strcmp(unit + 1, session->scope) == 0;
+        return cgroup_in_unit(cgroup, session->scope);
 }
 
 static int add_utmp(const char *root, Session *session) {

@@ -14,6 +14,8 @@
 #define S4 "/user.slice/user-1000.slice/session-4.scope"
 #define S5 "/user.slice/user-0.slice/session-5.scope"
 
+#define MANAGER "/user.slice/user-1000.slice/user@1000.service/"
+
 typedef struct World {
         Snapshot *s;
         Session *sessions[2];
@@ -288,12 +290,269 @@ static void test_zombie_root(void **state) {
         assert_int_equal(w->trees[1]->root_pid, 391);
 }
 
-static void test_user_slice(void **state) {
+/* A unit of a user's own is not the system's of that name. */
+static void test_user_units(void **state) {
+        static const char *const theirs[] = {
+                        MANAGER "app.slice/x.service",
+                        MANAGER "app.slice/x.slice/y.service",
+                        MANAGER "x.service",
+                        "/machine.slice/libpod-1.scope/x.service",
+                        "/machine.slice/libpod-1.scope/system.slice/x.service",
+                        "/user.slice/user-1000.slice/session-4.scope/x.service",
+                        "/system.slice/app.service/x.service",
+                        "/x.service.d/y.service",
+                        "x.service",
+                        "",
+        };
         World *w = *state;
 
-        world_process(w->s, 900, 1, "x", "/user.slice/user-7.slice/user@7.service/app.slice/x.service");
+        for (size_t i = 0; i < ELEMENTS(theirs); i++)
+                world_process(w->s, 900 + (pid_t)i, 1, "x", theirs[i])->uid = 1000;
+        refused(w, "unit:x", 506, -ESRCH, "no process runs in the unit x.service of the system");
+        refused(w, "unit:x.slice", 506, -ESRCH, "no process runs in the unit x.slice of the system");
+        assert_int_equal(resolve(w, "pid:900", 506), 0);
+        assert_string_equal(w->trees[0]->slice, "user-1000.slice");
+        assert_int_equal(w->trees[0]->uid, 1000);
+        assert_int_equal(resolve(w, "pid:903", 506), 0);
+        assert_string_equal(w->trees[0]->slice, "machine.slice");
+        world_process(w->s, 950, 1, "x", "/app.slice/app-x.slice/x.service");
         assert_int_equal(resolve(w, "unit:x", 506), 0);
-        assert_string_equal(w->trees[0]->slice, "user-7.slice");
+        assert_int_equal(w->n, 1);
+        assert_int_equal(w->trees[0]->root_pid, 950);
+        assert_string_equal(w->trees[0]->slice, "app-x.slice");
+        assert_int_equal(resolve(w, "unit:app-x.slice", 506), 0);
+        assert_int_equal(w->trees[0]->root_pid, 950);
+}
+
+/* Cgroups that anybody, or a container, can make: none is root's session 5, and none keeps it from being
+ * carried. */
+static void test_others_cgroups(void **state) {
+        static const char *const theirs[] = {
+                        MANAGER "app.slice/session-5.scope",
+                        MANAGER "session-5.scope",
+                        MANAGER "user.slice/user-0.slice/session-5.scope",
+                        "/machine.slice/libpod-1.scope/user.slice/user-0.slice/session-5.scope",
+                        "/machine.slice/a@x.service/payload/user.slice/user-0.slice/session-5.scope",
+                        "/system.slice/lxc.service/user.slice/user-0.slice/session-5.scope",
+                        "/user.slice/user-1000.slice/session-4.scope/session-5.scope",
+                        "/user.slice/user-1000.slice/x.scope/session-5.scope",
+                        "/user.slice/session-5.scope",
+                        "/user.slice/user-00.slice/session-5.scope",
+                        "/user.slice/user-.slice/session-5.scope",
+                        "/user.slice/user-0x.slice/session-5.scope",
+                        "/user.slice/user-4294967295.slice/session-5.scope",
+                        "/user.slice/user-99999999999.slice/session-5.scope",
+                        "/user.slice/user-0.slice/x/session-5.scope",
+                        "/user.slice/user-0.slice/session-5.scope.d",
+                        "/user.slice/user-0.slice/session-5.service",
+                        "/user.slice/user-0.slice/xsession-5.scope",
+                        "/../user.slice/user-0.slice/session-5.scope",
+                        "//user.slice/user-0.slice/session-5.scope",
+                        "user.slice/user-0.slice/session-5.scope",
+                        "/x.slice/user.slice/user-0.slice/session-5.scope",
+                        "/session-5.scope",
+        };
+        World *w = *state;
+
+        for (size_t i = 0; i < ELEMENTS(theirs); i++) {
+                SnapProcess *p = world_process(w->s, 10000 + (pid_t)i, 1, "sshd", theirs[i]);
+
+                p->uid = p->euid = 1000;
+                strcpy(p->title, "[listener]");
+                assert_int_equal(resolve(w, "session:5", 402), 0);
+                if (w->n != 1)
+                        fail_msg("%s joins session 5", theirs[i]);
+                assert_int_equal(w->trees[0]->root_pid, 500);
+        }
+        world_process(w->s, 20000, 1, "none", NULL)->uid = 1000; /* no unified hierarchy */
+        assert_int_equal(resolve(w, "session:5", 402), 0);
+        assert_int_equal(w->n, 1);
+        refused(w, NULL, 10000, -ESRCH, "does not run in a login session");
+}
+
+/* Where a process of the session may be, too. */
+static void test_own_cgroups(void **state) {
+        World *w = *state;
+
+        world_process(w->s, 560, 1, "job", S5 "/sub");
+        world_process(w->s, 561, 1, "job", S5 "/sub/session-4.scope");
+        /* it came back in the kernel that it had been about to leave */
+        world_process(w->s, 562, 1, "job", "/user.slice/user-0.slice/carryover-session-5.scope");
+        assert_int_equal(resolve(w, "session:5", 402), 0);
+        assert_int_equal(w->n, 4);
+        world_process(w->s, 563, 561, "carryover", S5 "/sub/session-4.scope");
+        assert_int_equal(resolve(w, NULL, 563), 0);
+        assert_string_equal(w->trees[0]->target, "session:5");
+        assert_int_equal(resolve(w, "session:4", 506), 0);
+        assert_int_equal(w->n, 2);
+}
+
+static void owned(World *w, pid_t root, uint32_t uid) {
+        for (size_t i = 0; i < w->n; i++)
+                if ((pid_t)w->trees[i]->root_pid == root) {
+                        if (w->trees[i]->uid != uid)
+                                fail_msg("the tree of %d is %u's and not %u's", (int)root, w->trees[i]->uid,
+                                         uid);
+                        return;
+                }
+        fail_msg("there is no tree of %d", (int)root);
+}
+
+/* Who runs in whose session: by sudo, by su, by a daemon of root's. */
+static void test_owners(void **state) {
+        World *w = *state;
+
+        world_process(w->s, 410, 1, "sudo", S4);            /* joe's, left behind by its shell */
+        world_process(w->s, 411, 410, "job", S4)->uid = 33; /* what it has begun */
+        world_process(w->s, 412, 1, "job", S4)->uid = 33;   /* the same without its sudo */
+        world_process(w->s, 413, 1, "su", S4)->uid = 1000;  /* su of joe's: real and effective user differ */
+        world_process(w->s, 510, 1, "job", S5)->uid = 1000; /* root's su, left behind */
+        world_process(w->s, 511, 1, "daemon", S5);
+        assert_int_equal(resolve(w, "session:4", 506), 0);
+        owned(w, 400, 1000); /* sshd's monitor */
+        owned(w, 390, 1000);
+        owned(w, 410, 1000);
+        owned(w, 412, 33);
+        owned(w, 413, 1000);
+        assert_int_equal(resolve(w, "session:5", 402), 0);
+        owned(w, 500, 0);
+        owned(w, 510, 1000); /* and not root: its terminal may be another one of root's by then */
+        owned(w, 511, 0);
+        assert_int_equal(w->trees[2]->root_pid, 510); /* behind all that is root's */
+        assert_int_equal(resolve(w, "pid:410", 506), 0);
+        owned(w, 410, 1000);
+        assert_int_equal(resolve(w, "pid:400", 506), 0);
+        owned(w, 400, 1000);
+        assert_non_null(w->trees[0]->session);
+}
+
+/* logind's word against PID 1's. */
+static void test_whose_session(void **state) {
+        World *w = *state;
+
+        w->sessions[0]->uid = 0;
+        refused(w, "session:4", 506, -EPERM, "logind says that session 4 is the user 0's");
+        refused(w, "pid:400", 506, -EPERM, "logind says that session 4 is the user 0's");
+        w->sessions[0]->uid = 1000;
+        /* the leader has ended, and another user has its number now */
+        w->sessions[1]->leader = 820;
+        world_process(w->s, 820, 1, "x", MANAGER "app.slice/x.service")->uid = 1000;
+        assert_int_equal(resolve(w, "pid:820", 402), 0);
+        assert_null(w->trees[0]->session);
+        owned(w, 820, 1000);
+}
+
+/* Names of processes are anybody's to choose. */
+static void test_named_sshd(void **state) {
+        SnapProcess *p;
+        World *w = *state;
+
+        /* without PAM's session: who it serves is the user of sshd's child, whatever that has begun */
+        no_pam(w, false);
+        world_at(w->s, 602)->uid = 0; /* ssh joe@host sudo ... */
+        assert_int_equal(resolve(w, "pid:600", 402), 0);
+        owned(w, 600, 1000);
+        /* not an sshd */
+        p = world_process(w->s, 830, 1, "sshd", MANAGER "app.slice/x.service");
+        p->uid = p->euid = 1000;
+        free(p->exe);
+        p->exe = strdup("/home/joe/sshd");
+        world_process(w->s, 831, 830, "sudo", MANAGER "app.slice/x.service");
+        world_process(w->s, 832, 831, "carryover", MANAGER "app.slice/x.service");
+        assert_int_equal(resolve(w, "pid:830", 402), 0);
+        owned(w, 830, 1000);
+        refused(w, NULL, 832, -ESRCH, "does not run in a login session");
+        /* a set-user-ID program is not root's, and another program of root's no sshd */
+        world_at(w->s, 830)->euid = 0;
+        refused(w, NULL, 832, -ESRCH, "does not run in a login session");
+        world_at(w->s, 830)->uid = 0;
+        strcpy(world_at(w->s, 830)->exe, "/bin/x");
+        refused(w, NULL, 832, -ESRCH, "does not run in a login session");
+}
+
+/* What keeps a tree from being carried, and what only looks like it. */
+static void test_must_stay(void **state) {
+        static const struct {
+                const char *comm, *exe, *title, *cgroup;
+                uid_t uid;
+                bool stays;
+        } table[] = {
+                        {"systemd-logind", "/x", "", "/system.slice/systemd-logind.service", 0, true},
+                        {"udev", "/x", "", "/system.slice/systemd-udevd.service/udev", 0, true},
+                        {"systemd", "/usr/lib/systemd/systemd", "", MANAGER "init.scope", 1000, true},
+                        {"(sd-pam)", "/x", "", MANAGER "init.scope", 0, true},
+                        {"sshd", "/usr/sbin/sshd", "sshd: /usr/sbin/sshd [listener]",
+                         "/system.slice/ssh.service", 0, true},
+                        {"sshd", "/usr/sbin/sshd", "sshd: /usr/sbin/sshd [listener]", "/my.slice/x.service",
+                         0, true},
+                        {"sleep", "/x", "", MANAGER "app.slice/systemd-logind.service", 1000, false},
+                        {"sleep", "/x", "", MANAGER "app.slice/dbus.service", 1000, false},
+                        {"sleep", "/x", "", MANAGER "carryover.service", 1000, false},
+                        {"sleep", "/x", "", S4 "/systemd-logind.service", 1000, false},
+                        {"sleep", "/x", "", "/machine.slice/a.scope/system.slice/dbus.service", 0, false},
+                        {"sleep", "/x", "", "/machine.slice/a.scope/init.scope", 0, false},
+                        {"systemd", "/home/joe/systemd", "", S4, 1000, false},
+                        {"sshd", "/x", "[listener]", S4, 1000, false},
+                        {"sshd", "/usr/sbin/sshd", "[listener]", S4, 1000, false},
+                        {"sshd", "/usr/sbin/sshd", "[listener]", MANAGER "app.slice/ssh.service", 1000,
+                         false},
+                        {"sshd", "/x", "[listener]", "/system.slice/app.service", 0, false},
+                        /* with root's rights, in a session: a program like any other */
+                        {"sshd", "/usr/sbin/sshd", "[listener]", S4, 0, false},
+        };
+        World *w = *state;
+        SnapProcess *p;
+
+        for (size_t i = 0; i < ELEMENTS(table); i++) {
+                char target[24];
+                int r;
+
+                p = world_process(w->s, 20000 + (pid_t)i, 1, table[i].comm, table[i].cgroup);
+                free(p->exe);
+                p->exe = strdup(table[i].exe);
+                p->uid = p->euid = table[i].uid;
+                strcpy(p->title, table[i].title);
+                snprintf(target, sizeof target, "pid:%d", (int)p->pid);
+                r = resolve(w, target, 402);
+                if (r != (table[i].stays ? -EPERM : 0))
+                        fail_msg("%s in %s: %d", table[i].comm, table[i].cgroup, r);
+        }
+}
+
+/* One that must stay costs its own tree and no other. */
+static void test_kept_without(void **state) {
+        char *targets[] = {(char *)"session:4"};
+        Keep keep = KEEP__INIT;
+        Verdict problems = {0};
+        SelectWorld world;
+        World *w = *state;
+
+        keep.targets = targets;
+        keep.n_targets = 1;
+        world_process(w->s, 392, 390, "x", "/system.slice/dbus.service");
+        world = look(w);
+        assert_int_equal(select_kept(&world, &keep, true, &w->trees, &w->n, &problems), 0);
+        assert_int_equal(w->n, 2);
+        owned(w, 400, 1000);
+        owned(w, 500, 0);
+        assert_int_equal(problems.n_notes, 1);
+        assert_string_equal(problems.notes[0].what, "target-refused");
+        assert_non_null(strstr(problems.notes[0].text, "session:4 is kept without process 390 (daemon): "));
+        verdict_done(&problems);
+        select_free(w->trees, w->n);
+
+        /* root's session, in which somebody runs too many jobs */
+        for (pid_t pid = 5000; pid < 5070; pid++)
+                world_process(w->s, pid, 1, "job", S5)->uid = 1000;
+        world_process(w->s, 6000, 1, "job", S5);
+        world = look(w);
+        assert_int_equal(select_kept(&world, NULL, true, &w->trees, &w->n, &problems), 0);
+        assert_int_equal(w->n, 1 + 64);
+        owned(w, 400, 1000);
+        owned(w, 500, 0);
+        owned(w, 6000, 0);
+        assert_int_equal(problems.n_notes, 2);
+        verdict_done(&problems);
 }
 
 static void test_kept(void **state) {
@@ -326,6 +585,7 @@ static void test_kept(void **state) {
         world_process(w->s, 990, 400, "x", "/system.slice/dbus.service");
         world = look(w);
         assert_int_equal(select_kept(&world, NULL, true, &w->trees, &w->n, &problems), 0);
+        assert_int_equal(w->n, 2);
         assert_int_equal(problems.n_notes, 1);
         assert_string_equal(problems.notes[0].what, "target-refused");
         verdict_done(&problems);
@@ -515,23 +775,18 @@ static void test_describe_schedule(void **state) {
 int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
-                        T(test_session),
-                        T(test_cgroup_made_by_hand),
-                        T(test_default),
-                        T(test_no_logind_session),
-                        T(test_openssh_10),
-                        T(test_unit),
-                        T(test_pid),
-                        T(test_refusals),
-                        T(test_many_jobs),
-                        T(test_zombie_root),
-                        T(test_user_slice),
-                        T(test_kept),
-                        T(test_describe_files),
-                        T(test_describe_unix),
-                        T(test_describe_tcp),
-                        T(test_describe_many),
-                        T(test_describe_schedule),
+                        T(test_session),       T(test_cgroup_made_by_hand),
+                        T(test_default),       T(test_no_logind_session),
+                        T(test_openssh_10),    T(test_unit),
+                        T(test_pid),           T(test_refusals),
+                        T(test_many_jobs),     T(test_zombie_root),
+                        T(test_user_units),    T(test_others_cgroups),
+                        T(test_own_cgroups),   T(test_owners),
+                        T(test_whose_session), T(test_named_sshd),
+                        T(test_must_stay),     T(test_kept_without),
+                        T(test_kept),          T(test_describe_files),
+                        T(test_describe_unix), T(test_describe_tcp),
+                        T(test_describe_many), T(test_describe_schedule),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

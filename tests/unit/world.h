@@ -42,7 +42,9 @@ static inline SnapProcess *world_process(Snapshot *s, pid_t pid, pid_t ppid, con
         };
 
         strcpy(p.comm, comm);
-        p.exe = strdup("/usr/bin/x");
+        p.exe = strdup(strcmp(comm, "sshd") == 0           ? "/usr/sbin/sshd"
+                       : strcmp(comm, "sshd-session") == 0 ? "/usr/lib/openssh/sshd-session"
+                                                           : "/usr/bin/x");
         p.ns_pid = p.ns_mnt = p.ns_net = p.ns_user = p.ns_ipc = p.ns_uts = NS;
         assert_int_equal(model_append(p.tids, p.n_tids, pid), 0);
         assert_int_equal(model_append(s->processes, s->n_processes, p), 0);
