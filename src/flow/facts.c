@@ -244,6 +244,7 @@ static int inspect_tree(const PreflightFacts *facts, Tree *tree, Inspection *i, 
         if (r < 0)
                 return r;
         claim->bytes = needs.bytes;
+        claim->names = needs.names;
         return 0;
 }
 

@@ -38,8 +38,8 @@ int facts_encrypt(const Config *config, bool kexec, PreflightFacts *f);
  * inspection_done(); the trees stay the caller's and are described (select_describe()). */
 typedef struct Inspection {
         Snapshot *full;
-        Verdict *verdicts; /* one for each tree */
-        uint64_t *limits;  /* likewise: bytes that its images may take */
+        Verdict *verdicts;      /* one for each tree */
+        PreflightLimit *limits; /* likewise */
         size_t n;
         Verdict machine;
         VerdictLevel worst; /* of the trees and the machine */

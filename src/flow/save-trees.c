@@ -68,11 +68,11 @@ int saving_hold(Saving *s) {
         return model_set_string(&s->ticket->hold_backend, hold_backend_text(used));
 }
 
-static uint64_t limit_of(const Saving *s, const Tree *tree) {
+static PreflightLimit limit_of(const Saving *s, const Tree *tree) {
         for (size_t i = 0; i < s->ticket->n_trees; i++)
                 if (s->ticket->trees[i] == tree)
                         return s->limits[i];
-        return 0;
+        return (PreflightLimit){0};
 }
 
 /* Preflight saw processes that ran and could still change, its user willing, into what must not be carried.
@@ -81,7 +81,7 @@ static int look_again(const Saving *s, const Snapshot *snapshot, const Tree *tre
         PreflightFacts facts = {
                         .criu_lock_skip = s->features.lock_skip,
                         .frozen = true,
-                        .store_free = limit_of(s, tree),
+                        .store_free = limit_of(s, tree).bytes,
                         .max_processes = s->config.max_processes,
                         .max_files = s->config.max_files,
         };
@@ -152,12 +152,14 @@ int saving_leave(Tree *tree, const char *reason) {
 static void *worker_run(void *userdata) {
         Worker *w = userdata;
         Saving *s = w->saving;
+        PreflightLimit limit = limit_of(s, w->tree);
         SaveJob job = {
                         .config = &s->config,
                         .store = &s->store,
                         .features = &s->features,
                         .timeline = &s->timeline,
-                        .max_bytes = limit_of(s, w->tree),
+                        .max_bytes = limit.bytes,
+                        .max_names = limit.names,
                         .keys = s->keys,
                         .frozen = on_frozen,
                         .ready = on_ready,

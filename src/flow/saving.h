@@ -7,6 +7,7 @@
 #include "model/box.h"
 #include "model/config.h"
 #include "model/model.h"
+#include "preflight/preflight.h"
 #include "report/event.h"
 #include "save/save.h"
 #include "sys/bus.h"
@@ -27,7 +28,7 @@ typedef struct Saving {
         const char *action;
         Request *request; /* NULL: somebody else's shutdown */
         Ticket *ticket;
-        uint64_t *limits; /* bytes that the images of each tree of the ticket may take */
+        PreflightLimit *limits; /* what each tree of the ticket may have */
         Timeline timeline;
         ImageKeys keys;
         uint8_t box_key[BOX_KEY]; /* what keys.box points to */

@@ -101,6 +101,14 @@ const SnapHolder *snapshot_holder(const Snapshot *s, FdKind kind, uint64_t id) {
         return find(s, &key, s->holders, s->n_holders, sizeof key, holder_order);
 }
 
+const char *snapshot_volatile_name(const Snapshot *s, const SnapFd *f) {
+        const SnapUnix *u = f->kind == FD_UNIX ? snapshot_unix(s, f->ino) : NULL;
+
+        if (f->kind == FD_UNIX)
+                return u && u->is_volatile && u->path[0] == '/' ? u->path : NULL;
+        return f->is_volatile && !f->mnt_foreign ? f->target : NULL;
+}
+
 int snapshot_tree(const Snapshot *s, pid_t root, const SnapProcess ***ret, size_t *ret_n) {
         _cleanup_(freep) const SnapProcess **found = NULL;
         size_t n = 0;

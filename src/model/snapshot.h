@@ -142,6 +142,9 @@ const SnapUnix *snapshot_unix(const Snapshot *s, uint64_t ino);
 const SnapInet *snapshot_inet(const Snapshot *s, uint64_t ino);
 const SnapHolder *snapshot_holder(const Snapshot *s, FdKind kind, uint64_t id);
 
+/* The name that no boot brings and that must be there again; NULL: none, as of logind's foreign FIFO. */
+const char *snapshot_volatile_name(const Snapshot *s, const SnapFd *f);
+
 /* root and all its descendants, root first, parents before children. -ESRCH if root is not in the snapshot.
  * Caller frees *ret. */
 int snapshot_tree(const Snapshot *s, pid_t root, const SnapProcess ***ret, size_t *ret_n);

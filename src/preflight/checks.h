@@ -25,6 +25,9 @@ const char *check_holder(const Check *c, FdKind kind, uint64_t id, Who *buffer);
 
 int check_process(const Check *c);
 
+/* Adds the names that no boot brings, and what they take in the archive. */
+int volatile_names(const Members *m, PreflightNeeds *needs);
+
 int check_file(const Check *c, const SnapFd *f); /* files, directories, FIFOs, devices */
 int check_maps(const Check *c);
 int check_anon(const Check *c, const SnapFd *f);

@@ -17,7 +17,7 @@ static uint64_t smaller(uint64_t a, uint64_t b) {
 }
 
 typedef struct Sum {
-        uint64_t bytes;
+        uint64_t bytes, names;
         size_t trees;
 } Sum;
 
@@ -27,6 +27,7 @@ static Sum sum_of(const PreflightClaim *claims, size_t n, const uint32_t *uid) {
         for (size_t i = 0; i < n; i++)
                 if (!claims[i].refused && (!uid || claims[i].uid == *uid)) {
                         sum.bytes = plus(sum.bytes, claims[i].bytes);
+                        sum.names = plus(sum.names, claims[i].names);
                         sum.trees++;
                 }
         return sum;
@@ -71,9 +72,12 @@ static void divide(const PreflightFacts *facts, uint64_t room, PreflightClaim *c
 
                 if (claims[i].refused)
                         continue;
-                claims[i].limit = plus(claims[i].bytes,
-                                       smaller(facts->max_use_per_user - own.bytes, spare / n_users) /
-                                                       own.trees);
+                claims[i].limit.bytes = plus(claims[i].bytes,
+                                             smaller(facts->max_use_per_user - own.bytes, spare / n_users) /
+                                                             own.trees);
+                claims[i].limit.names = facts->max_files ? claims[i].names + (facts->max_files - own.names) /
+                                                                                             own.trees
+                                                         : UINT64_MAX;
         }
 }
 
@@ -101,15 +105,45 @@ static int refuse_memory(uint64_t room, Verdict *v) {
                            room / MIB);
 }
 
+/* Of the users with too many names the tree that has most. */
+static PreflightClaim *busiest(const PreflightFacts *facts, PreflightClaim *claims, size_t n) {
+        PreflightClaim *found = NULL;
+
+        for (size_t i = 0; facts->max_files && i < n; i++)
+                if (!claims[i].refused && (!found || claims[i].names > found->names) &&
+                    sum_of(claims, n, &claims[i].uid).names > facts->max_files)
+                        found = claims + i;
+        return found;
+}
+
+/* They are put back one after the other while the boot waits, everybody's. */
+static int limit_names(const PreflightFacts *facts, PreflightClaim *claims, size_t n,
+                       Verdict *const *verdicts) {
+        PreflightClaim *claim;
+        int r = 0;
+
+        while (r >= 0 && (claim = busiest(facts, claims, n))) {
+                claim->refused = true;
+                r = verdict_add(verdicts[claim - claims], VERDICT_REFUSED, "user-names",
+                                "keep fewer of that user's sessions, or raise MaxFiles=",
+                                "the trees of user %" PRIu32 " need more than %" PRIu64
+                                " files and directories that are in memory, or below /tmp, and those are "
+                                "not put back",
+                                claim->uid, facts->max_files);
+        }
+        return r;
+}
+
 int preflight_limits(const PreflightFacts *facts, PreflightClaim *claims, size_t n,
                      Verdict *const *verdicts) {
         uint64_t room = smaller(facts->store_free, facts->max_use), most;
         bool memory = facts->encrypt && !facts->encrypt_error && facts->memory_free < room;
         PreflightClaim *claim;
-        int r = 0;
+        int r;
 
         if (facts->store_error)
                 return 0;
+        r = limit_names(facts, claims, n, verdicts);
         if (memory) /* the images are there first, all at once */
                 room = facts->memory_free;
         while (r >= 0 && (claim = greediest(claims, n, &most))) {

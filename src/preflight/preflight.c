@@ -160,6 +160,15 @@ static int check_counts(const Check *c) {
         return r;
 }
 
+static int check_names(const Check *c, uint64_t names) {
+        if (!c->facts->max_files || names <= c->facts->max_files)
+                return 0;
+        return note_refused(c, "names", "end what has them open, or raise MaxFiles=",
+                            "this tree needs about %" PRIu64 " files and directories that are in memory, or "
+                            "below /tmp, and more than %" PRIu64 " are not put back for one user",
+                            names, c->facts->max_files);
+}
+
 static int check_memory(const Check *c, uint64_t need) {
         if (!c->facts->encrypt || c->facts->encrypt_error || need <= c->facts->memory_free)
                 return 0;
@@ -198,6 +207,8 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
                                          needs.ghost_max / MIB);
                 if (r >= 0)
                         r = check_counts(&c);
+                if (r >= 0)
+                        r = check_names(&c, needs.names);
                 if (r >= 0)
                         r = check_space(&c, needs.bytes);
                 if (r >= 0)
@@ -319,6 +330,9 @@ int preflight_needs(const Snapshot *s, const Tree *tree, PreflightNeeds *ret) {
                 needs.bytes = plus(needs.bytes, m.list[i]->rss_bytes);
                 n += contents_of(m.list[i], contents + n);
         }
+        r = volatile_names(&m, &needs);
+        if (r < 0)
+                return err_pass(r);
         qsort(contents, n, sizeof *contents, by_file);
         for (size_t i = 0; i < n; i++) {
                 if (i > 0 && by_file(contents + i, contents + i - 1) == 0)

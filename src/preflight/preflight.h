@@ -25,7 +25,8 @@ typedef struct PreflightFacts {
         char *store_error;   /* it cannot be opened, or not be written to */
         uint64_t store_free; /* bytes */
         uint64_t max_use, max_use_per_user; /* bytes that may be taken of it */
-        uint64_t max_processes, max_files;  /* of one tree; 0: no matter */
+        uint64_t max_processes, max_files;  /* of one tree; 0: no matter. max_files is also how many names
+                                               one user's trees may have that no boot brings */
         char *hold_error;                   /* packets cannot be held on this kernel */
         char *kexec_error;                  /* kexec is not allowed here */
         char *kernel_error;                 /* no kernel that sessions can be carried into */
@@ -40,10 +41,12 @@ typedef struct PreflightFacts {
 
 void preflight_facts_done(PreflightFacts *facts);
 
-/* What a tree's images take: memory and files that have no name any more, 1.2 times (page tables, headers
+/* What a tree's images take: memory, files that have no name any more or that no boot brings, with the
+ * directories of those, 1.2 times (page tables, headers
  * and what grows until the freeze), and the largest such file, which CRIU's ghost limit must allow. */
 typedef struct PreflightNeeds {
         uint64_t bytes;
+        uint64_t names; /* of files and directories that no boot brings */
         uint64_t ghost_max;
 } PreflightNeeds;
 
@@ -52,12 +55,17 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
 
 int preflight_machine(const PreflightFacts *facts, Verdict *ret);
 
+/* What the files of a tree that no boot brings may come to, and its images with them. */
+typedef struct PreflightLimit {
+        uint64_t bytes, names;
+} PreflightLimit;
+
 /* What a tree asks of the store, and whose it is. */
 typedef struct PreflightClaim {
         uint32_t uid;
-        uint64_t bytes; /* PreflightNeeds */
-        bool refused;   /* for whatever reason */
-        uint64_t limit; /* answer: what its images may take, with what it grows until the freeze */
+        uint64_t bytes, names; /* PreflightNeeds */
+        bool refused;          /* for whatever reason */
+        PreflightLimit limit;  /* answer: what it may have, with what it grows until the freeze */
 } PreflightClaim;
 
 /* Refuses, each with a note in its verdict, trees that are beyond their user's limit or do not fit. */

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/file-set.h"
 #include "base/text.h"
 #include "model/members.h"
 #include "sys/pax.h"
@@ -33,20 +34,11 @@ typedef struct Item {
         char source[64]; /* below /proc, leads to the file; empty: only its directory is needed */
 } Item;
 
-/* A file that is in the archive and has other names. */
-typedef struct Linked {
-        dev_t dev;
-        ino_t ino;
-        const char *path;
-} Linked;
-
 typedef struct Files {
         Item *items;
         size_t n;
-        Linked *linked;
-        size_t n_linked;
+        FileSet linked; /* what is in the archive and has other names */
         int root;
-        uint64_t max_bytes;
         Pax *pax;
 } Files;
 
@@ -55,7 +47,7 @@ static void files_done(Files *x) {
         for (size_t i = 0; i < x->n; i++)
                 free(x->items[i].path);
         free(x->items);
-        free(x->linked);
+        file_set_done(&x->linked);
         x->root = fd_close(x->root);
 }
 
@@ -84,18 +76,18 @@ static int want_socket(Files *x, const char *path) {
 }
 
 static int want_fd(Files *x, const Members *m, const SnapProcess *p, const SnapFd *f) {
-        const SnapUnix *u = f->kind == FD_UNIX ? snapshot_unix(m->s, f->ino) : NULL;
+        const char *name = snapshot_volatile_name(m->s, f);
         char source[64] = "";
 
-        if (u)
-                return u->is_volatile && u->path[0] == '/' ? want_socket(x, u->path) : 0;
-        if (!f->is_volatile || f->mnt_foreign)
-                return 0; /* a foreign one is logind's FIFO: preflight lets no other pass */
+        if (!name)
+                return 0;
+        if (f->kind == FD_UNIX)
+                return want_socket(x, name);
         if (!f->deleted && f->fd < 0)
                 snprintf(source, sizeof source, "/proc/%d/cwd", (int)p->pid);
         else if (!f->deleted)
                 snprintf(source, sizeof source, "/proc/%d/fd/%d", (int)p->pid, f->fd);
-        return want(x, strdup(f->target), source);
+        return want(x, strdup(name), source);
 }
 
 static int want_map(Files *x, const SnapProcess *p, const SnapMap *map) {
@@ -145,11 +137,23 @@ static int want_all(Files *x, const Snapshot *full, const Tree *tree) {
 
 /* Into the archive. */
 
+static int add(Files *x, const PaxEntry *entry, int fd) {
+        int r = pax_add(x->pax, entry, fd);
+
+        if (r == -EDQUOT)
+                return err_say(r, "%s is larger than what of the store is left to its user", entry->path);
+        if (r == -E2BIG)
+                return err_say(r,
+                               "%s is one of more files and directories in memory, or below /tmp, than are "
+                               "put back for one user",
+                               entry->path);
+        return r < 0 ? err_pass(r) : 0;
+}
+
 /* Answer 1: it is gone. */
 static int add_directory(Files *x, const char *path) {
         _cleanup_(closep) int fd = open_beneath(x->root, path + 1, O_PATH | O_DIRECTORY, 0);
         PaxEntry entry = {.path = path};
-        int r;
 
         if (fd == -ENOENT)
                 return 1;
@@ -157,8 +161,7 @@ static int add_directory(Files *x, const char *path) {
                 return err_pass(fd);
         if (fstat(fd, &entry.st) < 0)
                 return err_born(-errno, "cannot look at %s", path);
-        r = pax_add(x->pax, &entry, fd);
-        return r < 0 ? err_pass(r) : 0;
+        return add(x, &entry, fd);
 }
 
 /* How much of `path` is a directory that the item before has brought already. */
@@ -198,13 +201,6 @@ static int check_name(const Files *x, const char *path, const struct stat *st) {
         return 0;
 }
 
-static const char *other_name(const Files *x, const struct stat *st) {
-        for (size_t i = 0; i < x->n_linked; i++)
-                if (x->linked[i].dev == st->st_dev && x->linked[i].ino == st->st_ino)
-                        return x->linked[i].path;
-        return NULL;
-}
-
 /* For reading it must be opened, and O_PATH first says whether that is harmless: a FIFO would wake its
  * writers. */
 static int open_content(int path_fd, const struct stat *st) {
@@ -212,18 +208,6 @@ static int open_content(int path_fd, const struct stat *st) {
 
         return open(fd_link(path_fd, link),
                     S_ISREG(st->st_mode) ? O_RDONLY | O_NOATIME | O_CLOEXEC : O_PATH | O_CLOEXEC);
-}
-
-/* Its user may have made it larger since it was looked at: every byte costs time, that of a hole too, and
- * all sessions stand frozen meanwhile. */
-static int take_bytes(Files *x, const Item *item, const struct stat *st) {
-        uint64_t size = S_ISREG(st->st_mode) && st->st_size > 0 ? (uint64_t)st->st_size : 0;
-
-        if (size > x->max_bytes)
-                return err_say(-EDQUOT, "%s is larger than what of the store is left to its user",
-                               item->path);
-        x->max_bytes -= size;
-        return 0;
 }
 
 static int add_file(Files *x, const Item *item) {
@@ -240,18 +224,11 @@ static int add_file(Files *x, const Item *item) {
         if (fd < 0)
                 return err_born(-errno, "cannot read %s", item->path);
         if (S_ISREG(entry.st.st_mode) && entry.st.st_nlink > 1) {
-                Linked linked = {entry.st.st_dev, entry.st.st_ino, item->path};
-
-                entry.link = other_name(x, &entry.st);
-                if (!entry.link && model_append(x->linked, x->n_linked, linked) < 0)
-                        return -ENOMEM;
+                entry.link = file_set_find(&x->linked, entry.st.st_dev, entry.st.st_ino);
+                if (!entry.link)
+                        r = file_set_add(&x->linked, entry.st.st_dev, entry.st.st_ino, item->path);
         }
-        if (!entry.link)
-                r = take_bytes(x, item, &entry.st);
-        if (r < 0)
-                return err_pass(r);
-        r = pax_add(x->pax, &entry, fd);
-        return r < 0 ? err_pass(r) : 0;
+        return r < 0 ? err_pass(r) : add(x, &entry, fd);
 }
 
 static int add_all(Files *x) {
@@ -271,9 +248,9 @@ static int add_all(Files *x) {
         return r < 0 ? err_pass(r) : pax_finish(x->pax);
 }
 
-int files_save(const Snapshot *full, const Tree *tree, uint64_t max_bytes, int images_fd) {
+int files_save(const Snapshot *full, const Tree *tree, const PaxLimits *limits, int images_fd) {
         _cleanup_(closep) int fd = -1;
-        _cleanup_(files_done) Files x = {.root = -1, .max_bytes = max_bytes};
+        _cleanup_(files_done) Files x = {.root = -1};
         int r;
 
         r = want_all(&x, full, tree);
@@ -285,7 +262,7 @@ int files_save(const Snapshot *full, const Tree *tree, uint64_t max_bytes, int i
         fd = openat(images_fd, STORE_VOLATILE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
                 return err_born(-errno, "cannot create %s", STORE_VOLATILE);
-        r = pax_create(fd, &x.pax);
+        r = pax_create(fd, limits, &x.pax);
         if (r >= 0)
                 r = add_all(&x);
         return r < 0 ? err_pass(r) : 0;

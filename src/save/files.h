@@ -5,10 +5,12 @@
 
 #include "model/model.h"
 #include "model/snapshot.h"
+#include "sys/pax.h"
 
 /*
  * Writes them as STORE_VOLATILE beside the images, with the directories that lead there. The tree stands
  * frozen and `full` shows it as it stands. Writes nothing if there are none. -ESTALE: one of them has lost
- * its name, so no restore would find it. -EDQUOT: they hold more than max_bytes, holes included.
+ * its name, so no restore would find it. -EDQUOT: all that takes more than limits->bytes, holes included,
+ * and -E2BIG: than limits->entries names; nothing is read beyond.
  */
-int files_save(const Snapshot *full, const Tree *tree, uint64_t max_bytes, int images_fd);
+int files_save(const Snapshot *full, const Tree *tree, const PaxLimits *limits, int images_fd);

@@ -147,7 +147,8 @@ static int post_dump(Work *w) {
         if (r >= 0)
                 r = rights_note(w->tree);
         if (r >= 0)
-                r = files_save(w->snapshot, w->tree, w->job->max_bytes, w->images_fd);
+                r = files_save(w->snapshot, w->tree, &(PaxLimits){w->job->max_bytes, w->job->max_names},
+                               w->images_fd);
         if (r >= 0)
                 r = image_fix_tcp(w->images_fd);
         if (r >= 0)

@@ -24,6 +24,7 @@ typedef struct SaveJob {
         const CriuFeatures *features;
         Timeline *timeline;
         uint64_t max_bytes; /* that its images may take */
+        uint64_t max_names; /* of files and directories that no boot brings */
         ImageKeys keys;
 
         /* The tree is frozen, and nothing of it saved yet: the last word on what lies outside it (its

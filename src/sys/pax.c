@@ -29,6 +29,7 @@ struct Pax {
         struct archive *archive;
         struct archive_entry *entry;
         bool writes;
+        PaxLimits left;
         char path[PATH_MAX], link[PATH_MAX];
 };
 
@@ -55,12 +56,15 @@ static int failed(const Pax *pax, const char *what) {
  * enough. */
 #define OPTIONS "hdrcharset=BINARY,xattrheader=SCHILY"
 
-int pax_create(int fd, Pax **ret) {
+int pax_create(int fd, const PaxLimits *limits, Pax **ret) {
         _cleanup_(pax_freep) Pax *pax = calloc(1, sizeof *pax);
 
         if (!pax)
                 return -ENOMEM;
         pax->writes = true;
+        pax->left = *limits;
+        if (pax->left.entries > PAX_ENTRIES_MAX)
+                pax->left.entries = PAX_ENTRIES_MAX;
         pax->archive = archive_write_new();
         pax->entry = archive_entry_new();
         if (!pax->archive || !pax->entry)
@@ -78,6 +82,7 @@ int pax_open(int fd, Pax **ret) {
 
         if (!pax)
                 return -ENOMEM;
+        pax->left.entries = PAX_ENTRIES_MAX;
         pax->archive = archive_read_new();
         if (!pax->archive)
                 return -ENOMEM;
@@ -88,6 +93,24 @@ int pax_open(int fd, Pax **ret) {
         return 0;
 }
 
+static int take(Pax *pax, uint64_t bytes) {
+        if (bytes > pax->left.bytes)
+                return err_say(-EDQUOT, "%s is more than its archive may take", pax->path);
+        pax->left.bytes -= bytes;
+        return 0;
+}
+
+static int take_entry(Pax *pax, const PaxEntry *entry, bool has_content) {
+        uint64_t names = strlen(entry->path) + (entry->link ? strlen(entry->link) : 0);
+        int r;
+
+        if (pax->left.entries == 0)
+                return err_say(-E2BIG, "%s is one too many for its archive", pax->path);
+        pax->left.entries--;
+        r = take(pax, PAX_ENTRY_BYTES + 2 * names);
+        return r < 0 || !has_content ? r : take(pax, (uint64_t)entry->st.st_size);
+}
+
 /* Attributes are asked for by a path, since O_PATH descriptors have no calls of their own for them. */
 static int add_attribute(Pax *pax, const char *file, const char *name) {
         char value[XATTR_SIZE];
@@ -95,6 +118,8 @@ static int add_attribute(Pax *pax, const char *file, const char *name) {
 
         if (l < 0)
                 return err_born(-errno, "cannot read the attribute %s of %s", name, pax->path);
+        if (take(pax, strlen(name) + (size_t)l) < 0)
+                return err_pass(-EDQUOT);
         archive_entry_xattr_add_entry(pax->entry, name, value, (size_t)l);
         return 0;
 }
@@ -180,10 +205,11 @@ static void describe(Pax *pax, const PaxEntry *entry) {
 
 int pax_add(Pax *pax, const PaxEntry *entry, int fd) {
         bool has_content = S_ISREG(entry->st.st_mode) && !entry->link;
-        int r = 0;
+        int r;
 
         describe(pax, entry);
-        if (!entry->link)
+        r = take_entry(pax, entry, has_content);
+        if (r >= 0 && !entry->link)
                 r = add_attributes(pax, fd);
         if (r >= 0 && has_content)
                 r = add_map(pax, fd, entry->st.st_size);
@@ -246,6 +272,9 @@ int pax_next(Pax *pax, PaxEntry *ret) {
                 return 1;
         if (r != ARCHIVE_OK)
                 return err_say(-EBADMSG, "the archive of files is damaged");
+        if (pax->left.entries == 0)
+                return err_say(-EBADMSG, "the archive of files has more of them than were ever saved");
+        pax->left.entries--;
         pax->entry = e;
         link = archive_entry_hardlink(e);
         if (!copy_path(archive_entry_pathname(e), pax->path) || (link && !copy_path(link, pax->link)))

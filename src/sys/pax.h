@@ -8,6 +8,7 @@
  * caller's to look at.
  */
 
+#include <stdint.h>
 #include <sys/stat.h>
 
 typedef struct Pax Pax;
@@ -19,12 +20,26 @@ typedef struct PaxEntry {
         struct stat st;   /* mode with the type (file, directory or FIFO), owner, size, mtime, atime */
 } PaxEntry;
 
+/* No archive has more entries; one that is read and has more is damaged. It takes seconds to unpack so many,
+ * and a boot waits for it. */
+#define PAX_ENTRIES_MAX 131072u
+
+/* About what an entry takes beside its content, its attributes and twice its names. */
+#define PAX_ENTRY_BYTES 3072u
+
+/* What an archive may take at most, holes included: its user chooses the names, the sizes and how many there
+ * are, and time passes with each. */
+typedef struct PaxLimits {
+        uint64_t bytes, entries;
+} PaxLimits;
+
 /* fd stays the caller's and must outlive the archive. */
-int pax_create(int fd, Pax **ret);
+int pax_create(int fd, const PaxLimits *limits, Pax **ret);
 int pax_open(int fd, Pax **ret);
 
 /* Appends an entry. fd: where extended attributes and, of a regular file, st.st_size bytes of content come
- * from; an O_PATH one will do for anything else. Not looked at for a link. */
+ * from; an O_PATH one will do for anything else. Not looked at for a link. -EDQUOT, and nothing is written:
+ * it takes more than is left of limits.bytes; -E2BIG: than limits.entries. */
 int pax_add(Pax *pax, const PaxEntry *entry, int fd);
 
 /* Everything that was appended is in the file. Without it the archive is cut short. */

@@ -529,7 +529,8 @@ static void test_space(void **state) {
         f->is_volatile = p->maps[0].is_volatile = true;
         f->size = p->maps[0].size = 50u << 20;
         assert_int_equal(preflight_needs(w->s, &w->tree, &needs), 0);
-        assert_true(needs.bytes == UINT64_C(180) << 20);
+        assert_true(needs.bytes > UINT64_C(180) << 20); /* and a little for its name */
+        assert_true(needs.bytes < UINT64_C(181) << 20);
         assert_true(needs.ghost_max == 0);
         p->rss_bytes = UINT64_MAX - 1;
         assert_int_equal(preflight_needs(w->s, &w->tree, &needs), 0);
@@ -603,8 +604,8 @@ static void test_limits(void **state) {
         (void)state;
         claim(&f, ".....", c);
         /* 47 are left: 16 of them to joe, up to his limit; the half of them to mary. */
-        assert_int_equal(c[1].limit, (40 << 20) + (16 << 20) / 3);
-        assert_int_equal(c[4].limit, (5 << 20) + ((UINT64_C(47) << 20) / 2) / 2);
+        assert_int_equal(c[1].limit.bytes, (40 << 20) + (16 << 20) / 3);
+        assert_int_equal(c[4].limit.bytes, (5 << 20) + ((UINT64_C(47) << 20) / 2) / 2);
         f.max_use_per_user = 30 << 20;
         claim(&f, ".u...", c);
         f.max_use_per_user = 3 << 20;
@@ -616,6 +617,58 @@ static void test_limits(void **state) {
         claim(&f, ".a.aa", c);
         f.store_free = 0;
         claim(&f, "aaaaa", c);
+}
+
+/* All are put back while the boot waits for it. */
+static void test_limit_of_names(void **state) {
+        PreflightFacts f = {.store_free = 100 << 20, .max_use = 100 << 20, .max_use_per_user = 60 << 20};
+        PreflightClaim c[3] = {{.uid = 1000, .names = 500},
+                               {.uid = 1000, .names = 700},
+                               {.uid = 1001, .names = 900}};
+        Verdict v[3] = {0}, *const verdicts[3] = {v, v + 1, v + 2};
+
+        (void)state;
+        assert_int_equal(preflight_limits(&f, c, 3, verdicts), 0);
+        assert_false(c[0].refused || c[1].refused || c[2].refused);
+        f.max_files = 1000;
+        assert_int_equal(preflight_limits(&f, c, 3, verdicts), 0);
+        assert_true(c[1].refused && !c[0].refused && !c[2].refused);
+        assert_string_equal(v[1].notes[0].what, "user-names");
+        assert_non_null(strstr(v[1].notes[0].text, "user 1000"));
+        assert_int_equal(c[0].limit.names, 1000);
+        assert_int_equal(c[2].limit.names, 1000);
+        verdict_done(v + 1);
+}
+
+/* Directories cost as files do, and are counted once. */
+static void test_names(void **state) {
+        World *w = *state;
+        Tree tree = TREE__INIT;
+        PreflightNeeds before, after;
+        SnapMap map = {.path = strdup("/tmp/a/b/x"), .is_volatile = true};
+        SnapUnix *u;
+
+        tree.root_pid = 402;
+        assert_int_equal(preflight_needs(w->s, &tree, &before), 0);
+        assert_int_equal(before.names, 0);
+        world_fd(w->s, 402, FD_FILE, 50, "/tmp/a/b/x")->is_volatile = true;
+        world_fd(w->s, 402, FD_FILE, 51, "/tmp/a/b/y")->is_volatile = true;
+        world_fd(w->s, 402, FD_DIR, 52, "/tmp/a.b/z")->is_volatile = true;
+        world_fd(w->s, 402, FD_FILE, 53, "/home/a/b/c")->is_volatile = false;
+        world_fd(w->s, 402, FD_UNIX, 54, "");
+        u = world_unix(w->s, 54, 0, SOCK_STREAM, "/run/s/socket");
+        u->state = TCP_LISTEN;
+        u->is_volatile = true;
+        assert_int_equal(model_append(world_at(w->s, 402)->maps, world_at(w->s, 402)->n_maps, map), 0);
+        snapshot_sort(w->s);
+        assert_int_equal(preflight_needs(w->s, &tree, &after), 0);
+        assert_int_equal(after.names, 10); /* tmp, a, b, x, y; a.b, z; run, s, socket */
+        assert_true(after.bytes > before.bytes + 10 * 3072);
+
+        w->facts.max_files = 10;
+        expect_ok(w);
+        w->facts.max_files = 9;
+        expect(w, VERDICT_REFUSED, "names", "about 10 files and directories");
 }
 
 static void test_machine(void **state) {
@@ -718,6 +771,8 @@ int main(void) {
                         T(test_counts),
                         T(test_memory_file),
                         T(test_limits),
+                        T(test_limit_of_names),
+                        T(test_names),
                         T(test_unsavable_descriptors),
                         T(test_many),
                         T(test_pidfd),

@@ -41,7 +41,7 @@ static const struct timespec then = {1234567890, 987654321};
 
 static void begin(World *w) {
         w->archive = memfd_create("archive", MFD_CLOEXEC);
-        assert_int_equal(pax_create(w->archive, &w->pax), 0);
+        assert_int_equal(pax_create(w->archive, &(PaxLimits){UINT64_MAX, UINT64_MAX}, &w->pax), 0);
 }
 
 static int setup(void **state) {

@@ -28,6 +28,7 @@
 typedef struct World {
         char path[64]; /* holds: images/ */
         int dir, images;
+        PaxLimits limits;
         char text[4096]; /* what is in the archive, a line for each entry below path: type, name, content or
                             link */
 } World;
@@ -42,6 +43,7 @@ static int setup(void **state) {
         }
         strcpy(w->path, "/tmp/carryover-test-XXXXXX");
         assert_non_null(mkdtemp(w->path));
+        w->limits = (PaxLimits){1 << 20, 1000};
         w->dir = open(w->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         assert_int_equal(mkdirat(w->dir, "images", 0700), 0);
         w->images = openat(w->dir, "images", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -84,7 +86,7 @@ static int save(World *w) {
         tree.root_pid = (uint32_t)self;
         assert_int_equal(snapshot_take(SNAP_FULL, &self, 1, &s), 0);
         (void)unlinkat(w->images, STORE_VOLATILE, 0);
-        return files_save(s, &tree, 1 << 20, w->images);
+        return files_save(s, &tree, &w->limits, w->images);
 }
 
 static char kind(mode_t mode) {
@@ -186,6 +188,40 @@ static void test_too_large(void **state) {
         assert_non_null(strstr(err_text(-EDQUOT), "/large"));
 }
 
+/* Directories cost as files do: two files here, a thousand names. */
+static void test_many_directories(void **state) {
+        World *w = world(state);
+        _cleanup_(closep) int top = openat(w->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int fds[2];
+        struct stat st;
+
+        for (int i = 0; i < 2; i++) {
+                int dir = fcntl(top, F_DUPFD_CLOEXEC, 0);
+
+                for (int k = 0; k < 500; k++) {
+                        int inner;
+
+                        assert_int_equal(mkdirat(dir, i ? "a" : "b", 0700), 0);
+                        inner = openat(dir, i ? "a" : "b", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                        fd_close(dir);
+                        dir = inner;
+                }
+                fds[i] = openat(dir, "x", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+                assert_true(fds[i] >= 0);
+                fd_close(dir);
+        }
+        assert_int_equal(save(w), -EDQUOT);
+        assert_int_equal(fstatat(w->images, STORE_VOLATILE, &st, 0), 0);
+        assert_true(st.st_size < 1 << 20);
+
+        w->limits = (PaxLimits){16 << 20, 1000};
+        assert_int_equal(save(w), -E2BIG);
+        w->limits.entries = 2000;
+        assert_int_equal(save(w), 0);
+        fd_close(fds[1]);
+        fd_close(fds[0]);
+}
+
 static void test_lost_name(void **state) {
         World *w = world(state);
         _cleanup_(closep) int fd = make(w, "name", "x");
@@ -202,6 +238,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_files, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_map_and_socket, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_many_directories, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_lost_name, setup, teardown),
         };
 

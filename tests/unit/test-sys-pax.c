@@ -8,12 +8,14 @@
 #include "sys/pax.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -38,7 +40,7 @@ static int setup(void **state) {
 
         w->archive = memfd_create("archive", MFD_CLOEXEC);
         w->file = temporary();
-        assert_int_equal(pax_create(w->archive, &w->pax), 0);
+        assert_int_equal(pax_create(w->archive, &(PaxLimits){UINT64_MAX, UINT64_MAX}, &w->pax), 0);
         *state = w;
         return w->file < 0 ? -1 : 0;
 }
@@ -254,6 +256,95 @@ static void test_cut_short(void **state) {
         assert_true((r < 0 ? r : pax_next(w->pax, &got)) < 0);
 }
 
+/* Instead of the one that setup() has begun. */
+static void begin(World *w, PaxLimits limits) {
+        w->pax = pax_free(w->pax);
+        assert_int_equal(ftruncate(w->archive, 0), 0);
+        assert_int_equal(lseek(w->archive, 0, SEEK_SET), 0);
+        assert_int_equal(pax_create(w->archive, &limits, &w->pax), 0);
+}
+
+static int add_bytes(World *w, PaxEntry *e, off_t size) {
+        begin(w, (PaxLimits){6000, 2});
+        assert_int_equal(ftruncate(w->file, size), 0);
+        e->st.st_size = size;
+        return pax_add(w->pax, e, w->file);
+}
+
+/* Whatever an entry consists of counts, and what was counted covers what is written. */
+static void test_limits(void **state) {
+        _cleanup_(closep) int dir = open("/tmp", O_PATH | O_CLOEXEC);
+        char name[PATH_MAX] = "", link[FD_LINK_SIZE], value[2000] = "";
+        World *w = *state;
+        PaxEntry e;
+        int n = 0, r;
+
+        while (strlen(name) < 3000)
+                strcat(name, "/long-name");
+        e = file_entry(w, name);
+        e.st.st_mode = S_IFDIR | 0700;
+        begin(w, (PaxLimits){100000, 1000});
+        while ((r = pax_add(w->pax, &e, dir)) == 0)
+                n++;
+        assert_int_equal(r, -EDQUOT);
+        assert_true(n > 5);
+        assert_int_equal(pax_finish(w->pax), 0);
+        assert_true(lseek(w->archive, 0, SEEK_END) < 100000 + BLOCK);
+
+        e = file_entry(w, "/tmp/x");
+        assert_int_equal(add_bytes(w, &e, 3000), -EDQUOT);
+        assert_int_equal(add_bytes(w, &e, 2000), 0);
+        if (setxattr(fd_link(w->file, link), "trusted.x", value, sizeof value, 0) >= 0)
+                assert_int_equal(add_bytes(w, &e, 2000), -EDQUOT);
+}
+
+/* One header, again and again. */
+static pid_t write_many(int fd, const char header[static 512], size_t n) {
+        pid_t child = fork();
+
+        if (child == 0) {
+                int r = 0;
+
+                for (size_t i = 0; r >= 0 && i < n; i++)
+                        r = fd_write_all(fd, header, 512);
+                _exit(r < 0);
+        }
+        return child;
+}
+
+static void test_too_many(void **state) {
+        _cleanup_(closep) int dir = open("/tmp", O_PATH | O_CLOEXEC), from = -1;
+        World *w = *state;
+        char header[512];
+        PaxEntry e, got;
+        int r, pipe_fds[2];
+        pid_t child;
+
+        begin(w, (PaxLimits){UINT64_MAX, 1});
+        e = file_entry(w, "/tmp/x");
+        e.st.st_mode = S_IFDIR | 0700;
+        assert_int_equal(pax_add(w->pax, &e, dir), 0);
+        assert_int_equal(pax_add(w->pax, &e, dir), -E2BIG);
+
+        /* As somebody else wrote it. */
+        assert_int_equal(pax_finish(w->pax), 0);
+        w->pax = pax_free(w->pax);
+        assert_int_equal(pread(w->archive, header, sizeof header, 1024), sizeof header); /* behind pax's */
+        assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+        from = pipe_fds[0];
+        child = write_many(pipe_fds[1], header, PAX_ENTRIES_MAX + 1);
+        assert_true(child > 0);
+        fd_close(pipe_fds[1]);
+        assert_int_equal(pax_open(from, &w->pax), 0);
+        for (size_t i = 0; i < PAX_ENTRIES_MAX; i++)
+                assert_int_equal(pax_next(w->pax, &got), 0);
+        r = pax_next(w->pax, &got);
+        assert_int_equal(r, -EBADMSG);
+        assert_non_null(strstr(err_text(r), "more of them"));
+        from = fd_close(from);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
@@ -261,6 +352,8 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_kinds, setup, teardown),
                         cmocka_unit_test(test_hostile),
                         cmocka_unit_test_setup_teardown(test_cut_short, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_too_many, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
