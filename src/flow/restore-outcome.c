@@ -8,6 +8,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "report/report.h"
+#include "sys/exec-bit.h"
 
 void restoring_say(const Restoring *x, EventKind kind, const Tree *tree, const char *reason) {
         report_event(&(Event){
@@ -29,6 +30,7 @@ static int ran_recall(Restoring *x, Tree **tree) {
                 return 0;
         model_free(*tree);
         *tree = noted;
+        exec_bits_return_files(*tree);
         return store_tree_done(&x->store, x->ticket->id, *tree);
 }
 

@@ -21,6 +21,7 @@
 #include "flow/flow.h"
 #include "sys/config.h"
 #include "sys/criu.h"
+#include "sys/exec-bit.h"
 #include "sys/procfs.h"
 
 #include <string.h>
@@ -148,6 +149,7 @@ static int report_unsealed(const Store *store, Ticket *ticket) {
         for (size_t i = 0; i < ticket->n_trees; i++) {
                 Tree *tree = ticket->trees[i];
 
+                exec_bits_return_files(tree);
                 log_failed(store_tree_discard(store, tree->name), "images of no use stay in the store");
                 if (!tree->outcome)
                         tree->outcome = model_new(Outcome, outcome__init);

@@ -24,6 +24,7 @@
 #include "model/digest.h"
 #include "sys/config.h"
 #include "sys/cpu.h"
+#include "sys/exec-bit.h"
 #include "sys/memory.h"
 #include "sys/netlink.h"
 #include "sys/procfs.h"
@@ -308,6 +309,7 @@ int saving_stop(Saving *s, int why) {
         for (size_t i = 0; i < s->ticket->n_trees; i++) {
                 Tree *tree = s->ticket->trees[i];
 
+                exec_bits_return_files(tree); /* it may have ended meanwhile */
                 log_failed(store_tree_discard(&s->store, tree->name),
                            "images of a stopped save stay in the store");
                 if (!tree->outcome)
@@ -382,6 +384,16 @@ static int saving_note(Saving *s, Trees *kept) {
         return r < 0 ? err_pass(r) : fault_point("save:noted");
 }
 
+/* What of the trees' own surroundings the save will change, noted before it does. */
+static int saving_note_touched(Saving *s) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < s->ticket->n_trees; i++)
+                if (!s->ticket->trees[i]->outcome)
+                        r = exec_bits_find(s->ticket->trees[i]);
+        return r < 0 ? err_pass(r) : store_saving_begin(&s->store, s->ticket);
+}
+
 /* The ticket is sealed. If it was `carryover reboot` that asked, the shutdown is taken back: what starts
  * again then begins with carryover-restore.service. Somebody else's goes its longer way, through the
  * firmware. */
@@ -427,7 +439,7 @@ int flow_save(void) {
                 return 0;
         }
         saving_say(&s, EVENT_SAVE_BEGUN, NULL, NULL);
-        r = store_saving_begin(&s.store, s.ticket);
+        r = saving_note_touched(&s);
         if (r >= 0)
                 r = fault_point("save:begun");
         if (r >= 0)

@@ -465,6 +465,7 @@ int restore_tree(const RestoreJob *job, Tree *tree) {
 
         if (home_fd < 0)
                 return err_pass(home_fd);
+        exec_bits_lend_files(tree); /* a try that failed has given it back */
         r = restore_opened(job, tree, home_fd, &images_fd);
         keep_logs(job, images_fd, home_fd);
         if (r >= 0) {
@@ -473,6 +474,7 @@ int restore_tree(const RestoreJob *job, Tree *tree) {
         }
         if (r == -ECANCELED)
                 return err_pass(r);
+        exec_bits_return_files(tree);
         pthread_mutex_lock(job->remaps_lock);
         remaps_sweep_images(images_fd >= 0 ? images_fd : home_fd,
                             true); /* those that it cannot read it leaves */
@@ -526,6 +528,7 @@ int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, I
 bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree) {
         _cleanup_(closep) int home_fd = store_tree_open(store, tree->name), images_fd = -1;
 
+        exec_bits_return_files(tree);
         if (home_fd >= 0)
                 images_fd = images_readable(keys, tree, home_fd, false);
         if (images_fd >= 0)

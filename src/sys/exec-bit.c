@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* Only the executable of a living process is touched, held by a descriptor between the look and the change:
- * a process that executes something else meanwhile changes nothing about which file that is. */
+/* The executable of a living process is held by a descriptor between the look and the change: a process that
+ * executes something else meanwhile changes nothing about which file that is. That of a dead one is looked
+ * for by its name and its inode. */
 
 #include "sys/exec-bit.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/text.h"
+#include "sys/by-inode.h"
 #include "sys/criu-process.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,7 +28,29 @@ static int change_mode(int path_fd, mode_t mode) {
         return chmod(fd_link(path_fd, link), mode) < 0 ? -errno : 0;
 }
 
-static int note(Tree *tree, pid_t pid, const struct stat *st) {
+static bool is_noted(const Tree *tree, uint64_t inode) {
+        for (size_t i = 0; i < tree->n_exec_bits; i++)
+                if (tree->exec_bits[i]->inode == inode)
+                        return true;
+        return false;
+}
+
+/* The name under which it was executed; whether it still has that is found out when it is looked for. */
+static int name_of(const char *link, char **ret) {
+        static const char gone[] = " (deleted)";
+        char path[PATH_MAX];
+        ssize_t n = readlink(link, path, sizeof path - 1);
+
+        if (n <= 0 || path[0] != '/')
+                return -ENOENT;
+        path[n] = '\0';
+        if (ends_with(path, gone))
+                path[strlen(path) - strlen(gone)] = '\0';
+        *ret = strdup(path);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int note(Tree *tree, pid_t pid, const char *link, const struct stat *st) {
         ExecBit *bit = model_new(ExecBit, exec_bit__init);
         int r;
 
@@ -32,59 +59,117 @@ static int note(Tree *tree, pid_t pid, const struct stat *st) {
         bit->pid = (uint32_t)pid;
         bit->inode = st->st_ino;
         bit->mode = st->st_mode & ALLPERMS;
-        r = model_append(tree->exec_bits, tree->n_exec_bits, bit);
+        r = name_of(link, &bit->path);
+        if (r >= 0 || r == -ENOENT)
+                r = model_append(tree->exec_bits, tree->n_exec_bits, bit);
         if (r < 0)
                 model_free(bit);
         return r;
 }
 
+/* Answer 1, and a descriptor, if the executable of a process needs the bit. */
+static int lacks_bit(const char *link, int *ret_fd, struct stat *ret) {
+        _cleanup_(closep) int fd = open(link, O_PATH | O_CLOEXEC);
+
+        if (fd < 0 || fstat(fd, ret) < 0) /* a zombie, or gone */
+                return 0;
+        if (!S_ISREG(ret->st_mode) || (ret->st_mode & ANY_EXEC))
+                return 0;
+        *ret_fd = TAKE_FD(fd);
+        return 1;
+}
+
+static int find(Tree *tree, pid_t pid) {
+        _cleanup_(closep) int fd = -1;
+        char link[40];
+        struct stat st;
+
+        snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+        if (lacks_bit(link, &fd, &st) == 0 || st.st_nlink == 0 || is_noted(tree, st.st_ino))
+                return 0;
+        return note(tree, pid, link, &st);
+}
+
 static int lend(Tree *tree, pid_t pid) {
         _cleanup_(closep) int fd = -1;
-        char path[40];
+        char link[40];
         struct stat st;
         int r;
 
-        snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
-        fd = open(path, O_PATH | O_CLOEXEC);
-        if (fd < 0 || fstat(fd, &st) < 0) /* a zombie, or gone */
+        snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+        if (lacks_bit(link, &fd, &st) == 0)
                 return 0;
-        if (!S_ISREG(st.st_mode) || (st.st_mode & ANY_EXEC))
-                return 0;
+        if (st.st_nlink > 0 && !is_noted(tree, st.st_ino))
+                return err_say(-EAGAIN, "the executable of process %d has just lost its exec bit, try again",
+                               (int)pid);
         r = change_mode(fd, (st.st_mode & ALLPERMS) | S_IXUSR);
-        if (r < 0)
-                return err_born(r,
+        return r < 0 ? err_born(r,
                                 "cannot give the executable of process %d back its exec bit, without which "
                                 "it cannot be restored",
-                                (int)pid);
-        return st.st_nlink > 0 ? note(tree, pid, &st) : 0;
+                                (int)pid)
+                     : 0;
 }
 
-int exec_bits_lend(Tree *tree) {
+static int each_process(Tree *tree, int (*what)(Tree *tree, pid_t pid)) {
         _cleanup_(freep) pid_t *pids = NULL;
         size_t n;
         int r;
 
         r = criu_tree_list((pid_t)tree->root_pid, &pids, &n);
         for (size_t i = 0; r >= 0 && i < n; i++)
-                r = lend(tree, pids[i]);
+                r = what(tree, pids[i]);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int exec_bits_find(Tree *tree) {
+        return each_process(tree, find);
+}
+
+int exec_bits_lend(Tree *tree) {
+        int r = each_process(tree, lend);
+
         if (r >= 0)
                 return 0;
         exec_bits_return(tree, (pid_t)tree->root_pid);
         return err_pass(r);
 }
 
+static void give_back(const ExecBit *bit, int fd) {
+        struct stat st;
+
+        if (fd >= 0 && fstat(fd, &st) >= 0 && S_ISREG(st.st_mode) && st.st_ino == bit->inode &&
+            (st.st_mode & ALLPERMS) == (bit->mode | S_IXUSR))
+                (void)change_mode(fd, bit->mode);
+}
+
 /* By the root's own /proc: a tree in a PID namespace has another one, with the numbers of the ticket. */
 void exec_bits_return(const Tree *tree, pid_t root) {
         for (size_t i = 0; i < tree->n_exec_bits; i++) {
-                const ExecBit *bit = tree->exec_bits[i];
                 _cleanup_(closep) int fd = -1;
                 char path[64];
+
+                snprintf(path, sizeof path, "/proc/%d/root/proc/%u/exe", (int)root, tree->exec_bits[i]->pid);
+                fd = open(path, O_PATH | O_CLOEXEC);
+                give_back(tree->exec_bits[i], fd);
+        }
+}
+
+void exec_bits_return_files(const Tree *tree) {
+        for (size_t i = 0; i < tree->n_exec_bits; i++) {
+                const ExecBit *bit = tree->exec_bits[i];
+                _cleanup_(closep) int fd = bit->path ? file_by_inode(bit->path, bit->inode) : -1;
+
+                give_back(bit, fd);
+        }
+}
+
+void exec_bits_lend_files(const Tree *tree) {
+        for (size_t i = 0; i < tree->n_exec_bits; i++) {
+                const ExecBit *bit = tree->exec_bits[i];
+                _cleanup_(closep) int fd = bit->path ? file_by_inode(bit->path, bit->inode) : -1;
                 struct stat st;
 
-                snprintf(path, sizeof path, "/proc/%d/root/proc/%u/exe", (int)root, bit->pid);
-                fd = open(path, O_PATH | O_CLOEXEC);
-                if (fd >= 0 && fstat(fd, &st) >= 0 && S_ISREG(st.st_mode) && st.st_ino == bit->inode &&
-                    (st.st_mode & ALLPERMS) == (bit->mode | S_IXUSR))
-                        (void)change_mode(fd, bit->mode);
+                if (fd >= 0 && fstat(fd, &st) >= 0 && (st.st_mode & ALLPERMS) == bit->mode)
+                        (void)change_mode(fd, bit->mode | S_IXUSR);
         }
 }

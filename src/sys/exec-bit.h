@@ -11,10 +11,18 @@
 
 #include "model/model.h"
 
-/* Before the dump, while the tree runs. Notes in tree->exec_bits the files that have a name and so outlive
- * the jump; the others become part of the images as they are now. */
+/* Notes in tree->exec_bits which files of a running tree will be lent one, and have a name and so outlive
+ * the jump; nothing is changed yet. The others become part of the images as they are. */
+int exec_bits_find(Tree *tree);
+
+/* Before the dump, while the tree runs. -EAGAIN: a file would need one that was not noted. */
 int exec_bits_lend(Tree *tree);
 
 /* Takes the noted ones back from a living tree: one whose save failed, or that was restored; `root` as the
  * host sees it. A file that is another one by now, or has another mode, is left alone. */
 void exec_bits_return(const Tree *tree, pid_t root);
+
+/* The same of a tree that is not there: it ended with a save that died, or cannot come back. And once more,
+ * for another try. Files by their names; one that has none left in its directory is left alone. */
+void exec_bits_return_files(const Tree *tree);
+void exec_bits_lend_files(const Tree *tree);

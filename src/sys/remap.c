@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/model.h"
+#include "sys/by-inode.h"
 #include "sys/image-file.h"
 
 #include "criu-image.pb-c.h"
@@ -299,32 +300,9 @@ int remaps_check(Remaps *remaps) {
         return r < 0 ? err_pass(r) : 0;
 }
 
-/* A name in a directory that is held open. */
-typedef struct Place {
-        int dir_fd;
-        const char *name;
-} Place;
-
-static void place_done(Place *place) {
-        place->dir_fd = fd_close(place->dir_fd);
-}
-
-static bool place_open(const char *path, Place *ret) {
-        _cleanup_(closep) int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        const char *slash = strrchr(path, '/');
-        _cleanup_(freep) char *directory =
-                        slash > path ? strndup(path + 1, (size_t)(slash - path - 1)) : strdup(".");
-
-        if (root < 0 || !directory)
-                return false;
-        ret->name = slash + 1;
-        ret->dir_fd = open_beneath(root, directory, O_RDONLY | O_DIRECTORY, 0);
-        return ret->dir_fd >= 0;
-}
-
 /* If it is older than `before`, and has more names than `kept`. */
 static void remove_file(const char *path, time_t before, nlink_t kept) {
-        _cleanup_(place_done) Place place = {.dir_fd = -1};
+        _cleanup_(place_done) Place place = PLACE_NONE;
         struct stat st;
 
         if (place_open(path, &place) && fstatat(place.dir_fd, place.name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
@@ -337,7 +315,7 @@ static void sweep_parents(const Remap *remap) {
         _cleanup_(freep) char *path = strdup(remap->path);
 
         while (path && strlen(path) > strlen(remap->missing)) {
-                _cleanup_(place_done) Place place = {.dir_fd = -1};
+                _cleanup_(place_done) Place place = PLACE_NONE;
 
                 *strrchr(path, '/') = '\0';
                 if (!place_open(path, &place) || unlinkat(place.dir_fd, place.name, AT_REMOVEDIR) < 0)
