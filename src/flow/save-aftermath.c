@@ -38,27 +38,55 @@ static bool runs(const Tree *tree) {
         return process_start_time((pid_t)tree->root_pid, &start) >= 0 && start == tree->root_start;
 }
 
-/* Takes what lives out of the ticket; the number of trees that stay in it. */
-static size_t leave_living(Saving *s, size_t *ret_living) {
+static bool is_saved(const Tree *tree) {
+        return !tree->outcome || tree->outcome->state == OUTCOME__STATE__PENDING;
+}
+
+/* What lives is to leave the ticket; the number of trees that stay in it. */
+static size_t leave_living(Saving *s, bool *living) {
         _cleanup_(freep) char *fate = text_format(INTERRUPTED "; %s", saving_fate(s));
-        size_t sealed = 0, living = 0;
+        size_t sealed = 0;
 
         for (size_t i = 0; i < s->ticket->n_trees; i++) {
                 Tree *tree = s->ticket->trees[i];
 
-                if (tree->outcome && tree->outcome->state != OUTCOME__STATE__PENDING)
+                living[i] = is_saved(tree) && runs(tree);
+                sealed += is_saved(tree) && !living[i];
+                if (living[i])
+                        (void)saving_leave(tree, fate ?: "no memory");
+        }
+        return sealed;
+}
+
+/* It is out of the ticket: from here on nothing brings a second one. */
+static void mend_living(Saving *s, const bool *living) {
+        for (size_t i = 0; i < s->ticket->n_trees; i++) {
+                Tree *tree = s->ticket->trees[i];
+
+                if (!living[i])
                         continue;
-                if (!runs(tree)) {
-                        sealed++;
-                        continue;
-                }
-                living++;
                 log_failed(save_mend(&s->store, tree), "its connections may be blocked until the next boot");
-                (void)saving_leave(tree, fate ?: "no memory");
                 saving_say(s, EVENT_TREE_REFUSED, tree, tree->outcome ? tree->outcome->reason : NULL);
         }
-        *ret_living = living;
-        return sealed;
+}
+
+/* The ticket cannot be changed, and the next boot brings back what it names: so nothing of that may live
+ * here. A moment that is lived twice is better than two lives. Its connections stay held, and what was lent
+ * to it and made for it stays, for its return. */
+static void end_living(Saving *s, const bool *living) {
+        for (size_t i = 0; i < s->ticket->n_trees; i++) {
+                Tree *tree = s->ticket->trees[i];
+
+                if (!living[i])
+                        continue;
+                model_free(TAKE(tree->outcome));
+                log_warning("%s ran again and is ended: the store cannot be written, and the next boot "
+                            "brings "
+                            "it back",
+                            tree->name);
+                log_failed(criu_tree_end((pid_t)tree->root_pid, tree->root_start),
+                           "it may come back while it runs");
+        }
 }
 
 /* All of it was sealed and has died as it should: the shutdown goes on, and the next boot has the rest. */
@@ -71,36 +99,69 @@ static int all_sealed(Saving *s) {
 /* The ticket keeps what has died; that comes back as soon as the shutdown is taken back, or with the next
  * boot. */
 static int partly_sealed(Saving *s) {
-        if (s->request)
-                (void)model_set_string(&s->ticket->stopped, INTERRUPTED);
-        log_failed(store_amend(&s->store, s->ticket), "a tree that lives may be restored as well");
         log_failed(saving_hold(s), "peers of what lives hear nothing");
         log_failed(store_saving_end(&s->store), "an old note of this save stays in the store");
         saving_take_back(s);
         return 1;
 }
 
+/* Out of the ticket with what lives. */
+static int ticket_settle(Saving *s, Seal seal, size_t n_sealed) {
+        if (seal == SEAL_UNREADABLE)
+                return err_say(-EIO, "the ticket cannot be read");
+        if (n_sealed == 0)
+                return store_unseal(&s->store);
+        if (s->request)
+                (void)model_set_string(&s->ticket->stopped, INTERRUPTED);
+        return store_amend(&s->store, s->ticket);
+}
+
+int aftermath_settle(Saving *s, Seal seal) {
+        _cleanup_(freep) bool *living = calloc(s->ticket->n_trees ?: 1, sizeof *living);
+        size_t n_sealed, n_living = 0;
+        int r = 0;
+
+        if (!living)
+                return -ENOMEM;
+        n_sealed = leave_living(s, living);
+        for (size_t i = 0; i < s->ticket->n_trees; i++)
+                n_living += living[i];
+        if (seal != SEAL_NONE && n_living == 0 && n_sealed > 0)
+                return AFTERMATH_SEALED;
+        if (seal != SEAL_NONE)
+                r = ticket_settle(s, seal, n_sealed);
+        if (r < 0) {
+                log_warning("what lives cannot leave the ticket: %s", err_text(r));
+                end_living(s, living);
+                return AFTERMATH_SEALED;
+        }
+        mend_living(s, living);
+        return seal != SEAL_NONE && n_sealed > 0 ? AFTERMATH_PARTLY : AFTERMATH_STOPPED;
+}
+
 static int end_save(Saving *s) {
         _cleanup_(ticket_freep) Ticket *sealed = NULL;
-        size_t n_sealed, n_living;
+        Seal seal = SEAL_NONE;
         int r;
 
         log_failed(criu_wait_orphans(s->config.criu, now_monotonic() + ORPHANS_TIMEOUT),
                    "a session may stay frozen");
         r = store_ticket(&s->store, &sealed);
         if (r < 0)
-                return err_pass(r);
+                log_warning("%s", err_text(r));
+        if (r < 0 && store_is_sealed(&s->store))
+                seal = SEAL_UNREADABLE;
         if (r == 0) {
+                seal = SEAL_READ;
                 model_free(s->ticket);
                 s->ticket = TAKE(sealed);
         }
-        n_sealed = leave_living(s, &n_living);
-        if (r > 0 || n_sealed == 0) {
-                if (r == 0)
-                        r = store_unseal(&s->store);
-                return r < 0 ? err_pass(r) : saving_stop(s, err_say(-EINTR, INTERRUPTED));
-        }
-        return n_living == 0 ? all_sealed(s) : partly_sealed(s);
+        r = aftermath_settle(s, seal);
+        if (r == AFTERMATH_STOPPED)
+                return saving_stop(s, err_say(-EINTR, INTERRUPTED));
+        if (r < 0)
+                return err_pass(r);
+        return r == AFTERMATH_SEALED ? all_sealed(s) : partly_sealed(s);
 }
 
 /* Answer 1: no save of this boot has died. */

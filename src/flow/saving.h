@@ -75,3 +75,16 @@ const char *saving_fate(const Saving *s);
 /* Freezes and saves all trees side by side, seals, and lets them die; any failure before the seal lets every
  * tree go on. */
 int saving_trees(Saving *s);
+
+/*
+ * Of a save that died, with the trees of s->ticket: what lives leaves the ticket if that is sealed, and is
+ * mended (save-aftermath.c). Where the store cannot be written it is ended instead, by its very identity,
+ * since the next boot will bring it back. What is left of the save then:
+ */
+enum {
+        AFTERMATH_STOPPED, /* nothing is sealed */
+        AFTERMATH_PARTLY,  /* what has died is, the rest lives */
+        AFTERMATH_SEALED,  /* all that was, and nothing of it lives */
+};
+typedef enum Seal { SEAL_NONE, SEAL_READ, SEAL_UNREADABLE } Seal;
+int aftermath_settle(Saving *s, Seal seal);

@@ -120,6 +120,11 @@ bool criu_is_run_by(const char *criu, pid_t pid);
  * for all of them on this machine. -ETIMEDOUT if one is still there at the deadline. */
 int criu_wait_orphans(const char *criu, uint64_t deadline_monotonic);
 
+/* Ends a tree that must not live on, and no other process: its root is known by when it began, and the
+ * others are stopped before they are looked for once more. Comes back when all are dead. -ETIMEDOUT: one is
+ * not. */
+int criu_tree_end(pid_t root, uint64_t start);
+
 /* Sockets of a tree that a killed CRIU left in TCP repair mode, in which no data moves, are put back to
  * work. */
 int criu_tree_mend(pid_t root);

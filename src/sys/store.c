@@ -254,7 +254,7 @@ static int away(const Store *store, const char *name) {
 }
 
 int store_amend(const Store *store, const Ticket *ticket) {
-        if (faccessat(store->fd, "ticket", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+        if (!store_is_sealed(store))
                 return err_say(-ENOENT, "%s/ticket is claimed by now", store->path);
         return store_message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
 }
@@ -347,6 +347,10 @@ static int ticket_read(const Store *store, const char *name, const char *bad, Ti
 
 int store_ticket(const Store *store, Ticket **ret) {
         return ticket_read(store, "ticket", "ticket.bad", ret);
+}
+
+bool store_is_sealed(const Store *store) {
+        return faccessat(store->fd, "ticket", F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
 }
 
 int store_unseal(const Store *store) {

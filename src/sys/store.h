@@ -80,6 +80,8 @@ int store_seal(const Store *store, const Ticket *ticket);
 int store_amend(const Store *store, const Ticket *ticket);
 /* Takes a seal back, durably: every tree of it lives. */
 int store_unseal(const Store *store);
+/* Whether there is a sealed ticket, as far as the disk can tell, that need not be readable. */
+bool store_is_sealed(const Store *store);
 /* The sealed ticket, or answer 1 if there is none. -EBADMSG: it is set aside as ticket.bad, and the sentence
  * says so. */
 int store_ticket(const Store *store, Ticket **ret);

@@ -22,7 +22,7 @@ from lab.scene import BACK, FAILED, GONE, LIVES, LOST, Scene
 from lab.util import SOURCE, LabError, turn
 
 # Behind the point's name on the way into the product (src/base/fault.h).
-WAYS = {"error": "", "kill": ":kill", "cut": ":hang", "criu": ":hook", "full": ":hook", "io": ":hook"}
+WAYS = {"error": "", "kill": ":kill", "cut": ":hang", "criu": ":hook", "full": ":hook", "io": ":hook", "two": ":hook"}
 
 # What may become of the trees, by point and way; a set where it depends on which tree came there first.
 BEFORE_SEAL = {"error": {LIVES}, "kill": {LIVES}, "full": {LIVES}, "io": {LIVES}, "cut": {GONE}}
@@ -44,7 +44,8 @@ PLAN: dict[str, dict[str, set[str]]] = {
     "save:before-seal": WITH_CRIU,
     "seal:written": SEALED | {"error": {LIVES}, "kill": {LIVES}, "criu": {LIVES}},
     # One tree is dead when we die. If the other one is too, the shutdown goes on; else it is taken back.
-    "save:committed": SEALED | {"kill": {LIVES, BACK}, "criu": {BACK}},
+    # With the store broken as well it cannot leave the ticket, and is ended.
+    "save:committed": SEALED | {"kill": {LIVES, BACK}, "criu": {BACK}, "two": {BACK}},
     "jump:before-load": SEALED | {"error": {LIVES}},
     "jump:loaded": SEALED | {"error": {LIVES}},
     "jump:last": {"error": {BACK}, "kill": {BACK}, "cut": {BACK}},
@@ -76,8 +77,9 @@ HOOK = """#!/bin/sh
 case $(cat /etc/carryover/fault-way) in
 criu) pkill -9 -x criu; pidwait -x criu ;; # until it is dead: only then is its tree let go
 full) dd if=/dev/zero of=/var/lib/carryover/filler bs=64k 2>/dev/null; dd if=/dev/zero bs=512 2>/dev/null >>/var/lib/carryover/filler; sync ;;
-io) dmsetup suspend --noflush --nolockfs store; dmsetup load store --table "0 $(blockdev --getsz /dev/loop0) error"
-    dmsetup resume --noudevsync store ;; # udev may have stopped
+io|two) dmsetup suspend --noflush --nolockfs store; dmsetup load store --table "0 $(blockdev --getsz /dev/loop0) error"
+    dmsetup resume --noudevsync store # udev may have stopped
+    test "$(cat /etc/carryover/fault-way)" != two || pkill -9 -x carryover-save ;;
 esac
 """
 
