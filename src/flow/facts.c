@@ -17,7 +17,7 @@
 #include "sys/memory.h"
 #include "sys/netfilter.h"
 #include "sys/procfs.h"
-#include "sys/store.h"
+#include "sys/store-room.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -90,13 +90,15 @@ static uint64_t amount(const Amount *a, uint64_t size) {
 }
 
 int facts_room(const Config *config, const Store *store, PreflightFacts *f) {
-        uint64_t size;
-        int r = store_space(store, &f->store_free, &size);
+        StoreSpace space;
+        int r = store_space(store, &space);
 
         if (r < 0)
                 return err_pass(r);
-        f->max_use = amount(&config->max_use, size);
-        f->max_use_per_user = amount(&config->max_use_per_user, size);
+        f->store_free = space.free;
+        f->max_use = amount(&config->max_use, space.size);
+        f->max_use -= f->max_use < space.used ? f->max_use : space.used;
+        f->max_use_per_user = amount(&config->max_use_per_user, space.size);
         f->max_processes = config->max_processes;
         f->max_files = config->max_files;
         return 0;
@@ -140,7 +142,9 @@ static int ask_store(const Config *config, PreflightFacts *f) {
 
         r = store_open(config, &store);
         if (r >= 0) {
-                r = store_vacant(&store);
+                r = store_lasts(&store);
+                if (r >= 0)
+                        r = store_vacant(&store);
                 if (r >= 0)
                         r = facts_room(config, &store, f);
                 if (r >= 0 && faccessat(store.fd, ".", W_OK, 0) < 0)

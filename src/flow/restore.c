@@ -354,10 +354,20 @@ static int stop_signal_fd(void) {
         return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+/* As long as `carryover restore` may be thought of. */
+#define FAILED_KEPT (30 * 24 * 3600 * USEC_PER_SEC)
+
 /* Nobody waits for it: the trees run, the report is written, or there is nothing to do. */
 static void wipe(const Restoring *x) {
-        int r = x->store.fd < 0 ? 0 : store_wipe(&x->store, x->stop_fd);
+        uint64_t now = now_realtime();
+        int r;
 
+        if (x->store.fd < 0)
+                return;
+        if (!x->config.keep_images)
+                log_failed(store_age(&x->store, now > FAILED_KEPT ? now - FAILED_KEPT : 0),
+                           "images of sessions that could not come back stay in the store");
+        r = store_wipe(&x->store, x->stop_fd);
         log_failed(r, "images that nobody needs were not overwritten");
         if (r > 0)
                 log_info("images that nobody needs are overwritten at the next start");

@@ -29,6 +29,7 @@
 #include "sys/netlink.h"
 #include "sys/procfs.h"
 #include "sys/store-key.h"
+#include "sys/store-room.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -364,6 +365,8 @@ static int saving_open(Saving *s) {
 
         s->hold = s->config.hold;
         r = store_open(&s->config, &s->store);
+        if (r >= 0)
+                r = store_lasts(&s->store);
         if (r >= 0)
                 r = store_vacant(&s->store);
         if (r >= 0)

@@ -29,7 +29,7 @@ typedef struct Config {
                                   routes */
         bool tcp_close; /* TcpClose= [no]: a tree whose addresses or routes do not come is restored with
                            its connections closed */
-        Amount max_use; /* MaxUse= [90%]: of the store's file system */
+        Amount max_use; /* MaxUse= [90%]: of the store's file system, with what failed */
         Amount max_use_per_user; /* MaxUsePerUser= [50%] */
         uint64_t max_processes;  /* MaxProcesses= [4096]: of one tree */
         uint64_t max_files;      /* MaxFiles= [65536]: of one tree */

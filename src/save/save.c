@@ -23,6 +23,7 @@
 #include "sys/netfilter.h"
 #include "sys/remap.h"
 #include "sys/rights.h"
+#include "sys/store-room.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -163,6 +164,8 @@ static int post_dump(Work *w) {
                 r = note_images(w);
         if (r >= 0 && w->tree->image_bytes > w->job->max_bytes)
                 r = err_say(-EDQUOT, "its images take more of the store than is left to its user");
+        if (r >= 0)
+                r = store_tree_reserve(w->home_fd, w->tree);
         if (r >= 0)
                 r = sync_tree(w->home_fd);
         if (r >= 0)

@@ -47,6 +47,8 @@ int gone_directory(int store_fd, int from_fd, const char *name) {
         if (faccessat(from_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
                 return errno == ENOENT ? 0 : err_born(-errno, "cannot look at %s", name);
         gone = open_gone(store_fd);
+        if (gone == -ENOSPC) /* as in gone_images() */
+                return err_pass(remove_tree(from_fd, name));
         if (gone < 0)
                 return err_pass(gone);
         for (unsigned i = 0; r == -EEXIST && i < MAX_SAME; i++) {
@@ -171,6 +173,91 @@ static int wipe_tree(int gone_fd, const struct dirent *e, void *userdata) {
         if (r == 0)
                 r = remove_tree(gone_fd, e->d_name);
         return r;
+}
+
+/* Counting. */
+
+/* failed/ID/NAME/ is the deepest; anything further down is none of ours. */
+#define MAX_DEPTH 4u
+
+typedef struct Count {
+        uint64_t bytes;
+        unsigned depth;
+} Count;
+
+static int count_entry(int dir_fd, const struct dirent *e, void *userdata) {
+        Count *c = userdata;
+        struct stat st;
+        int r = 0;
+
+        if (fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : err_born(-errno, "cannot look at %s in the store", e->d_name);
+        c->bytes += (uint64_t)st.st_blocks * 512;
+        if (!S_ISDIR(st.st_mode) || c->depth == MAX_DEPTH)
+                return 0;
+        c->depth++;
+        r = for_each(dir_fd, e->d_name, count_entry, c);
+        c->depth--;
+        return r;
+}
+
+int gone_bytes(int store_fd, uint64_t *ret) {
+        Count c = {0};
+        int r = for_each(store_fd, ".", count_entry, &c);
+
+        if (r < 0)
+                return err_pass(r);
+        *ret = c.bytes;
+        return 0;
+}
+
+/* Age. */
+
+typedef struct Age {
+        const Store *store;
+        const char *keep; /* the save whose trees may be tried again; NULL: nobody knows */
+        time_t before;
+        bool by_time;
+} Age;
+
+static int age_tree(int home_fd, const struct dirent *e, void *userdata) {
+        const Age *age = userdata;
+        struct stat st;
+
+        if (fstatat(home_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : err_born(-errno, "cannot look at %s in the store", e->d_name);
+        if (!S_ISDIR(st.st_mode) || (age->by_time && st.st_mtim.tv_sec >= age->before))
+                return 0;
+        return gone_directory(age->store->fd, home_fd, e->d_name);
+}
+
+static int age_save(int failed_fd, const struct dirent *e, void *userdata) {
+        Age *age = userdata;
+        int r;
+
+        if (strcmp(e->d_name, "last") == 0 || entry_type(failed_fd, e) != DT_DIR)
+                return 0; /* logs, which the next save that fails replaces */
+        age->by_time = !age->keep || strcmp(age->keep, e->d_name) == 0;
+        r = for_each(failed_fd, e->d_name, age_tree, age);
+        if (r == 0)
+                (void)unlinkat(failed_fd, e->d_name, AT_REMOVEDIR); /* if there is nothing left in it */
+        return r;
+}
+
+int store_age(const Store *store, uint64_t before_realtime) {
+        _cleanup_(ticket_freep) Ticket *report = NULL;
+        Age age = {.store = store, .before = (time_t)(before_realtime / USEC_PER_SEC)};
+        int r;
+
+        /* Whose trees are being restored, and may just have failed; or nobody can tell. */
+        if (store_vacant(store) < 0 || store_bad(store))
+                return 0;
+        r = store_report(store, &report);
+        if (r < 0)
+                return err_pass(r);
+        age.keep = report ? report->id : NULL;
+        r = for_each(store->fd, "failed", age_save, &age);
+        return r < 0 ? err_pass(r) : 0;
 }
 
 int store_wipe(const Store *store, int stop_fd) {

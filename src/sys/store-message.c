@@ -6,16 +6,24 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "sys/room.h"
 
-int store_message_write(int dir_fd, const char *name, CodecKind kind, const ProtobufCMessage *message) {
+static int put(int dir_fd, const char *name, CodecKind kind, const ProtobufCMessage *message,
+               int (*replace)(int dir_fd, const char *name, const void *data, size_t size)) {
         _cleanup_(freep) void *bytes = NULL;
         size_t size;
         int r;
 
         r = codec_encode(kind, message, &bytes, &size);
-        if (r < 0)
-                return err_pass(r);
-        return file_replace(dir_fd, name, bytes, size);
+        return r < 0 ? err_pass(r) : err_pass(replace(dir_fd, name, bytes, size));
+}
+
+int store_message_write(int dir_fd, const char *name, CodecKind kind, const ProtobufCMessage *message) {
+        return put(dir_fd, name, kind, message, file_replace);
+}
+
+int store_message_note(int dir_fd, const char *name, CodecKind kind, const ProtobufCMessage *message) {
+        return put(dir_fd, name, kind, message, room_replace);
 }
 
 int store_message_read(int dir_fd, const char *where, const char *name, CodecKind kind,

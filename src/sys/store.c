@@ -11,8 +11,10 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/codec.h"
+#include "sys/room.h"
 #include "sys/store-gone.h"
 #include "sys/store-message.h"
+#include "sys/store-room.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -20,7 +22,6 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define RUN_DIR "/run/carryover"
@@ -159,6 +160,9 @@ static int tree_home(const Store *store, const char *ticket_id, const char *tree
         return fd < 0 ? err_born(-errno, "cannot open the images of %s", tree) : fd;
 }
 
+/* What a restore notes beside the images of a tree. */
+static const char *const notes[] = {"begun", "runs", "done"};
+
 /* What sys/image.h and sys/remap.h change for a restore. Each change makes a new file, and a link keeps the
  * old one; it ends like an image, and is one wherever those are removed. */
 static const char *const rewritten[][2] = {
@@ -175,7 +179,6 @@ int store_tree_keep_sealed(int images_fd) {
 }
 
 int store_tree_retry(const Store *store, const char *ticket_id, const char *tree) {
-        static const char *const notes[] = {"begun", "runs", "done"};
         _cleanup_(closep) int save = tree_parent(store, tree), images = -1;
         char from[NAME_MAX + 16];
 
@@ -219,6 +222,8 @@ int store_tree_discard(const Store *store, const char *tree) {
         r = gone_images(store->fd, fd, tree);
         if (r < 0)
                 return err_pass(r);
+        for (size_t i = 0; i < ELEMENTS(notes); i++)
+                room_remove(fd, notes[i]);
         failed = subdirectory(store->fd, "failed");
         if (failed < 0)
                 return err_pass(failed);
@@ -229,16 +234,6 @@ int store_tree_discard(const Store *store, const char *tree) {
         if (r >= 0 && renameat(save, tree, last, tree) < 0)
                 r = err_born(-errno, "cannot put the logs of %s aside", tree);
         return r < 0 ? err_pass(r) : 0;
-}
-
-int store_space(const Store *store, uint64_t *ret_free, uint64_t *ret_size) {
-        struct statvfs v;
-
-        if (fstatvfs(store->fd, &v) < 0)
-                return err_born(-errno, "cannot ask for the space in %s", store->path);
-        *ret_free = (uint64_t)v.f_bfree * v.f_frsize;
-        *ret_size = (uint64_t)v.f_blocks * v.f_frsize;
-        return 0;
 }
 
 bool store_bad(const Store *store) {
@@ -312,12 +307,15 @@ int store_seal(const Store *store, const Ticket *ticket) {
                 r = err_born(-errno, "cannot remove %s/ticket.bad", store->path);
         if (r < 0)
                 return err_pass(r);
-        r = store_message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
+        r = store_reserve(store, ticket);
+        if (r >= 0)
+                r = store_message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
         if (r >= 0)
                 r = fault_point("seal:written");
         if (r < 0) {
                 /* It may be there and only not known to be on disk, and the trees are going to live on. */
                 (void)unlinkat(store->fd, "ticket", 0);
+                store_unreserve(store, ticket->id);
                 (void)fsync(store->fd);
         }
         return r < 0 ? err_pass(r) : 0;
@@ -403,17 +401,17 @@ bool store_tree_begun(int images_fd) {
 }
 
 int store_tree_begin(int images_fd) {
-        return file_replace(images_fd, "begun", "", 0);
+        return room_replace(images_fd, "begun", "", 0);
 }
 
 int store_tree_runs(int images_fd, const Tree *tree) {
-        return store_message_write(images_fd, "runs", CODEC_TREE, &tree->base);
+        return store_message_note(images_fd, "runs", CODEC_TREE, &tree->base);
 }
 
 int store_tree_done(const Store *store, const char *ticket_id, const Tree *tree) {
         _cleanup_(closep) int fd = tree_home(store, ticket_id, tree->name);
 
-        return fd < 0 ? err_pass(fd) : store_message_write(fd, "done", CODEC_TREE, &tree->base);
+        return fd < 0 ? err_pass(fd) : store_message_note(fd, "done", CODEC_TREE, &tree->base);
 }
 
 /* What one of those notes says. Answer 1: there is none. */
@@ -464,9 +462,12 @@ int store_tree_empty(const Store *store, const char *tree) {
 int store_report_write(const Store *store, const Ticket *report) {
         int r;
 
-        r = store_message_write(store->fd, "report", CODEC_TICKET, &report->base);
+        r = store_message_note(store->fd, "report", CODEC_TICKET, &report->base);
         if (r < 0)
                 return err_pass(r);
+        /* What was given back needs its room again. */
+        if (faccessat(store->fd, "ticket", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                store_unreserve(store, report->id);
         r = away(store, "ticket.claimed");
         return r < 0 ? err_pass(r) : save_end(store);
 }
@@ -474,7 +475,7 @@ int store_report_write(const Store *store, const Ticket *report) {
 int store_give_back(const Store *store, const Ticket *rest) {
         int r = ticket_check(rest);
 
-        return r < 0 ? err_pass(r) : store_message_write(store->fd, "ticket", CODEC_TICKET, &rest->base);
+        return r < 0 ? err_pass(r) : store_message_note(store->fd, "ticket", CODEC_TICKET, &rest->base);
 }
 
 int store_report(const Store *store, Ticket **ret) {

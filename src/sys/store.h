@@ -7,11 +7,12 @@
  *         save/NAME/         images of the tree NAME, while a save goes on and until its restore;
  *                            STORE_VOLATILE in it: its files that no boot brings, a pax archive;
  *                            "begun": that restore has begun; "runs": the tree, from when it ran again;
- *                            "done": the tree, with what became of it
+ *                            "done": the tree, with what became of it; "*.room": room for these
  *         saving             a save has begun and has not come to its end: what it is about to save
  *         ticket             the sealed ticket: exists if and only if something must come back
  *         ticket.claimed     the same after the claim: a restore has begun
  *         report             the last ticket with outcomes, for `carryover status`
+ *         report.room, ticket.room  room for the next one, and for what a restore may have to give back
  *         failed/ID/NAME/    images of trees that could not come back
  *         gone/NAME.N/       images that nobody needs any more, until store_wipe()
  *
@@ -55,8 +56,11 @@ int store_tree_retry(const Store *store, const char *ticket_id, const char *tree
  */
 int store_wipe(const Store *store, int stop_fd);
 
-/* Bytes free for root, and of the whole file system. */
-int store_space(const Store *store, uint64_t *ret_free, uint64_t *ret_size);
+/*
+ * Puts away (gone/) images of trees that could not come back and that nobody can or will try again: those of
+ * any save but the last, and those that are older. Nothing while a ticket waits, or lies here damaged.
+ */
+int store_age(const Store *store, uint64_t before_realtime);
 
 /* Whether a ticket lies here that could not be believed (ticket.bad); somebody must look at it. The next
  * seal removes it. */
@@ -73,7 +77,7 @@ int store_saving_end(const Store *store);
  * save asks before it touches anything. */
 int store_vacant(const Store *store);
 /* The seal: one durable rename. Refuses an older ticket as store_vacant() does, and (-EBADMSG) what the next
- * boot would refuse to believe. */
+ * boot would refuse to believe; -ENOSPC: there is no room for what that boot must note. */
 int store_seal(const Store *store, const Ticket *ticket);
 /* Replaces the sealed ticket by a fuller one with the same id, in one durable step. -ENOENT: it is sealed no
  * more, and must not be sealed a second time. */

@@ -8,7 +8,7 @@
 #include "base/fd.h"
 #include "model/codec.h"
 #include "model/model.h"
-#include "sys/store.h"
+#include "sys/store-room.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -396,6 +396,170 @@ static void test_run_files(void **state) {
         assert_int_equal(run_progress("%s", "two"), 0);
 }
 
+/* A store on a file system of its own, of 2 MiB. */
+static Store small(char path[static 64]) {
+        Config config = {0};
+        static int n;
+        Store store;
+
+        snprintf(path, 64, "/run/test-small-%d", n++);
+        assert_int_equal(mkdir(path, 0700), 0);
+        assert_int_equal(mount("tmpfs", path, "tmpfs", 0, "size=2m,nr_inodes=100,mode=0700"), 0);
+        snprintf(config.store, sizeof config.store, "%s", path);
+        assert_int_equal(store_open(&config, &store), 0);
+        return store;
+}
+
+/* Not a byte is left, and not a file. */
+static void fill(const Store *store) {
+        static const char block[4096] = "x";
+        _cleanup_(closep) int fd = openat(store->fd, "filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        char name[32];
+
+        assert_true(fd >= 0);
+        while (write(fd, block, sizeof block) > 0)
+                ;
+        assert_int_equal(errno, ENOSPC);
+        for (int i = 0; i < 1000; i++) {
+                _cleanup_(closep) int empty = -1;
+
+                snprintf(name, sizeof name, "filler-%d", i);
+                empty = openat(store->fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+                if (empty < 0)
+                        break;
+        }
+        assert_int_equal(errno, ENOSPC);
+}
+
+/* Others may fill the disk once it is sealed: what became of the trees is noted all the same. */
+static void test_full(void **state) {
+        char where[64];
+        Store store = small(where);
+        _cleanup_(ticket_freep) Ticket *t = sample("fu"), *claimed = NULL, *report = NULL;
+        _cleanup_(tree_freep) Tree *back = NULL;
+        _cleanup_(freep) char *path = NULL;
+        _cleanup_(closep) int fd = store_tree_create(&store, "session-4");
+        char reason[20000];
+        bool ours;
+
+        (void)state;
+        assert_int_equal(file_replace(fd, "core-1.img", "x", 1), 0);
+        assert_int_equal(store_seal(&store, t), 0);
+        fill(&store);
+        assert_int_equal(store_claim(&store, t), 0);
+        assert_int_equal(store_claimed(&store, &claimed, &ours), 0);
+        assert_int_equal(store_tree_begin(fd), 0);
+        assert_true(store_tree_begun(fd));
+        assert_int_equal(store_tree_runs(fd, claimed->trees[0]), 0);
+        memset(reason, 'x', sizeof reason - 1);
+        reason[sizeof reason - 1] = '\0';
+        claimed->trees[0]->outcome = model_new(Outcome, outcome__init);
+        assert_non_null(claimed->trees[0]->outcome);
+        claimed->trees[0]->outcome->state = OUTCOME__STATE__FAILED;
+        assert_int_equal(model_set_string(&claimed->trees[0]->outcome->reason, reason), 0);
+        assert_int_equal(store_tree_fail(&store, "fu", "session-4", &path), 0);
+        assert_int_equal(store_tree_done(&store, "fu", claimed->trees[0]), 0);
+        assert_int_equal(store_tree_outcome(&store, "fu", "session-4", &back), 0);
+        assert_int_equal(back->outcome->state, OUTCOME__STATE__FAILED);
+        assert_int_equal(store_give_back(&store, claimed), 0);
+        assert_int_equal(store_report_write(&store, claimed), 0);
+        assert_int_equal(store_report(&store, &report), 0);
+        assert_int_equal(report->trees[0]->outcome->state, OUTCOME__STATE__FAILED);
+        store_close(&store);
+        fd = fd_close(fd);
+        assert_int_equal(umount(where), 0);
+}
+
+static void test_space(void **state) {
+        char where[64];
+        Store store = small(where);
+        StoreSpace space;
+        _cleanup_(closep) int fd = -1;
+
+        (void)state;
+        assert_int_equal(store_space(&store, &space), 0);
+        assert_int_equal(space.size, 2 << 20);
+        assert_true(space.used < 1 << 20);
+        assert_true(space.free <= space.size - space.size / 20);
+        assert_int_equal(store_lasts(&store), -EOPNOTSUPP); /* it is a tmpfs */
+        assert_non_null(strstr(err_text(-EOPNOTSUPP), "Store="));
+        assert_int_equal(mkdirat(store.fd, "failed", 0700), 0);
+        assert_int_equal(mkdirat(store.fd, "failed/id", 0700), 0);
+        assert_int_equal(mkdirat(store.fd, "failed/id/tree", 0700), 0);
+        fd = openat(store.fd, "failed/id/tree/pages-1.img", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        assert_int_equal(posix_fallocate(fd, 0, 1 << 20), 0);
+        assert_int_equal(store_space(&store, &space), 0);
+        assert_true(space.used >= 1 << 20);
+        assert_true(space.free <= 1 << 20);
+        fd = fd_close(fd);
+        fill(&store);
+        assert_int_equal(store_space(&store, &space), 0);
+        assert_int_equal(space.free, 0);
+        store_close(&store);
+        assert_int_equal(umount(where), 0);
+}
+
+/* Without room for what must be noted nothing is promised. */
+static void test_no_room(void **state) {
+        char where[64];
+        Store store = small(where);
+        _cleanup_(ticket_freep) Ticket *t = sample("nr"), *back = NULL;
+        _cleanup_(closep) int fd = store_tree_create(&store, "session-4");
+        int r;
+
+        (void)state;
+        fill(&store);
+        r = store_tree_reserve(fd, t->trees[0]);
+        assert_int_equal(r, -ENOSPC);
+        assert_non_null(strstr(err_text(r), "reserve room"));
+        assert_int_equal(store_seal(&store, t), -ENOSPC);
+        assert_int_equal(store_ticket(&store, &back), 1);
+        assert_false(is_there(&store, "report.room") || is_there(&store, "failed"));
+        store_close(&store);
+        fd = fd_close(fd);
+        assert_int_equal(umount(where), 0);
+}
+
+static void fail_one(const Store *store, const char *id) {
+        _cleanup_(ticket_freep) Ticket *t = sample(id);
+        _cleanup_(closep) int fd = store_tree_create(store, "session-4");
+        _cleanup_(freep) char *path = NULL;
+
+        assert_int_equal(file_replace(fd, "core-1.img", id, strlen(id)), 0);
+        assert_int_equal(store_seal(store, t), 0);
+        assert_int_equal(store_claim(store, t), 0);
+        assert_int_equal(store_tree_fail(store, id, "session-4", &path), 0);
+        assert_int_equal(store_age(store, UINT64_MAX), 0); /* not in the middle of it */
+        assert_true(is_there(store, "report") || strcmp(id, "a1") == 0);
+        assert_int_equal(store_report_write(store, t), 0);
+        assert_false(is_there(store, "report.room") || is_there(store, "ticket.room"));
+}
+
+/* What nobody can try again goes, and in the end what nobody did; and it is overwritten as the others are.
+ */
+static void test_age(void **state) {
+        Store store = fresh();
+
+        (void)state;
+        assert_int_equal(store_age(&store, UINT64_MAX), 0);
+        fail_one(&store, "a1");
+        assert_int_equal(store_age(&store, 0), 0);
+        assert_true(is_there(&store, "failed/a1/session-4/core-1.img"));
+        fail_one(&store, "b2");
+        assert_int_equal(mkdirat(store.fd, "failed/last", 0700), 0);
+        assert_int_equal(store_age(&store, 0), 0);
+        assert_false(is_there(&store, "failed/a1"));
+        holds(store.fd, "gone/session-4.0/core-1.img", "a1");
+        assert_true(is_there(&store, "failed/b2/session-4/core-1.img"));
+        assert_int_equal(store_age(&store, UINT64_MAX), 0);
+        assert_false(is_there(&store, "failed/b2"));
+        holds(store.fd, "gone/session-4.1/core-1.img", "b2");
+        assert_true(is_there(&store, "failed/last"));
+        assert_int_equal(store_wipe(&store, -1), 0);
+        assert_false(is_there(&store, "gone"));
+        store_close(&store);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_seal_claim_report),
@@ -413,6 +577,10 @@ int main(void) {
                         cmocka_unit_test(test_running_is_noted),
                         cmocka_unit_test(test_open_store_is_refused),
                         cmocka_unit_test(test_run_files),
+                        cmocka_unit_test(test_full),
+                        cmocka_unit_test(test_space),
+                        cmocka_unit_test(test_no_room),
+                        cmocka_unit_test(test_age),
         };
 
         if (geteuid() != 0) {

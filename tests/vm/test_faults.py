@@ -73,6 +73,9 @@ NEXT_KERNEL = ("jump:last", "early:")
 # The restore has ended, and its report could not be written: the next keep says to start it again.
 NO_REPORT = ("restore:before-report", "error")
 
+# As `carryover status` calls a ticket that has not come to its end.
+WAITING = ("sealed", "restoring", "interrupted")
+
 HOOK = """#!/bin/sh
 case $(cat /etc/carryover/fault-way) in
 criu) pkill -9 -x criu; pidwait -x criu ;; # until it is dead: only then is its tree let go
@@ -174,7 +177,7 @@ class Fault(Scene):
         """The cause is gone: what waited on a disk that was full or broken, or has no report, comes to its end."""
         if way == "full" or (way == "io" and self.machine.boot_id() == old.boot_id):
             self.machine.run(MEND_DISK)
-        if check.status(self.machine)["phase"] in ("sealed", "restoring", "interrupted"):
+        if check.status(self.machine)["phase"] in WAITING:
             self.machine.run("rm -f /run/carryover-faults; systemctl start carryover-restore.service")
         self.at_rest(point, old)
 
@@ -186,6 +189,8 @@ class Fault(Scene):
         if way == "cut":
             self.cut(point)
         self.at_rest(point, old)
+        if way == "full" and point.startswith("restore:"):  # room for it was reserved at the seal
+            assert check.status(self.machine)["phase"] not in WAITING
         if (point, way) == NO_REPORT:
             assert check.status(self.machine)["phase"] == "restoring"
         if way in ("full", "io") or (point, way) == NO_REPORT:

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What of the store a save may use. Needs root: the store has a file system of the test's own. */
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "flow/facts.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+static void put(const Store *store, const char *path, uint64_t size) {
+        _cleanup_(closep) int fd = openat(store->fd, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+        assert_true(fd >= 0);
+        assert_int_equal(posix_fallocate(fd, 0, (off_t)size), 0);
+}
+
+/* At a fifth used by others, 90 % of the whole would fill the disk; and what failed takes its part. */
+static void test_room(void **state) {
+        Config config = {.max_use.percent = 90, .max_use_per_user.percent = 50, .store = "/run/store"};
+        PreflightFacts f = {0};
+        Store store;
+
+        (void)state;
+        assert_int_equal(mkdir("/run/store", 0700), 0);
+        assert_int_equal(mount("tmpfs", "/run/store", "tmpfs", 0, "size=100m,mode=0700"), 0);
+        assert_int_equal(store_open(&config, &store), 0);
+        assert_int_equal(make_dirs("/run/store/failed/id/tree", 0700), 0);
+        put(&store, "failed/id/tree/pages-1.img", 10 * MIB);
+        assert_int_equal(facts_room(&config, &store, &f), 0);
+        assert_true(f.max_use <= 80 * MIB && f.max_use > 79 * MIB);
+        assert_true(f.max_use_per_user == 50 * MIB);
+        assert_true(f.store_free <= 85 * MIB && f.store_free > 84 * MIB);
+        put(&store, "failed/id/tree/pages-2.img", 89 * MIB);
+        assert_int_equal(facts_room(&config, &store, &f), 0);
+        assert_true(f.max_use == 0 && f.store_free == 0);
+        store_close(&store);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test(test_room),
+        };
+
+        if (geteuid() != 0) {
+                printf("skipped: needs root for a mount namespace\n");
+                return 77;
+        }
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") < 0) {
+                perror("cannot make a /run of the test's own");
+                return 1;
+        }
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
