@@ -98,17 +98,17 @@ static int load_drivers(EarlySay say, const Ticket *ticket) {
 }
 
 /* A kernel that lacks the backend of the last one gets the other. */
-static int hold(EarlySay say, HoldBackend *backend, Connection *const *connections, size_t n) {
-        int r = hold_set(*backend, connections, n, backend);
+static int hold(EarlySay say, HoldBackend *backend, const HoldSet *set) {
+        int r = hold_set(*backend, set, backend);
 
         if (r == -EOPNOTSUPP && *backend != HOLD_AUTO)
-                r = hold_set(HOLD_AUTO, connections, n, backend);
+                r = hold_set(HOLD_AUTO, set, backend);
         return r < 0 ? failed(say, r, "connections of carried sessions may be reset") : 0;
 }
 
 /* Firewall services start now, and the restore only when systemd-tmpfiles has emptied what it empties. */
-static int guard(EarlySay say, HoldBackend backend, const Connections *all) {
-        int r = hold_guard_leave(NULL, backend, all->items, all->n);
+static int guard(EarlySay say, HoldBackend backend, const HoldSet *all) {
+        int r = hold_guard_leave(NULL, backend, all);
 
         return r < 0 ? failed(say, r, "a firewall service that flushes its rules may open the hold") : 0;
 }
@@ -135,6 +135,7 @@ int early_initramfs(EarlySay say) {
         _cleanup_(freep) char *data = NULL, *text = NULL;
         ProtobufCMessage *message = NULL;
         HoldBackend backend;
+        HoldSet set;
         size_t size;
         int r, n = 0;
 
@@ -160,9 +161,10 @@ int early_initramfs(EarlySay say) {
         n += lift(say, early->max_pid);
         n += load(say, hold_modules);
         backend = hold_backend_of(early->hold_backend);
-        n += hold(say, &backend, early->connections, early->n_connections);
-        text = text_format("process numbers above %u, %zu connections held%s", early->max_pid,
-                           early->n_connections, n ? ", with failures" : "");
+        set = hold_set_of_early(early);
+        n += hold(say, &backend, &set);
+        text = text_format("process numbers above %u, %zu connections and %zu ports held%s", early->max_pid,
+                           set.n_connections, set.n_ports, n ? ", with failures" : "");
         say(n ? LOG_WARNING : LOG_INFO, text ?: "done");
         return n;
 }
@@ -199,7 +201,7 @@ static int find_ticket(const Store *store, Ticket **ret, bool *ret_claimed) {
 }
 
 static int claim(const Store *store, EarlySay say) {
-        _cleanup_(connections_done) Connections needs = {0};
+        _cleanup_(hold_set_done) HoldSet needs = {0};
         _cleanup_(ticket_freep) Ticket *ticket = NULL;
         HoldBackend backend;
         bool claimed = false;
@@ -212,7 +214,7 @@ static int claim(const Store *store, EarlySay say) {
                 return n + hold_without_ticket(store, say);
         if (claimed)
                 say(LOG_WARNING, "the boot that was to restore died in the middle; going on with the rest");
-        r = connections_of(ticket, &needs);
+        r = hold_set_of(ticket, &needs);
         if (r < 0)
                 return n + failed(say, r, "the ticket stays for the next boot");
         n += lift(say, highest_pid(ticket));
@@ -221,7 +223,7 @@ static int claim(const Store *store, EarlySay say) {
                 n += load(say, hold_modules);
         /* Also where it stands: the initramfs may have had to take the other backend, and the guard must
          * know. */
-        n += hold(say, &backend, needs.items, needs.n);
+        n += hold(say, &backend, &needs);
         n += load_drivers(say, ticket);
         r = fault_point("early:before-claim");
         if (r >= 0)
@@ -230,7 +232,7 @@ static int claim(const Store *store, EarlySay say) {
                 r = fault_point("early:claimed");
         if (r < 0)
                 return n + failed(say, r, "nothing is restored");
-        return needs.n > 0 ? n + guard(say, backend, &needs) : n;
+        return !hold_set_is_empty(&needs) ? n + guard(say, backend, &needs) : n;
 }
 
 int early_service(const Config *config, EarlySay say) {

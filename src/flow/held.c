@@ -7,13 +7,15 @@
 #include "sys/netfilter.h"
 #include "sys/store.h"
 
-int held_note(const Ticket *ticket, HoldBackend used, const Connections *all) {
+int held_note(const Ticket *ticket, HoldBackend used, const HoldSet *all) {
         Early early = EARLY__INIT;
 
         early.ticket_id = ticket->id;
         early.hold_backend = (char *)hold_backend_text(used);
-        early.connections = all->items;
-        early.n_connections = all->n;
+        early.connections = all->connections;
+        early.n_connections = all->n_connections;
+        early.ports = all->ports;
+        early.n_ports = all->n_ports;
         return err_pass(run_hold_write(&early));
 }
 

@@ -33,17 +33,17 @@ typedef struct Worker {
 } Worker;
 
 static void hold_shrink(Restoring *x) {
-        _cleanup_(connections_done) Connections left = {0};
-        int r = connections_of(x->ticket, &left);
+        _cleanup_(hold_set_done) HoldSet left = {0};
+        int r = hold_set_of(x->ticket, &left);
 
-        if (r >= 0 && left.n == 0) {
+        if (r >= 0 && hold_set_is_empty(&left)) {
                 x->guard = hold_guard_stop(x->guard);
                 r = hold_clear();
         } else if (r >= 0) {
                 if (x->guard)
-                        r = hold_guard_update(x->guard, left.items, left.n);
+                        r = hold_guard_update(x->guard, &left);
                 if (r >= 0)
-                        r = hold_set(x->hold, left.items, left.n, NULL);
+                        r = hold_set(x->hold, &left, NULL);
         }
         log_failed(r, "the hold stays wider than it should be");
 }

@@ -80,18 +80,18 @@ static int ticket_take(Restoring *x) {
 /* The initramfs has put it on if there was a kexec; an ordinary boot comes without. From now on firewall
  * services start and flush. */
 static int hold_again(Restoring *x) {
-        _cleanup_(connections_done) Connections all = {0};
+        _cleanup_(hold_set_done) HoldSet all = {0};
         int r;
 
-        r = connections_of(x->ticket, &all);
-        if (r >= 0 && all.n > 0 && !x->ticket->retry && hold_present(NULL) <= 0)
+        r = hold_set_of(x->ticket, &all);
+        if (r >= 0 && !hold_set_is_empty(&all) && !x->ticket->retry && hold_present(NULL) <= 0)
                 restoring_say(x, EVENT_HOLD_MISSING, NULL, NULL);
         if (r >= 0)
-                r = hold_set(hold_backend_of(x->ticket->hold_backend), all.items, all.n, &x->hold);
+                r = hold_set(hold_backend_of(x->ticket->hold_backend), &all, &x->hold);
         if (r == -EOPNOTSUPP) /* the new kernel may lack what the old one had */
-                r = hold_set(HOLD_AUTO, all.items, all.n, &x->hold);
+                r = hold_set(HOLD_AUTO, &all, &x->hold);
         if (r >= 0 && x->hold == HOLD_NFTABLES)
-                r = hold_guard_start(x->hold, all.items, all.n, &x->guard);
+                r = hold_guard_start(x->hold, &all, &x->guard);
         if (r >= 0)
                 r = hold_guard_end();
         return r < 0 ? err_pass(r) : 0;
@@ -245,12 +245,12 @@ static int forsaken(Restoring *x) {
 
 /* Firewall services stop too. */
 static int guard_leave(const Restoring *x, const Ticket *rest) {
-        _cleanup_(connections_done) Connections all = {0};
-        int r = connections_of(rest, &all);
+        _cleanup_(hold_set_done) HoldSet all = {0};
+        int r = hold_set_of(rest, &all);
 
         if (r >= 0)
                 r = held_note(rest, x->hold, &all);
-        return r < 0 ? err_pass(r) : hold_guard_leave(x->guard, x->hold, all.items, all.n);
+        return r < 0 ? err_pass(r) : hold_guard_leave(x->guard, x->hold, &all);
 }
 
 /* What had not begun when we were told to stop (another reboot, while the network does not come) is sealed

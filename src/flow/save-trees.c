@@ -49,17 +49,17 @@ int saving_wires(Tree *tree) {
 }
 
 int saving_hold(Saving *s) {
-        _cleanup_(connections_done) Connections all = {0};
+        _cleanup_(hold_set_done) HoldSet all = {0};
         HoldBackend used;
         int r;
 
-        r = connections_of(s->ticket, &all);
+        r = hold_set_of(s->ticket, &all);
         if (r >= 0 && s->guard)
-                r = hold_guard_update(s->guard, all.items, all.n);
+                r = hold_guard_update(s->guard, &all);
         if (r >= 0)
-                r = hold_set(s->hold, all.items, all.n, &used);
+                r = hold_set(s->hold, &all, &used);
         if (r >= 0 && used == HOLD_NFTABLES && !s->guard)
-                r = hold_guard_start(used, all.items, all.n, &s->guard);
+                r = hold_guard_start(used, &all, &s->guard);
         if (r < 0)
                 return err_pass(r);
         s->hold = used;
@@ -198,10 +198,10 @@ bool saving_is_forced(const Saving *s) {
 
 /* Behind the hold they change no more. */
 static int tracking_save(Saving *s) {
-        _cleanup_(connections_done) Connections all = {0};
-        int r = connections_of(s->ticket, &all);
+        _cleanup_(hold_set_done) HoldSet all = {0};
+        int r = hold_set_of(s->ticket, &all);
 
-        return r < 0 ? err_pass(r) : conntrack_save(all.items, all.n, s->ticket);
+        return r < 0 ? err_pass(r) : conntrack_save(&all, s->ticket);
 }
 
 /* A tree comes back with its files as they were at the freeze, or not at all: CRIU compares their sizes. So

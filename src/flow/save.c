@@ -223,7 +223,7 @@ static int encryption_begin(Saving *s) {
 }
 
 static int hold_begin(Saving *s) {
-        _cleanup_(connections_done) Connections all = {0};
+        _cleanup_(hold_set_done) HoldSet all = {0};
         StepClock clock = step_begin();
         int r = 0;
 
@@ -232,9 +232,9 @@ static int hold_begin(Saving *s) {
         if (r >= 0)
                 r = saving_hold(s);
         if (r >= 0)
-                r = connections_of(s->ticket, &all);
+                r = hold_set_of(s->ticket, &all);
         if (r >= 0)
-                r = network_drivers(all.items, all.n, s->ticket);
+                r = network_drivers(&all, s->ticket);
         step_end(&s->timeline, "save.hold", NULL, clock);
         return r < 0 ? err_pass(r) : fault_point("save:after-hold");
 }
@@ -259,11 +259,11 @@ static int jump(Saving *s) {
  * hold: a process of ours stays behind (KillMode=process), until systemd-shutdown ends everything and nobody
  * is left to flush, or until a restore takes over, because the shutdown was called off. */
 static int guard_leave(Saving *s) {
-        _cleanup_(connections_done) Connections all = {0};
-        int r = connections_of(s->ticket, &all);
+        _cleanup_(hold_set_done) HoldSet all = {0};
+        int r = hold_set_of(s->ticket, &all);
 
         if (r >= 0)
-                r = hold_guard_leave(s->guard, s->hold, all.items, all.n);
+                r = hold_guard_leave(s->guard, s->hold, &all);
         return r < 0 ? err_pass(r) : 0;
 }
 

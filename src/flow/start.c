@@ -57,6 +57,7 @@ int flow_release(void) {
  * kernel runs. What is mounted by now is the root and /run. */
 int flow_last(void) {
         _cleanup_(early_freep) Early *held = NULL;
+        HoldSet set = {0};
         int r;
 
         r = fault_point("jump:last");
@@ -64,14 +65,16 @@ int flow_last(void) {
                 return 0;
         if (r >= 0)
                 r = run_hold_read(&held);
-        if (r > 0 || (r == 0 && held->n_connections == 0))
+        if (r == 0)
+                set = hold_set_of_early(held);
+        if (r >= 0 && hold_set_is_empty(&set)) /* or nothing is noted */
                 return 0;
         if (r < 0) {
                 log_warning("no hold is there before the jump, and whether one is needed cannot be seen: %s",
                             err_text(r));
                 return 1;
         }
-        r = hold_set(hold_backend_of(held->hold_backend), held->connections, held->n_connections, NULL);
+        r = hold_set(hold_backend_of(held->hold_backend), &set, NULL);
         log_warning(r < 0 ? "the hold is gone before the jump, and cannot be put back: %s"
                           : "the hold was gone before the jump; it is back%s",
                     r < 0 ? err_text(r) : "");

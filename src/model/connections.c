@@ -6,41 +6,57 @@
 
 #include <string.h>
 
-void connections_done(Connections *c) {
-        free(c->items);
-        *c = (Connections){0};
+void hold_set_done(HoldSet *set) {
+        free(set->connections);
+        free(set->ports);
+        *set = (HoldSet){0};
+}
+
+bool hold_set_is_empty(const HoldSet *set) {
+        return set->n_connections == 0 && set->n_ports == 0;
 }
 
 static bool is_pending(const Tree *tree) {
         return !tree->outcome || tree->outcome->state == OUTCOME__STATE__PENDING;
 }
 
-static int add(Connections *c, Connection **items, size_t n) {
+static int add(HoldSet *set, Connection **items, size_t n) {
         for (size_t i = 0; i < n; i++)
-                if (model_append(c->items, c->n, items[i]) < 0)
+                if (model_append(set->connections, set->n_connections, items[i]) < 0)
                         return -ENOMEM;
         return 0;
 }
 
-int connections_of(const Ticket *ticket, Connections *ret) {
-        Connections c = {0};
+static int add_tree(HoldSet *set, const Tree *tree) {
+        int r = add(set, tree->connections, tree->n_connections);
+
+        if (r >= 0)
+                r = add(set, tree->wires, tree->n_wires);
+        for (size_t i = 0; r >= 0 && i < tree->n_ports; i++)
+                r = model_append(set->ports, set->n_ports, tree->ports[i]);
+        return r;
+}
+
+int hold_set_of(const Ticket *ticket, HoldSet *ret) {
+        _cleanup_(hold_set_done) HoldSet set = {0};
         int r = 0;
 
-        for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++) {
-                const Tree *tree = ticket->trees[i];
-
-                if (!is_pending(tree))
-                        continue;
-                r = add(&c, tree->connections, tree->n_connections);
-                if (r >= 0)
-                        r = add(&c, tree->wires, tree->n_wires);
-        }
-        if (r < 0) {
-                connections_done(&c);
+        for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++)
+                if (is_pending(ticket->trees[i]))
+                        r = add_tree(&set, ticket->trees[i]);
+        if (r < 0)
                 return r;
-        }
-        *ret = c;
+        *ret = TAKE(set);
         return 0;
+}
+
+HoldSet hold_set_of_early(const Early *early) {
+        return (HoldSet){
+                        .connections = early->connections,
+                        .n_connections = early->n_connections,
+                        .ports = early->ports,
+                        .n_ports = early->n_ports,
+        };
 }
 
 uint32_t highest_pid(const Ticket *ticket) {
@@ -53,25 +69,39 @@ uint32_t highest_pid(const Ticket *ticket) {
         return highest;
 }
 
-int early_of(const Ticket *ticket, Early **ret) {
-        _cleanup_(connections_done) Connections all = {0};
-        _cleanup_(early_freep) Early *early = model_new(Early, early__init);
-        int r;
-
-        if (!early)
-                return -ENOMEM;
-        r = connections_of(ticket, &all);
-        if (r < 0)
-                return err_pass(r);
-        early->max_pid = highest_pid(ticket);
-        for (size_t i = 0; i < all.n; i++) {
-                Connection *copy = model_copy(all.items[i]);
+static int early_hold(Early *early, const HoldSet *set) {
+        for (size_t i = 0; i < set->n_connections; i++) {
+                Connection *copy = model_copy(set->connections[i]);
 
                 if (!copy || model_append(early->connections, early->n_connections, copy) < 0) {
                         model_free(copy);
                         return -ENOMEM;
                 }
         }
+        for (size_t i = 0; i < set->n_ports; i++) {
+                Port *copy = model_copy(set->ports[i]);
+
+                if (!copy || model_append(early->ports, early->n_ports, copy) < 0) {
+                        model_free(copy);
+                        return -ENOMEM;
+                }
+        }
+        return 0;
+}
+
+int early_of(const Ticket *ticket, Early **ret) {
+        _cleanup_(hold_set_done) HoldSet all = {0};
+        _cleanup_(early_freep) Early *early = model_new(Early, early__init);
+        int r;
+
+        if (!early)
+                return -ENOMEM;
+        r = hold_set_of(ticket, &all);
+        if (r >= 0)
+                r = early_hold(early, &all);
+        if (r < 0)
+                return err_pass(r);
+        early->max_pid = highest_pid(ticket);
         if (model_set_string(&early->ticket_id, ticket->id) < 0 ||
             model_set_string(&early->hold_backend, ticket->hold_backend) < 0)
                 return -ENOMEM;
@@ -108,11 +138,22 @@ static bool is_held(const Early *early, const Connection *c) {
         return false;
 }
 
+static bool is_held_port(const Early *early, const Port *p) {
+        for (size_t i = 0; i < early->n_ports; i++)
+                if (early->ports[i]->protocol == p->protocol && early->ports[i]->port == p->port &&
+                    same_bytes(early->ports[i]->local, p->local))
+                        return true;
+        return false;
+}
+
 bool early_covers(const Early *loaded, const Early *needed) {
         if (loaded->max_pid < needed->max_pid)
                 return false;
         for (size_t i = 0; i < needed->n_connections; i++)
                 if (!is_held(loaded, needed->connections[i]))
+                        return false;
+        for (size_t i = 0; i < needed->n_ports; i++)
+                if (!is_held_port(loaded, needed->ports[i]))
                         return false;
         return true;
 }

@@ -6,16 +6,23 @@
 #include "model/box.h"
 #include "model/model.h"
 
-typedef struct Connections {
-        Connection **items; /* the ticket's own */
-        size_t n;
-} Connections;
+/* What the hold drops. The messages are the ticket's own, or the Early's. */
+typedef struct HoldSet {
+        Connection **connections;
+        size_t n_connections;
+        Port **ports;
+        size_t n_ports;
+} HoldSet;
 
-void connections_done(Connections *c);
+void hold_set_done(HoldSet *set);
+bool hold_set_is_empty(const HoldSet *set);
 
-/* Those of all trees that are still to come back (outcome pending or none), as processes and as packets see
- * them. */
-int connections_of(const Ticket *ticket, Connections *ret);
+/* Connections, as processes and as packets see them, and ports of all trees that are still to come back
+ * (outcome pending or none). */
+int hold_set_of(const Ticket *ticket, HoldSet *ret);
+
+/* A view, which nobody frees. */
+HoldSet hold_set_of_early(const Early *early);
 
 /* The highest number that a restore will ask for; 0 if none. */
 uint32_t highest_pid(const Ticket *ticket);

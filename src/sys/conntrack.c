@@ -257,26 +257,36 @@ static int save_one(struct mnl_socket *door, uint8_t family, const HoldPair *p, 
         return r < 0 ? err_pass(r) : 1;
 }
 
-int conntrack_save(Connection *const *connections, size_t n, Ticket *ticket) {
-        _cleanup_(mnl_socket_closep) struct mnl_socket *door = NULL;
-        _cleanup_(hold_list_done) HoldList list = {0};
-        int r;
+static int save_family(struct mnl_socket *door, uint8_t family, const HoldFamily *held, Ticket *ticket) {
+        int r = 0;
 
-        if (n == 0 || !is_tracking())
-                return 0;
-        r = hold_list_make(connections, n, &list);
-        if (r < 0)
-                return err_pass(r);
-        r = door_open(&door);
-        for (size_t i = 0; r >= 0 && i < list.n; i++) {
+        for (size_t i = 0; r >= 0 && i < held->n_pairs; i++) {
                 ProtobufCBinaryData bytes = {0};
 
-                r = save_one(door, i < list.n_v4 ? AF_INET : AF_INET6, &list.pairs[i], &bytes);
+                r = save_one(door, family, &held->pairs[i], &bytes);
                 if (r > 0)
                         r = model_append(ticket->conntrack, ticket->n_conntrack, bytes);
                 if (r < 0)
                         free(bytes.data);
         }
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int conntrack_save(const HoldSet *set, Ticket *ticket) {
+        _cleanup_(mnl_socket_closep) struct mnl_socket *door = NULL;
+        _cleanup_(hold_list_done) HoldList list = {0};
+        int r;
+
+        if (set->n_connections == 0 || !is_tracking())
+                return 0;
+        r = hold_list_make(set, &list);
+        if (r < 0)
+                return err_pass(r);
+        r = door_open(&door);
+        if (r >= 0)
+                r = save_family(door, AF_INET, &list.v4, ticket);
+        if (r >= 0)
+                r = save_family(door, AF_INET6, &list.v6, ticket);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -333,35 +343,52 @@ static int wire_of(struct mnl_socket *door, bool v4, const HoldPair *p, Connecti
         return r < 0 ? err_pass(r) : 1;
 }
 
-int conntrack_wires(Connection *const *connections, size_t n, Connection ***ret, size_t *ret_n) {
-        _cleanup_(mnl_socket_closep) struct mnl_socket *door = NULL;
-        _cleanup_(hold_list_done) HoldList list = {0};
-        Connection **wires = NULL;
-        size_t n_wires = 0;
+typedef struct Wires {
+        Connection **items;
+        size_t n;
+} Wires;
+
+static void wires_done(Wires *wires) {
+        for (size_t i = 0; i < wires->n; i++)
+                model_free(wires->items[i]);
+        free(wires->items);
+}
+
+static int wires_of(struct mnl_socket *door, bool v4, const HoldFamily *held, Wires *wires) {
         int r = 0;
 
-        if (n > 0 && is_tracking()) {
-                r = hold_list_make(connections, n, &list);
-                if (r == 0)
-                        r = door_open(&door);
-        }
-        for (size_t i = 0; r >= 0 && i < list.n; i++) {
+        for (size_t i = 0; r >= 0 && i < held->n_pairs; i++) {
                 Connection *wire = NULL;
 
-                r = wire_of(door, i < list.n_v4, &list.pairs[i], &wire);
+                r = wire_of(door, v4, &held->pairs[i], &wire);
                 if (r > 0)
-                        r = model_append(wires, n_wires, wire);
+                        r = model_append(wires->items, wires->n, wire);
                 if (r < 0)
                         model_free(wire);
         }
-        if (r < 0) {
-                for (size_t i = 0; i < n_wires; i++)
-                        model_free(wires[i]);
-                free(wires);
-                return err_pass(r);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int conntrack_wires(Connection *const *connections, size_t n, Connection ***ret, size_t *ret_n) {
+        _cleanup_(mnl_socket_closep) struct mnl_socket *door = NULL;
+        _cleanup_(hold_list_done) HoldList list = {0};
+        _cleanup_(wires_done) Wires wires = {0};
+        const HoldSet set = {.connections = (Connection **)connections, .n_connections = n};
+        int r = 0;
+
+        if (n > 0 && is_tracking()) {
+                r = hold_list_make(&set, &list);
+                if (r == 0)
+                        r = door_open(&door);
         }
-        *ret = wires;
-        *ret_n = n_wires;
+        if (r >= 0)
+                r = wires_of(door, true, &list.v4, &wires);
+        if (r >= 0)
+                r = wires_of(door, false, &list.v6, &wires);
+        if (r < 0)
+                return err_pass(r);
+        *ret_n = wires.n;
+        *ret = TAKE(wires).items;
         return 0;
 }
 

@@ -4,14 +4,14 @@
 /* Connection tracking entries of held connections (NAT mappings included), saved as opaque bytes and put
  * back. */
 
-#include "model/model.h"
+#include "model/connections.h"
 
 /*
- * For each connection that has an entry (searched in original and reply direction), appends its bytes to
- * ticket->conntrack. A kernel without conntrack, or a machine that tracks nothing, is fine: nothing is
+ * For each held connection that has an entry (searched in original and reply direction), appends its bytes
+ * to ticket->conntrack. A kernel without conntrack, or a machine that tracks nothing, is fine: nothing is
  * appended. Does not load nf_conntrack.
  */
-int conntrack_save(Connection *const *connections, size_t n, Ticket *ticket);
+int conntrack_save(const HoldSet *set, Ticket *ticket);
 
 /*
  * Those of the connections that this machine's own NAT changes, as their packets look outside: what a hold

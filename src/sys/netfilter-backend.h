@@ -3,7 +3,7 @@
 
 /* Private to netfilter*.c: what the front hands to a backend. */
 
-#include "model/model.h"
+#include "model/connections.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,10 +19,24 @@ typedef struct HoldPair {
         uint16_t local_port, remote_port;
 } HoldPair;
 
-/* Sorted, without doubles: IPv4 in pairs[0 .. n_v4), IPv6 in pairs[n_v4 .. n). */
-typedef struct HoldList {
+/* One port, checked: nothing that comes to it is answered. */
+typedef struct HoldPort {
+        uint8_t local[16];
+        uint16_t port;
+        uint8_t protocol; /* IPPROTO_TCP: only what begins a connection; IPPROTO_UDP: everything */
+        bool any;         /* every address of the family; local is 0 */
+} HoldPort;
+
+/* Sorted, without doubles. */
+typedef struct HoldFamily {
         HoldPair *pairs;
-        size_t n, n_v4;
+        size_t n_pairs;
+        HoldPort *ports;
+        size_t n_ports;
+} HoldFamily;
+
+typedef struct HoldList {
+        HoldFamily v4, v6;
 } HoldList;
 
 /*
@@ -67,5 +81,5 @@ int hold_nftables_run(struct nft_ctx *context, const char *text, const char *wha
 /* 1 if this table of family inet exists, 0 if not. */
 int hold_nftables_table(const char *table);
 
-int hold_list_make(Connection *const *connections, size_t n, HoldList *ret);
+int hold_list_make(const HoldSet *set, HoldList *ret);
 void hold_list_done(HoldList *list);

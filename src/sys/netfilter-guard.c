@@ -118,7 +118,7 @@ static bool is_unsupported(int r) {
         return r == -EOPNOTSUPP || r == -EINVAL;
 }
 
-int hold_guard_start(HoldBackend used, Connection *const *connections, size_t n, HoldGuard **ret) {
+int hold_guard_start(HoldBackend used, const HoldSet *set, HoldGuard **ret) {
         static atomic_uint counter;
         _cleanup_(hold_guard_stopp) HoldGuard *guard = calloc(1, sizeof *guard);
         int r;
@@ -129,7 +129,7 @@ int hold_guard_start(HoldBackend used, Connection *const *connections, size_t n,
         pthread_mutex_init(&guard->lock, NULL);
         snprintf(guard->table, sizeof guard->table, HOLD_NFT_GUARD "%d-%u", getpid(),
                  atomic_fetch_add(&counter, 1));
-        r = hold_list_make(connections, n, &guard->list);
+        r = hold_list_make(set, &guard->list);
         if (r < 0)
                 return err_pass(r);
         r = hold_nftables_context(&guard->owner);
@@ -147,11 +147,11 @@ int hold_guard_start(HoldBackend used, Connection *const *connections, size_t n,
         return 0;
 }
 
-int hold_guard_update(HoldGuard *guard, Connection *const *connections, size_t n) {
+int hold_guard_update(HoldGuard *guard, const HoldSet *set) {
         _cleanup_(hold_list_done) HoldList list = {0};
         int r;
 
-        r = hold_list_make(connections, n, &list);
+        r = hold_list_make(set, &list);
         if (r < 0)
                 return err_pass(r);
         r = own(guard, &list);

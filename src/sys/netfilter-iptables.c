@@ -8,9 +8,13 @@
  *         CARRYOVER   1: mark 0xC114, return
  *                     then per connection: from the peer, drop; to the peer, drop
  *
+ *         PREROUTING  2: jump CARRYOVER-PORTS, if ports are held
+ *         CARRYOVER-PORTS likewise, and per port: to the port, drop; of TCP only what begins a connection
+ *
  * A legacy table is one array in the kernel, walked rule by rule, so a long list costs every packet of the
  * machine. From BUCKET_MIN connections on the drops therefore stand in chains CARRYOVER-0, -1, ... of about
- * the square root of their number, reached by ranges of the port that tells the connections apart best.
+ * the square root of their number, reached by ranges of the port that tells the connections apart best; and
+ * those of the ports in CARRYOVER-PORTS-0, -1, ...
  *
  * libiptc reads the whole table, lets us edit it, and replaces it as a whole: other people's rules stay,
  * with their counters, and a packet sees either the old table or the new one. Somebody else's commit in
@@ -20,6 +24,7 @@
  */
 
 #include "sys/netfilter-backend.h"
+#include "sys/netfilter-xtables.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -27,266 +32,39 @@
 #include "base/text.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libiptc/libip6tc.h>
-#include <libiptc/libiptc.h>
-#include <libiptc/libxtc.h>
-#include <linux/netfilter/xt_mark.h>
-#include <linux/netfilter/xt_tcpudp.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <time.h>
-#include <unistd.h>
 
-#define TABLE "raw"
-#define CHAIN "CARRYOVER"
+#define CHAIN       "CARRYOVER"
+#define PORTS_CHAIN CHAIN "-PORTS"
 /* "CARRYOVER-123" */
-#define BUCKET_PREFIX CHAIN "-"
+#define BUCKET_PREFIX      CHAIN "-"
+#define PORT_BUCKET_PREFIX PORTS_CHAIN "-"
 /* Below, one range per bucket would cost more rules than it saves. */
 #define BUCKET_MIN 32u
-
-#define LOCK_PATH  "/run/xtables.lock"
-#define LOCK_TRIES 50 /* of 20 ms: an iptables-restore of thousands of rules is done in less than 1 s */
-#define LOCK_PAUSE (20 * 1000 * 1000)
 
 /* As often as somebody may commit between our reading and writing before we call it a failure. */
 #define COMMIT_TRIES 20
 
-typedef struct Ports {
-        uint16_t low, high;
-} Ports;
+static bool is_bucket(const char *chain, const char *prefix) {
+        const char *digits = chain + strlen(prefix);
 
-static const Ports any_port = {0, UINT16_MAX};
-
-/* A rule in neither family's words. */
-typedef struct Rule {
-        const uint8_t *source, *destination; /* NULL: any */
-        bool tcp;                            /* the ports count */
-        Ports source_ports, destination_ports;
-        bool pass_mark; /* only with CRIU's mark */
-        const char *target;
-} Rule;
-
-/* libiptc's two twins behind one face. The handles are of one type, the entries are not. */
-typedef struct Family {
-        const char *name;       /* for people */
-        const char *names_path; /* tables that exist in this network namespace; no file: no module */
-        struct xtc_handle *(*init)(const char *table);
-        void (*free)(struct xtc_handle *h);
-        int (*commit)(struct xtc_handle *h);
-        int (*is_chain)(const char *chain, struct xtc_handle *h);
-        const char *(*first_chain)(struct xtc_handle *h);
-        const char *(*next_chain)(struct xtc_handle *h);
-        int (*create_chain)(const xt_chainlabel chain, struct xtc_handle *h);
-        int (*flush)(const xt_chainlabel chain, struct xtc_handle *h);
-        int (*delete_chain)(const xt_chainlabel chain, struct xtc_handle *h);
-        int (*delete_rule)(const xt_chainlabel chain, unsigned number, struct xtc_handle *h);
-        const char *(*strerror)(int error);
-        /* The target of each rule, in order: rule NULL begins, *rule NULL has ended. */
-        const char *(*walk)(const char *chain, const void **rule, struct xtc_handle *h);
-        int (*add)(const char *chain, const Rule *rule, bool first, struct xtc_handle *h);
-} Family;
-
-/* Entries have a fixed head, then matches, then the target. Room for the largest that we make. */
-#define MATCH_SIZE(type) (XT_ALIGN(sizeof(struct xt_entry_match)) + XT_ALIGN(sizeof(type)))
-#define TARGET_SIZE      XT_ALIGN(sizeof(struct xt_standard_target))
-#define TAIL_MAX         (MATCH_SIZE(struct xt_tcp) + MATCH_SIZE(struct xt_mark_mtinfo1) + TARGET_SIZE)
-
-static void *match_put(uint8_t *tail, size_t *used, const char *name, uint8_t revision, size_t size) {
-        struct xt_entry_match *match = (void *)(tail + *used);
-
-        match->u.match_size = (uint16_t)size;
-        match->u.user.revision = revision;
-        strcpy(match->u.user.name, name);
-        *used += size;
-        return match->data;
+        return starts_with(chain, prefix) && *digits && digits[strspn(digits, "0123456789")] == '\0';
 }
 
-/* Writes matches and target behind an entry's head. *ret_target: offset of the target; the whole size is
- * returned. */
-static size_t tail_make(const Rule *rule, uint8_t tail[static TAIL_MAX], size_t *ret_target) {
-        struct xt_entry_target *target;
-        size_t used = 0;
-
-        memset(tail, 0, TAIL_MAX);
-        if (rule->tcp) {
-                struct xt_tcp *tcp = match_put(tail, &used, "tcp", 0, MATCH_SIZE(struct xt_tcp));
-
-                tcp->spts[0] = rule->source_ports.low;
-                tcp->spts[1] = rule->source_ports.high;
-                tcp->dpts[0] = rule->destination_ports.low;
-                tcp->dpts[1] = rule->destination_ports.high;
-        }
-        if (rule->pass_mark) {
-                struct xt_mark_mtinfo1 *mark =
-                                match_put(tail, &used, "mark", 1, MATCH_SIZE(struct xt_mark_mtinfo1));
-
-                mark->mark = HOLD_PASS_MARK;
-                mark->mask = UINT32_MAX;
-        }
-        target = (void *)(tail + used);
-        target->u.target_size = TARGET_SIZE;
-        strcpy(target->u.user.name, rule->target);
-        *ret_target = used;
-        return used + TARGET_SIZE;
-}
-
-static int add4(const char *chain, const Rule *rule, bool first, struct xtc_handle *h) {
-        uint8_t bytes[sizeof(struct ipt_entry) + TAIL_MAX] __attribute__((aligned(8))) = {0};
-        struct ipt_entry *entry = (void *)bytes;
-        size_t target, size = tail_make(rule, bytes + sizeof *entry, &target);
-
-        entry->target_offset = (uint16_t)(sizeof *entry + target);
-        entry->next_offset = (uint16_t)(sizeof *entry + size);
-        entry->ip.proto = rule->tcp ? IPPROTO_TCP : 0;
-        if (rule->source) {
-                memcpy(&entry->ip.src, rule->source, 4);
-                memset(&entry->ip.smsk, 0xff, 4);
-        }
-        if (rule->destination) {
-                memcpy(&entry->ip.dst, rule->destination, 4);
-                memset(&entry->ip.dmsk, 0xff, 4);
-        }
-        return first ? iptc_insert_entry(chain, entry, 0, h) : iptc_append_entry(chain, entry, h);
-}
-
-static int add6(const char *chain, const Rule *rule, bool first, struct xtc_handle *h) {
-        uint8_t bytes[sizeof(struct ip6t_entry) + TAIL_MAX] __attribute__((aligned(8))) = {0};
-        struct ip6t_entry *entry = (void *)bytes;
-        size_t target, size = tail_make(rule, bytes + sizeof *entry, &target);
-
-        entry->target_offset = (uint16_t)(sizeof *entry + target);
-        entry->next_offset = (uint16_t)(sizeof *entry + size);
-        if (rule->tcp) {
-                entry->ipv6.proto = IPPROTO_TCP;
-                entry->ipv6.flags = IP6T_F_PROTO;
-        }
-        if (rule->source) {
-                memcpy(&entry->ipv6.src, rule->source, 16);
-                memset(&entry->ipv6.smsk, 0xff, 16);
-        }
-        if (rule->destination) {
-                memcpy(&entry->ipv6.dst, rule->destination, 16);
-                memset(&entry->ipv6.dmsk, 0xff, 16);
-        }
-        return first ? ip6tc_insert_entry(chain, entry, 0, h) : ip6tc_append_entry(chain, entry, h);
-}
-
-static const char *walk4(const char *chain, const void **rule, struct xtc_handle *h) {
-        *rule = *rule ? (const void *)iptc_next_rule(*rule, h) : (const void *)iptc_first_rule(chain, h);
-        return *rule ? iptc_get_target(*rule, h) : NULL;
-}
-
-static const char *walk6(const char *chain, const void **rule, struct xtc_handle *h) {
-        *rule = *rule ? (const void *)ip6tc_next_rule(*rule, h) : (const void *)ip6tc_first_rule(chain, h);
-        return *rule ? ip6tc_get_target(*rule, h) : NULL;
-}
-
-static const Family families[] = {
-                {
-                                .name = "IPv4",
-                                .names_path = "/proc/self/net/ip_tables_names",
-                                .init = iptc_init,
-                                .free = iptc_free,
-                                .commit = iptc_commit,
-                                .is_chain = iptc_is_chain,
-                                .first_chain = iptc_first_chain,
-                                .next_chain = iptc_next_chain,
-                                .create_chain = iptc_create_chain,
-                                .flush = iptc_flush_entries,
-                                .delete_chain = iptc_delete_chain,
-                                .delete_rule = iptc_delete_num_entry,
-                                .strerror = iptc_strerror,
-                                .walk = walk4,
-                                .add = add4,
-                },
-                {
-                                .name = "IPv6",
-                                .names_path = "/proc/self/net/ip6_tables_names",
-                                .init = ip6tc_init,
-                                .free = ip6tc_free,
-                                .commit = ip6tc_commit,
-                                .is_chain = ip6tc_is_chain,
-                                .first_chain = ip6tc_first_chain,
-                                .next_chain = ip6tc_next_chain,
-                                .create_chain = ip6tc_create_chain,
-                                .flush = ip6tc_flush_entries,
-                                .delete_chain = ip6tc_delete_chain,
-                                .delete_rule = ip6tc_delete_num_entry,
-                                .strerror = ip6tc_strerror,
-                                .walk = walk6,
-                                .add = add6,
-                },
-};
-
-/* libiptc's failure as a negative errno. 0 in errno means that kernel and library speak different versions.
- */
-static int failure(const Family *f, const char *what) {
-        int error = errno ?: EPROTO;
-
-        return err_say(-error, "cannot %s the %s table %s: %s", what, f->name, TABLE, f->strerror(errno));
-}
-
-/* The lock of the iptables tools; -1 if it cannot be had in time, and then we go on without. */
-static int lock_tools(void) {
-        const struct timespec pause = {.tv_nsec = LOCK_PAUSE};
-        _cleanup_(closep) int fd = open(LOCK_PATH, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-        for (int i = 0; fd >= 0 && i < LOCK_TRIES; i++) {
-                if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-                        return TAKE_FD(fd);
-                nanosleep(&pause, NULL);
-        }
-        return -1;
-}
-
-/* Opens the table. -EOPNOTSUPP where the kernel does not have it. */
-static int table_open(const Family *f, struct xtc_handle **ret) {
-        struct xtc_handle *h;
-
-        errno = 0;
-        h = f->init(TABLE);
-        if (h) {
-                *ret = h;
-                return 0;
-        }
-        if (errno == ENOENT || errno == ENOPROTOOPT || errno == EPROTONOSUPPORT || errno == EAFNOSUPPORT)
-                return err_say(-EOPNOTSUPP,
-                               "this kernel has no %s table %s (module iptable_raw or ip6table_raw)",
-                               f->name, TABLE);
-        return failure(f, "read");
-}
-
-/* 1 if the table exists already in this namespace, 0 if not: reading it then would create it. */
-static int table_exists(const Family *f) {
-        _cleanup_(freep) char *line = NULL;
-        _cleanup_(fclosep) FILE *names = fopen(f->names_path, "re");
-        size_t room = 0;
-
-        if (!names)
-                return errno == ENOENT ? 0 : err_born(-errno, "cannot read %s", f->names_path);
-        while (getline(&line, &room, names) > 0)
-                if (strcmp(line, TABLE "\n") == 0)
-                        return 1;
-        return 0;
+static bool holds_connections(const char *chain) {
+        return strcmp(chain, CHAIN) == 0 || is_bucket(chain, BUCKET_PREFIX);
 }
 
 static bool chain_is_ours(const char *chain) {
-        const char *digits;
-
-        if (strcmp(chain, CHAIN) == 0)
-                return true;
-        if (!starts_with(chain, BUCKET_PREFIX))
-                return false;
-        digits = chain + strlen(BUCKET_PREFIX);
-        return *digits && digits[strspn(digits, "0123456789")] == '\0';
+        return holds_connections(chain) || strcmp(chain, PORTS_CHAIN) == 0 ||
+               is_bucket(chain, PORT_BUCKET_PREFIX);
 }
 
 /* Takes the rules out of one chain that lead to a chain of ours. */
-static int unhook(const Family *f, const char *chain, struct xtc_handle *h) {
+static int unhook(const XtFamily *f, const char *chain, struct xtc_handle *h) {
         const void *rule = NULL;
         const char *target;
         unsigned number = 0;
@@ -297,7 +75,7 @@ static int unhook(const Family *f, const char *chain, struct xtc_handle *h) {
                         continue;
                 }
                 if (!f->delete_rule(chain, number, h))
-                        return failure(f, "edit");
+                        return xt_failure(f, "edit");
                 /* The walk is over with the rule; begin again. There is one such rule, or a few. */
                 rule = NULL;
                 number = 0;
@@ -306,7 +84,7 @@ static int unhook(const Family *f, const char *chain, struct xtc_handle *h) {
 }
 
 /* Takes everything of ours out of the table as read; *ret says whether there was anything. */
-static int strip(const Family *f, struct xtc_handle *h, bool *ret) {
+static int strip(const XtFamily *f, struct xtc_handle *h, bool *ret) {
         _cleanup_(freep) xt_chainlabel *ours = NULL;
         size_t n = 0;
         int r;
@@ -322,7 +100,7 @@ static int strip(const Family *f, struct xtc_handle *h, bool *ret) {
                 }
         for (size_t i = 0; i < n; i++)
                 if (!f->flush(ours[i], h))
-                        return failure(f, "edit");
+                        return xt_failure(f, "edit");
         for (const char *chain = n > 0 ? f->first_chain(h) : NULL; chain; chain = f->next_chain(h)) {
                 r = unhook(f, chain, h);
                 if (r < 0)
@@ -330,31 +108,31 @@ static int strip(const Family *f, struct xtc_handle *h, bool *ret) {
         }
         for (size_t i = 0; i < n; i++)
                 if (!f->delete_chain(ours[i], h))
-                        return failure(f, "edit");
+                        return xt_failure(f, "edit");
         *ret = n > 0;
         return 0;
 }
 
-static int add_pair(const Family *f, const char *chain, const HoldPair *p, struct xtc_handle *h) {
-        const Ports local = {p->local_port, p->local_port}, remote = {p->remote_port, p->remote_port};
-        const Rule in = {
+static int add_pair(const XtFamily *f, const char *chain, const HoldPair *p, struct xtc_handle *h) {
+        const XtPorts local = {p->local_port, p->local_port}, remote = {p->remote_port, p->remote_port};
+        const XtRule in = {
                         .source = p->remote,
                         .destination = p->local,
-                        .tcp = true,
+                        .protocol = IPPROTO_TCP,
                         .source_ports = remote,
                         .destination_ports = local,
                         .target = IPTC_LABEL_DROP,
         };
-        const Rule out = {
+        const XtRule out = {
                         .source = p->local,
                         .destination = p->remote,
-                        .tcp = true,
+                        .protocol = IPPROTO_TCP,
                         .source_ports = local,
                         .destination_ports = remote,
                         .target = IPTC_LABEL_DROP,
         };
 
-        return f->add(chain, &in, false, h) && f->add(chain, &out, false, h) ? 0 : failure(f, "edit");
+        return f->add(chain, &in, false, h) && f->add(chain, &out, false, h) ? 0 : xt_failure(f, "edit");
 }
 
 static int by_local_port(const void *a, const void *b) {
@@ -380,31 +158,44 @@ static size_t distinct_ports(HoldPair *pairs, size_t n, bool local) {
 
 /* One chain with these pairs, and the two rules of CARRYOVER that lead there. A packet may have to look into
  * several (its other port is in range, too), so these are jumps, from which it comes back. */
-static int add_bucket(const Family *f, unsigned number, const HoldPair *pairs, size_t n, bool local,
+static int add_bucket(const XtFamily *f, unsigned number, const HoldPair *pairs, size_t n, bool local,
                       struct xtc_handle *h) {
-        const Ports range = {port_of(&pairs[0], local), port_of(&pairs[n - 1], local)};
+        const XtPorts range = {port_of(&pairs[0], local), port_of(&pairs[n - 1], local)};
         xt_chainlabel chain;
         int r;
 
         snprintf(chain, sizeof chain, BUCKET_PREFIX "%u", number);
-        const Rule from = {
-                        .tcp = true, .source_ports = range, .destination_ports = any_port, .target = chain};
-        const Rule to = {.tcp = true, .source_ports = any_port, .destination_ports = range, .target = chain};
+        const XtRule from = {.protocol = IPPROTO_TCP,
+                             .source_ports = range,
+                             .destination_ports = XT_ANY_PORT,
+                             .target = chain};
+        const XtRule to = {.protocol = IPPROTO_TCP,
+                           .source_ports = XT_ANY_PORT,
+                           .destination_ports = range,
+                           .target = chain};
 
         if (!f->create_chain(chain, h))
-                return failure(f, "edit");
+                return xt_failure(f, "edit");
         for (size_t i = 0; i < n; i++) {
                 r = add_pair(f, chain, &pairs[i], h);
                 if (r < 0)
                         return r;
         }
-        return f->add(CHAIN, &from, false, h) && f->add(CHAIN, &to, false, h) ? 0 : failure(f, "edit");
+        return f->add(CHAIN, &from, false, h) && f->add(CHAIN, &to, false, h) ? 0 : xt_failure(f, "edit");
 }
 
-static int add_buckets(const Family *f, const HoldPair *pairs, size_t n, struct xtc_handle *h) {
-        _cleanup_(freep) HoldPair *sorted = calloc(n, sizeof *sorted);
-        unsigned number = 0;
+static size_t bucket_size(size_t n) {
         size_t size = 1;
+
+        while (size * size < n)
+                size++;
+        return size;
+}
+
+static int add_buckets(const XtFamily *f, const HoldPair *pairs, size_t n, struct xtc_handle *h) {
+        _cleanup_(freep) HoldPair *sorted = calloc(n, sizeof *sorted);
+        size_t size = bucket_size(n);
+        unsigned number = 0;
         bool local;
         int r;
 
@@ -414,8 +205,6 @@ static int add_buckets(const Family *f, const HoldPair *pairs, size_t n, struct 
         local = distinct_ports(sorted, n, true) > distinct_ports(sorted, n, false);
         if (local)
                 qsort(sorted, n, sizeof *sorted, by_local_port);
-        while (size * size < n)
-                size++;
         for (size_t i = 0; i < n; i += size) {
                 r = add_bucket(f, number++, sorted + i, n - i < size ? n - i : size, local, h);
                 if (r < 0)
@@ -424,58 +213,137 @@ static int add_buckets(const Family *f, const HoldPair *pairs, size_t n, struct 
         return 0;
 }
 
-static int fill(const Family *f, const HoldPair *pairs, size_t n, struct xtc_handle *h) {
-        const Rule pass = {.pass_mark = true, .target = IPTC_LABEL_RETURN};
-        const Rule hook = {.target = CHAIN};
-        int r;
+/* Ports, which only arriving packets can go to: a wildcard would match what leaves for the same port of
+ * somebody else. */
 
-        if (!f->create_chain(CHAIN, h) || !f->add(CHAIN, &pass, false, h))
-                return failure(f, "edit");
-        if (n >= BUCKET_MIN) {
-                r = add_buckets(f, pairs, n, h);
-                if (r < 0)
-                        return err_pass(r);
-        } else
-                for (size_t i = 0; i < n; i++) {
-                        r = add_pair(f, CHAIN, &pairs[i], h);
-                        if (r < 0)
-                                return err_pass(r);
-                }
-        if (!f->add("PREROUTING", &hook, true, h) || !f->add("OUTPUT", &hook, true, h))
-                return failure(f, "edit");
-        return 0;
+static int by_port(const void *a, const void *b) {
+        return (int)((const HoldPort *)a)->port - (int)((const HoldPort *)b)->port;
 }
 
-/* One reading, editing and writing of a table. pairs NULL: only strip. Answer 1: somebody was faster. */
-static int table_try(const Family *f, const HoldPair *pairs, size_t n) {
+static XtRule to_ports(uint8_t protocol, uint16_t low, uint16_t high, const char *target) {
+        return (XtRule){
+                        .protocol = protocol,
+                        .only_new = protocol == IPPROTO_TCP,
+                        .source_ports = XT_ANY_PORT,
+                        .destination_ports = {low, high},
+                        .target = target,
+        };
+}
+
+static int add_port(const XtFamily *f, const char *chain, const HoldPort *p, struct xtc_handle *h) {
+        XtRule rule = to_ports(p->protocol, p->port, p->port, IPTC_LABEL_DROP);
+
+        rule.destination = p->any ? NULL : p->local;
+        return f->add(chain, &rule, false, h) ? 0 : xt_failure(f, "edit");
+}
+
+static int add_port_bucket(const XtFamily *f, unsigned number, const HoldPort *ports, size_t n,
+                           struct xtc_handle *h) {
+        xt_chainlabel chain;
+        int r = 0;
+
+        snprintf(chain, sizeof chain, PORT_BUCKET_PREFIX "%u", number);
+        const XtRule tcp = to_ports(IPPROTO_TCP, ports[0].port, ports[n - 1].port, chain);
+        const XtRule udp = to_ports(IPPROTO_UDP, ports[0].port, ports[n - 1].port, chain);
+
+        if (!f->create_chain(chain, h))
+                return xt_failure(f, "edit");
+        for (size_t i = 0; r == 0 && i < n; i++)
+                r = add_port(f, chain, &ports[i], h);
+        if (r < 0)
+                return r;
+        return f->add(PORTS_CHAIN, &tcp, false, h) && f->add(PORTS_CHAIN, &udp, false, h)
+                               ? 0
+                               : xt_failure(f, "edit");
+}
+
+static int add_port_buckets(const XtFamily *f, const HoldFamily *held, struct xtc_handle *h) {
+        _cleanup_(freep) HoldPort *sorted = calloc(held->n_ports, sizeof *sorted);
+        size_t n = held->n_ports, size = bucket_size(n);
+        unsigned number = 0;
+        int r = 0;
+
+        if (!sorted)
+                return err_born(-ENOMEM, "cannot sort %zu ports to hold", n);
+        memcpy(sorted, held->ports, n * sizeof *sorted);
+        qsort(sorted, n, sizeof *sorted, by_port);
+        for (size_t i = 0; r == 0 && i < n; i += size)
+                r = add_port_bucket(f, number++, sorted + i, n - i < size ? n - i : size, h);
+        return err_pass(r);
+}
+
+static int add_ports(const XtFamily *f, const HoldFamily *held, struct xtc_handle *h) {
+        const XtRule pass = {.mark = HOLD_PASS_MARK, .target = IPTC_LABEL_RETURN};
+        const XtRule hook = {.target = PORTS_CHAIN};
+        int r = 0;
+
+        if (held->n_ports == 0)
+                return 0;
+        if (!f->create_chain(PORTS_CHAIN, h) || !f->add(PORTS_CHAIN, &pass, false, h))
+                return xt_failure(f, "edit");
+        if (held->n_ports >= BUCKET_MIN)
+                r = add_port_buckets(f, held, h);
+        else
+                for (size_t i = 0; r == 0 && i < held->n_ports; i++)
+                        r = add_port(f, PORTS_CHAIN, &held->ports[i], h);
+        if (r == 0 && !f->add("PREROUTING", &hook, true, h))
+                r = xt_failure(f, "edit");
+        return err_pass(r);
+}
+
+static int add_connections(const XtFamily *f, const HoldFamily *held, struct xtc_handle *h) {
+        const XtRule pass = {.mark = HOLD_PASS_MARK, .target = IPTC_LABEL_RETURN};
+        const XtRule hook = {.target = CHAIN};
+        int r = 0;
+
+        if (!f->create_chain(CHAIN, h) || !f->add(CHAIN, &pass, false, h))
+                return xt_failure(f, "edit");
+        if (held->n_pairs >= BUCKET_MIN)
+                r = add_buckets(f, held->pairs, held->n_pairs, h);
+        else
+                for (size_t i = 0; r == 0 && i < held->n_pairs; i++)
+                        r = add_pair(f, CHAIN, &held->pairs[i], h);
+        if (r == 0 && (!f->add("PREROUTING", &hook, true, h) || !f->add("OUTPUT", &hook, true, h)))
+                r = xt_failure(f, "edit");
+        return err_pass(r);
+}
+
+static int fill(const XtFamily *f, const HoldFamily *held, struct xtc_handle *h) {
+        int r = add_ports(f, held, h);
+
+        return r < 0 ? err_pass(r) : err_pass(add_connections(f, held, h));
+}
+
+/* One reading, editing and writing of a table. held NULL: only strip. Answer 1: somebody was faster. */
+static int table_try(const XtFamily *f, const HoldFamily *held) {
         struct xtc_handle *h;
         bool changed = false;
         int r;
 
-        r = table_open(f, &h);
+        r = xt_table_open(f, &h);
         if (r < 0)
                 return err_pass(r);
         r = strip(f, h, &changed);
-        if (r == 0 && pairs) {
-                r = fill(f, pairs, n, h);
+        if (r == 0 && held) {
+                r = fill(f, held, h);
                 changed = true;
         }
         errno = 0;
         if (r == 0 && changed && !f->commit(h))
-                r = errno == EAGAIN ? 1 : failure(f, "write");
+                r = errno == EAGAIN ? 1 : xt_failure(f, "write");
         f->free(h);
         return r;
 }
 
-static int table_edit(const Family *f, const HoldPair *pairs, size_t n) {
-        int lock = lock_tools(), r = 1;
+static int table_edit(const XtFamily *f, const HoldFamily *held) {
+        int lock = xt_lock_tools(), r = 1;
 
         for (int i = 0; r == 1 && i < COMMIT_TRIES; i++)
-                r = table_try(f, pairs, n);
+                r = table_try(f, held);
         fd_close(lock);
         if (r == 1)
                 return err_say(-EAGAIN, "cannot write the %s table %s: another program keeps changing it",
-                               f->name, TABLE);
+                               f->name, XT_TABLE);
         return err_pass(r);
 }
 
@@ -483,33 +351,32 @@ int hold_iptables_probe(void) {
         struct xtc_handle *h;
         int r;
 
-        r = table_open(&families[0], &h);
+        r = xt_table_open(&xt_families[0], &h);
         if (r < 0)
                 return err_pass(r);
-        families[0].free(h);
+        xt_families[0].free(h);
         return 0;
 }
 
 int hold_iptables_set(const HoldList *list) {
-        size_t n_v6 = list->n - list->n_v4;
         int r;
 
         /* The family that may be missing goes first, so that a refusal has changed nothing. A kernel without
          * IPv6 has nothing of it to hold. */
-        r = table_edit(&families[1], list->pairs + list->n_v4, n_v6);
-        if (r < 0 && !(r == -EOPNOTSUPP && n_v6 == 0))
+        r = table_edit(&xt_families[1], &list->v6);
+        if (r < 0 && !(r == -EOPNOTSUPP && list->v6.n_pairs == 0 && list->v6.n_ports == 0))
                 return err_pass(r);
-        return err_pass(table_edit(&families[0], list->pairs, list->n_v4));
+        return err_pass(table_edit(&xt_families[0], &list->v4));
 }
 
 int hold_iptables_clear(void) {
         int first = 0;
 
-        for (size_t i = 0; i < ELEMENTS(families); i++) {
-                int r = table_exists(&families[i]);
+        for (size_t i = 0; i < ELEMENTS(xt_families); i++) {
+                int r = xt_table_exists(&xt_families[i]);
 
                 if (r > 0)
-                        r = table_edit(&families[i], NULL, 0);
+                        r = table_edit(&xt_families[i], NULL);
                 if (r < 0 && first == 0)
                         first = r;
         }
@@ -517,12 +384,12 @@ int hold_iptables_clear(void) {
 }
 
 /* Connections held by one family, each two drops; -1 in *ret if there is no chain of ours. */
-static int count(const Family *f, ssize_t *ret) {
+static int count(const XtFamily *f, ssize_t *ret) {
         struct xtc_handle *h;
         ssize_t drops = 0;
         int r;
 
-        r = table_open(f, &h);
+        r = xt_table_open(f, &h);
         if (r < 0)
                 return err_pass(r);
         if (!f->is_chain(CHAIN, h))
@@ -532,7 +399,7 @@ static int count(const Family *f, ssize_t *ret) {
                         const void *rule = NULL;
                         const char *target;
 
-                        while (chain_is_ours(chain) && (target = f->walk(chain, &rule, h)))
+                        while (holds_connections(chain) && (target = f->walk(chain, &rule, h)))
                                 drops += strcmp(target, IPTC_LABEL_DROP) == 0;
                 }
         f->free(h);
@@ -544,12 +411,12 @@ int hold_iptables_present(size_t *ret_n) {
         bool present = false;
         size_t total = 0;
 
-        for (size_t i = 0; i < ELEMENTS(families); i++) {
+        for (size_t i = 0; i < ELEMENTS(xt_families); i++) {
                 ssize_t n = -1;
-                int r = table_exists(&families[i]);
+                int r = xt_table_exists(&xt_families[i]);
 
                 if (r > 0)
-                        r = count(&families[i], &n);
+                        r = count(&xt_families[i], &n);
                 if (r < 0)
                         return err_pass(r);
                 if (n >= 0) {

@@ -42,7 +42,7 @@ static int guard_file(int flags) {
 }
 
 /* In the child. Tells the parent through `ready` when the guard stands. */
-static void stay(int lock_fd, int ready_fd, HoldBackend used, Connection *const *connections, size_t n) {
+static void stay(int lock_fd, int ready_fd, HoldBackend used, const HoldSet *set) {
         const char byte = 0;
         char pid[16];
         HoldGuard *guard;
@@ -53,8 +53,7 @@ static void stay(int lock_fd, int ready_fd, HoldBackend used, Connection *const 
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         snprintf(pid, sizeof pid, "%d", getpid());
         if (flock(lock_fd, LOCK_EX | LOCK_NB) < 0 || ftruncate(lock_fd, 0) < 0 ||
-            fd_write_all(lock_fd, pid, strlen(pid)) < 0 ||
-            hold_guard_start(used, connections, n, &guard) != 0)
+            fd_write_all(lock_fd, pid, strlen(pid)) < 0 || hold_guard_start(used, set, &guard) != 0)
                 _exit(1);
         (void)fd_write_all(ready_fd, &byte, 1);
         fd_close(ready_fd);
@@ -62,7 +61,7 @@ static void stay(int lock_fd, int ready_fd, HoldBackend used, Connection *const 
                 pause();
 }
 
-int hold_guard_leave(HoldGuard *guard, HoldBackend used, Connection *const *connections, size_t n) {
+int hold_guard_leave(HoldGuard *guard, HoldBackend used, const HoldSet *set) {
         _cleanup_(closep) int lock_fd = -1, read_fd = -1, write_fd = -1;
         int ends[2];
         pid_t pid;
@@ -87,7 +86,7 @@ int hold_guard_leave(HoldGuard *guard, HoldBackend used, Connection *const *conn
                 if (dup2(write_fd, STDIN_FILENO) < 0 || (lock_fd != LOCK_FD && dup2(lock_fd, LOCK_FD) < 0))
                         _exit(1);
                 (void)close_range(LOCK_FD + 1, ~0u, 0);
-                stay(LOCK_FD, STDIN_FILENO, used, connections, n);
+                stay(LOCK_FD, STDIN_FILENO, used, set);
         }
         write_fd = fd_close(write_fd);
         if (read(read_fd, &byte, 1) != 1)

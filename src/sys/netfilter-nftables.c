@@ -2,7 +2,7 @@
 
 /*
  * The hold by libnftables: one table of family inet with a hash set per family, looked up once per packet
- * and direction, at the priority of `raw`, before connection tracking.
+ * and direction, and three for ports, at the priority of `raw`, before connection tracking.
  *
  * libnftables is run only after hold_nftables_probe(): on a kernel without nfnetlink or nf_tables it ends
  * the process instead of returning. Questions ("is there a table?") go by libmnl, which needs no ruleset
@@ -226,32 +226,71 @@ int hold_nftables_run(struct nft_ctx *context, const char *text, const char *wha
                        (int)strcspn(complaint, "\n"), complaint);
 }
 
-static void print_pairs(FILE *out, const char *table, int family, const HoldPair *pairs, size_t n) {
+static void print_pairs(FILE *out, const char *table, int family, const HoldFamily *held) {
         char local[INET6_ADDRSTRLEN], remote[INET6_ADDRSTRLEN];
+        const HoldPair *pairs = held->pairs;
 
-        if (n == 0)
+        if (held->n_pairs == 0)
                 return;
         fprintf(out, "add element inet %s %s {", table, family == AF_INET ? "held4" : "held6");
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < held->n_pairs; i++)
                 fprintf(out, "%s%s . %" PRIu16 " . %s . %" PRIu16, i > 0 ? "," : "",
                         inet_ntop(family, pairs[i].remote, remote, sizeof remote), pairs[i].remote_port,
                         inet_ntop(family, pairs[i].local, local, sizeof local), pairs[i].local_port);
         fputs("}\n", out);
 }
 
+/* Those of any address, or those of one. */
+static void print_ports(FILE *out, const char *table, int family, const HoldFamily *held, bool any) {
+        const char *set = any ? "ports" : family == AF_INET ? "ports4" : "ports6";
+        const char *where = family == AF_INET ? "ipv4" : "ipv6";
+        char local[INET6_ADDRSTRLEN];
+        size_t n = 0;
+
+        for (size_t i = 0; i < held->n_ports; i++) {
+                const HoldPort *p = &held->ports[i];
+
+                if (p->any != any)
+                        continue;
+                if (n++ == 0)
+                        fprintf(out, "add element inet %s %s {", table, set);
+                else
+                        fputc(',', out);
+                fprintf(out, "%s . %d . %" PRIu16,
+                        any ? where : inet_ntop(family, p->local, local, sizeof local), p->protocol,
+                        p->port);
+        }
+        if (n > 0)
+                fputs("}\n", out);
+}
+
+static void print_family(FILE *out, const char *table, int family, const HoldFamily *held) {
+        print_pairs(out, table, family, held);
+        print_ports(out, table, family, held, true);
+        print_ports(out, table, family, held, false);
+}
+
 /* "add, delete, add" works on every kernel whether or not the table is there, and all of it becomes visible
- * to packets in one step. */
+ * to packets in one step. Ports last, where only what could go to one arrives. */
 static const char table_text[] =
                 "add table inet %1$s%2$s\n"
                 "delete table inet %1$s\n"
                 "add table inet %1$s%2$s\n"
                 "add set inet %1$s held4 { type ipv4_addr . inet_service . ipv4_addr . inet_service; }\n"
                 "add set inet %1$s held6 { type ipv6_addr . inet_service . ipv6_addr . inet_service; }\n"
+                "add set inet %1$s ports { type nf_proto . inet_proto . inet_service; }\n"
+                "add set inet %1$s ports4 { type ipv4_addr . inet_proto . inet_service; }\n"
+                "add set inet %1$s ports6 { type ipv6_addr . inet_proto . inet_service; }\n"
                 "add chain inet %1$s prerouting { type filter hook prerouting priority -300; }\n"
                 "add chain inet %1$s output { type filter hook output priority -300; }\n"
                 "add rule inet %1$s prerouting meta mark %3$u accept\n"
                 "add rule inet %1$s prerouting ip saddr . tcp sport . ip daddr . tcp dport @held4 drop\n"
                 "add rule inet %1$s prerouting ip6 saddr . tcp sport . ip6 daddr . tcp dport @held6 drop\n"
+                "add rule inet %1$s prerouting meta l4proto != { tcp, udp } accept\n"
+                "add rule inet %1$s prerouting tcp flags & (fin | syn | rst | ack) != syn accept\n"
+                "add rule inet %1$s prerouting meta nfproto . meta l4proto . th dport @ports drop\n"
+                "add rule inet %1$s prerouting ip daddr . meta l4proto . th dport @ports4 drop\n"
+                "add rule inet %1$s prerouting ip6 daddr . meta l4proto . th dport @ports6 drop\n"
                 "add rule inet %1$s output meta mark %3$u accept\n"
                 "add rule inet %1$s output ip daddr . tcp dport . ip saddr . tcp sport @held4 drop\n"
                 "add rule inet %1$s output ip6 daddr . tcp dport . ip6 saddr . tcp sport @held6 drop\n";
@@ -265,8 +304,8 @@ int hold_nftables_text(const char *table, NftOwner owner, const HoldList *list, 
         if (!out)
                 return err_born(-ENOMEM, "cannot write the nftables hold");
         fprintf(out, table_text, table, owner == NFT_OWNED ? " { flags owner; }" : "", HOLD_PASS_MARK);
-        print_pairs(out, table, AF_INET, list->pairs, list->n_v4);
-        print_pairs(out, table, AF_INET6, list->pairs + list->n_v4, list->n - list->n_v4);
+        print_family(out, table, AF_INET, &list->v4);
+        print_family(out, table, AF_INET6, &list->v6);
         failed = ferror(out);
         failed |= fclose(out) != 0;
         if (failed)

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,50 +85,112 @@ static int pair_make(const Connection *c, HoldPair *ret, bool *ret_v6) {
         return 0;
 }
 
+static int port_make(const Port *p, HoldPort *ret, bool *ret_v6) {
+        static const uint8_t any[16];
+        char text[46];
+        HoldPort port = {0};
+        size_t local = address_on_wire(p->local, port.local);
+
+        if (local == 0 || p->port - 1 >= UINT16_MAX ||
+            (p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP))
+                return err_say(-EINVAL,
+                               "cannot hold port %" PRIu32 " of %s, protocol %" PRIu32 ": no such port",
+                               p->port, address_text(p->local, text), p->protocol);
+        port.port = (uint16_t)p->port;
+        port.protocol = (uint8_t)p->protocol;
+        port.any = memcmp(port.local, any, sizeof any) == 0;
+        *ret = port;
+        *ret_v6 = local == 16;
+        return 0;
+}
+
 static int pair_compare(const void *a, const void *b) {
         return memcmp(a, b, sizeof(HoldPair));
 }
 
+static int port_compare(const void *a, const void *b) {
+        return memcmp(a, b, sizeof(HoldPort));
+}
+
 /* Sorts and takes doubles out; the new count. */
-static size_t pairs_unique(HoldPair *pairs, size_t n) {
+static size_t unique(void *items, size_t n, size_t size, int (*compare)(const void *a, const void *b)) {
+        uint8_t *bytes = items;
         size_t kept = 0;
 
-        qsort(pairs, n, sizeof *pairs, pair_compare);
+        qsort(bytes, n, size, compare);
         for (size_t i = 0; i < n; i++)
-                if (kept == 0 || pair_compare(&pairs[kept - 1], &pairs[i]) != 0)
-                        pairs[kept++] = pairs[i];
+                if (kept == 0 || compare(bytes + (kept - 1) * size, bytes + i * size) != 0)
+                        memmove(bytes + kept++ * size, bytes + i * size, size);
         return kept;
 }
 
-int hold_list_make(Connection *const *connections, size_t n, HoldList *ret) {
-        _cleanup_(freep) HoldPair *v4 = calloc(n ?: 1, sizeof *v4);
-        _cleanup_(freep) HoldPair *v6 = calloc(n ?: 1, sizeof *v6);
-        size_t n_v4 = 0, n_v6 = 0;
-
-        if (!v4 || !v6)
-                return err_born(-ENOMEM, "cannot list %zu connections to hold", n);
-        for (size_t i = 0; i < n; i++) {
+static int add_pairs(const HoldSet *set, HoldList *list) {
+        for (size_t i = 0; i < set->n_connections; i++) {
                 HoldPair pair;
                 bool is_v6 = false;
-                int r = pair_make(connections[i], &pair, &is_v6);
+                int r = pair_make(set->connections[i], &pair, &is_v6);
 
                 if (r < 0)
                         return r;
                 if (is_v6)
-                        v6[n_v6++] = pair;
+                        list->v6.pairs[list->v6.n_pairs++] = pair;
                 else
-                        v4[n_v4++] = pair;
+                        list->v4.pairs[list->v4.n_pairs++] = pair;
         }
-        n_v4 = pairs_unique(v4, n_v4);
-        n_v6 = pairs_unique(v6, n_v6);
-        /* v4 has room for all n, so both fit into it. */
-        memcpy(v4 + n_v4, v6, n_v6 * sizeof *v6);
-        *ret = (HoldList){.pairs = TAKE(v4), .n = n_v4 + n_v6, .n_v4 = n_v4};
+        return 0;
+}
+
+/* A socket that is bound to any address of IPv6 may get IPv4 too. */
+static int add_ports(const HoldSet *set, HoldList *list) {
+        for (size_t i = 0; i < set->n_ports; i++) {
+                HoldPort port;
+                bool is_v6 = false;
+                int r = port_make(set->ports[i], &port, &is_v6);
+
+                if (r < 0)
+                        return r;
+                if (is_v6)
+                        list->v6.ports[list->v6.n_ports++] = port;
+                if (!is_v6 || port.any)
+                        list->v4.ports[list->v4.n_ports++] = port;
+        }
+        return 0;
+}
+
+static bool family_room(HoldFamily *family, const HoldSet *set) {
+        family->pairs = calloc(set->n_connections ?: 1, sizeof *family->pairs);
+        family->ports = calloc(set->n_ports ?: 1, sizeof *family->ports);
+        return family->pairs && family->ports;
+}
+
+static void family_sort(HoldFamily *family) {
+        family->n_pairs = unique(family->pairs, family->n_pairs, sizeof *family->pairs, pair_compare);
+        family->n_ports = unique(family->ports, family->n_ports, sizeof *family->ports, port_compare);
+}
+
+int hold_list_make(const HoldSet *set, HoldList *ret) {
+        _cleanup_(hold_list_done) HoldList list = {0};
+        int r;
+
+        if (!family_room(&list.v4, set) || !family_room(&list.v6, set))
+                return err_born(-ENOMEM, "cannot list %zu connections and %zu ports to hold",
+                                set->n_connections, set->n_ports);
+        r = add_pairs(set, &list);
+        if (r >= 0)
+                r = add_ports(set, &list);
+        if (r < 0)
+                return r;
+        family_sort(&list.v4);
+        family_sort(&list.v6);
+        *ret = TAKE(list);
         return 0;
 }
 
 void hold_list_done(HoldList *list) {
-        free(list->pairs);
+        free(list->v4.pairs);
+        free(list->v4.ports);
+        free(list->v6.pairs);
+        free(list->v6.ports);
         *list = (HoldList){0};
 }
 
@@ -159,12 +222,12 @@ static int set_nftables(const HoldList *list) {
         return r == -EOPNOTSUPP ? 0 : err_pass(r);
 }
 
-int hold_set(HoldBackend backend, Connection *const *connections, size_t n, HoldBackend *ret_used) {
+int hold_set(HoldBackend backend, const HoldSet *set, HoldBackend *ret_used) {
         _cleanup_(hold_list_done) HoldList list = {0};
         HoldBackend used = backend;
         int r;
 
-        r = hold_list_make(connections, n, &list);
+        r = hold_list_make(set, &list);
         if (r < 0)
                 return err_pass(r);
         if (backend == HOLD_AUTO)

@@ -3,15 +3,18 @@
 
 /*
  * The hold: packets of the held connections are dropped both ways, except those that carry CRIU's mark
- * 0xC114 (CRIU injects marked FIN/ACKs when it restores half-closed sockets: libsoccr). It never touches
- * packets of other connections, and rules of ours are recognised without any state file: by the chain
- * "CARRYOVER" (iptables) or the tables "carryover" and "carryover-guard-*" (nftables).
+ * 0xC114 (CRIU injects marked FIN/ACKs when it restores half-closed sockets: libsoccr). Of what comes to a
+ * held port, all datagrams of UDP are dropped, and of TCP what begins a connection: else a kernel without
+ * the socket refuses it. What leaves from such a port goes: nobody has it in the gap, and afterwards a
+ * program would see EPERM. The hold never touches packets of other connections and ports, and rules of ours
+ * are recognised without any state file: by the chains "CARRYOVER" (iptables) or the tables "carryover" and
+ * "carryover-guard-*" (nftables).
  *
  * Two backends with one contract:
  *  - HOLD_IPTABLES: libiptc, table `raw`, v4 and v6, a chain CARRYOVER jumped to first from PREROUTING and
  *    OUTPUT. Survives `nft flush ruleset` (docs/CRIU.md, "Network lock": legacy tables are not nft's).
- *  - HOLD_NFTABLES: libnftables, a table `inet carryover`, one set per family, one transaction,
- * constant-time lookup per packet. `nft flush ruleset` takes it away: hold_guard_start() is the answer.
+ *  - HOLD_NFTABLES: libnftables, a table `inet carryover`, sets, one transaction, constant-time
+ *    lookup per packet. `nft flush ruleset` takes it away: hold_guard_start() is the answer.
  *
  * All functions act in the network namespace of the caller and need CAP_NET_ADMIN. hold_set() loads
  * hold_modules where the kernel does not answer for a backend; the others load none, except as the kernel
@@ -22,16 +25,16 @@
  */
 
 #include "model/config.h"
-#include "model/model.h"
+#include "model/connections.h"
 
 /*
- * Puts the hold on for exactly these connections, in place of whatever hold of ours (of either backend) is
- * there: at no moment in between is a connection that is in both the old and the new set without a hold. n =
- * 0 is a hold on nothing (tables present). Idempotent. HOLD_AUTO: the better one that works here (README.md,
+ * Puts the hold on for exactly this set, in place of whatever hold of ours (of either backend) is there: at
+ * no moment in between is something that is in both the old and the new set without a hold. An empty set is
+ * a hold on nothing (tables present). Idempotent. HOLD_AUTO: the better one that works here (README.md,
  * "hold"); *ret_used (may be NULL) says which. -EOPNOTSUPP: this kernel lacks the backend asked for; nothing
  * has changed. -EINVAL: an address or a port that no connection can have.
  */
-int hold_set(HoldBackend backend, Connection *const *connections, size_t n, HoldBackend *ret_used);
+int hold_set(HoldBackend backend, const HoldSet *set, HoldBackend *ret_used);
 
 /* Whether hold_set() will find this backend (HOLD_AUTO: one of them), with its modules loaded: 0, or
  * -EOPNOTSUPP. Puts nothing on. */
@@ -53,17 +56,18 @@ int hold_present(size_t *ret_n);
  * lives there is no moment without a hold, and when it ends the plain hold is there (HOLD_NFTABLES) as
  * hold_set() made it.
  *
- * Start it after hold_set(), with the same connections and what hold_set() used; with HOLD_IPTABLES it
+ * Start it after hold_set(), with the same set and what hold_set() used; with HOLD_IPTABLES it
  * guards against somebody who flushes `raw`. Stop it before hold_clear(): a guard of another process would
  * put the table back. Answer 1 with *ret NULL: this kernel has no owned tables (or no nftables), nothing is
  * guarded.
  */
 typedef struct HoldGuard HoldGuard;
 
-int hold_guard_start(HoldBackend used, Connection *const *connections, size_t n, HoldGuard **ret);
+int hold_guard_start(HoldBackend used, const HoldSet *set, HoldGuard **ret);
 
-/* Guards exactly these from now on, without a gap. To shrink a hold: update the guard, then hold_set(). */
-int hold_guard_update(HoldGuard *guard, Connection *const *connections, size_t n);
+/* Guards exactly this set from now on, without a gap. To shrink a hold: update the guard, then hold_set().
+ */
+int hold_guard_update(HoldGuard *guard, const HoldSet *set);
 
 /* Returns NULL. */
 HoldGuard *hold_guard_stop(HoldGuard *guard);
@@ -77,7 +81,7 @@ static inline void hold_guard_stopp(HoldGuard **p) {
  * The caller has no thread but that of its own `guard` (or NULL), which still is to be stopped then. One at
  * a time: the next needs hold_guard_end() first.
  */
-int hold_guard_leave(HoldGuard *guard, HoldBackend used, Connection *const *connections, size_t n);
+int hold_guard_leave(HoldGuard *guard, HoldBackend used, const HoldSet *set);
 
 /* Ends what hold_guard_leave() left behind, and comes back when it is gone. Fine if there is nothing. */
 int hold_guard_end(void);

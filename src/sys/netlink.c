@@ -98,7 +98,17 @@ static int note_held(Ticket *ticket, const Held *held) {
         return note_device(ticket, link.name, 0);
 }
 
-int network_drivers(Connection *const *connections, size_t n, Ticket *ticket) {
+static int note_local(Ticket *ticket, const Held *held, size_t n, ProtobufCBinaryData address) {
+        const Held *h;
+        IpAddress local;
+
+        if (!ip_from(address, &local))
+                return err_say(-EINVAL, "a connection has an address of an unknown kind");
+        h = ip_is_loopback(&local) ? NULL : held_find(held, n, &local);
+        return h ? note_held(ticket, h) : 0;
+}
+
+int network_drivers(const HoldSet *set, Ticket *ticket) {
         _cleanup_(freep) Held *held = NULL;
         size_t n_held;
         int r;
@@ -106,18 +116,11 @@ int network_drivers(Connection *const *connections, size_t n, Ticket *ticket) {
         r = held_list(&held, &n_held);
         if (r < 0)
                 return err_born(r, "cannot list the addresses of this machine");
-        for (size_t i = 0; i < n; i++) {
-                const Held *h;
-                IpAddress local;
-
-                if (!ip_from(connections[i]->local, &local))
-                        return err_say(-EINVAL, "a connection has an address of an unknown kind");
-                h = ip_is_loopback(&local) ? NULL : held_find(held, n_held, &local);
-                r = h ? note_held(ticket, h) : 0;
-                if (r < 0)
-                        return err_pass(r);
-        }
-        return 0;
+        for (size_t i = 0; r >= 0 && i < set->n_connections; i++)
+                r = note_local(ticket, held, n_held, set->connections[i]->local);
+        for (size_t i = 0; r >= 0 && i < set->n_ports; i++)
+                r = note_local(ticket, held, n_held, set->ports[i]->local);
+        return r < 0 ? err_pass(r) : 0;
 }
 
 /* ---- waiting ---- */
@@ -236,22 +239,19 @@ static int look_tree(void *userdata) {
         r = held_list(&held, &n);
         if (r < 0)
                 return err_born(r, "cannot list the addresses of this machine");
-        for (size_t i = 0; i < tree->n_connections; i++) {
+        for (size_t i = 0; r == 0 && i < tree->n_connections; i++)
                 r = look_address(held, n, tree->connections[i]->local);
-                if (r != 0)
-                        return r;
-        }
-        for (size_t i = 0; i < tree->n_listens; i++) {
+        for (size_t i = 0; r == 0 && i < tree->n_datagrams; i++)
+                r = look_address(held, n, tree->datagrams[i]->local);
+        for (size_t i = 0; r == 0 && i < tree->n_listens; i++)
                 r = look_address(held, n, tree->listens[i]);
-                if (r != 0)
-                        return r;
-        }
-        for (size_t i = 0; i < tree->n_connections; i++) {
+        for (size_t i = 0; r == 0 && i < tree->n_binds; i++)
+                r = look_address(held, n, tree->binds[i]);
+        for (size_t i = 0; r == 0 && i < tree->n_connections; i++)
                 r = look_route(tree->connections[i]);
-                if (r != 0)
-                        return r;
-        }
-        return 0;
+        for (size_t i = 0; r == 0 && i < tree->n_datagrams; i++)
+                r = look_route(tree->datagrams[i]);
+        return r;
 }
 
 int network_wait(const Tree *tree, uint64_t deadline_monotonic, int stop_fd) {

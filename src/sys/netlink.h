@@ -7,14 +7,14 @@
  * act in the network namespace of the caller and may run in several threads.
  */
 
-#include "model/model.h"
+#include "model/connections.h"
 
 #include <stdint.h>
 
-/* Appends to ticket->drivers the kernel module of each device that has a local address of these connections,
- * or lies below one that has (VLAN, bridge, bond), each once: early boot loads them long before udev comes
- * to it. */
-int network_drivers(Connection *const *connections, size_t n, Ticket *ticket);
+/* Appends to ticket->drivers the kernel module of each device that has a local address of what is held, or
+ * lies below one that has (VLAN, bridge, bond), each once: early boot loads them long before udev comes to
+ * it. */
+int network_drivers(const HoldSet *set, Ticket *ticket);
 
 /*
  * Waits until the machine has every local address that the tree needs, of connections and listeners (not

@@ -105,13 +105,14 @@ static void show(const Ticket *ticket) {
 
 /* Connections. */
 
-static void hold(Connection *const *connections, size_t n) {
+static void hold(const HoldSet *set) {
         _cleanup_(hold_list_done) HoldList list = {0};
         _cleanup_(freep) char *text = NULL;
 
-        if (hold_list_make(connections, n, &list) < 0)
+        if (hold_list_make(set, &list) < 0)
                 return;
-        EXPECT(list.n <= n && list.n_v4 <= list.n);
+        EXPECT(list.v4.n_pairs + list.v6.n_pairs <= set->n_connections);
+        EXPECT(list.v4.n_ports <= set->n_ports && list.v6.n_ports <= set->n_ports);
         EXPECT(hold_nftables_text(HOLD_NFT_TABLE, NFT_SHARED, &list, &text) >= 0);
 }
 
@@ -125,13 +126,14 @@ static void expect_same(const void *message) {
 }
 
 static void connections(const Ticket *ticket) {
-        _cleanup_(connections_done) Connections all = {0};
+        _cleanup_(hold_set_done) HoldSet all = {0};
         _cleanup_(early_freep) Early *early = NULL;
 
-        EXPECT(connections_of(ticket, &all) >= 0);
-        hold(all.items, all.n);
+        EXPECT(hold_set_of(ticket, &all) >= 0);
+        hold(&all);
         EXPECT(early_of(ticket, &early) >= 0);
-        EXPECT(early->n_connections == all.n && early->max_pid == highest_pid(ticket));
+        EXPECT(early->n_connections == all.n_connections && early->n_ports == all.n_ports &&
+               early->max_pid == highest_pid(ticket));
         EXPECT(early_covers(early, early));
         expect_same(early);
 }
@@ -250,13 +252,15 @@ static void read_early(bool whole, Part payload) {
         _cleanup_(early_freep) Early *early = NULL;
         _cleanup_(freep) char *bytes = NULL;
         HoldBackend backend;
+        HoldSet set;
         size_t size;
 
         put("/early", CODEC_EARLY, whole, payload);
         if (file_slurp(AT_FDCWD, "/early", 16u << 20, &bytes, &size) < 0 ||
             codec_decode(CODEC_EARLY, "/early", bytes, size, (ProtobufCMessage **)&early) < 0)
                 return;
-        hold(early->connections, early->n_connections);
+        set = hold_set_of_early(early);
+        hold(&set);
         (void)hold_backend_parse(early->hold_backend, &backend);
         EXPECT(early_covers(early, early));
 }

@@ -50,7 +50,7 @@ static double set_time(HoldBackend backend, Connection **list, size_t n) {
 
         for (size_t i = 0; i < REPEATS; i++) {
                 uint64_t begin = now_monotonic();
-                int r = hold_set(backend, list, n, NULL);
+                int r = hold_set(backend, HELD(list, n), NULL);
 
                 if (r < 0) {
                         fprintf(stderr, "%s\n", err_text(r));

@@ -124,7 +124,7 @@ static void hold_with_wires(Case *c, const Line *l) {
                 else
                         assert_int_equal(wires[0]->local_port, 4242);
         }
-        check(hold_set(HOLD_AUTO, held, 1 + n, NULL));
+        check(hold_set(HOLD_AUTO, HELD(held, 1 + n), NULL));
         if (n == 1)
                 model_free(wires[0]);
         free(wires);
@@ -137,7 +137,7 @@ static void test_continues(void **state) {
 
         open_tracked(c, &l);
         hold_with_wires(c, &l);
-        check(conntrack_save(&l.connection, 1, &ticket));
+        check(conntrack_save(HELD(&l.connection, 1), &ticket));
         assert_int_equal(ticket.n_conntrack, 1);
         forget_all();
         assert_false(data_passes(l.peer, l.ours, SILENCE_MS));
@@ -152,7 +152,7 @@ static void test_continues(void **state) {
         /* What was put back can be saved and put back again. */
         Ticket again = TICKET__INIT;
         hold_with_wires(c, &l);
-        check(conntrack_save(&l.connection, 1, &again));
+        check(conntrack_save(HELD(&l.connection, 1), &again));
         forget_all();
         assert_int_equal(check(conntrack_restore(&again)), 1);
         check(hold_clear());
@@ -205,7 +205,7 @@ static void test_untracked(void **state) {
         Line l;
 
         line_open(&c->world, c->flavour, &l);
-        check(conntrack_save(&l.connection, 1, &ticket));
+        check(conntrack_save(HELD(&l.connection, 1), &ticket));
         assert_int_equal(ticket.n_conntrack, 0);
         check(conntrack_wires(&l.connection, 1, &wires, &n));
         assert_int_equal(n, 0);
@@ -221,7 +221,7 @@ static void test_damaged(void **state) {
         Line l;
 
         open_tracked(c, &l);
-        check(conntrack_save(&l.connection, 1, &ticket));
+        check(conntrack_save(HELD(&l.connection, 1), &ticket));
         ProtobufCBinaryData good = ticket.conntrack[0];
         assert_in_range(good.len, 64, sizeof copy);
         for (size_t size = 0; size < good.len; size++) {

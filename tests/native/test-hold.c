@@ -54,7 +54,7 @@ typedef struct Case {
 static void hold_one(const Case *c, const Line *l) {
         HoldBackend used = HOLD_AUTO;
 
-        check(hold_set(c->backend, &l->connection, 1, &used));
+        check(hold_set(c->backend, HELD((Connection **)&l->connection, 1), &used));
         assert_int_equal(used, c->backend);
 }
 
@@ -173,7 +173,7 @@ static void test_replace(void **state) {
         line_open(&c->world, FLAVOUR_V6, &b);
         Connection *both[] = {a.connection, b.connection, a.connection};
 
-        check(hold_set(c->backend, NULL, 0, NULL));
+        check(hold_set(c->backend, HELD(NULL, 0), NULL));
         assert_int_equal(held(), 0);
         hold_one(c, &a);
         hold_one(c, &a);
@@ -184,7 +184,7 @@ static void test_replace(void **state) {
         assert_int_equal(held(), 1);
         assert_true(data_passes(a.peer, a.ours, RESUME_MS));
         assert_false(data_passes(b.peer, b.ours, SILENCE_MS));
-        check(hold_set(c->backend, both, 3, NULL));
+        check(hold_set(c->backend, HELD(both, 3), NULL));
         assert_int_equal(held(), 2);
         assert_false(data_passes(a.peer, a.ours, SILENCE_MS));
         check(hold_clear());
@@ -212,7 +212,7 @@ static void test_gapless(void **state) {
         others[0] = model_copy(l.connection);
         for (int i = 0; i < 80; i++) {
                 HoldBackend next = order[i % 4];
-                int r = hold_set(next, others, i % 3 == 0 ? 300 : 1, NULL);
+                int r = hold_set(next, HELD(others, i % 3 == 0 ? 300 : 1), NULL);
 
                 if (r != -EOPNOTSUPP)
                         check(r);
@@ -281,7 +281,7 @@ static void test_guard(void **state) {
         line_open(&c->world, FLAVOUR_V4, &l);
         line_open(&c->world, FLAVOUR_V4, &other);
         hold_one(c, &l);
-        if (check(hold_guard_start(c->backend, &l.connection, 1, &guard)) == 1) {
+        if (check(hold_guard_start(c->backend, HELD(&l.connection, 1), &guard)) == 1) {
                 print_message("SKIP: this kernel has no owned nftables tables\n");
                 line_close(&l);
                 line_close(&other);
@@ -300,7 +300,7 @@ static void test_guard(void **state) {
         if (c->backend == HOLD_NFTABLES)
                 assert_true(plain_hold_returns(2000));
         Connection *two[] = {l.connection, other.connection};
-        check(hold_guard_update(guard, two, 2));
+        check(hold_guard_update(guard, HELD(two, 2)));
         assert_int_equal(held(), 2);
         assert_false(data_passes(other.peer, other.ours, SILENCE_MS));
         seen.resets += wire_seen(&c->world).resets;
@@ -365,12 +365,12 @@ static void test_foreign_iptables(void **state) {
 
         foreign_rules();
         char *before = raw_table();
-        check(hold_set(HOLD_IPTABLES, list, 3, NULL));
+        check(hold_set(HOLD_IPTABLES, HELD(list, 3), NULL));
         char *during = raw_table();
         assert_non_null(strstr(during, "PREROUTING: CARRYOVER CARRYOVER-foreign\n"));
         assert_non_null(strstr(during, "OUTPUT: CARRYOVER ACCEPT\n"));
         assert_non_null(strstr(during, "CARRYOVER-foreign: RETURN\n"));
-        check(hold_set(HOLD_IPTABLES, list, 100, NULL));
+        check(hold_set(HOLD_IPTABLES, HELD(list, 100), NULL));
         assert_int_equal(held(), 100);
         check(hold_clear());
         char *after = raw_table();
@@ -383,7 +383,7 @@ static void test_foreign_iptables(void **state) {
 
 static void test_foreign_nftables(void **state) {
         nft("add table inet theirs; add table ip carryover; add table inet CRIU-77; add table inet CRIU-7");
-        check(hold_set(HOLD_NFTABLES, NULL, 0, NULL));
+        check(hold_set(HOLD_NFTABLES, HELD(NULL, 0), NULL));
         check(hold_remove_criu_table(77));
         check(hold_remove_criu_table(77));
         check(hold_clear());
@@ -422,7 +422,7 @@ static void test_many(void **state) {
         model_free(list[N / 2]);
         list[N / 2] = model_copy(l.connection);
         begin = now_monotonic();
-        check(hold_set(c->backend, list, N, NULL));
+        check(hold_set(c->backend, HELD(list, N), NULL));
         set = now_monotonic();
         assert_int_equal(held(), N);
         assert_false(data_passes(l.peer, l.ours, SILENCE_MS));
@@ -446,7 +446,7 @@ static void test_auto(void **state) {
         Line l;
 
         line_open(&c->world, FLAVOUR_V4, &l);
-        check(hold_set(HOLD_AUTO, &l.connection, 1, &used));
+        check(hold_set(HOLD_AUTO, HELD(&l.connection, 1), &used));
         assert_true(used == HOLD_IPTABLES || used == HOLD_NFTABLES);
         assert_false(data_passes(l.ours, l.peer, SILENCE_MS));
         check(hold_clear());
@@ -458,12 +458,12 @@ static void test_refusals(void **state) {
         HoldBackend parsed = HOLD_AUTO;
 
         list[0]->remote_port = 65536;
-        assert_int_equal(hold_set(HOLD_AUTO, list, 1, NULL), -EINVAL);
+        assert_int_equal(hold_set(HOLD_AUTO, HELD(list, 1), NULL), -EINVAL);
         list[0]->remote_port = 0;
-        assert_int_equal(hold_set(HOLD_AUTO, list, 1, NULL), -EINVAL);
+        assert_int_equal(hold_set(HOLD_AUTO, HELD(list, 1), NULL), -EINVAL);
         list[0]->remote_port = 1;
         list[0]->local.len = 3;
-        assert_int_equal(hold_set(HOLD_AUTO, list, 1, NULL), -EINVAL);
+        assert_int_equal(hold_set(HOLD_AUTO, HELD(list, 1), NULL), -EINVAL);
         list[0]->local.len = 4;
         assert_int_equal(held(), SIZE_MAX);
         assert_int_equal(hold_backend_parse("nftables", &parsed), 0);
@@ -512,7 +512,7 @@ static bool backend_works(HoldBackend backend) {
 
         if (world_make(&w) != 0)
                 return false;
-        r = hold_set(backend, NULL, 0, NULL);
+        r = hold_set(backend, HELD(NULL, 0), NULL);
         world_end(&w);
         if (r < 0)
                 print_message("SKIP: every test of %s: %s\n", hold_backend_text(backend), err_text(r));

@@ -147,7 +147,7 @@ static void drain(int fd) {
 }
 
 static void hold(Case *c) {
-        if (hold_set(HOLD_IPTABLES, c->held, 2 * FLAVOURS, NULL) < 0)
+        if (hold_set(HOLD_IPTABLES, HELD(c->held, 2 * FLAVOURS), NULL) < 0)
                 fail_msg("%s", err_way());
 }
 

@@ -17,8 +17,10 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <netinet/icmp6.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
+#include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
@@ -188,6 +190,53 @@ static int listen_on(int family, uint16_t *ret_port) {
         return fd;
 }
 
+uint16_t port_free(int type) {
+        struct sockaddr_in6 name = {.sin6_family = AF_INET6};
+        socklen_t size = sizeof name;
+        int fd = socket(AF_INET6, type | SOCK_CLOEXEC, 0);
+
+        assert_true(fd >= 0);
+        assert_int_equal(bind(fd, (struct sockaddr *)&name, size), 0);
+        assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &size), 0);
+        close(fd);
+        return ntohs(name.sin6_port);
+}
+
+int port_open(Flavour flavour, int type, uint16_t port) {
+        sa_family_t family = flavour == FLAVOUR_V4 ? AF_INET : AF_INET6;
+        struct sockaddr_in6 name = {.sin6_family = family, .sin6_port = htons(port)};
+        int fd = socket(family, type | SOCK_CLOEXEC, 0);
+
+        assert_true(fd >= 0);
+        assert_int_equal(bind(fd, (struct sockaddr *)&name,
+                              family == AF_INET ? sizeof(struct sockaddr_in) : sizeof name),
+                         0);
+        if (type == SOCK_STREAM)
+                assert_int_equal(listen(fd, 8), 0);
+        return fd;
+}
+
+const char *world_address(Flavour flavour) {
+        return flavour == FLAVOUR_V6 ? OUR_V6 : OUR_V4;
+}
+
+int port_reach(World *w, Flavour flavour, int type, uint16_t port) {
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+        bool is_v6 = flavour == FLAVOUR_V6;
+        int fd;
+
+        inet_pton(AF_INET, OUR_V4, &v4.sin_addr);
+        inet_pton(AF_INET6, OUR_V6, &v6.sin6_addr);
+        world_enter(w->peer);
+        fd = socket(is_v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        world_enter(w->ours);
+        assert_true(fd >= 0);
+        if (connect(fd, is_v6 ? (void *)&v6 : (void *)&v4, is_v6 ? sizeof v6 : sizeof v4) < 0)
+                assert_int_equal(errno, EINPROGRESS);
+        return fd;
+}
+
 static int connect_to(const char *address, uint16_t port) {
         struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
         struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -291,6 +340,15 @@ bool data_passes(int from, int to, int timeout_ms) {
         return false;
 }
 
+static bool is_error(const uint8_t *packet, const struct sockaddr_ll *from) {
+        if (from->sll_pkttype == PACKET_OUTGOING)
+                return false;
+        if (from->sll_protocol == htons(ETH_P_IP))
+                return packet[9] == IPPROTO_ICMP && packet[packet[0] % 16 * 4] == ICMP_DEST_UNREACH;
+        return from->sll_protocol == htons(ETH_P_IPV6) && packet[6] == IPPROTO_ICMPV6 &&
+               packet[40] == ICMP6_DST_UNREACH;
+}
+
 Seen wire_seen(World *w) {
         struct sockaddr_ll from;
         uint8_t packet[256];
@@ -305,6 +363,7 @@ Seen wire_seen(World *w) {
                              &size);
                 if (n < 0)
                         return seen;
+                seen.errors += is_error(packet, &from);
                 if (from.sll_protocol == htons(ETH_P_IP) &&
                     ((struct iphdr *)packet)->protocol == IPPROTO_TCP)
                         tcp = (void *)(packet + ((struct iphdr *)packet)->ihl * 4);

@@ -7,7 +7,7 @@
  * process; it steps from one namespace into the other. Failures end the test (cmocka assertions).
  */
 
-#include "model/model.h"
+#include "model/connections.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,6 +54,15 @@ void line_open_out(World *w, Flavour flavour, Line *ret);
 /* The same between two sockets of ours over loopback. */
 void line_open_loopback(Line *ret);
 void line_close(Line *l);
+
+/* A number that no socket at our end has. */
+uint16_t port_free(int type);
+/* Our end's address, as packets of this flavour have it. */
+const char *world_address(Flavour flavour);
+/* A socket of ours with a port at every address of the flavour; one of TCP listens. */
+int port_open(Flavour flavour, int type, uint16_t port);
+/* A socket at the peer's end that is connected, or begins to connect, with a port at ours; never blocks. */
+int port_reach(World *w, Flavour flavour, int type, uint16_t port);
 /* Our end vanishes without a word, as when CRIU has killed the tree. */
 void line_vanish(Line *l);
 
@@ -62,6 +71,7 @@ bool data_passes(int from, int to, int timeout_ms);
 
 typedef struct Seen {
         size_t from_ours, from_peer, resets; /* TCP packets; resets only from ours */
+        size_t errors;                       /* ICMP's "destination unreachable" from ours */
 } Seen;
 
 /* What the wire has carried since the last call. */
@@ -73,6 +83,9 @@ bool wire_wait_peer(World *w, int timeout_ms, Seen *seen);
  * business only in so far as each would draw a reset), as fast as about 20,000 a second. IPv4 only. */
 pid_t world_flood(World *w, const Connection *c);
 void world_flood_end(pid_t flood);
+
+/* n connections of a list, to be held. */
+#define HELD(list, n) (&(HoldSet){.connections = (list), .n_connections = (n)})
 
 /* Made-up connections that no packet belongs to, v4 and v6 mixed. Free with connections_free(). */
 Connection **connections_invent(size_t n);

@@ -9,6 +9,7 @@
 #include "sys/netfilter.h"
 #include "sys/store.h"
 
+#include <netinet/in.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,17 +20,21 @@
 
 #include <cmocka.h>
 
-static void note(size_t n) {
+static void note(size_t n_connections, size_t n_ports) {
         uint8_t local[4] = {192, 0, 2, 1}, remote[4] = {192, 0, 2, 2};
         Connection connection = CONNECTION__INIT, *items[] = {&connection};
+        Port port = PORT__INIT, *ports[] = {&port};
         Ticket ticket = TICKET__INIT;
 
         connection.local = (ProtobufCBinaryData){sizeof local, local};
         connection.remote = (ProtobufCBinaryData){sizeof remote, remote};
         connection.local_port = 22;
         connection.remote_port = 40000;
+        port.protocol = IPPROTO_UDP;
+        port.port = 60001;
+        port.local = connection.local;
         ticket.id = (char *)"aa";
-        assert_int_equal(held_note(&ticket, HOLD_AUTO, &(Connections){items, n}), 0);
+        assert_int_equal(held_note(&ticket, HOLD_AUTO, &(HoldSet){items, n_connections, ports, n_ports}), 0);
 }
 
 static void test_put_back(void **state) {
@@ -39,20 +44,25 @@ static void test_put_back(void **state) {
                 skip();
                 return;
         }
-        note(1);
+        note(1, 1);
         assert_int_equal(flow_last(), 0);
         assert_int_equal(hold_present(&n), 1);
         assert_int_equal(n, 1);
+        assert_int_equal(hold_clear(), 0);
+        note(0, 1); /* a tree without a connection */
+        assert_int_equal(flow_last(), 0);
+        assert_int_equal(hold_present(&n), 1);
+        assert_int_equal(n, 0);
         assert_int_equal(hold_clear(), 0);
 }
 
 static void test_nothing_is_held(void **state) {
         assert_int_equal(flow_last(), 0);
         assert_int_equal(hold_present(NULL), 0);
-        note(0);
+        note(0, 0);
         assert_int_equal(flow_last(), 0);
         assert_int_equal(hold_present(NULL), 0);
-        note(1);
+        note(1, 1);
         held_forget(); /* its restore has the hold */
         assert_int_equal(flow_last(), 0);
         assert_int_equal(hold_present(NULL), 0);

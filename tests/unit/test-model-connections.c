@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "model/connections.h"
 
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -20,6 +21,17 @@ static Connection *connection(uint8_t last, uint32_t port) {
         c->local_port = 22;
         c->remote_port = port;
         return c;
+}
+
+static Port *port(uint32_t protocol, uint32_t number) {
+        static const uint8_t local[4] = {10, 0, 0, 1};
+        Port *p = model_new(Port, port__init);
+
+        assert_non_null(p);
+        p->protocol = protocol;
+        p->port = number;
+        assert_int_equal(model_set_bytes(&p->local, local, sizeof local), 0);
+        return p;
 }
 
 static Ticket *sample(void) {
@@ -48,6 +60,10 @@ static Ticket *sample(void) {
                 assert_int_equal(model_append(t->trees, t->n_trees, tree), 0);
         }
         assert_int_equal(model_append(t->trees[1]->wires, t->trees[1]->n_wires, connection(3, 4001)), 0);
+        for (uint32_t i = 0; i < 2; i++)
+                assert_int_equal(model_append(t->trees[i]->ports, t->trees[i]->n_ports,
+                                              port(IPPROTO_UDP, 60001 + i)),
+                                 0);
         return t;
 }
 
@@ -58,22 +74,40 @@ static void test_early_holds_all(void **state) {
         assert_int_equal(early_of(t, &early), 0);
         assert_int_equal(early->max_pid, 1007);
         assert_int_equal(early->n_connections, 3);
+        assert_int_equal(early->n_ports, 2);
+        assert_int_equal(early->ports[1]->port, 60002);
+        assert_memory_equal(early->ports[1]->local.data, "\x0a\0\0\x01", 4);
         assert_string_equal(early->hold_backend, "nftables");
 }
 
 static void test_what_is_over_is_not_held(void **state) {
         _cleanup_(ticket_freep) Ticket *t = sample();
-        _cleanup_(connections_done) Connections c = {0};
+        _cleanup_(hold_set_done) HoldSet c = {0};
 
         t->trees[1]->outcome = model_new(Outcome, outcome__init);
         t->trees[1]->outcome->state = OUTCOME__STATE__PENDING;
-        assert_int_equal(connections_of(t, &c), 0);
-        assert_int_equal(c.n, 3);
-        connections_done(&c);
+        assert_int_equal(hold_set_of(t, &c), 0);
+        assert_int_equal(c.n_connections, 3);
+        assert_int_equal(c.n_ports, 2);
+        hold_set_done(&c);
         t->trees[1]->outcome->state = OUTCOME__STATE__CARRIED;
-        assert_int_equal(connections_of(t, &c), 0);
-        assert_int_equal(c.n, 1);
-        assert_int_equal(c.items[0]->remote_port, 4000);
+        assert_int_equal(hold_set_of(t, &c), 0);
+        assert_int_equal(c.n_connections, 1);
+        assert_int_equal(c.connections[0]->remote_port, 4000);
+        assert_int_equal(c.n_ports, 1);
+        assert_int_equal(c.ports[0]->port, 60001);
+}
+
+/* A tree without a connection is held, too. */
+static void test_empty(void **state) {
+        Port *one = port(IPPROTO_TCP, 80);
+        HoldSet set = {0};
+
+        assert_true(hold_set_is_empty(&set));
+        set.ports = &one;
+        set.n_ports = 1;
+        assert_false(hold_set_is_empty(&set));
+        model_free(one);
 }
 
 static void test_covers(void **state) {
@@ -88,13 +122,23 @@ static void test_covers(void **state) {
         same->max_pid--;
         same->connections[2]->remote_port++;
         assert_false(early_covers(loaded, same));
+        same->connections[2]->remote_port--;
+        same->ports[1]->protocol = IPPROTO_TCP;
+        assert_false(early_covers(loaded, same));
+        same->ports[1]->protocol = IPPROTO_UDP;
+        same->ports[1]->local.data[3]++;
+        assert_false(early_covers(loaded, same));
+        same->ports[1]->local.data[3]--;
+        same->ports[1]->port++;
+        assert_false(early_covers(loaded, same));
+        same->ports[1]->port--;
+        assert_true(early_covers(loaded, same));
 
         t->trees[1]->outcome = model_new(Outcome, outcome__init);
         t->trees[1]->outcome->state = OUTCOME__STATE__LEFT;
         assert_int_equal(early_of(t, &less), 0);
         assert_true(early_covers(loaded, less));
         assert_false(early_covers(less, loaded));
-        same->connections[2]->remote_port--;
 
         /* Where no byte of an address was decoded there is no pointer either. */
         loaded->connections[0]->local.len = same->connections[0]->local.len = 0;
@@ -126,6 +170,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_early_holds_all),
                         cmocka_unit_test(test_what_is_over_is_not_held),
+                        cmocka_unit_test(test_empty),
                         cmocka_unit_test(test_covers),
                         cmocka_unit_test(test_key_of_early),
         };

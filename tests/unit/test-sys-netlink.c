@@ -91,7 +91,10 @@ static void test_drivers(void **state) {
         assert_int_equal(model_append(tree->connections, tree->n_connections,
                                       connection("::ffff:192.0.2.1", "::ffff:192.0.2.9")),
                          0);
-        assert_int_equal(network_drivers(tree->connections, tree->n_connections, ticket), 0);
+        assert_int_equal(network_drivers(&(HoldSet){.connections = tree->connections,
+                                                    .n_connections = tree->n_connections},
+                                         ticket),
+                         0);
         assert_int_equal(ticket->n_drivers, 0); /* a veth has no driver to load */
 }
 
