@@ -18,6 +18,7 @@
 #include "preflight/preflight.h"
 #include "select/select.h"
 #include "sys/conntrack.h"
+#include "sys/netlink.h"
 #include "sys/procfs.h"
 
 #include <stdlib.h>
@@ -114,6 +115,8 @@ static int on_frozen(Tree *tree, Snapshot **ret, void *userdata) {
                 return err_pass(r);
         pthread_mutex_lock(&s->lock);
         r = select_describe(snapshot, tree);
+        if (r >= 0)
+                r = network_forget_foreign(tree);
         if (r >= 0)
                 r = saving_wires(tree);
         if (r >= 0)

@@ -70,8 +70,7 @@ bool members_is_connected(const SnapInet *i) {
         }
 }
 
-/* One form for both families, so that the two ends of a connection compare equal. */
-static void mapped(const SnapInet *i, const uint8_t address[static 16], uint8_t out[static 16]) {
+void inet_mapped(const SnapInet *i, const uint8_t address[static 16], uint8_t out[static 16]) {
         static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
 
         if (i->family != AF_INET) {
@@ -103,8 +102,8 @@ static void index_wire(Members *m, uint64_t ino) {
 
         if (!i || !members_is_connected(i))
                 return;
-        mapped(i, i->local, local);
-        mapped(i, i->remote, remote);
+        inet_mapped(i, i->local, local);
+        inet_mapped(i, i->remote, remote);
         add(&m->wires, wire_id(local, i->local_port, remote, i->remote_port), 0);
 }
 
@@ -222,14 +221,14 @@ PipeEnds members_pipe(const Members *m, uint64_t ino) {
 bool members_have_other_end(const Members *m, const SnapInet *i) {
         uint8_t local[16], remote[16];
 
-        mapped(i, i->local, local);
-        mapped(i, i->remote, remote);
+        inet_mapped(i, i->local, local);
+        inet_mapped(i, i->remote, remote);
         return index_find(&m->wires, wire_id(remote, i->remote_port, local, i->local_port));
 }
 
 bool inet_is_loopback(const SnapInet *i) {
         struct in6_addr a;
 
-        mapped(i, i->local, a.s6_addr);
+        inet_mapped(i, i->local, a.s6_addr);
         return IN6_IS_ADDR_LOOPBACK(&a) || (IN6_IS_ADDR_V4MAPPED(&a) && a.s6_addr[12] == 127);
 }

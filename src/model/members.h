@@ -47,3 +47,6 @@ bool members_is_connected(const SnapInet *i);
 bool members_have_other_end(const Members *m, const SnapInet *i);
 
 bool inet_is_loopback(const SnapInet *i); /* by its local address */
+
+/* One form for both families, so that the two ends of a connection compare equal. */
+void inet_mapped(const SnapInet *i, const uint8_t address[static 16], uint8_t out[static 16]);

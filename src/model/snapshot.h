@@ -106,7 +106,7 @@ typedef struct SnapInet {
 } SnapInet;
 
 /* Who outside the trees holds the other end of a pipe (id: inode), unix socket (its inode), terminal
- * (index). */
+ * (index), or a descriptor of the same internet socket (FD_UNIX, too; its inode). */
 typedef struct SnapHolder {
         FdKind kind;
         uint64_t id;

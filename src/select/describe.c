@@ -12,13 +12,14 @@
  *  - A pipe whose other end is outside needs nothing at dump, and an inherited end at restore.
  *  - A terminal whose master is outside is declared at both.
  *  - Connections that packets can leave the machine for are held. IPv4 in IPv6 sockets is written as IPv4,
- * since that is what the packets are.
+ * since that is what the packets are. Of UDP it is the ports that are held, as those of listeners are.
  */
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
 #include "model/members.h"
+#include "select/ports.h"
 #include "select/select.h"
 
 #include <fcntl.h>
@@ -164,21 +165,13 @@ static int note_terminal(Tree *tree, const SnapProcess *root) {
         return 0;
 }
 
-/* TCP. */
-
-static int set_address(ProtobufCBinaryData *field, int family, const uint8_t address[static 16]) {
-        if (family == AF_INET)
-                return model_set_bytes(field, address, 4);
-        if (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)address))
-                return model_set_bytes(field, address + 12, 4);
-        return model_set_bytes(field, address, 16);
-}
+/* TCP and UDP. */
 
 static void connection_freep(Connection **p) {
         model_free(*p);
 }
 
-static int add_connection(Tree *tree, const SnapInet *i) {
+static int connection_of(const SnapInet *i, Connection **ret) {
         _cleanup_(connection_freep) Connection *c = model_new(Connection, connection__init);
         int r;
 
@@ -186,27 +179,44 @@ static int add_connection(Tree *tree, const SnapInet *i) {
                 return -ENOMEM;
         c->local_port = i->local_port;
         c->remote_port = i->remote_port;
-        r = set_address(&c->local, i->family, i->local);
+        r = inet_set_address(&c->local, i->family, i->local);
         if (r >= 0)
-                r = set_address(&c->remote, i->family, i->remote);
+                r = inet_set_address(&c->remote, i->family, i->remote);
         if (r >= 0)
-                r = model_append(tree->connections, tree->n_connections, c);
-        if (r >= 0)
-                c = NULL;
+                *ret = TAKE(c);
         return r;
 }
 
-static int add_listen(Tree *tree, const SnapInet *i) {
-        static const uint8_t any[16];
+/* Held, or of UDP only waited for. */
+static int add_connection(Tree *tree, const SnapInet *i) {
+        Connection *c = NULL;
+        int r = connection_of(i, &c);
+
+        if (r >= 0 && i->protocol == IPPROTO_UDP)
+                r = model_append(tree->datagrams, tree->n_datagrams, c);
+        else if (r >= 0)
+                r = model_append(tree->connections, tree->n_connections, c);
+        if (r < 0)
+                model_free(c);
+        return r;
+}
+
+static int add_local(Tree *tree, const SnapInet *i) {
         ProtobufCBinaryData address = {0};
         int r;
 
-        r = set_address(&address, i->family, i->local);
+        r = inet_set_address(&address, i->family, i->local);
         if (r < 0)
                 return r;
-        if (memcmp(address.data, any, address.len) != 0)
-                r = model_append(tree->listens, tree->n_listens, address);
+        if (inet_is_any(address) || inet_is_multicast(address)) {
+                free(address.data);
+                return 0;
+        }
+        if (i->protocol == IPPROTO_UDP)
+                r = model_append(tree->binds, tree->n_binds, address);
         else
+                r = model_append(tree->listens, tree->n_listens, address);
+        if (r < 0)
                 free(address.data);
         return r;
 }
@@ -214,10 +224,12 @@ static int add_listen(Tree *tree, const SnapInet *i) {
 static int add_inet(const Members *m, Tree *tree, const SnapFd *f) {
         const SnapInet *i = snapshot_inet(m->s, f->ino);
 
-        if (!i || i->protocol != IPPROTO_TCP)
+        if (!i)
                 return 0;
+        if (i->protocol == IPPROTO_UDP)
+                return i->state == TCP_ESTABLISHED ? add_connection(tree, i) : add_local(tree, i);
         if (i->state == TCP_LISTEN)
-                return add_listen(tree, i);
+                return add_local(tree, i);
         if (!members_is_connected(i) || members_have_other_end(m, i))
                 return 0;
         return add_connection(tree, i);
@@ -270,6 +282,7 @@ static int add_fd(const Members *m, Tree *tree, const SnapProcess *p, const Snap
         case FD_PTMX:
                 return add_master(tree, f);
         case FD_TCP:
+        case FD_UDP:
                 return add_inet(m, tree, f);
         default:
                 return 0;
@@ -285,17 +298,25 @@ static int add_fd(const Members *m, Tree *tree, const SnapProcess *p, const Snap
                 (tree)->n_##field = 0;                                                                      \
         } while (0)
 
+static void forget_addresses(ProtobufCBinaryData **list, size_t *n) {
+        for (size_t i = 0; i < *n; i++)
+                free((*list)[i].data);
+        free(*list);
+        *list = NULL;
+        *n = 0;
+}
+
 static void forget(Tree *tree) {
         FREE_MESSAGES(tree, externals);
         FREE_MESSAGES(tree, connections);
+        FREE_MESSAGES(tree, datagrams);
+        FREE_MESSAGES(tree, ports);
         FREE_MESSAGES(tree, processes);
-        for (size_t i = 0; i < tree->n_listens; i++)
-                free(tree->listens[i].data);
-        free(tree->listens);
+        forget_addresses(&tree->listens, &tree->n_listens);
+        forget_addresses(&tree->binds, &tree->n_binds);
         free(tree->ptys);
-        tree->listens = NULL;
         tree->ptys = NULL;
-        tree->n_listens = tree->n_ptys = 0;
+        tree->n_ptys = 0;
 }
 
 /* What a descriptor stands for. Descriptors that are shared or duplicated are one thing to CRIU. */
@@ -368,6 +389,8 @@ int select_describe(const Snapshot *full, Tree *tree) {
         for (size_t i = 0; r >= 0 && i < n; i++)
                 if (i == 0 || thing_compare(things[i - 1].fd, things[i].fd) != 0)
                         r = add_fd(&m, tree, things[i].process, things[i].fd);
+        if (r >= 0)
+                r = ports_describe(&m, tree);
         if (r >= 0)
                 r = note_terminal(tree, m.list[0]);
         return r < 0 ? err_pass(r) : 0;

@@ -51,9 +51,9 @@ int select_kept(const SelectWorld *world, const Keep *keep, bool all_ssh, Tree *
  * "pid:123@START", "unit:x.service". The caller frees. */
 int select_stable(const Tree *tree, char **ret);
 
-/* Fills externals, ptys, connections, listens and processes of a tree from a SNAP_FULL snapshot; what was
- * there is replaced. What CRIU is told of them: docs/CRIU.md, "Sockets with a peer outside",
- * "FIFOs and pipes", "Terminals". */
+/* Fills externals, ptys, connections, datagrams, listens, binds, ports and processes of a tree from a
+ * SNAP_FULL snapshot; what was there is replaced. What CRIU is told of them: docs/CRIU.md, "Sockets with a
+ * peer outside", "FIFOs and pipes", "Terminals". */
 int select_describe(const Snapshot *full, Tree *tree);
 
 void select_free(Tree **trees, size_t n);

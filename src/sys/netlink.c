@@ -123,6 +123,33 @@ int network_drivers(const HoldSet *set, Ticket *ticket) {
         return r < 0 ? err_pass(r) : 0;
 }
 
+static void forget_foreign(const Held *held, size_t n_held, ProtobufCBinaryData *addresses, size_t *n) {
+        size_t kept = 0;
+
+        for (size_t i = 0; i < *n; i++) {
+                IpAddress a;
+
+                if (ip_from(addresses[i], &a) && (ip_is_loopback(&a) || held_find(held, n_held, &a)))
+                        addresses[kept++] = addresses[i];
+                else
+                        free(addresses[i].data);
+        }
+        *n = kept;
+}
+
+int network_forget_foreign(Tree *tree) {
+        _cleanup_(freep) Held *held = NULL;
+        size_t n_held;
+        int r;
+
+        r = held_list(&held, &n_held);
+        if (r < 0)
+                return err_born(r, "cannot list the addresses of this machine");
+        forget_foreign(held, n_held, tree->listens, &tree->n_listens);
+        forget_foreign(held, n_held, tree->binds, &tree->n_binds);
+        return 0;
+}
+
 /* ---- waiting ---- */
 
 /* 0: there; 1: not yet, the sentence for -ETIMEDOUT is recorded; negative: an error. */

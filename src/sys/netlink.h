@@ -17,9 +17,16 @@
 int network_drivers(const HoldSet *set, Ticket *ticket);
 
 /*
- * Waits until the machine has every local address that the tree needs, of connections and listeners (not
- * tentative: IPv6 past DAD) and a route to every peer, by rtnetlink events, no polling. 0; -ETIMEDOUT with
- * the sentence naming the first thing missing. stop_fd (or -1): returns -ECANCELED when it becomes readable.
+ * Takes out of what the tree listens on and is bound to whatever is no address of this machine now: one that
+ * a socket has by IP_FREEBIND, or a broadcast address. It was not needed then, and may never come.
+ */
+int network_forget_foreign(Tree *tree);
+
+/*
+ * Waits until the machine has every local address that the tree needs, of connections, listeners and
+ * sockets of UDP (not tentative: IPv6 past DAD) and a route to every peer, by rtnetlink events, no polling.
+ * 0; -ETIMEDOUT with the sentence naming the first thing missing. stop_fd (or -1): returns -ECANCELED when
+ * it becomes readable.
  */
 int network_wait(const Tree *tree, uint64_t deadline_monotonic, int stop_fd);
 

@@ -299,6 +299,8 @@ static int wanted_collect(const Snapshot *s, Wanted **ret, size_t *ret_n) {
                                 list[at++] = (Wanted){FD_PIPE, f->ino};
                         else if (u && u->peer)
                                 list[at++] = (Wanted){FD_UNIX, u->peer};
+                        else if (f->kind == FD_TCP || f->kind == FD_UDP)
+                                list[at++] = (Wanted){FD_UNIX, f->ino};
                         else if (f->kind == FD_TTY && f->pty_index >= 0)
                                 list[at++] = (Wanted){FD_PTMX, (uint64_t)f->pty_index};
                 }

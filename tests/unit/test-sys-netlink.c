@@ -140,6 +140,53 @@ static void test_wait(void **state) {
         assert_false(sh("ip -6 addr show dev v0 | grep 2001 | grep -q tentative"));
 }
 
+static void bytes_append(ProtobufCBinaryData **list, size_t *n, const char *text) {
+        ProtobufCBinaryData bytes = {0};
+        struct in_addr a;
+
+        assert_int_equal(inet_pton(AF_INET, text, &a), 1);
+        assert_int_equal(model_set_bytes(&bytes, &a, sizeof a), 0);
+        assert_int_equal(model_append(*list, *n, bytes), 0);
+}
+
+/* A tree without any connection of TCP: what its sockets of UDP are bound to, and connected with. */
+static void test_wait_datagrams(void **state) {
+        _cleanup_(tree_freep) Tree *bound = NULL, *connected = NULL;
+
+        NEED_NETNS();
+        bound = tree_with(1, "127.0.0.1", "127.0.0.1");
+        bytes_append(&bound->binds, &bound->n_binds, "192.0.2.1");
+        assert_int_equal(network_wait(bound, in_ms(50), -1), -ETIMEDOUT);
+        assert_string_equal(err_text(-ETIMEDOUT), "the address 192.0.2.1 did not come back");
+        connected = tree_with(1, "127.0.0.1", "127.0.0.1");
+        assert_int_equal(model_append(connected->datagrams, connected->n_datagrams,
+                                      connection("192.0.2.1", "198.51.100.7")),
+                         0);
+        assert_int_equal(network_wait(connected, in_ms(50), -1), -ETIMEDOUT);
+        wait_while(bound, "ip addr add 192.0.2.1/24 dev v0");
+        assert_int_equal(network_wait(connected, in_ms(50), -1), -ETIMEDOUT);
+        assert_string_equal(err_text(-ETIMEDOUT), "there is no route to 198.51.100.7");
+        wait_while(connected, "ip route add default via 192.0.2.254");
+}
+
+/* What is no address of the machine when it is saved need not be one when it comes back. */
+static void test_foreign(void **state) {
+        _cleanup_(tree_freep) Tree *tree = NULL;
+
+        NEED_NETNS();
+        assert_true(sh("ip addr add 192.0.2.1/24 brd + dev v0"));
+        tree = tree_with(1, "127.0.0.1", "127.0.0.1");
+        bytes_append(&tree->binds, &tree->n_binds, "192.0.2.255");
+        bytes_append(&tree->binds, &tree->n_binds, "192.0.2.1");
+        bytes_append(&tree->binds, &tree->n_binds, "127.0.0.53");
+        bytes_append(&tree->listens, &tree->n_listens, "203.0.113.5");
+        assert_int_equal(network_forget_foreign(tree), 0);
+        assert_int_equal(tree->n_listens, 0);
+        assert_int_equal(tree->n_binds, 2);
+        assert_memory_equal(tree->binds[0].data, "\xc0\0\x02\x01", 4);
+        assert_int_equal(network_wait(tree, in_ms(0), -1), 0);
+}
+
 static void test_wait_flood(void **state) {
         _cleanup_(tree_freep) Tree *tree = NULL;
 
@@ -262,7 +309,8 @@ static void test_mtu_cures(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_drivers),    cmocka_unit_test(test_wait),
-                        cmocka_unit_test(test_wait_flood), cmocka_unit_test(test_mtu_routes),
+                        cmocka_unit_test(test_wait_flood), cmocka_unit_test(test_wait_datagrams),
+                        cmocka_unit_test(test_foreign),    cmocka_unit_test(test_mtu_routes),
                         cmocka_unit_test(test_mtu_bounds), cmocka_unit_test(test_mtu_cures),
         };
 

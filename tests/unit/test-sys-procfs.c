@@ -417,6 +417,27 @@ static void test_pipe_holder(void **state) {
         close(pair[1]);
 }
 
+/* A listener that a parent has left to its child is the parent's, too. */
+static void test_listener_holder(void **state) {
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const SnapHolder *h;
+        struct stat st;
+        pid_t child;
+
+        assert_int_equal(bind(listener, (void *)&a, sizeof a), 0);
+        assert_int_equal(listen(listener, 4), 0);
+        assert_int_equal(fstat(listener, &st), 0);
+        child = child_start(NULL);
+        assert_int_equal(snapshot_take(SNAP_FULL, &child, 1, &s), 0);
+        h = snapshot_holder(s, FD_UNIX, st.st_ino);
+        assert_non_null(h);
+        assert_int_equal(h->pid, getpid());
+        child_end(child);
+        close(listener);
+}
+
 static void test_sysv_and_affinity(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
         int id = shmget(IPC_PRIVATE, 4096, 0600);
@@ -499,6 +520,7 @@ int main(void) {
                         cmocka_unit_test(test_inet),
                         cmocka_unit_test(test_odd_descriptors),
                         cmocka_unit_test(test_pipe_holder),
+                        cmocka_unit_test(test_listener_holder),
                         cmocka_unit_test(test_sysv_and_affinity),
                         cmocka_unit_test(test_ids),
                         cmocka_unit_test(test_start_in_time_namespace),
