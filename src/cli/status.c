@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "cli/output.h"
 #include "report/report.h"
+#include "restore/restore.h"
 #include "sys/config.h"
 #include "sys/netfilter.h"
 #include "sys/store.h"
@@ -25,6 +26,22 @@ static int recall(const Store *store, Ticket *ticket) {
         return r < 0 ? err_pass(r) : 0;
 }
 
+/* What a restore that is under way waits for. */
+static int explain(Ticket *ticket) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++) {
+                Tree *tree = ticket->trees[i];
+
+                if (report_state(tree) != OUTCOME__STATE__PENDING || restore_waits_for(tree) != -ETIMEDOUT)
+                        continue;
+                if (!tree->outcome)
+                        tree->outcome = model_new(Outcome, outcome__init);
+                r = tree->outcome ? model_set_string(&tree->outcome->reason, err_text(-ETIMEDOUT)) : -ENOMEM;
+        }
+        return r;
+}
+
 /* Answer 1: there is nothing to tell of. */
 static int newest(const Store *store, Ticket **ret, ReportPhase *ret_phase) {
         bool ours = false;
@@ -37,8 +54,10 @@ static int newest(const Store *store, Ticket **ret, ReportPhase *ret_phase) {
         r = store_claimed(store, ret, &ours);
         *ret_phase = ours ? PHASE_RESTORING : PHASE_INTERRUPTED;
         if (r == 0)
-                return recall(store, *ret);
-        if (r < 0)
+                r = recall(store, *ret);
+        if (r == 0 && ours)
+                r = explain(*ret);
+        if (r <= 0)
                 return err_pass(r);
         *ret_phase = PHASE_IDLE;
         return store_report(store, ret);

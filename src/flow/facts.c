@@ -268,6 +268,20 @@ static int divide_store(const PreflightFacts *facts, Inspection *i, PreflightCla
         return r;
 }
 
+/* A systemd that does not answer is an answer of its own (ask_service()). */
+static void ask_mounts(Snapshot *s) {
+        _cleanup_(bus_closep) Bus *manager = NULL;
+
+        if (s->n_mounts == 0 || bus_open_manager(&manager) < 0)
+                return;
+        for (size_t i = 0; i < s->n_mounts; i++) {
+                SnapMount *m = s->mounts + i;
+
+                if (!snap_mount_is_given(m) && bus_mount_origin(manager, m, &m->origin) < 0)
+                        m->origin = MOUNT_UNKNOWN;
+        }
+}
+
 int inspect(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspection *ret) {
         _cleanup_(inspection_done) Inspection i = {.n = n};
         _cleanup_(freep) pid_t *roots = calloc(n ?: 1, sizeof *roots);
@@ -281,6 +295,8 @@ int inspect(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspectio
         for (size_t k = 0; k < n; k++)
                 roots[k] = (pid_t)trees[k]->root_pid;
         r = snapshot_take(SNAP_FULL, roots, n, &i.full);
+        if (r >= 0)
+                ask_mounts(i.full);
         for (size_t k = 0; r >= 0 && k < n; k++)
                 r = inspect_tree(facts, trees[k], &i, i.verdicts + k, claims + k);
         if (r >= 0)

@@ -27,9 +27,11 @@ typedef struct Config {
         uint64_t criu_usec;    /* CriuTimeoutSec= [120s]: deadline of each CRIU call */
         uint64_t network_usec; /* NetworkTimeoutSec= [120s]: how long a tree waits for its addresses and
                                   routes */
-        bool tcp_close; /* TcpClose= [no]: a tree whose addresses or routes do not come is restored with
-                           its connections closed */
-        Amount max_use; /* MaxUse= [90%]: of the store's file system, with what failed */
+        uint64_t mount_usec; /* MountTimeoutSec= [120s]: how long a tree waits for the mounts that its files
+                                lie on, and for its AppArmor profiles */
+        bool tcp_close;      /* TcpClose= [no]: a tree whose addresses or routes do not come is restored with
+                                its connections closed */
+        Amount max_use;      /* MaxUse= [90%]: of the store's file system, with what failed */
         Amount max_use_per_user; /* MaxUsePerUser= [50%] */
         uint64_t max_processes;  /* MaxProcesses= [4096]: of one tree */
         uint64_t max_files;      /* MaxFiles= [65536]: of one tree */

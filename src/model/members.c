@@ -232,3 +232,11 @@ bool inet_is_loopback(const SnapInet *i) {
         inet_mapped(i, i->local, a.s6_addr);
         return IN6_IS_ADDR_LOOPBACK(&a) || (IN6_IS_ADDR_V4MAPPED(&a) && a.s6_addr[12] == 127);
 }
+
+const SnapProcess *members_stand_on(const Members *m, int mnt_id) {
+        for (size_t i = 0; i < m->n; i++)
+                for (size_t k = 0; k < m->list[i]->n_mounts; k++)
+                        if (m->list[i]->mounts[k] == mnt_id)
+                                return m->list[i];
+        return NULL;
+}

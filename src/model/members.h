@@ -40,6 +40,9 @@ bool members_have_socket(const Members *m, uint64_t ino);
 bool members_have_master(const Members *m, int pty_index);
 PipeEnds members_pipe(const Members *m, uint64_t ino);
 
+/* The first process, from the root on, that something of a mount belongs to; NULL: none. */
+const SnapProcess *members_stand_on(const Members *m, int mnt_id);
+
 /* A TCP socket in a state in which it has a peer: a hold and a restore care about it. */
 bool members_is_connected(const SnapInet *i);
 

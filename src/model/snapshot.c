@@ -15,6 +15,7 @@ static void process_done(SnapProcess *p) {
                 free(p->maps[i].path);
         free(p->fds);
         free(p->maps);
+        free(p->mounts);
         free(p->tids);
         free(p->affinity);
         free(p->exe);
@@ -31,7 +32,10 @@ Snapshot *snapshot_free(Snapshot *s) {
         free(s->processes);
         free(s->unixes);
         free(s->inets);
+        for (size_t i = 0; i < s->n_mounts; i++)
+                snap_mount_done(s->mounts + i);
         free(s->holders);
+        free(s->mounts);
         free(s);
         return NULL;
 }
@@ -93,6 +97,13 @@ const SnapInet *snapshot_inet(const Snapshot *s, uint64_t ino) {
         const SnapInet key = {.ino = ino};
 
         return find(s, &key, s->inets, s->n_inets, sizeof key, inet_by_ino);
+}
+
+const SnapMount *snapshot_mount(const Snapshot *s, int id) {
+        for (size_t i = 0; i < s->n_mounts; i++)
+                if (s->mounts[i].id == id)
+                        return s->mounts + i;
+        return NULL;
 }
 
 const SnapHolder *snapshot_holder(const Snapshot *s, FdKind kind, uint64_t id) {

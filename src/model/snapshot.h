@@ -4,6 +4,8 @@
 /* What /proc and sock_diag told about processes at one moment: plain data, so that select and preflight are
  * tested without any process. sys/procfs makes one. */
 
+#include "model/snap-mount.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,15 +53,6 @@ typedef struct SnapFd {
         gid_t gid;
 } SnapFd;
 
-/* A mapping of a file that the next boot may not have: gone, replaced or volatile. */
-typedef struct SnapMap {
-        char *path; /* " (deleted)" cut off */
-        bool deleted, unlinked, path_replaced, is_volatile;
-        uint64_t from, to, dev, ino; /* from and to: its first range, as map_files/ has it */
-        uint64_t size;               /* of the whole file: that is what a ghost costs */
-        uid_t uid;
-} SnapMap;
-
 typedef struct SnapProcess {
         pid_t pid, ppid, pgid, sid;
         pid_t *tids;
@@ -85,6 +78,8 @@ typedef struct SnapProcess {
         bool beyond, unreadable; /* holds more than is looked at, or what not even root may (FUSE) */
         SnapMap *maps;
         size_t n_maps;
+        int *mounts; /* ids of all that its program, directories, files, mappings and socket names lie on */
+        size_t n_mounts;
         SnapFd *fds;
         size_t n_fds;
 } SnapProcess;
@@ -123,6 +118,8 @@ typedef struct Snapshot {
         size_t n_inets;
         SnapHolder *holders;
         size_t n_holders;
+        SnapMount *mounts; /* in the order of mountinfo */
+        size_t n_mounts;
         bool sorted;  /* processes by PID, unixes and inets by inode, holders: snapshot_sort() was called */
         bool no_diag; /* the kernel cannot list sockets (module gone): unixes and inets say nothing */
         uint64_t own_mnt, own_net, own_pid, own_user, own_ipc, own_uts; /* namespaces of the one who looks */
@@ -140,6 +137,7 @@ void snapshot_sort(Snapshot *s);
 const SnapProcess *snapshot_process(const Snapshot *s, pid_t pid);
 const SnapUnix *snapshot_unix(const Snapshot *s, uint64_t ino);
 const SnapInet *snapshot_inet(const Snapshot *s, uint64_t ino);
+const SnapMount *snapshot_mount(const Snapshot *s, int id);
 const SnapHolder *snapshot_holder(const Snapshot *s, FdKind kind, uint64_t id);
 
 /* The name that no boot brings and that must be there again; NULL: none, as of logind's foreign FIFO. */

@@ -24,6 +24,7 @@ const char *check_who(const SnapProcess *p, Who *buffer);
 const char *check_holder(const Check *c, FdKind kind, uint64_t id, Who *buffer);
 
 int check_process(const Check *c);
+int check_mounts(const Check *c); /* of the whole tree */
 
 /* Adds the names that no boot brings, and what they take in the archive. */
 int volatile_names(const Members *m, PreflightNeeds *needs);

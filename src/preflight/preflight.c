@@ -125,7 +125,7 @@ static int check_members(Check *c) {
                 if (r >= 0)
                         r = check_maps(c);
         }
-        return r;
+        return r < 0 ? r : check_mounts(c);
 }
 
 static int check_space(const Check *c, uint64_t need) {

@@ -17,6 +17,7 @@
 #include "model/codec.h"
 #include "restore/files.h"
 #include "restore/init.h"
+#include "restore/needs.h"
 #include "restore/outside.h"
 #include "restore/process.h"
 #include "restore/running.h"
@@ -126,6 +127,7 @@ static int tree_files(const Store *store, const ImageKeys *keys, const Tree *tre
                       int root_fd) {
         for (size_t i = 0; i < tree->n_images; i++) {
                 _cleanup_(closep) int images_fd = -1, fd = -1;
+                int r;
 
                 if (strcmp(tree->images[i]->name, STORE_VOLATILE) != 0)
                         continue;
@@ -134,6 +136,9 @@ static int tree_files(const Store *store, const ImageKeys *keys, const Tree *tre
                         return err_pass(images_fd);
                 if (store_tree_begun(images_fd)) /* it may use them */
                         return 0;
+                r = needs_for_files(tree);
+                if (r < 0)
+                        return err_pass(r);
                 fd = archive_open(keys, tree->images[i], images_fd);
                 return fd < 0 ? err_pass(fd) : files_put_back(back, fd, root_fd);
         }
@@ -373,32 +378,6 @@ static int with_outside(const RestoreJob *job, Tree *tree, int procs_fd, int hom
         return r < 0 ? err_pass(r) : 0;
 }
 
-/* The network did not come, the sentence says what of it. Without connections a tree needs what it listens
- * on, and no more. */
-static int do_without_connections(Tree *tree) {
-        _cleanup_(freep) char *why = strdup(err_text(-ETIMEDOUT));
-        Tree rest = *tree;
-        int r;
-
-        rest.n_connections = 0;
-        r = network_wait(&rest, now_monotonic(), -1);
-        if (r >= 0)
-                r = tree_degrade(tree, "connections-closed", NULL, "its connections are closed: %s",
-                                 why ?: "no memory");
-        return r < 0 ? err_pass(r) : 0;
-}
-
-static int wait_for_network(const RestoreJob *job, Tree *tree, bool *ret_tcp_close) {
-        StepClock clock = step_begin();
-        int r = network_wait(tree, now_monotonic() + job->config->network_usec, job->stop_fd);
-
-        *ret_tcp_close = r == -ETIMEDOUT && job->config->tcp_close;
-        if (*ret_tcp_close)
-                r = do_without_connections(tree);
-        step_end(job->timeline, "restore.network", tree->name, clock);
-        return r < 0 ? err_pass(r) : 0;
-}
-
 static int images_take(const RestoreJob *job, const Tree *tree, int home_fd, int *ret_images_fd) {
         StepClock clock = step_begin();
         int fd, r;
@@ -441,7 +420,7 @@ static int restore_opened(const RestoreJob *job, Tree *tree, int home_fd, int *r
                 return running_adopt(job, home_fd, tree);
         r = images_take(job, tree, home_fd, ret_images_fd);
         if (r >= 0)
-                r = wait_for_network(job, tree, &tcp_close);
+                r = needs_wait(job, tree, &tcp_close);
         if (r >= 0)
                 r = job->ready(tree, &procs_fd, job->userdata);
         if (r >= 0)

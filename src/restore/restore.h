@@ -71,12 +71,16 @@ typedef struct RestoreJob {
 
 /*
  * Restores one tree into its scope: checks its images and decrypts them into memory (keys.box), waits for
- * its network, passes what lies outside, host PIDs first, a fresh PID namespace next. On success
+ * its network and mounts, passes what lies outside, host PIDs first, a fresh PID namespace next. On success
  * tree->outcome says how. On failure the sentence says which step; the images are left as they are.
  * -ECANCELED: stop_fd, and nothing has begun. -EALREADY: it had begun before, and nobody knows how it ended.
- * -ETIMEDOUT: its network did not come, or CRIU did not end.
+ * -ETIMEDOUT: its network or a mount did not come, or CRIU did not end.
  */
 int restore_tree(const RestoreJob *job, Tree *tree);
+
+/* What a tree that is pending waits for now, as the sentence of -ETIMEDOUT; 0: for nothing that a boot
+ * brings. Looks once. */
+int restore_waits_for(const Tree *tree);
 
 /* The connections whose peers do not know yet what became of the tree (sys/nudge.h), as those know them,
  * from its images while they are there. Caller frees *ret. */

@@ -269,6 +269,38 @@ static int add_process(Tree *tree, const SnapProcess *p) {
         return r;
 }
 
+static int add_mount(Tree *tree, const SnapMount *from) {
+        Mount *m = model_new(Mount, mount__init);
+        int r;
+
+        if (!m)
+                return -ENOMEM;
+        r = model_set_string(&m->source, from->source);
+        if (r >= 0)
+                r = model_set_string(&m->type, from->type);
+        if (r >= 0)
+                r = model_set_string(&m->root, from->root);
+        if (r >= 0)
+                r = model_set_string(&m->point, from->point);
+        if (r >= 0)
+                r = model_append(tree->mounts, tree->n_mounts, m);
+        if (r < 0)
+                model_free(m);
+        return r;
+}
+
+static int add_mounts(const Members *m, Tree *tree) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < m->s->n_mounts; i++) {
+                const SnapMount *mount = m->s->mounts + i;
+
+                if (!snap_mount_is_given(mount) && members_stand_on(m, mount->id))
+                        r = add_mount(tree, mount);
+        }
+        return r;
+}
+
 static int add_fd(const Members *m, Tree *tree, const SnapProcess *p, const SnapFd *f) {
         switch (f->kind) {
         case FD_FIFO:
@@ -312,6 +344,7 @@ static void forget(Tree *tree) {
         FREE_MESSAGES(tree, datagrams);
         FREE_MESSAGES(tree, ports);
         FREE_MESSAGES(tree, processes);
+        FREE_MESSAGES(tree, mounts);
         forget_addresses(&tree->listens, &tree->n_listens);
         forget_addresses(&tree->binds, &tree->n_binds);
         free(tree->ptys);
@@ -391,6 +424,8 @@ int select_describe(const Snapshot *full, Tree *tree) {
                         r = add_fd(&m, tree, things[i].process, things[i].fd);
         if (r >= 0)
                 r = ports_describe(&m, tree);
+        if (r >= 0)
+                r = add_mounts(&m, tree);
         if (r >= 0)
                 r = note_terminal(tree, m.list[0]);
         return r < 0 ? err_pass(r) : 0;

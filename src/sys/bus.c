@@ -121,22 +121,34 @@ int bus_unit_property(Bus *b, const char *unit, const char *interface, const cha
         return r < 0 ? failed(r, &error, property, unit) : 0;
 }
 
-int bus_unit_is_before(Bus *b, const char *unit, const char *other) {
+static int unit_list(Bus *b, const char *unit, const char *property, char ***ret) {
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_(strv_freep) char **units = NULL;
         _cleanup_(freep) char *path = NULL;
-        bool found = false;
         int r;
 
         r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
         if (r >= 0)
-                r = sd_bus_get_property_strv(b->bus, SYSTEMD, path, SYSTEMD ".Unit", "Before", &error,
-                                             &units);
+                r = sd_bus_get_property_strv(b->bus, SYSTEMD, path, SYSTEMD ".Unit", property, &error, ret);
+        return r < 0 ? failed(r, &error, property, unit) : 0;
+}
+
+int bus_unit_is_before(Bus *b, const char *unit, const char *other) {
+        _cleanup_(strv_freep) char **units = NULL;
+        bool found = false;
+        int r = unit_list(b, unit, "Before", &units);
+
         if (r < 0)
-                return failed(r, &error, "look at the order of", unit);
+                return err_pass(r);
         for (char **p = units; p && *p && !found; p++)
                 found = strcmp(*p, other) == 0;
         return found;
+}
+
+int bus_unit_has_any(Bus *b, const char *unit, const char *property) {
+        _cleanup_(strv_freep) char **units = NULL;
+        int r = unit_list(b, unit, property, &units);
+
+        return r < 0 ? err_pass(r) : units && units[0];
 }
 
 int bus_reload(Bus *b) {

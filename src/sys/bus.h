@@ -6,6 +6,8 @@
  * needs no D-Bus daemon, works in early boot and late shutdown).
  */
 
+#include "model/snapshot.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -36,6 +38,17 @@ int bus_unit_property(Bus *bus, const char *unit, const char *interface, const c
 
 /* Whether a unit starts before another one, and stops after it: 1 or 0. */
 int bus_unit_is_before(Bus *bus, const char *unit, const char *other);
+
+/* Whether each boot mounts what is mounted now: by a unit of its own, which a generator may have made of a
+ * line in /etc/fstab, that something starts; or by autofs, or ZFS's own service. */
+int bus_mount_origin(Bus *bus, const SnapMount *mount, MountOrigin *ret);
+
+/* The name of the unit that systemd gives a mount point: "home-my\\x2ddisk.mount". Caller frees; NULL: no
+ * memory. */
+char *mount_unit_name(const char *point);
+
+/* Whether a property of a unit that is a list of units has any: "WantedBy". 1 or 0. */
+int bus_unit_has_any(Bus *bus, const char *unit, const char *property);
 
 /* Has systemd read all unit files again; returns when it has. */
 int bus_reload(Bus *bus);

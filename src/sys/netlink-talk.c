@@ -17,6 +17,8 @@
 #include <netlink/netlink.h>
 #include <string.h>
 
+#define LOWER_UP 0x10000u /* IFF_LOWER_UP, which net/if.h does not have and linux/if.h cannot be beside */
+
 bool ip_from(ProtobufCBinaryData data, IpAddress *ret) {
         static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
         IpAddress a = {0};
@@ -163,6 +165,45 @@ int link_get(int index, const char *name, Link *ret) {
         if (l.index == 0)
                 return -ENODEV;
         *ret = l;
+        return 0;
+}
+
+typedef struct Carriers {
+        bool hardware; /* there is some */
+        bool on_hardware, on_other;
+} Carriers;
+
+/* The kernel names the kind of whatever is made by software. */
+static int on_carrier(struct nlmsghdr *h, void *userdata) {
+        struct nlattr *tb[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1] = {0};
+        struct ifinfomsg *i = nlmsg_data(h);
+        Carriers *c = userdata;
+        bool carries, made;
+
+        if (h->nlmsg_type != RTM_NEWLINK || nlmsg_parse(h, sizeof *i, tb, IFLA_MAX, NULL) < 0 ||
+            i->ifi_flags & IFF_LOOPBACK)
+                return 0;
+        made = tb[IFLA_LINKINFO] && nla_parse_nested(info, IFLA_INFO_MAX, tb[IFLA_LINKINFO], NULL) >= 0 &&
+               info[IFLA_INFO_KIND];
+        carries = i->ifi_flags & IFF_UP && i->ifi_flags & LOWER_UP;
+        c->hardware |= !made;
+        c->on_hardware |= !made && carries;
+        c->on_other |= made && carries;
+        return 0;
+}
+
+int links_carry(bool *ret) {
+        struct ifinfomsg i = {.ifi_family = AF_UNSPEC};
+        _cleanup_(nl_msgp) struct nl_msg *m = request(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, &i, sizeof i);
+        Carriers c = {0};
+        int r;
+
+        if (!m)
+                return -ENOMEM;
+        r = talk(m, on_carrier, &c);
+        if (r < 0)
+                return r;
+        *ret = c.hardware ? c.on_hardware : c.on_other;
         return 0;
 }
 

@@ -48,6 +48,9 @@ typedef struct Link {
 /* By index (name NULL) or name; -ENODEV. */
 int link_get(int index, const char *name, Link *ret);
 
+/* Whether an interface has a carrier: of hardware, or of anything but the loopback where there is none. */
+int links_carry(bool *ret);
+
 /* One address of this machine. */
 typedef struct Held {
         IpAddress address;

@@ -12,6 +12,7 @@
 
 #include "sys/netlink-talk.h"
 
+#include "base/await.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -152,9 +153,6 @@ int network_forget_foreign(Tree *tree) {
 
 /* ---- waiting ---- */
 
-/* 0: there; 1: not yet, the sentence for -ETIMEDOUT is recorded; negative: an error. */
-typedef int (*Look)(void *userdata);
-
 static int event_socket(void) {
         static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
                                      RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE};
@@ -182,35 +180,6 @@ static int drain(int fd) {
                         return 0;
                 if (k < 0 && errno != EINTR && errno != ENOBUFS)
                         return err_born(-errno, "cannot listen to the network's changes");
-        }
-}
-
-static int wait_for(Look look, void *userdata, uint64_t deadline, int stop_fd) {
-        _cleanup_(closep) int fd = event_socket();
-        int r;
-
-        if (fd < 0)
-                return fd;
-        for (;;) {
-                struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
-                bool is_late;
-
-                r = look(userdata);
-                if (r <= 0)
-                        return r;
-                is_late = now_monotonic() >= deadline; /* events without a pause do not postpone it */
-                r = poll(p, 2, deadline_ms(deadline));
-                if (r < 0 && errno != EINTR)
-                        return err_born(-errno, "cannot wait for the network");
-                if (r > 0 && p[1].revents)
-                        return err_say(-ECANCELED, "told to stop waiting for the network");
-                if (r == 0 || is_late)
-                        return -ETIMEDOUT;
-                if (r > 0) {
-                        r = drain(fd);
-                        if (r < 0)
-                                return r;
-                }
         }
 }
 
@@ -257,9 +226,8 @@ static int look_route(const Connection *c) {
         return 0;
 }
 
-static int look_tree(void *userdata) {
+static int look_tree(const Tree *tree) {
         _cleanup_(freep) Held *held = NULL;
-        const Tree *tree = userdata;
         size_t n;
         int r;
 
@@ -281,6 +249,61 @@ static int look_tree(void *userdata) {
         return r;
 }
 
+typedef struct Look {
+        const Tree *tree;
+        uint64_t patience; /* 0: none but the deadline's */
+} Look;
+
+/* While nothing could be told to anybody, and nobody could be asked for an address, no time passes. */
+static int be_patient(uint64_t patience, uint64_t *deadline) {
+        bool carry = false;
+        int r = links_carry(&carry);
+
+        if (r < 0)
+                return err_born(r, "cannot list the interfaces of this machine");
+        if (!carry) {
+                *deadline = UINT64_MAX;
+                (void)err_say(-ETIMEDOUT, "no network interface has a carrier");
+        } else if (*deadline == UINT64_MAX)
+                *deadline = now_monotonic() + patience;
+        return 1;
+}
+
+static int look_network(void *userdata, uint64_t *deadline) {
+        const Look *look = userdata;
+        int r = look_tree(look->tree);
+
+        return r == 1 && look->patience > 0 ? be_patient(look->patience, deadline) : r;
+}
+
+static int wait_for_tree(const Tree *tree, uint64_t patience, uint64_t deadline, int stop_fd) {
+        _cleanup_(closep) int fd = event_socket();
+        Look look = {tree, patience};
+
+        if (fd < 0)
+                return err_pass(fd);
+        return await_change(&(Await){
+                        .look = look_network,
+                        .userdata = &look,
+                        .event_fd = fd,
+                        .events = POLLIN,
+                        .drain = drain,
+                        .stop_fd = stop_fd,
+                        .deadline_monotonic = deadline,
+                        .what = "the network",
+        });
+}
+
 int network_wait(const Tree *tree, uint64_t deadline_monotonic, int stop_fd) {
-        return wait_for(look_tree, (void *)tree, deadline_monotonic, stop_fd);
+        return wait_for_tree(tree, 0, deadline_monotonic, stop_fd);
+}
+
+int network_wait_patiently(const Tree *tree, uint64_t usec, int stop_fd) {
+        return wait_for_tree(tree, usec, UINT64_MAX, stop_fd);
+}
+
+int network_missing(const Tree *tree) {
+        uint64_t deadline = UINT64_MAX;
+
+        return look_network(&(Look){tree, 1}, &deadline);
 }

@@ -31,6 +31,17 @@ int network_forget_foreign(Tree *tree);
 int network_wait(const Tree *tree, uint64_t deadline_monotonic, int stop_fd);
 
 /*
+ * The same, with a time that begins to run when a network interface has a carrier, and anew when all of them
+ * had lost it: while there is none, as with a switch that starts too, nobody could be told that the tree has
+ * failed, and it waits. Where there is hardware, only its carrier counts, for bridges and virtual cables of
+ * containers have one by themselves.
+ */
+int network_wait_patiently(const Tree *tree, uint64_t usec, int stop_fd);
+
+/* What such a wait would wait for now: 0 for nothing, 1 with the sentence of -ETIMEDOUT. */
+int network_missing(const Tree *tree);
+
+/*
  * After a restore in TCP repair mode the kernel keeps a segment size of 524 until the path MTU it remembers
  * changes (docs/CRIU.md, "TCP"). begin() puts a host route with a smaller MTU to each peer, before the
  * restore; end() removes them, after it. Safe for peers that are the gateway, several trees with one peer

@@ -165,7 +165,7 @@ static bool is_mount_root(int pid_dir, const char *link) {
 
 /* Where it lives: only for what has a name in a file system that people use. */
 static void place(int pid_dir, const char *link, const Mounts *mounts, SnapFd *f, nlink_t nlink) {
-        const Mount *mount = mounts_by_id(mounts, f->mnt_id);
+        const MountLine *mount = mounts_by_id(mounts, f->mnt_id);
         struct stat st;
 
         f->mnt_foreign = !mount && f->fd >= 0; /* nobody says which mount the working directory is on */

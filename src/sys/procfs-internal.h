@@ -4,6 +4,7 @@
 /* Shared by procfs*.c only. */
 
 #include "model/snapshot.h"
+#include "sys/mounts.h"
 
 /* More than this is no session but an attack on whoever looks at it. Of processes there are as many as the
  * kernel allows: a bound here would let one user keep everybody from being carried. */
@@ -12,31 +13,18 @@
 #define PROCFS_MAX_MAPS    65536u
 #define PROCFS_MAX_SOCKETS (1u << 22)
 
-/* The mounts of our namespace, by id and by device. */
-typedef struct Mount {
-        int id;
-        unsigned major, minor;
-        bool is_volatile; /* tmpfs, ramfs */
-        bool is_remote;   /* a path on it is not looked up: its server may never answer (fuse, nfs, ...) */
-} Mount;
-
-typedef struct Mounts {
-        Mount *list;
-        size_t n;
-} Mounts;
-
-int mounts_read(Mounts *ret);
-void mounts_done(Mounts *mounts);
-const Mount *mounts_by_id(const Mounts *mounts, int id);
-const Mount *mounts_by_device(const Mounts *mounts, unsigned major, unsigned minor);
-
-/* Whether the next boot has no such file: it is in memory, or below /tmp, which Debian 12 empties at boot
- * and Debian 13 has in memory. The mount may be NULL. */
-bool mount_forgets(const Mount *mount, const char *path);
-
 /* Fill fds or maps of p; -ESRCH if it is gone by now. pid_dir is /proc/PID. */
 int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p);
 int procfs_maps(int pid_dir, const Mounts *mounts, SnapProcess *p);
+
+/* Notes a mount with p, once; one that our namespace does not have is left out. */
+int procfs_stands_on(const Mounts *mounts, SnapProcess *p, int mnt_id);
+/* The one that a link of /proc/PID leads to, if it leads anywhere. */
+int procfs_stands_by(int pid_dir, const char *link, const Mounts *mounts, SnapProcess *p);
+/* Those of its program, root and working directory, descriptors. */
+int procfs_mounts(int pid_dir, const Mounts *mounts, SnapProcess *p);
+/* When sockets are known: those of their names, then fills s->mounts. */
+int procfs_mounts_end(Mounts *mounts, Snapshot *s);
 
 /* unixes, inets, unread netlink data. Sets no_diag instead of failing where the kernel cannot tell. */
 int procfs_sockets(const Mounts *mounts, Snapshot *s);

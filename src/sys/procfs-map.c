@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * Mounts, and the files that a process maps. Only mappings whose file may be missing at the restore are
+ * The files that a process maps. Only mappings whose file may be missing at the restore are
  * kept: a process maps some fifty libraries, and all that matters of them is whether they are still there.
  */
 
@@ -19,64 +19,14 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#define DELETED      " (deleted)"
-#define MOUNTS_LIMIT (32u << 20) /* the kernel's default bound is 100,000 mounts */
-#define MAPS_LIMIT   (16u << 20) /* 65530 mappings, vm.max_map_count's default, of 200 bytes */
+#define DELETED    " (deleted)"
+#define MAPS_LIMIT (16u << 20) /* 65530 mappings, vm.max_map_count's default, of 200 bytes */
 
 static bool is_one_of(const char *type, const char *const *prefixes) {
         for (; *prefixes; prefixes++)
                 if (starts_with(type, *prefixes))
                         return true;
         return false;
-}
-
-static int mount_parse(char *line, Mounts *ret) {
-        static const char *const memory[] = {"tmpfs ", "ramfs ", NULL};
-        static const char *const remote[] = {"fuse", "nfs", "cifs",   "smb3", "9p",
-                                             "ceph", "afs", "autofs", NULL};
-        const char *type = strstr(line, " - ");
-        Mount m = {0};
-
-        if (!type || sscanf(line, "%d %*d %u:%u", &m.id, &m.major, &m.minor) != 3)
-                return err_say(-EBADMSG, "/proc/self/mountinfo has a line that cannot be read");
-        m.is_volatile = is_one_of(type + 3, memory);
-        m.is_remote = is_one_of(type + 3, remote);
-        return model_append(ret->list, ret->n, m);
-}
-
-int mounts_read(Mounts *ret) {
-        _cleanup_(freep) char *text = NULL;
-        char *state, *line;
-        int r;
-
-        r = file_slurp(AT_FDCWD, "/proc/thread-self/mountinfo", MOUNTS_LIMIT, &text, NULL);
-        for (line = r < 0 ? NULL : strtok_r(text, "\n", &state); r >= 0 && line;
-             line = strtok_r(NULL, "\n", &state))
-                r = mount_parse(line, ret);
-        return r < 0 ? err_pass(r) : 0;
-}
-
-void mounts_done(Mounts *mounts) {
-        free(mounts->list);
-        *mounts = (Mounts){0};
-}
-
-const Mount *mounts_by_id(const Mounts *mounts, int id) {
-        for (size_t i = 0; i < mounts->n; i++)
-                if (mounts->list[i].id == id)
-                        return mounts->list + i;
-        return NULL;
-}
-
-const Mount *mounts_by_device(const Mounts *mounts, unsigned major, unsigned minor) {
-        for (size_t i = 0; i < mounts->n; i++)
-                if (mounts->list[i].major == major && mounts->list[i].minor == minor)
-                        return mounts->list + i;
-        return NULL;
-}
-
-bool mount_forgets(const Mount *mount, const char *path) {
-        return mount && (mount->is_volatile || (!mount->is_remote && starts_with(path, "/tmp/")));
 }
 
 /* Memory that only looks like a file: the images hold it. */
@@ -97,7 +47,7 @@ static int map_find(const SnapProcess *p, uint64_t dev, uint64_t ino) {
 static int map_look(int pid_dir, const Mounts *mounts, uint64_t from, uint64_t to, char *path,
                     SnapProcess *p) {
         bool gone = ends_with(path, DELETED);
-        const Mount *mount;
+        const MountLine *mount;
         char link[64];
         struct stat st, named;
         SnapMap m = {.from = from, .to = to};
@@ -110,6 +60,9 @@ static int map_look(int pid_dir, const Mounts *mounts, uint64_t from, uint64_t t
                 return 0;
         }
         snprintf(link, sizeof link, "map_files/%" PRIx64 "-%" PRIx64, from, to);
+        r = is_memory(path) ? 0 : procfs_stands_by(pid_dir, link, mounts, p);
+        if (r < 0)
+                return r;
         if (is_memory(path) || fstatat(pid_dir, link, &st, 0) < 0 || !S_ISREG(st.st_mode) ||
             map_find(p, st.st_dev, st.st_ino))
                 return 0;

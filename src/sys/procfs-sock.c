@@ -103,8 +103,8 @@ static int on_unix(struct nl_msg *msg, void *userdata) {
         d->r = a[UNIX_DIAG_NAME] ? unix_name(a[UNIX_DIAG_NAME], &u.path) : 0;
         if (a[UNIX_DIAG_VFS] && nla_len(a[UNIX_DIAG_VFS]) >= (int)sizeof(struct unix_diag_vfs)) {
                 const struct unix_diag_vfs *v = nla_data(a[UNIX_DIAG_VFS]);
-                const Mount *mount = mounts_by_device(d->mounts, v->udiag_vfs_dev >> KERNEL_MINOR,
-                                                      v->udiag_vfs_dev & ((1u << KERNEL_MINOR) - 1));
+                const MountLine *mount = mounts_by_device(d->mounts, v->udiag_vfs_dev >> KERNEL_MINOR,
+                                                          v->udiag_vfs_dev & ((1u << KERNEL_MINOR) - 1));
 
                 u.is_volatile = u.path && mount_forgets(mount, u.path);
         }

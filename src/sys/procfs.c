@@ -344,6 +344,8 @@ static int process_read_deep(int proc, const Mounts *mounts, SnapProcess *p) {
                 r = procfs_fds(dir, mounts, p);
         if (r >= 0)
                 r = procfs_maps(dir, mounts, p);
+        if (r >= 0)
+                r = procfs_mounts(dir, mounts, p);
         return r;
 }
 
@@ -418,6 +420,8 @@ int snapshot_take(SnapDepth depth, const pid_t *roots, size_t n, Snapshot **ret)
                 if (r >= 0)
                         r = procfs_sockets(&mounts, s);
                 snapshot_sort(s);
+                if (r >= 0)
+                        r = procfs_mounts_end(&mounts, s);
                 if (r >= 0)
                         r = procfs_holders(s);
                 snapshot_sort(s);

@@ -22,7 +22,6 @@
 #include "sys/conntrack.h"
 #include "sys/netfilter-backend.h"
 #include "sys/netfilter.h"
-#include "sys/netlink.h"
 
 #include <json-c/json.h>
 
@@ -192,7 +191,7 @@ static void each_tree(Ticket *ticket) {
                 EXPECT(tree->outcome);
                 login(tree);
                 outside(tree);
-                (void)network_wait(tree, 0, -1);
+                (void)restore_waits_for(tree);
         }
 }
 

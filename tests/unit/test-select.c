@@ -787,6 +787,7 @@ int main(void) {
                         T(test_kept),          T(test_describe_files),
                         T(test_describe_unix), T(test_describe_tcp),
                         T(test_describe_many), T(test_describe_schedule),
+
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,7 +92,7 @@ static void test_example(void **state) {
                         n++;
                 }
         }
-        assert_int_equal(n, 15);
+        assert_int_equal(n, 16);
         put("/usr/lib/carryover/carryover.conf", text);
         config_defaults(&a);
         assert_int_equal(config_load(root, &b), 0);

@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,6 +188,39 @@ static void test_foreign(void **state) {
         assert_int_equal(network_wait(tree, in_ms(0), -1), 0);
 }
 
+static atomic_bool carried;
+
+static void *carrier_later(void *userdata) {
+        usleep(400 * 1000); /* longer than the wait is allowed to take once there is a carrier */
+        carried = true;
+        assert_true(sh("ip link set v1 up"));
+        return NULL;
+}
+
+/* While no cable is plugged in, no time passes. */
+static void test_wait_patiently(void **state) {
+        _cleanup_(closep) int stop = eventfd(1, EFD_CLOEXEC);
+        _cleanup_(tree_freep) Tree *tree = NULL;
+        pthread_t thread;
+
+        NEED_NETNS();
+        tree = tree_with(1, "192.0.2.1", "192.0.2.7");
+        assert_int_equal(network_missing(tree), 1);
+        assert_string_equal(err_text(-ETIMEDOUT), "the address 192.0.2.1 did not come back");
+        assert_int_equal(network_wait_patiently(tree, 50 * USEC_PER_MSEC, -1), -ETIMEDOUT);
+        assert_true(sh("ip link set v1 down"));
+        assert_int_equal(network_missing(tree), 1);
+        assert_string_equal(err_text(-ETIMEDOUT), "no network interface has a carrier");
+        assert_int_equal(network_wait_patiently(tree, 50 * USEC_PER_MSEC, stop), -ECANCELED);
+        assert_int_equal(pthread_create(&thread, NULL, carrier_later, NULL), 0);
+        assert_int_equal(network_wait_patiently(tree, 50 * USEC_PER_MSEC, -1), -ETIMEDOUT);
+        assert_true(carried);
+        pthread_join(thread, NULL);
+        assert_true(sh("ip link set v1 down && ip addr add 192.0.2.1/24 dev v0"));
+        assert_int_equal(network_wait_patiently(tree, 50 * USEC_PER_MSEC, -1), 0); /* it needs no carrier */
+        assert_int_equal(network_missing(tree), 0);
+}
+
 static void test_wait_flood(void **state) {
         _cleanup_(tree_freep) Tree *tree = NULL;
 
@@ -308,10 +342,11 @@ static void test_mtu_cures(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_drivers),    cmocka_unit_test(test_wait),
-                        cmocka_unit_test(test_wait_flood), cmocka_unit_test(test_wait_datagrams),
-                        cmocka_unit_test(test_foreign),    cmocka_unit_test(test_mtu_routes),
-                        cmocka_unit_test(test_mtu_bounds), cmocka_unit_test(test_mtu_cures),
+                        cmocka_unit_test(test_drivers),        cmocka_unit_test(test_wait),
+                        cmocka_unit_test(test_wait_flood),     cmocka_unit_test(test_wait_patiently),
+                        cmocka_unit_test(test_wait_datagrams), cmocka_unit_test(test_foreign),
+                        cmocka_unit_test(test_mtu_routes),     cmocka_unit_test(test_mtu_bounds),
+                        cmocka_unit_test(test_mtu_cures),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

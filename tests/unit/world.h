@@ -87,6 +87,25 @@ static inline SnapInet *world_tcp(Snapshot *s, uint64_t ino, int state, uint32_t
         return s->inets + s->n_inets - 1;
 }
 
+/* Something of the process lies on it. */
+static inline SnapMount *world_mount(Snapshot *s, pid_t pid, int id, const char *type, const char *point,
+                                     MountOrigin origin) {
+        SnapProcess *p = world_at(s, pid);
+        SnapMount m = {.id = id,
+                       .source = strdup("/dev/loop0"),
+                       .type = strdup(type),
+                       .root = strdup("/"),
+                       .point = strdup(point),
+                       .origin = origin};
+
+        assert_int_equal(model_append(p->mounts, p->n_mounts, id), 0);
+        if (!snapshot_mount(s, id))
+                assert_int_equal(model_append(s->mounts, s->n_mounts, m), 0);
+        else
+                snap_mount_done(&m);
+        return s->mounts + s->n_mounts - 1;
+}
+
 static inline Snapshot *world_new(void) {
         Snapshot *s = calloc(1, sizeof *s);
 

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "restore/needs.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "sys/mounts.h"
+#include "sys/netlink.h"
+
+#include <string.h>
+
+/* The network did not come, the sentence says what of it. Without connections a tree needs what it listens
+ * on, and no more. */
+static int do_without_connections(Tree *tree) {
+        _cleanup_(freep) char *why = strdup(err_text(-ETIMEDOUT));
+        Tree rest = *tree;
+        int r;
+
+        rest.n_connections = 0;
+        r = network_wait(&rest, now_monotonic(), -1);
+        if (r >= 0)
+                r = tree_degrade(tree, "connections-closed", NULL, "its connections are closed: %s",
+                                 why ?: "no memory");
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int wait_for_network(const RestoreJob *job, Tree *tree, bool *ret_tcp_close) {
+        StepClock clock = step_begin();
+        int r = network_wait_patiently(tree, job->config->network_usec, job->stop_fd);
+
+        *ret_tcp_close = r == -ETIMEDOUT && job->config->tcp_close;
+        if (*ret_tcp_close)
+                r = do_without_connections(tree);
+        step_end(job->timeline, "restore.network", tree->name, clock);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int wait_for_mounts(const RestoreJob *job, const Tree *tree) {
+        StepClock clock = step_begin();
+        int r = mounts_wait(tree, job->config->mount_usec, job->stop_fd);
+
+        step_end(job->timeline, "restore.mounts", tree->name, clock);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int needs_wait(const RestoreJob *job, Tree *tree, bool *ret_tcp_close) {
+        int r = wait_for_network(job, tree, ret_tcp_close);
+
+        if (r >= 0 && tree->n_mounts > 0)
+                r = wait_for_mounts(job, tree);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int needs_for_files(const Tree *tree) {
+        static const char *const places[] = {"/tmp", "/run", "/dev"};
+        Mounts mounts = {0};
+        int r = mounts_read(&mounts);
+
+        for (size_t i = 0; r == 0 && i < ELEMENTS(places); i++)
+                r = mounts_missing(&mounts, tree, places[i]);
+        mounts_done(&mounts);
+        return r == 1 ? -ETIMEDOUT : r;
+}
+
+int restore_waits_for(const Tree *tree) {
+        Mounts mounts = {0};
+        int r = network_missing(tree);
+
+        if (r == 0)
+                r = mounts_read(&mounts);
+        if (r == 0)
+                r = mounts_missing(&mounts, tree, NULL);
+        mounts_done(&mounts);
+        return r == 1 ? -ETIMEDOUT : r;
+}
