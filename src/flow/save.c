@@ -444,6 +444,8 @@ int flow_save(void) {
         saving_say(&s, EVENT_SAVE_BEGUN, NULL, NULL);
         r = saving_note_touched(&s);
         if (r >= 0)
+                r = store_reserve(&s.store, s.ticket, true);
+        if (r >= 0)
                 r = fault_point("save:begun");
         if (r >= 0)
                 r = encryption_begin(&s);

@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -30,19 +31,29 @@ int room_make(int dir_fd, const char *name, size_t size) {
         _cleanup_(closep) int fd = -1;
         RoomName buffer;
         struct stat st;
+        bool made;
         int r = 0;
 
-        fd = openat(dir_fd, room_name(name, &buffer), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        made = faccessat(dir_fd, room_name(name, &buffer), F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+        fd = openat(dir_fd, buffer.text, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return err_born(-errno, "cannot reserve room in the store");
-        if ((uint64_t)st.st_size < size) {
-                r = -posix_fallocate(fd, 0, (off_t)size);
-                if (r == 0 && fsync(fd) < 0)
-                        r = -errno;
-        }
+        if ((uint64_t)st.st_size >= size)
+                return made;
+        r = -posix_fallocate(fd, 0, (off_t)size);
         if (r < 0)
                 room_remove(dir_fd, name);
-        return r < 0 ? err_born(r, "cannot reserve room in the store") : 0;
+        return r < 0 ? err_born(r, "cannot reserve room in the store") : 1;
+}
+
+int room_sync(int dir_fd, const char *name) {
+        _cleanup_(closep) int fd = -1;
+        RoomName buffer;
+
+        fd = openat(dir_fd, room_name(name, &buffer), O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || fsync(fd) < 0)
+                return err_born(-errno, "cannot bring room in the store to disk");
+        return 0;
 }
 
 void room_remove(int dir_fd, const char *name) {

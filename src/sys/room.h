@@ -9,11 +9,15 @@
 
 #include <stddef.h>
 
-/* Durable with an fsync of the directory. Fine if there is one; -ENOSPC. */
+/* Fine if there is one that is large enough. Answer 1: it is made, or larger now; durable with an fsync of
+ * it and of the directory. -ENOSPC. */
 int room_make(int dir_fd, const char *name, size_t size);
 
 /* As file_replace(), and where that finds no space, by the room. */
 int room_replace(int dir_fd, const char *name, const void *data, size_t size);
+
+/* Brings to disk what room_make() answers 1 about. */
+int room_sync(int dir_fd, const char *name);
 
 /* It was not needed. */
 void room_remove(int dir_fd, const char *name);

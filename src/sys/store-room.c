@@ -26,6 +26,8 @@
 
 /* What a restore adds to a tree: how it ended, why, what it came back without. */
 #define ROOM_SLACK 32768u
+/* And the save before it, from when its trees are known: images, connections, what lies outside. */
+#define EARLY_SLACK (4 * ROOM_SLACK)
 
 int store_space(const Store *store, StoreSpace *ret) {
         StoreSpace space = {0};
@@ -63,13 +65,20 @@ int store_lasts(const Store *store) {
 
 int store_tree_reserve(int images_fd, const Tree *tree) {
         size_t size = tree__get_packed_size(tree) + ROOM_SLACK;
-        int r = room_make(images_fd, "begun", 0);
+        const struct {
+                const char *name;
+                size_t size;
+        } rooms[] = {{"begun", 0}, {"runs", size}, {"done", size}};
+        int made = 0;
 
-        if (r >= 0)
-                r = room_make(images_fd, "runs", size);
-        if (r >= 0)
-                r = room_make(images_fd, "done", size);
-        return r < 0 ? err_pass(r) : 0;
+        for (size_t i = 0; i < ELEMENTS(rooms); i++) {
+                int r = room_make(images_fd, rooms[i].name, rooms[i].size);
+
+                if (r < 0)
+                        return err_pass(r);
+                made |= r;
+        }
+        return made;
 }
 
 /* Where store_tree_fail() will put what does not come back. */
@@ -79,9 +88,14 @@ static int reserve_failed(const Store *store, const char *ticket_id) {
         if (mkdirat(store->fd, "failed", 0700) < 0 && errno != EEXIST)
                 return err_born(-errno, "cannot make the directory failed in the store");
         fd = openat(store->fd, "failed", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0 || (mkdirat(fd, ticket_id, 0700) < 0 && errno != EEXIST) || fsync(fd) < 0)
-                return err_born(-errno, "cannot make a directory below failed in the store");
-        return 0;
+        if (fd < 0)
+                return err_born(-errno, "cannot open the directory failed in the store");
+        if (mkdirat(fd, ticket_id, 0700) < 0)
+                return errno == EEXIST ? 0 /* and durable */
+                                       : err_born(-errno,
+                                                  "cannot make a directory below failed in the store");
+        return fsync(fd) < 0 ? err_born(-errno, "cannot bring the directory failed in the store to disk")
+                             : 0;
 }
 
 static int reserve_tree(const Store *store, const Tree *tree) {
@@ -94,22 +108,27 @@ static int reserve_tree(const Store *store, const Tree *tree) {
         if (fd < 0)
                 return errno == ENOENT ? 0 : err_born(-errno, "cannot open the images of %s", tree->name);
         r = store_tree_reserve(fd, tree);
-        if (r >= 0 && fsync(fd) < 0)
-                r = err_born(-errno, "cannot bring the images of %s to disk", tree->name);
-        return r < 0 ? err_pass(r) : 0;
+        return err_pass(r > 0 ? sync_tree(fd) : r);
 }
 
-int store_reserve(const Store *store, const Ticket *ticket) {
-        size_t size = ticket__get_packed_size(ticket) + (ticket->n_trees + 1) * ROOM_SLACK;
+static int reserve_note(const Store *store, const char *name, size_t size) {
+        int r = room_make(store->fd, name, size);
+
+        return err_pass(r > 0 ? room_sync(store->fd, name) : r);
+}
+
+int store_reserve(const Store *store, const Ticket *ticket, bool early) {
+        size_t size = ticket__get_packed_size(ticket) +
+                      (ticket->n_trees + 1) * (early ? EARLY_SLACK : ROOM_SLACK);
         int r = reserve_failed(store, ticket->id);
 
-        for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++)
+        for (size_t i = 0; !early && r >= 0 && i < ticket->n_trees; i++)
                 if (!ticket->trees[i]->outcome)
                         r = reserve_tree(store, ticket->trees[i]);
         if (r >= 0)
-                r = room_make(store->fd, "report", size);
+                r = reserve_note(store, "report", size);
         if (r >= 0)
-                r = room_make(store->fd, "ticket", size);
+                r = reserve_note(store, "ticket", size);
         return r < 0 ? err_pass(r) : 0;
 }
 

@@ -16,10 +16,12 @@ int store_space(const Store *store, StoreSpace *ret);
 /* -EOPNOTSUPP with the remedy: it is in memory, and a save into it would be one into nothing. */
 int store_lasts(const Store *store);
 
-/* Room for what a restore must note of a tree, on a disk that is full by then. Durable with sync_tree(). */
+/* Room for what a restore must note of a tree, on a disk that is full by then. Answer 1: it is made, and
+ * durable with sync_tree(). */
 int store_tree_reserve(int images_fd, const Tree *tree);
 
-/* The same of a whole ticket, of which each tree may have it already; durable with the seal, which asks for
- * it. What was not used goes. */
-int store_reserve(const Store *store, const Ticket *ticket);
+/* The same of a whole ticket, durable with the next fsync of the store. The seal asks for it, and finds what
+ * was taken before there was a hurry: each tree's, and with `early` as much as the ticket may grow to. */
+int store_reserve(const Store *store, const Ticket *ticket, bool early);
+/* What was not used goes. */
 void store_unreserve(const Store *store, const char *ticket_id);

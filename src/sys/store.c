@@ -307,7 +307,7 @@ int store_seal(const Store *store, const Ticket *ticket) {
                 r = err_born(-errno, "cannot remove %s/ticket.bad", store->path);
         if (r < 0)
                 return err_pass(r);
-        r = store_reserve(store, ticket);
+        r = store_reserve(store, ticket, false);
         if (r >= 0)
                 r = store_message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
         if (r >= 0)

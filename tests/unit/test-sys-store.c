@@ -444,6 +444,9 @@ static void test_full(void **state) {
 
         (void)state;
         assert_int_equal(file_replace(fd, "core-1.img", "x", 1), 0);
+        assert_int_equal(store_reserve(&store, t, true), 0);
+        assert_int_equal(store_tree_reserve(fd, t->trees[0]), 1);
+        assert_int_equal(store_tree_reserve(fd, t->trees[0]), 0);
         assert_int_equal(store_seal(&store, t), 0);
         fill(&store);
         assert_int_equal(store_claim(&store, t), 0);
@@ -512,6 +515,7 @@ static void test_no_room(void **state) {
         r = store_tree_reserve(fd, t->trees[0]);
         assert_int_equal(r, -ENOSPC);
         assert_non_null(strstr(err_text(r), "reserve room"));
+        assert_int_equal(store_reserve(&store, t, true), -ENOSPC);
         assert_int_equal(store_seal(&store, t), -ENOSPC);
         assert_int_equal(store_ticket(&store, &back), 1);
         assert_false(is_there(&store, "report.room") || is_there(&store, "failed"));
