@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "jump/jump.h"
 #include "report/report.h"
+#include "sys/apparmor.h"
 #include "sys/bus.h"
 #include "sys/criu.h"
 #include "sys/kexec.h"
@@ -186,6 +187,8 @@ int facts_gather(const Config *config, const char *kernel, bool kexec, Preflight
                 r = keep_sentence(hold_possible(config->hold), &f.hold_error);
         if (r >= 0)
                 r = facts_encrypt(config, kexec, &f);
+        if (r >= 0)
+                (void)profiles_read(&f.profiles);
         if (r >= 0 && kexec)
                 r = keep_sentence(kexec_allowed(), &f.kexec_error);
         if (r >= 0)

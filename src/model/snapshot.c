@@ -19,6 +19,7 @@ static void process_done(SnapProcess *p) {
         free(p->tids);
         free(p->affinity);
         free(p->exe);
+        free(p->label);
         free(p->cgroup);
 }
 

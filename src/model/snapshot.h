@@ -62,6 +62,7 @@ typedef struct SnapProcess {
         bool kernel_thread;
         char comm[64];
         char title[64];    /* what sshd's processes call themselves; else empty: arguments may be secret */
+        char *label;       /* AppArmor's, of the first thread; NULL: it does not run */
         char *exe;         /* readlink, " (deleted)" cut off; NULL for kernel threads and zombies */
         uid_t uid, euid;   /* real, effective */
         pid_t tracer;      /* who ptraces it, or 0 */

@@ -231,6 +231,7 @@ void preflight_facts_done(PreflightFacts *facts) {
         free(facts->kernel_error);
         free(facts->target_error);
         free(facts->encrypt_error);
+        free(facts->profiles);
         *facts = (PreflightFacts){0};
 }
 

@@ -35,6 +35,7 @@ typedef struct PreflightFacts {
                          no other way than a kexec carries their key */
         uint64_t memory_free; /* bytes, for that */
         char *encrypt_error;  /* it cannot be done, or this is no kexec */
+        char *profiles;       /* of AppArmor that are loaded (model/label.h); NULL: it does not run */
         bool must_kexec;      /* the jump was asked for: what forbids it refuses */
         bool frozen;          /* CRIU holds the tree: it traces all of it, and nothing changes any more */
 } PreflightFacts;

@@ -3,6 +3,7 @@
 /* What a process is: namespaces, tracing, state, its place in sessions, SysV memory. docs/CRIU.md,
  * "Process numbers", "What cannot be dumped". */
 
+#include "model/label.h"
 #include "preflight/checks.h"
 
 static int check_namespaces(const Check *c) {
@@ -102,6 +103,23 @@ static int check_oddities(const Check *c) {
         return r;
 }
 
+/* One that nobody has loaded, as those that a profile in complain mode makes up, no boot will load. */
+static int check_profiles(const Check *c) {
+        const char *name, *rest = c->p->label;
+        size_t length;
+        Who who;
+
+        if (!rest || !c->facts->profiles)
+                return 0;
+        while ((name = label_next(&rest, &length)))
+                if (!profiles_have(c->facts->profiles, name, length))
+                        return note_refused(
+                                        c, "profile", "end that program before the reboot",
+                                        "%s runs under %.*s, which is no profile of AppArmor that is loaded",
+                                        check_who(c->p, &who), (int)length, name);
+        return 0;
+}
+
 int check_process(const Check *c) {
         Who who;
         int r;
@@ -130,5 +148,7 @@ int check_process(const Check *c) {
                                  check_who(c->p, &who));
         if (r >= 0)
                 r = check_privileges(c);
+        if (r >= 0)
+                r = check_profiles(c);
         return r < 0 ? r : check_oddities(c);
 }

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "sys/apparmor.h"
 #include "sys/mounts.h"
 #include "sys/netlink.h"
 
@@ -43,11 +44,22 @@ static int wait_for_mounts(const RestoreJob *job, const Tree *tree) {
         return r < 0 ? err_pass(r) : 0;
 }
 
+/* Behind the mounts, which they may be loaded from. */
+static int wait_for_profiles(const RestoreJob *job, const Tree *tree) {
+        StepClock clock = step_begin();
+        int r = profiles_wait(tree, job->config->mount_usec, job->stop_fd);
+
+        step_end(job->timeline, "restore.profiles", tree->name, clock);
+        return r < 0 ? err_pass(r) : 0;
+}
+
 int needs_wait(const RestoreJob *job, Tree *tree, bool *ret_tcp_close) {
         int r = wait_for_network(job, tree, ret_tcp_close);
 
         if (r >= 0 && tree->n_mounts > 0)
                 r = wait_for_mounts(job, tree);
+        if (r >= 0 && tree->n_profiles > 0)
+                r = wait_for_profiles(job, tree);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -70,6 +82,8 @@ int restore_waits_for(const Tree *tree) {
                 r = mounts_read(&mounts);
         if (r == 0)
                 r = mounts_missing(&mounts, tree, NULL);
+        if (r == 0)
+                r = profiles_missing(tree);
         mounts_done(&mounts);
         return r == 1 ? -ETIMEDOUT : r;
 }

@@ -6,10 +6,10 @@
 #include "restore/restore.h"
 
 /*
- * Waits for its addresses and routes, which its mounts may come by, and then for its mounts: under a mount
- * point there may be files of the same names. 0; -ETIMEDOUT, with the sentence naming the first thing
- * missing; -ECANCELED: the job's stop_fd. *ret_tcp_close: its network did not come, and it is restored with
- * its connections closed.
+ * Waits for its addresses and routes, which its mounts may come by, then for its mounts, for under a mount
+ * point there may be files of the same names, and then for its AppArmor profiles. 0; -ETIMEDOUT, with the
+ * sentence naming the first thing missing; -ECANCELED: the job's stop_fd. *ret_tcp_close: its network did
+ * not come, and it is restored with its connections closed.
  */
 int needs_wait(const RestoreJob *job, Tree *tree, bool *ret_tcp_close);
 

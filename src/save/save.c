@@ -17,6 +17,7 @@
 #include "model/box.h"
 #include "model/codec.h"
 #include "save/files.h"
+#include "sys/apparmor.h"
 #include "sys/exec-bit.h"
 #include "sys/image.h"
 #include "sys/memory.h"
@@ -147,6 +148,8 @@ static int post_dump(Work *w) {
                 r = look_frozen(w);
         if (r >= 0)
                 r = rights_note(w->tree);
+        if (r >= 0)
+                r = profiles_note(w->tree);
         if (r >= 0)
                 r = files_save(w->snapshot, w->tree, &(PaxLimits){w->job->max_bytes, w->job->max_names},
                                w->images_fd);

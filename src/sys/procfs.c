@@ -339,6 +339,7 @@ static int process_read_deep(int proc, const Mounts *mounts, SnapProcess *p) {
         if (r < 0 || p->state == 'Z')
                 return r;
         read_namespaces(dir, p);
+        (void)file_slurp(dir, "attr/apparmor/current", SMALL_FILE, &p->label, NULL);
         r = read_schedule(p);
         if (r >= 0)
                 r = procfs_fds(dir, mounts, p);

@@ -84,6 +84,43 @@ static void test_mounts(void **state) {
         assert_int_equal(w->v.n_notes, 2);
 }
 
+#define PROFILES "man (enforce)\nman//filter (complain)\n:ns://x (enforce)\n/usr/bin/a b (enforce)\n"
+
+static void runs_under(World *w, const char *label) {
+        SnapProcess *p = world_at(w->s, 402);
+
+        free(p->label);
+        p->label = strdup(label);
+}
+
+static void test_profiles(void **state) {
+        static const char *const loaded[] = {"unconfined\n",
+                                             "man (enforce)\n",
+                                             "man//filter (complain)",
+                                             "man//&man//filter (mixed)\n",
+                                             "unconfined//&:ns:x (enforce)\n",
+                                             ":ns:unconfined//&man (enforce)",
+                                             "/usr/bin/a b (enforce)\n"};
+        static const char *const gone[] = {"ma (enforce)",           "man//&manx (enforce)",
+                                           "man//null-x (complain)", "/usr/bin/a (enforce)",
+                                           ":other:x (enforce)",     "x (enforce)"};
+        World *w = *state;
+
+        runs_under(w, gone[0]);
+        expect(w, NULL, NULL); /* AppArmor does not run */
+        w->facts.profiles = (char *)PROFILES;
+        for (size_t i = 0; i < ELEMENTS(loaded); i++) {
+                runs_under(w, loaded[i]);
+                expect(w, NULL, NULL);
+        }
+        for (size_t i = 0; i < ELEMENTS(gone); i++) {
+                runs_under(w, gone[i]);
+                expect(w, "profile", "bash (402) runs under ");
+        }
+        runs_under(w, gone[1]);
+        expect(w, "profile", " manx, which");
+}
+
 /* Once for the whole tree. */
 static void test_describe(void **state) {
         _cleanup_(tree_freep) Tree *t = model_new(Tree, tree__init);
@@ -109,6 +146,7 @@ int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
                         T(test_mounts),
+                        T(test_profiles),
                         T(test_describe),
         };
 
