@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* The calls of libc's that CRIU finds here instead: by their names, so each is the whole of a contract that
- * is libc's. Names of 3.17.1 up to 4.2, which have no others that make, open, own or remove files. */
+/*
+ * The calls of libc's that CRIU finds here instead: by their names, so each is the whole of a contract that
+ * is libc's. Names of 3.17.1 up to 4.2.1, all that open, make, own or remove what an image names. What else
+ * they have of the kind (nm -D) is for trees with mount namespaces of their own, which we do not carry
+ * (mount, umount, pivot_root, mkdtemp, creat, chroot of a name), for CRIU's own directories (symlinkat,
+ * remove), or only looks and decides nothing that is not decided again here (stat, access, readlink);
+ * inotify_add_watch and fanotify_mark get descriptors that openat has opened.
+ */
 
 #include "criu-ctty.h"
 #include "criu-paths.h"
@@ -37,6 +43,10 @@ int openat64(int dir_fd, const char *path, int flags, ...) {
         int fd = ctty_open(path, flags);
 
         return fd >= 0 ? fd : paths_open(dir_fd, path, flags, MODE_OF(flags));
+}
+
+int chdir(const char *path) {
+        return paths_chdir(path);
 }
 
 pid_t setsid(void) {

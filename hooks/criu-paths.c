@@ -6,32 +6,31 @@
  * cron, by a user service. With a link in such a place he would have /etc/shadow opened for his session, or
  * be given it.
  *
- * The kernel told CRIU these names, so there is no link in them but where a program bound a socket by
- * /var/run. What CRIU names below /proc, /sys and /dev are its own affairs. A name that is relative counts
- * if it begins at the root directory, as those of the images do.
+ * The kernel told CRIU these names, so there is no link in them, but for Unix sockets, which keep what their
+ * program wrote: by /var/run, with `..` in it, beginning at /proc. So whatever changes something walks its
+ * name, wherever it begins. What only opens walks the names that begin at the root directory, as those of
+ * the images do, from there or from its descriptor; others are below directories that CRIU has open, of
+ * images and of processes.
  */
 
 #include "criu-paths.h"
+#include "criu-walk.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LINKS_MAX 40 /* the kernel's own */
-
-/* A name in a directory that is held open. */
-typedef struct Place {
-        int dir;
-        char name[NAME_MAX + 1];
-} Place;
+#define SIOCUNIXFILE (SIOCPROTOPRIVATE + 0) /* linux/un.h, which cannot be had beside sys/un.h */
 
 /* What was made last; CRIU gives it its owner and mode before it makes anything else. */
 static struct {
@@ -39,119 +38,6 @@ static struct {
         ino_t ino;
         mode_t type;
 } made;
-
-static int close_keeping_errno(int fd) {
-        int saved = errno;
-
-        close(fd);
-        errno = saved;
-        return -1;
-}
-
-static bool begins(const char *path, const char *with) {
-        return strncmp(path, with, strlen(with)) == 0;
-}
-
-static bool is_root(int dir_fd) {
-        struct stat root, st;
-
-        return dir_fd >= 0 && fstat(dir_fd, &st) == 0 && stat("/", &root) == 0 && st.st_dev == root.st_dev &&
-               st.st_ino == root.st_ino;
-}
-
-static bool of_images(int dir_fd, const char *path) {
-        if (path[0] != '/')
-                return path[0] && is_root(dir_fd) && !begins(path, "proc/") && !begins(path, "sys/") &&
-                       !begins(path, "dev/");
-        return path[1] && !begins(path, "/proc/") && !begins(path, "/sys/") && !begins(path, "/dev/");
-}
-
-static int raw_openat(int dir, const char *name, int flags, mode_t mode) {
-        return (int)syscall(SYS_openat, dir, name, flags, mode);
-}
-
-/* Puts what root's link says before the rest of the way. Answers where to go on from. */
-static int follow(int dir, int link, const struct stat *st, char rest[static PATH_MAX], const char *behind) {
-        char target[PATH_MAX], way[2 * PATH_MAX];
-        struct stat around;
-        ssize_t n;
-
-        if (st->st_uid != 0 || fstat(dir, &around) < 0 || around.st_uid != 0) {
-                errno = ELOOP;
-                return close_keeping_errno(dir);
-        }
-        n = readlinkat(link, "", target, sizeof target - 1);
-        if (n <= 0)
-                return close_keeping_errno(dir);
-        target[n] = '\0';
-        if (snprintf(way, sizeof way, "%s/%s", target, behind) >= PATH_MAX) {
-                errno = ENAMETOOLONG;
-                return close_keeping_errno(dir);
-        }
-        strcpy(rest, way);
-        if (target[0] != '/')
-                return dir;
-        (void)close_keeping_errno(dir);
-        return raw_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-}
-
-/* One part of the way; takes the directory. */
-static int step(int dir, const char *name, const char *behind, char rest[static PATH_MAX], int *links) {
-        int fd = raw_openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-        struct stat st;
-
-        if (fd < 0 || fstat(fd, &st) < 0) {
-                if (fd >= 0)
-                        (void)close_keeping_errno(fd);
-                return close_keeping_errno(dir);
-        }
-        if (S_ISLNK(st.st_mode) && --*links > 0) {
-                dir = follow(dir, fd, &st, rest, behind);
-                (void)close_keeping_errno(fd);
-                return dir;
-        }
-        (void)close_keeping_errno(dir);
-        memmove(rest, behind, strlen(behind) + 1);
-        if (S_ISDIR(st.st_mode))
-                return fd;
-        errno = S_ISLNK(st.st_mode) ? ELOOP : ENOTDIR;
-        return close_keeping_errno(fd);
-}
-
-static int place_open(const char *path, Place *ret) {
-        char rest[PATH_MAX];
-        int links = LINKS_MAX, dir;
-
-        if (strlen(path) >= sizeof rest) {
-                errno = ENAMETOOLONG;
-                return -1;
-        }
-        strcpy(rest, path);
-        dir = raw_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-        while (dir >= 0) {
-                char *begin = rest + strspn(rest, "/"), *behind;
-                size_t n = strcspn(begin, "/");
-
-                if (n == 0 || n > NAME_MAX) {
-                        errno = n ? ENAMETOOLONG : EINVAL;
-                        return close_keeping_errno(dir);
-                }
-                memcpy(ret->name, begin, n);
-                ret->name[n] = '\0';
-                behind = begin + n + strspn(begin + n, "/");
-                if (!*behind) {
-                        ret->dir = dir;
-                        return 0;
-                }
-                dir = step(dir, ret->name, behind, rest, &links);
-        }
-        return -1;
-}
-
-static int place_close(Place *place, int r) {
-        (void)close_keeping_errno(place->dir);
-        return r;
-}
 
 static void remember(const struct stat *st) {
         made.dev = st->st_dev;
@@ -188,31 +74,61 @@ static int open_made(const Place *place, char magic[static 32]) {
         return fd;
 }
 
+/* Where the place of a change is: the last part is a name, and no directory of another name. */
+static int place_change(int dir_fd, const char *path, Place *ret) {
+        if (place_open(dir_fd, path, ret) < 0)
+                return -1;
+        if (strcmp(ret->name, ".") != 0 && strcmp(ret->name, "..") != 0)
+                return 0;
+        errno = EINVAL;
+        return place_close(ret, -1);
+}
+
+/* CRIU's own links at the end of a name: to a descriptor, a namespace, a device. An image's begin at a
+ * descriptor. */
+static bool may_end_in_link(const Place *place, const char *path, int flags) {
+        if (place_in_proc(place))
+                return path[0] == '/' && !(flags & O_CREAT);
+        return place_in_devices(place);
+}
+
 int paths_open(int dir_fd, const char *path, int flags, mode_t mode) {
         struct stat st;
         Place place;
         int fd;
 
-        if (!of_images(dir_fd, path))
+        if ((path[0] != '/' && !is_root(dir_fd)) || path[strspn(path, "/")] == '\0')
                 return raw_openat(dir_fd, path, flags, mode);
-        if (place_open(path, &place) < 0)
+        if (place_open(dir_fd, path, &place) < 0)
                 return -1;
-        fd = raw_openat(place.dir, place.name, flags | O_NOFOLLOW, mode);
+        if (!may_end_in_link(&place, path, flags))
+                flags |= O_NOFOLLOW;
+        fd = raw_openat(place.dir, place.name, flags, mode);
         if (fd >= 0 && (flags & O_CREAT) && (flags & O_EXCL) && fstat(fd, &st) == 0)
                 remember(&st);
         return place_close(&place, fd);
 }
 
+int paths_chdir(const char *path) {
+        int fd = paths_open(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0), r;
+
+        if (fd < 0)
+                return -1;
+        r = (int)syscall(SYS_fchdir, fd);
+        (void)close_keeping_errno(fd);
+        return r;
+}
+
 int paths_link(int from_fd, const char *from, int to_fd, const char *to, int flags) {
-        Place a, b;
+        Place a = {.dir = -1}, b;
         int r;
 
-        if (!of_images(from_fd, from) || !of_images(to_fd, to))
-                return (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags);
-        if (place_open(from, &a) < 0)
+        if (place_change(to_fd, to, &b) < 0)
                 return -1;
-        if (place_open(to, &b) < 0)
-                return place_close(&a, -1);
+        if ((flags & AT_EMPTY_PATH) && !from[0]) /* of an open file, while saving */
+                return place_close(&b, (int)syscall(SYS_linkat, from_fd, "", b.dir, b.name, AT_EMPTY_PATH));
+        if (place_change(from_fd, from, &a) < 0)
+                return place_close(&b, -1);
         r = (int)syscall(SYS_linkat, a.dir, a.name, b.dir, b.name, 0);
         return place_close(&a, place_close(&b, r));
 }
@@ -221,11 +137,9 @@ int paths_rename(const char *from, const char *to) {
         Place a, b;
         int r;
 
-        if (!of_images(AT_FDCWD, from) || !of_images(AT_FDCWD, to))
-                return (int)syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
-        if (place_open(from, &a) < 0)
+        if (place_change(AT_FDCWD, from, &a) < 0)
                 return -1;
-        if (place_open(to, &b) < 0)
+        if (place_change(AT_FDCWD, to, &b) < 0)
                 return place_close(&a, -1);
         r = (int)syscall(SYS_renameat, a.dir, a.name, b.dir, b.name);
         return place_close(&a, place_close(&b, r));
@@ -234,9 +148,7 @@ int paths_rename(const char *from, const char *to) {
 int paths_unlink(int dir_fd, const char *path, int flags) {
         Place place;
 
-        if (!of_images(dir_fd, path))
-                return (int)syscall(SYS_unlinkat, dir_fd, path, flags);
-        if (place_open(path, &place) < 0)
+        if (place_change(dir_fd, path, &place) < 0)
                 return -1;
         return place_close(&place, (int)syscall(SYS_unlinkat, place.dir, place.name, flags));
 }
@@ -245,9 +157,11 @@ int paths_mkdir(int dir_fd, const char *path, mode_t mode) {
         Place place;
         int r;
 
-        if (!of_images(dir_fd, path))
-                return (int)syscall(SYS_mkdirat, dir_fd, path, mode);
-        if (place_open(path, &place) < 0)
+        if (path[0] && path[strspn(path, "/")] == '\0') {
+                errno = EEXIST;
+                return -1;
+        }
+        if (place_open(dir_fd, path, &place) < 0)
                 return -1;
         r = (int)syscall(SYS_mkdirat, place.dir, place.name, mode);
         return place_close(&place, r < 0 ? r : note(&place, S_IFDIR));
@@ -257,9 +171,7 @@ int paths_mknod(const char *path, mode_t mode, dev_t device) {
         Place place;
         int r;
 
-        if (!of_images(AT_FDCWD, path))
-                return (int)syscall(SYS_mknodat, AT_FDCWD, path, mode, device);
-        if (place_open(path, &place) < 0)
+        if (place_change(AT_FDCWD, path, &place) < 0)
                 return -1;
         r = (int)syscall(SYS_mknodat, place.dir, place.name, mode, device);
         return place_close(&place, r < 0 ? r : note(&place, mode & S_IFMT));
@@ -269,61 +181,60 @@ int paths_symlink(const char *target, const char *path) {
         Place place;
         int r;
 
-        if (!of_images(AT_FDCWD, path))
-                return (int)syscall(SYS_symlinkat, target, AT_FDCWD, path);
-        if (place_open(path, &place) < 0)
+        if (place_change(AT_FDCWD, path, &place) < 0)
                 return -1;
         r = (int)syscall(SYS_symlinkat, target, place.dir, place.name);
         return place_close(&place, r < 0 ? r : note(&place, S_IFLNK));
 }
 
+/* What was made last and has this name, as open_made() opens it. */
+static int open_own(int dir_fd, const char *path, char magic[static 32]) {
+        Place place;
+
+        if (place_change(dir_fd, path, &place) < 0)
+                return -1;
+        return place_close(&place, open_made(&place, magic));
+}
+
 int paths_chown(int dir_fd, const char *path, uid_t uid, gid_t gid, int flags) {
         char magic[32];
-        Place place;
-        int fd, r = -1;
+        int fd, r;
 
-        if (!of_images(dir_fd, path))
+        if ((flags & AT_EMPTY_PATH) && !path[0])
                 return (int)syscall(SYS_fchownat, dir_fd, path, uid, gid, flags);
-        if (place_open(path, &place) < 0)
+        fd = open_own(dir_fd, path, magic);
+        if (fd < 0)
                 return -1;
-        fd = open_made(&place, magic);
-        if (fd >= 0) {
-                r = (int)syscall(SYS_fchownat, fd, "", uid, gid, AT_EMPTY_PATH);
-                (void)close_keeping_errno(fd);
-        }
-        return place_close(&place, r);
+        r = (int)syscall(SYS_fchownat, fd, "", uid, gid, AT_EMPTY_PATH);
+        (void)close_keeping_errno(fd);
+        return r;
 }
 
 int paths_chmod(int dir_fd, const char *path, mode_t mode, int flags) {
         char magic[32];
-        Place place;
-        int fd, r = -1;
+        int fd, r;
 
         (void)flags; /* libc knows none that could be meant here */
-        if (!of_images(dir_fd, path))
-                return (int)syscall(SYS_fchmodat, dir_fd, path, mode);
-        if (place_open(path, &place) < 0)
+        fd = open_own(dir_fd, path, magic);
+        if (fd < 0)
                 return -1;
-        fd = open_made(&place, magic);
-        if (fd >= 0) {
-                r = (int)syscall(SYS_fchmodat, AT_FDCWD, magic, mode);
-                (void)close_keeping_errno(fd);
-        }
-        return place_close(&place, r);
+        r = (int)syscall(SYS_fchmodat, AT_FDCWD, magic, mode);
+        (void)close_keeping_errno(fd);
+        return r;
 }
 
 int paths_utimens(const char *path, const struct timespec times[2]) {
-        Place place;
+        char magic[32];
+        int fd = open_own(AT_FDCWD, path, magic), r;
 
-        if (!of_images(AT_FDCWD, path))
-                return (int)syscall(SYS_utimensat, AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
-        if (place_open(path, &place) < 0)
+        if (fd < 0)
                 return -1;
-        return place_close(&place,
-                           (int)syscall(SYS_utimensat, place.dir, place.name, times, AT_SYMLINK_NOFOLLOW));
+        r = (int)syscall(SYS_utimensat, fd, "", times, AT_EMPTY_PATH);
+        (void)close_keeping_errno(fd);
+        return r;
 }
 
-/* The name in a socket's address, or NULL if it has none that could be led elsewhere. */
+/* The name in a socket's address, or NULL if it has none in the file system. */
 static const char *socket_path(const struct sockaddr *address, socklen_t size,
                                char path[static sizeof((struct sockaddr_un *)0)->sun_path + 1]) {
         const size_t head = offsetof(struct sockaddr_un, sun_path),
@@ -334,7 +245,46 @@ static const char *socket_path(const struct sockaddr *address, socklen_t size,
                 return NULL;
         memcpy(path, ((const struct sockaddr_un *)address)->sun_path, n > room ? room : n);
         path[n > room ? room : n] = '\0';
-        return path[0] == '/' && of_images(AT_FDCWD, path) ? path : NULL;
+        return path[0] ? path : NULL;
+}
+
+/* What the kernel has made, by the name that it knows it by. */
+static void take_back(int file, const struct stat *st) {
+        char link[32], path[PATH_MAX];
+        struct stat named;
+        Place place;
+        ssize_t n;
+
+        snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+        n = readlink(link, path, sizeof path - 1);
+        if (n <= 0)
+                return;
+        path[n] = '\0';
+        if (place_open(AT_FDCWD, path, &place) < 0)
+                return;
+        if (fstatat(place.dir, place.name, &named, AT_SYMLINK_NOFOLLOW) == 0 && named.st_dev == st->st_dev &&
+            named.st_ino == st->st_ino)
+                (void)syscall(SYS_unlinkat, place.dir, place.name, 0);
+        (void)place_close(&place, 0);
+}
+
+/* A socket knows its own file; what somebody has led elsewhere meanwhile does not stay there. */
+static int note_socket(int fd, const Place *place) {
+        int file = ioctl(fd, SIOCUNIXFILE, 0), r;
+        struct stat st;
+
+        if (file < 0)
+                return note(place, S_IFSOCK);
+        r = note(place, S_IFSOCK);
+        if (r == 0 && (fstat(file, &st) < 0 || st.st_dev != made.dev || st.st_ino != made.ino)) {
+                made.type = 0;
+                errno = EPERM;
+                r = -1;
+        }
+        if (r < 0 && fstat(file, &st) == 0)
+                take_back(file, &st);
+        (void)close_keeping_errno(file);
+        return r;
 }
 
 /* The kernel walks the name itself, and others will see it: so it is looked at before and after. */
@@ -346,10 +296,10 @@ int paths_bind(int fd, const struct sockaddr *address, socklen_t size) {
 
         if (!path)
                 return (int)syscall(SYS_bind, fd, address, size);
-        if (place_open(path, &place) < 0)
+        if (place_change(AT_FDCWD, path, &place) < 0)
                 return -1;
         r = (int)syscall(SYS_bind, fd, address, size);
-        return place_close(&place, r < 0 ? r : note(&place, S_IFSOCK));
+        return place_close(&place, r < 0 ? r : note_socket(fd, &place));
 }
 
 int paths_connect(int fd, const struct sockaddr *address, socklen_t size) {
@@ -361,8 +311,10 @@ int paths_connect(int fd, const struct sockaddr *address, socklen_t size) {
 
         if (!path)
                 return (int)syscall(SYS_connect, fd, address, size);
-        if (place_open(path, &place) < 0)
+        if (place_open(AT_FDCWD, path, &place) < 0)
                 return -1;
+        if (path[0] != '/' && place_in_proc(&place)) /* a descriptor: CRIU has gone to where its own are */
+                return place_close(&place, (int)syscall(SYS_connect, fd, address, size));
         held = raw_openat(place.dir, place.name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
         if (held >= 0) {
                 snprintf(there.sun_path, sizeof there.sun_path, "/proc/self/fd/%d", held);

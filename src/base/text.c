@@ -77,6 +77,18 @@ bool ends_with(const char *text, const char *suffix) {
         return a >= b && memcmp(text + a - b, suffix, b) == 0;
 }
 
+bool path_has_dots(const char *path) {
+        for (const char *p = path; *p; p += strcspn(p, "/")) {
+                size_t l;
+
+                p += strspn(p, "/");
+                l = strcspn(p, "/");
+                if ((l == 1 || l == 2) && strncmp(p, "..", l) == 0)
+                        return true;
+        }
+        return false;
+}
+
 bool name_is_safe(const char *name) {
         size_t l = strlen(name);
 

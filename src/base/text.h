@@ -31,6 +31,9 @@ void text_tame(char *text);
 bool starts_with(const char *text, const char *prefix);
 bool ends_with(const char *text, const char *suffix);
 
+/* One of its parts is "." or "..". */
+bool path_has_dots(const char *path);
+
 /* A name that is safe as one path component and in a unit name: [A-Za-z0-9_.@-]+, not "." or "..", at most
  * 128 bytes. */
 bool name_is_safe(const char *name);

@@ -78,6 +78,13 @@ Tree *ticket_find(const Ticket *ticket, const char *name) {
         return NULL;
 }
 
+bool is_session_fifo(const char *path) {
+        static const char directory[] = "/run/systemd/sessions/";
+
+        return starts_with(path, directory) && ends_with(path, ".ref") &&
+               name_is_safe(path + strlen(directory));
+}
+
 static bool has_master(const Tree *tree, const char *path) {
         for (size_t i = 0; i < tree->n_ptys; i++) {
                 char own[32];

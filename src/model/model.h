@@ -77,6 +77,9 @@ int tree_degrade(Tree *tree, const char *what, const char *remedy, const char *f
 /* A tree by name, or NULL. */
 Tree *ticket_find(const Ticket *ticket, const char *name);
 
+/* Where logind has the FIFO of a login session: in /run/systemd/sessions itself, under NAME.ref. */
+bool is_session_fifo(const char *path);
+
 /*
  * Whether the restore of one tree of a ticket (by index) must wait until that of another has ended: it has a
  * terminal open whose master the other holds, and would find none. Never in a circle: of trees that hold

@@ -109,6 +109,12 @@ int check_unix(const Check *c, const SnapFd *f) {
                                 "%s has a socket that is bound as %s, and which directory that was in is "
                                 "not certain",
                                 check_who(c->p, &who), u->path);
+        if (u->path && u->path[0] == '/' && path_has_dots(u->path))
+                return note_refused(
+                                c, "dots-in-name", "let that program bind it by a name without '.' and '..'",
+                                "%s has a socket that is bound as %s, and where that leads after the reboot "
+                                "is not certain",
+                                check_who(c->p, &who), u->path);
         if (u->state == TCP_LISTEN)
                 return 0;
         if (u->type == SOCK_DGRAM)

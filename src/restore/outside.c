@@ -24,16 +24,12 @@
 
 static int open_fifo(const External *e) {
         _cleanup_(closep) int fd = -1;
-        const char *slash;
-        char dir[256];
         struct stat st;
         int r;
 
-        if (!e->path || e->path[0] != '/' || strstr(e->path, "/../") || strlen(e->path) >= sizeof dir)
+        if (!e->path || !is_session_fifo(e->path))
                 return err_say(-EINVAL, "the ticket names a FIFO at an impossible path");
-        slash = strrchr(e->path, '/');
-        snprintf(dir, sizeof dir, "%.*s", (int)(slash - e->path), e->path);
-        r = make_dirs(dir[0] ? dir : "/", 0755);
+        r = make_dirs("/run/systemd/sessions", 0755);
         if (r < 0)
                 return err_pass(r);
         if (mkfifo(e->path, 0600) < 0 && errno != EEXIST)

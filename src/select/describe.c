@@ -32,7 +32,6 @@
 #include <sys/sysmacros.h>
 
 #define JOURNAL_STDOUT "/run/systemd/journal/stdout"
-#define LOGIND_FIFOS   "/run/systemd/sessions/"
 
 static void external_freep(External **p) {
         model_free(*p);
@@ -69,7 +68,7 @@ static int add_fifo(Tree *tree, const SnapFd *f) {
         char key[64];
         int r;
 
-        if (!starts_with(f->target, LOGIND_FIFOS) || f->uid != 0)
+        if (!is_session_fifo(f->target) || f->uid != 0)
                 return 0;
         snprintf(key, sizeof key, "file[%x:%" PRIx64 "]", (unsigned)f->mnt_id, f->ino);
         r = external_add(tree, EXTERNAL__KIND__FIFO, key, key, f->target, f, &e);

@@ -138,15 +138,11 @@ static int set_hold(const char *value, void *field) {
         return hold_backend_parse(value, field);
 }
 
-static bool has_dots(const char *path) {
-        return strstr(path, "/../") || strstr(path, "/./") || strstr(path, "//") || ends_with(path, "/..") ||
-               ends_with(path, "/.");
-}
-
 static int set_path(const char *value, void *field) {
         size_t l = strlen(value);
 
-        if (value[0] != '/' || l < 2 || l >= sizeof((Config *)0)->store || has_dots(value))
+        if (value[0] != '/' || l < 2 || l >= sizeof((Config *)0)->store || path_has_dots(value) ||
+            strstr(value, "//"))
                 return -EINVAL;
         memcpy(field, value, l + 1);
         return 0;

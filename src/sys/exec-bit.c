@@ -15,9 +15,11 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #define ANY_EXEC (S_IXUSR | S_IXGRP | S_IXOTH)
@@ -142,14 +144,27 @@ static void give_back(const ExecBit *bit, int fd) {
                 (void)change_mode(fd, bit->mode);
 }
 
-/* By the root's own /proc: a tree in a PID namespace has another one, with the numbers of the ticket. */
-void exec_bits_return(const Tree *tree, pid_t root) {
-        for (size_t i = 0; i < tree->n_exec_bits; i++) {
-                _cleanup_(closep) int fd = -1;
-                char path[64];
+/* The root's own /proc: a tree in a PID namespace has another one, with the numbers of the ticket. Where the
+ * root is in a directory of its user's choice, what lies there as "proc" may be anything. */
+static int open_proc_of(pid_t root) {
+        _cleanup_(closep) int fd = -1;
+        struct statfs fs;
+        char path[40];
 
-                snprintf(path, sizeof path, "/proc/%d/root/proc/%u/exe", (int)root, tree->exec_bits[i]->pid);
-                fd = open(path, O_PATH | O_CLOEXEC);
+        snprintf(path, sizeof path, "/proc/%d/root/proc", (int)root);
+        fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return fd >= 0 && fstatfs(fd, &fs) >= 0 && fs.f_type == PROC_SUPER_MAGIC ? TAKE_FD(fd) : -1;
+}
+
+void exec_bits_return(const Tree *tree, pid_t root) {
+        _cleanup_(closep) int proc = tree->n_exec_bits > 0 ? open_proc_of(root) : -1;
+
+        for (size_t i = 0; proc >= 0 && i < tree->n_exec_bits; i++) {
+                _cleanup_(closep) int fd = -1;
+                char path[24];
+
+                snprintf(path, sizeof path, "%u/exe", tree->exec_bits[i]->pid);
+                fd = openat(proc, path, O_PATH | O_CLOEXEC);
                 give_back(tree->exec_bits[i], fd);
         }
 }

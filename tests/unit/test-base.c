@@ -45,6 +45,13 @@ static void test_numbers(void **state) {
 }
 
 static void test_names(void **state) {
+        assert_true(path_has_dots("/proc/../tmp/s"));
+        assert_true(path_has_dots("/tmp//."));
+        assert_true(path_has_dots(".."));
+        assert_true(path_has_dots("./s"));
+        assert_false(path_has_dots("/tmp/...//..d/.s/s.."));
+        assert_false(path_has_dots("/"));
+        assert_false(path_has_dots(""));
         assert_true(name_is_safe("session-4.2"));
         assert_false(name_is_safe(".."));
         assert_false(name_is_safe("a/b"));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* What a user does to the names of his files while CRIU restores them as root. Below a directory of the
- * test's own, whose way is root's. */
+/* What a user does to the names of his files while CRIU restores them as root: below a directory of the
+ * test's own, whose way is root's alone, in /dev/shm, and by names that begin where no user's files are. */
 
 #include "hooks/criu-paths.h"
 
@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,19 +18,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-/* The object itself, not its library: nothing of it may be left to libc. */
+/* The objects themselves, not their library: nothing of it may be left to libc. */
 #include "hooks/criu-paths.c"
+#include "hooks/criu-walk.c"
 
 #define JOE 1000
 
 typedef struct World {
-        char path[64]; /* root's; holds "victim", "own" (joe's, with "file") and "link", joe's, to ".." */
+        bool shared;   /* others may make names above it */
+        char path[80]; /* root's; holds "victim", "own" (joe's, with "file") and "link", joe's, to ".." */
         char buffer[256];
 } World;
 
@@ -51,7 +56,7 @@ static void make_link(World *w, const char *target, const char *name, uid_t uid)
         assert_int_equal(lchown(in(w, name), uid, uid), 0);
 }
 
-static int setup(void **state) {
+static int setup_in(void **state, const char *before, const char *base, bool shared) {
         World *w = calloc(1, sizeof *w);
 
         if (geteuid() != 0) { /* other people's files can be made by root only */
@@ -59,7 +64,8 @@ static int setup(void **state) {
                 *state = NULL;
                 return 0;
         }
-        strcpy(w->path, "/tmp/carryover-test-XXXXXX");
+        w->shared = shared;
+        snprintf(w->path, sizeof w->path, "%s%s/carryover-test-XXXXXX", before, base);
         assert_non_null(mkdtemp(w->path));
         make(w, "victim", 0);
         assert_int_equal(mkdir(in(w, "own"), 0755), 0);
@@ -70,6 +76,22 @@ static int setup(void **state) {
         make_link(w, "own", "roots", 0);
         *state = w;
         return 0;
+}
+
+static int setup(void **state) {
+        return setup_in(state, "", "/run", false);
+}
+
+static int setup_shm(void **state) {
+        return setup_in(state, "", "/dev/shm", true);
+}
+
+static int setup_proc(void **state) {
+        return setup_in(state, "/proc/..", "/run", false);
+}
+
+static int setup_dev(void **state) {
+        return setup_in(state, "/dev/../sys/..", "/dev/shm", true);
 }
 
 static int teardown(void **state) {
@@ -113,20 +135,74 @@ static void test_open(void **state) {
 
         opens(AT_FDCWD, in(w, "own/file"), 0);
         opens(root, in(w, "own/file") + 1, 0);
-        opens(AT_FDCWD, in(w, "roots/file"), 0);
+        opens(AT_FDCWD, in(w, "roots/file"), w->shared ? ELOOP : 0);
         opens(AT_FDCWD, in(w, "own/last"), ELOOP);
         opens(AT_FDCWD, in(w, "own/up/victim"), ELOOP);
         opens(root, in(w, "own/up/victim") + 1, ELOOP);
         opens(AT_FDCWD, in(w, "own/file/x"), ENOTDIR);
         opens(AT_FDCWD, in(w, "none/x"), ENOENT);
-        opens(AT_FDCWD, "/proc/self/root/etc", 0); /* CRIU's own affair */
+        opens(AT_FDCWD, in(w, "own/./../victim"), 0);
+        opens(AT_FDCWD, in(w, "own/up/../victim"), ELOOP);
         opens(AT_FDCWD, "/", 0);
-
-        /* A link of root's that lies with joe may be joe's in the next moment. */
-        make_link(w, "..", "own/roots", 0);
-        opens(AT_FDCWD, in(w, "own/roots/victim"), ELOOP);
         make_link(w, "round", "round", 0);
         opens(AT_FDCWD, in(w, "round/x"), ELOOP);
+}
+
+/* CRIU's own, of what it holds itself; and what somebody else may make of such a name. */
+static void test_kernels_names(void **state) {
+        World *w = world(state);
+        _cleanup_(closep) int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
+                              held = open(w->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        char link[FD_LINK_SIZE], below[64];
+
+        opens(AT_FDCWD, fd_link(held, link), 0);
+        opens(root, link + 1, ELOOP); /* as an image would have it */
+        opens(AT_FDCWD, "/proc/self/status", 0);
+        opens(root, "proc/self/status", 0);
+        opens(AT_FDCWD, "/proc/mounts", 0);
+        opens(AT_FDCWD, "/proc/self/ns/mnt", 0);
+        opens(AT_FDCWD, "/dev/null", 0);
+        opens(root, "dev/null", 0);
+        opens(AT_FDCWD, "/dev/stdin", 0);
+        snprintf(below, sizeof below, "%s/victim", link);
+        opens(AT_FDCWD, below, ELOOP);
+        assert_int_equal(paths_unlink(AT_FDCWD, below, 0), -1);
+        assert_true(is_there(w, "victim"));
+        opens(AT_FDCWD, "/proc/self/root/etc", ELOOP);
+        opens(AT_FDCWD, "/proc/thread-self/cwd/etc", ELOOP);
+        opens(AT_FDCWD, "/dev/fd/../root/etc", ELOOP);
+        opens(held, "victim", 0);
+        assert_int_equal(paths_chdir(link), 0);
+        opens(AT_FDCWD, "victim", 0);
+        assert_int_equal(paths_unlink(AT_FDCWD, "own/up/victim", 0), -1);
+        assert_int_equal(errno, ELOOP);
+        assert_int_equal(paths_chdir(in(w, "own/up")), -1);
+        assert_int_equal(paths_chdir("/"), 0);
+}
+
+/* Links of root's, where somebody else may have put them. */
+static void test_roots_links(void **state) {
+        World *w = world(state);
+
+        make_link(w, "..", "own/roots", 0); /* joe may give it another name */
+        opens(AT_FDCWD, in(w, "own/roots/victim"), ELOOP);
+        assert_int_equal(mkdir(in(w, "own/dir"), 0755), 0); /* and its directory */
+        make_link(w, "../..", "own/dir/roots", 0);
+        opens(AT_FDCWD, in(w, "own/dir/roots/victim"), ELOOP);
+        opens(AT_FDCWD, in(w, "own/dir/../../roots/file"), ELOOP); /* not as long as it came by joe's */
+
+        assert_int_equal(mkdir(in(w, "staff"), 0775), 0);
+        assert_int_equal(chmod(in(w, "staff"), 0775), 0);
+        make_link(w, "..", "staff/roots", 0); /* moved there out of joe's */
+        opens(AT_FDCWD, in(w, "staff/roots/victim"), ELOOP);
+
+        assert_int_equal(mkdir(in(w, "medium"), 0755), 0);
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("medium", in(w, "medium"), "tmpfs", 0, "mode=0755") < 0)
+                skip();
+        make_link(w, "..", "medium/roots", 0); /* as the medium says */
+        opens(AT_FDCWD, in(w, "medium/roots/victim"), ELOOP);
+        assert_int_equal(umount(in(w, "medium")), 0);
 }
 
 static void test_change_names(void **state) {
@@ -150,6 +226,46 @@ static void test_change_names(void **state) {
         assert_int_equal(paths_unlink(AT_FDCWD, in(w, "own/up/victim"), 0), -1);
         assert_false(is_there(w, "planted"));
         assert_true(is_there(w, "victim"));
+}
+
+static void test_dots(void **state) {
+        static const char *const names[] = {"own/..", "own/.", "own/dir/../.."};
+        World *w = world(state);
+        char other[256];
+
+        assert_int_equal(mkdir(in(w, "own/dir"), 0755), 0);
+        snprintf(other, sizeof other, "%s/own/file", w->path);
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+                assert_int_equal(paths_unlink(AT_FDCWD, in(w, names[i]), AT_REMOVEDIR), -1);
+                assert_int_equal(errno, EINVAL);
+                assert_int_equal(paths_rename(in(w, names[i]), other), -1);
+                assert_int_equal(paths_rename(other, in(w, names[i])), -1);
+                assert_int_equal(paths_link(AT_FDCWD, other, AT_FDCWD, in(w, names[i]), 0), -1);
+                assert_int_equal(paths_mknod(in(w, names[i]), S_IFIFO | 0600, 0), -1);
+                assert_int_equal(paths_symlink("x", in(w, names[i])), -1);
+                assert_int_equal(paths_mkdir(AT_FDCWD, in(w, names[i]), 0700), -1);
+                assert_int_equal(errno, EEXIST);
+                assert_int_equal(paths_chown(AT_FDCWD, in(w, names[i]), JOE, JOE, 0), -1);
+                assert_int_equal(paths_chmod(AT_FDCWD, in(w, names[i]), 0777, 0), -1);
+        }
+        assert_int_equal(owner(w, "."), 0);
+        assert_int_equal(paths_unlink(AT_FDCWD, in(w, "own/dir/../file"), 0), 0);
+}
+
+/* CRIU keeps a file without a name alive by another one beside it, as it saves. */
+static void test_link_of_what_is_open(void **state) {
+        World *w = world(state);
+        _cleanup_(closep) int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
+                              fd = open(in(w, "own/file"), O_RDONLY | O_CLOEXEC);
+        char name[256];
+
+        snprintf(name, sizeof name, ".%s/own/link_remap.5", w->path);
+        assert_int_equal(paths_link(fd, "", root, name, AT_EMPTY_PATH), 0);
+        assert_true(is_there(w, "own/link_remap.5"));
+        snprintf(name, sizeof name, ".%s/own/up/link_remap.5", w->path);
+        assert_int_equal(paths_link(fd, "", root, name, AT_EMPTY_PATH), -1);
+        assert_int_equal(errno, ELOOP);
+        assert_false(is_there(w, "link_remap.5"));
 }
 
 static int owned(World *w, const char *name) {
@@ -192,6 +308,20 @@ static void test_owner_of_what_was_made(void **state) {
         assert_int_equal(owned(w, "own/fifo"), 0);
 }
 
+static void test_times(void **state) {
+        static const struct timespec times[2] = {{1, 0}, {1, 0}};
+        World *w = world(state);
+        struct stat st;
+
+        assert_int_equal(paths_utimens(in(w, "own/up/victim"), times), -1);
+        assert_int_equal(paths_utimens(in(w, "victim"), times), -1); /* not made here */
+        assert_int_equal(errno, EPERM);
+        assert_int_equal(paths_symlink("/nowhere", in(w, "own/ghost")), 0);
+        assert_int_equal(paths_utimens(in(w, "own/ghost"), times), 0);
+        assert_int_equal(lstat(in(w, "own/ghost"), &st), 0);
+        assert_int_equal(st.st_mtim.tv_sec, 1);
+}
+
 static socklen_t address(struct sockaddr_un *sa, const char *path) {
         *sa = (struct sockaddr_un){.sun_family = AF_UNIX};
         strcpy(sa->sun_path, path);
@@ -208,7 +338,7 @@ static void test_sockets(void **state) {
         assert_int_equal(paths_bind(server, (struct sockaddr *)&sa, size), -1);
         assert_int_equal(errno, ELOOP);
         assert_false(is_there(w, "socket"));
-        size = address(&sa, in(w, "roots/socket")); /* as by /var/run */
+        size = address(&sa, in(w, w->shared ? "own/socket" : "roots/socket")); /* as by /var/run */
         assert_int_equal(paths_bind(server, (struct sockaddr *)&sa, size), 0);
         assert_int_equal(owned(w, "own/socket"), 0);
         assert_int_equal(listen(server, 1), 0);
@@ -220,12 +350,69 @@ static void test_sockets(void **state) {
         assert_int_equal(paths_connect(client, (struct sockaddr *)&sa, size), 0);
 }
 
+/* By a name of CRIU's own as it is while it restores, and by one that is relative. */
+static void test_sockets_elsewhere(void **state) {
+        World *w = world(state);
+        _cleanup_(closep) int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+                              held = open(w->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        struct sockaddr_un sa;
+        char name[64];
+        socklen_t size;
+
+        snprintf(name, sizeof name, "/proc/self/fd/%d/planted", held);
+        size = address(&sa, name);
+        assert_int_equal(paths_bind(server, (struct sockaddr *)&sa, size), -1);
+        assert_int_equal(errno, ELOOP);
+        assert_int_equal(paths_chdir(w->path), 0);
+        size = address(&sa, "/proc/self/cwd/planted");
+        assert_int_equal(paths_bind(server, (struct sockaddr *)&sa, size), -1);
+        size = address(&sa, "own/up/planted");
+        assert_int_equal(paths_bind(server, (struct sockaddr *)&sa, size), -1);
+        assert_int_equal(errno, ELOOP);
+        assert_false(is_there(w, "planted"));
+        size = address(&sa, "own/socket");
+        assert_int_equal(paths_bind(server, (struct sockaddr *)&sa, size), 0);
+        assert_int_equal(paths_chdir("/"), 0);
+}
+
+/* The race: joe changes the way behind the look, and the kernel goes by it. */
+static void test_socket_led_away(void **state) {
+        World *w = world(state);
+        _cleanup_(closep) int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_un sa;
+        socklen_t size;
+        Place place;
+
+        if (ioctl(server, SIOCUNIXFILE, 0) < 0 && errno == EPERM)
+                skip(); /* root, but without its rights */
+        assert_int_equal(place_open(AT_FDCWD, in(w, "own/planted"), &place), 0);
+        size = address(&sa, in(w, "own/up/planted"));
+        assert_int_equal(bind(server, (struct sockaddr *)&sa, size), 0);
+        assert_true(is_there(w, "planted"));
+        assert_int_equal(place_close(&place, note_socket(server, &place)), -1);
+        assert_false(is_there(w, "planted"));
+        assert_int_equal(owned(w, "own/planted"), -1);
+}
+
+#define WITH(test)                                                                                          \
+        {#test, test, setup, teardown, NULL}, {#test " in /dev/shm", test, setup_shm, teardown, NULL},      \
+                        {#test " by /proc", test, setup_proc, teardown, NULL}, {                            \
+#test " by /dev", test, setup_dev, teardown, NULL                                           \
+        }
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test_setup_teardown(test_open, setup, teardown),
-                        cmocka_unit_test_setup_teardown(test_change_names, setup, teardown),
-                        cmocka_unit_test_setup_teardown(test_owner_of_what_was_made, setup, teardown),
-                        cmocka_unit_test_setup_teardown(test_sockets, setup, teardown),
+                        WITH(test_open),
+                        WITH(test_change_names),
+                        WITH(test_dots),
+                        WITH(test_link_of_what_is_open),
+                        WITH(test_owner_of_what_was_made),
+                        WITH(test_times),
+                        WITH(test_sockets),
+                        WITH(test_sockets_elsewhere),
+                        WITH(test_socket_led_away),
+                        cmocka_unit_test_setup_teardown(test_kernels_names, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_roots_links, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

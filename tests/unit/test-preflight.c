@@ -118,6 +118,20 @@ static void test_relative_name(void **state) {
         expect(w, VERDICT_REFUSED, "relative-name", "bound as system_bus_socket");
 }
 
+static void test_dots_in_name(void **state) {
+        World *w = *state;
+        SnapUnix *u;
+
+        world_fd(w->s, 402, FD_UNIX, 20, NULL);
+        u = world_unix(w->s, 20, 0, SOCK_STREAM, "/proc/../tmp/d/s");
+        u->state = TCP_LISTEN;
+        expect(w, VERDICT_REFUSED, "dots-in-name", "bound as /proc/../tmp/d/s");
+        strcpy(u->path, "/tmp/./s");
+        expect(w, VERDICT_REFUSED, "dots-in-name", "bound as /tmp/./s");
+        strcpy(u->path, "/tmp/.s..");
+        expect_ok(w);
+}
+
 static void test_unreadable(void **state) {
         World *w = *state;
 
@@ -766,6 +780,7 @@ int main(void) {
                         T(test_hostile_files),
                         T(test_hostile_map),
                         T(test_relative_name),
+                        T(test_dots_in_name),
                         T(test_unreadable),
                         T(test_frozen),
                         T(test_counts),

@@ -616,6 +616,9 @@ static void test_describe_files(void **state) {
         f->mnt_foreign = true;
         world_fd(w->s, 402, FD_FIFO, 7, "/tmp/theirs");
         world_fd(w->s, 402, FD_FIFO, 8, "/run/systemd/sessions/9.ref")->uid = 1000;
+        /* in a mount namespace of the user's own FIFOs of root's have the names that he gives them */
+        world_fd(w->s, 402, FD_FIFO, 12, "/run/systemd/sessions/9")->mnt_foreign = true;
+        world_fd(w->s, 402, FD_FIFO, 13, "/run/systemd/sessions/x/9.ref")->mnt_foreign = true;
         /* the terminal: master in sshd, slave in the shell; and one of somebody else's */
         world_fd(w->s, 401, FD_PTMX, 9, "/dev/ptmx")->pty_index = 3;
         world_fd(w->s, 401, FD_PTMX, 9, "/dev/ptmx")->pty_index = 3;

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-A user who is not root and means harm. joe's session is kept; in it, and in a job of his that runs at the next boot before
-anything is restored, he tries to read the store, to have root give him what is not his, to take the others down with him, and
-to hold up the shutdown. Each is refused with a reason, and root's session counts through all of it.
+A user who is not root and means harm. joe's session is kept; in it, and in jobs of his that run at the next boot before anything
+is restored and as soon as his files are back, he tries to read the store, to have root give him what is not his, to take the
+others down with him, and to hold up the shutdown. Each is refused with a reason, and root's session counts through all of it.
 """
 
 from __future__ import annotations
@@ -64,6 +64,20 @@ elif way == "ghost":
     held = open(home + "/g/ld.so.preload", "w+")
     held.write("/home/joe/evil.so\n")
     os.unlink(home + "/g/ld.so.preload")
+elif way == "shmsocket":
+    os.makedirs("/dev/shm/us/d")
+    held = socket.socket(socket.AF_UNIX)
+    held.bind("/dev/shm/us/d/system_bus_socket")
+    held.listen()
+elif way == "shmghost":
+    os.makedirs("/dev/shm/ug/g")
+    held = open("/dev/shm/ug/g/ld.so.preload", "w+")
+    held.write("/home/joe/evil.so\n")
+    os.unlink("/dev/shm/ug/g/ld.so.preload")
+elif way == "dots":
+    held = socket.socket(socket.AF_UNIX)
+    held.bind("/proc/../tmp/dots")
+    held.listen()
 elif way in ("procmem", "escape"):
     parent = os.getpid()
     if os.fork() == 0:
@@ -126,6 +140,42 @@ ExecStart=/home/joe/swap
 WantedBy=sysinit.target
 """
 
+# As joe, behind that: as soon as what he had in /dev/shm is his again, and before CRIU comes there. Links in /dev/shm itself the kernel
+# does not follow, so they lie in directories of his.
+SWAP_LATER = r'''
+import ctypes, os, socket
+libc, left = ctypes.CDLL(None, use_errno=True), {"us/d": "/run/dbus", "ug/g": "/etc"}
+watch = libc.inotify_init1(0)
+assert libc.inotify_add_watch(watch, b"/dev/shm", 0x4 | 0x100) >= 0  # attributes, new names
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+    notify.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+while left:
+    for name, target in list(left.items()):
+        try:
+            os.rename(f"/dev/shm/{name}", f"/dev/shm/{name}.away")
+            os.symlink(target, f"/dev/shm/{name}")
+            del left[name]
+        except OSError:
+            pass  # not there yet, or not his
+    if left:
+        os.read(watch, 4096)
+with open("/home/joe/swapped-later", "w") as file:
+    file.write("yes")
+'''
+
+SWAP_LATER_UNIT = """[Unit]
+DefaultDependencies=no
+After=local-fs.target
+Before=carryover-restore.service
+[Service]
+Type=notify
+User=joe
+Nice=-20
+ExecStart=/usr/bin/python3 /home/joe/swap-later.py
+[Install]
+WantedBy=sysinit.target
+"""
+
 CONF = """[Carryover]
 KeepSshSessions=yes
 MaxUsePerUser=400M
@@ -140,6 +190,7 @@ REFUSED = {
     "escape": r"\?\[31m\?<0>evil\? \(\d+\) has /proc/\d+/mem open",
     "runfile": r"has /run/roots open, which belongs to somebody else",
     "relative": r"has a socket that is bound as system_bus_socket",
+    "dots": r"has a socket that is bound as /proc/\.\./tmp/dots",
     "fuse": r"a-fuse \(\d+\) holds a file that not even root may look at",
     "memory": r"the trees of user 1000 need about \d+ MiB in the store, and each user may use 400 MiB",
     "crowd": r"this tree has 301 processes, more than 200 are not carried",
@@ -153,6 +204,8 @@ FAILED = {
     "rename": r"would have /home/joe/other open, which is not the file that it had",
     "socket": r"Can't bind .* addr /home/joe/d/system_bus_socket: Too many levels of symbolic links",
     "ghost": r"Can't create ghost regfile: Too many levels of symbolic links",
+    "shmsocket": r"Can't bind .* addr /dev/shm/us/d/system_bus_socket: Too many levels of symbolic links",
+    "shmghost": r"Can't create ghost regfile: Too many levels of symbolic links",
 }
 WAYS = [*REFUSED, *FAILED, "vfork", "stopped"]
 
@@ -172,7 +225,9 @@ def attack(machine: Machine) -> str:
     machine.write("/home/joe/attack.py", ATTACK)
     machine.write("/home/joe/swap", SWAP, "755")
     machine.write("/etc/systemd/system/swap.service", SWAP_UNIT)
-    machine.run("chown joe: /home/joe/*.py /home/joe/swap; systemctl enable -q swap.service")
+    machine.write("/home/joe/swap-later.py", SWAP_LATER)
+    machine.write("/etc/systemd/system/swap-later.service", SWAP_LATER_UNIT)
+    machine.run("chown joe: /home/joe/*.py /home/joe/swap; systemctl enable -q swap.service swap-later.service")
     return "; ".join(f"setsid python3 attack.py {way} </dev/null >{way}.log 2>&1 &" for way in WAYS).replace("&;", "&")
 
 
@@ -225,6 +280,7 @@ def test_user(lab: Lab) -> None:
     for comm, state in states.items():
         print(f"  {comm}: {state}")
     assert machine.run("cat /home/joe/swapped").strip() == "joe"
+    assert machine.run("cat /home/joe/swapped-later") == "yes"
     for way in REFUSED:
         assert states[f"a-{way}"][0] == "left", way
     for way, pattern in FAILED.items():
