@@ -45,10 +45,11 @@ typedef struct SnapFd {
         uint64_t size, used; /* used: without its holes */
         unsigned flags;      /* open flags, from fdinfo */
         int mnt_id;
-        bool mnt_foreign; /* opened through a mount that our namespace does not have */
-        int pty_index;    /* FD_PTMX, and FD_TTY on devpts; else -1 */
-        pid_t pidfd;      /* FD_ANON "[pidfd]": the process it names, -1 if that is dead; else 0 */
-        uint32_t unread;  /* FD_NETLINK: bytes in the receive queue */
+        bool mnt_foreign;   /* opened through a mount that our namespace does not have */
+        int pty_index;      /* FD_PTMX, and FD_TTY on devpts; else -1 */
+        pid_t pidfd;        /* FD_ANON "[pidfd]": the process it names, -1 if that is dead; else 0 */
+        uint32_t unread;    /* FD_NETLINK: bytes in the receive queue */
+        bool any_interface; /* FD_PACKET: known to be of no interface in particular */
         uid_t uid;
         gid_t gid;
 } SnapFd;

@@ -180,8 +180,15 @@ int check_socket(const Check *c, const SnapFd *f) {
         };
         Who who;
 
-        if (f->kind == FD_PACKET)
-                return 0;
+        if (f->kind == FD_PACKET) {
+                if (f->any_interface)
+                        return 0;
+                return note_refused(
+                                c, "packet-interface", "end that program before the reboot",
+                                "%s has a packet socket of one interface, which CRIU knows by its number, "
+                                "and in the next boot another may have that",
+                                check_who(c->p, &who));
+        }
         if (f->kind == FD_NETLINK) {
                 if (f->unread == 0)
                         return 0;

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/inet_diag.h>
+#include <linux/packet_diag.h>
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 #include <netinet/in.h>
@@ -217,6 +218,57 @@ static int netlink_unread(Snapshot *s) {
         return 0;
 }
 
+static bool is_of_any_interface(struct nlattr **a) {
+        const struct packet_diag_info *info;
+        const struct packet_diag_mclist *member;
+
+        if (!a[PACKET_DIAG_INFO] || nla_len(a[PACKET_DIAG_INFO]) < (int)sizeof *info ||
+            !a[PACKET_DIAG_MCLIST])
+                return false;
+        info = nla_data(a[PACKET_DIAG_INFO]);
+        member = nla_data(a[PACKET_DIAG_MCLIST]);
+        for (size_t i = 0; i < (size_t)nla_len(a[PACKET_DIAG_MCLIST]) / sizeof *member; i++)
+                if (member[i].pdmc_index != 0)
+                        return false;
+        return info->pdi_index == 0;
+}
+
+static int on_packet(struct nl_msg *msg, void *userdata) {
+        struct nlmsghdr *h = nlmsg_hdr(msg);
+        const struct packet_diag_msg *m = nlmsg_data(h);
+        struct nlattr *a[PACKET_DIAG_MAX + 1];
+        Diag *d = userdata;
+
+        if (nlmsg_parse(h, sizeof *m, a, PACKET_DIAG_MAX, NULL) < 0 || !is_of_any_interface(a))
+                return NL_SKIP;
+        for (size_t i = 0; i < d->s->n_processes; i++)
+                for (size_t k = 0; k < d->s->processes[i].n_fds; k++) {
+                        SnapFd *f = d->s->processes[i].fds + k;
+
+                        if (f->kind == FD_PACKET && f->ino == m->pdiag_ino)
+                                f->any_interface = true;
+                }
+        return NL_OK;
+}
+
+static bool has_packet_sockets(const Snapshot *s) {
+        for (size_t i = 0; i < s->n_processes; i++)
+                for (size_t k = 0; k < s->processes[i].n_fds; k++)
+                        if (s->processes[i].fds[k].kind == FD_PACKET)
+                                return true;
+        return false;
+}
+
+/* Only where there is one: the kernel loads a module for it. */
+static int dump_packet(Diag *d) {
+        struct packet_diag_req request = {
+                        .sdiag_family = AF_PACKET,
+                        .pdiag_show = PACKET_SHOW_INFO | PACKET_SHOW_MCLIST,
+        };
+
+        return has_packet_sockets(d->s) ? err_pass(dump(d, on_packet, &request, sizeof request)) : 0;
+}
+
 int procfs_sockets(const Mounts *mounts, Snapshot *s) {
         static const int families[] = {AF_INET, AF_INET6}, protocols[] = {IPPROTO_TCP, IPPROTO_UDP};
         Diag d = {.s = s, .mounts = mounts};
@@ -225,5 +277,7 @@ int procfs_sockets(const Mounts *mounts, Snapshot *s) {
         for (size_t f = 0; f < ELEMENTS(families); f++)
                 for (size_t p = 0; r >= 0 && p < ELEMENTS(protocols); p++)
                         r = dump_inet(&d, families[f], protocols[p]);
+        if (r >= 0)
+                r = dump_packet(&d);
         return r < 0 ? err_pass(r) : netlink_unread(s);
 }

@@ -19,12 +19,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define STATUS_MAX (64u << 10)
 
 static const char *const same[] = {"Uid:", "Gid:", "Groups:", "Label:"};
 static const char *const fewer[] = {"CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"};
-static const char *const at_least[] = {"NoNewPrivs:", "Seccomp:"};
+static const char *const at_least[] = {"NoNewPrivs:", "Seccomp:", "Seccomp_filters:"};
+static const char *const not_newly[] = {"Dumpable:"};
 
 static char *value_of(const char *text, const char *key) {
         const char *p = procfs_field(text, key);
@@ -58,6 +60,11 @@ static int compare_at_least(const char *who, const char *key, const char *had, c
         return strtoull(has, NULL, 10) < strtoull(had, NULL, 10) ? more(who, key, had, has) : 0;
 }
 
+/* What was not known then, as of a user who became root since, is judged by the rest. */
+static int compare_not_newly(const char *who, const char *key, const char *had, const char *has) {
+        return strcmp(had, "no") == 0 && strcmp(has, "yes") == 0 ? more(who, key, had, has) : 0;
+}
+
 static int compare_all(const char *who, const char *had, const char *has, const char *const *keys, size_t n,
                        int (*compare)(const char *who, const char *key, const char *had, const char *has)) {
         for (size_t i = 0; i < n; i++) {
@@ -77,6 +84,8 @@ int rights_compare(const char *who, const char *had, const char *has) {
                 r = compare_all(who, had, has, fewer, ELEMENTS(fewer), compare_fewer);
         if (r >= 0)
                 r = compare_all(who, had, has, at_least, ELEMENTS(at_least), compare_at_least);
+        if (r >= 0)
+                r = compare_all(who, had, has, not_newly, ELEMENTS(not_newly), compare_not_newly);
         return r;
 }
 
@@ -92,29 +101,52 @@ static int add_lines(FILE *out, const char *status, const char *const *keys, siz
         return 0;
 }
 
+static uid_t effective_user(const char *text) {
+        const char *p = procfs_field(text, "Uid:");
+        unsigned uid = 0;
+
+        if (p)
+                (void)sscanf(p, "%*u %u", &uid);
+        return uid;
+}
+
+/* Of a process that is not dumpable root owns the files in /proc, whatever user it has: so others of that
+ * user cannot look into it. For one of root's that is all the same. */
+static void add_dumpable(FILE *out, const char *status, pid_t pid, pid_t tid) {
+        uid_t uid = effective_user(status);
+        char path[64];
+        struct stat st;
+
+        snprintf(path, sizeof path, "/proc/%d/task/%d/environ", (int)pid, (int)tid);
+        if (uid != 0 && stat(path, &st) >= 0)
+                fprintf(out, "Dumpable: %s\n", st.st_uid == uid ? "yes" : "no");
+}
+
+/* There is none without an LSM. */
+static void add_label(FILE *out, pid_t pid, pid_t tid) {
+        _cleanup_(freep) char *label = NULL;
+        char path[64];
+
+        snprintf(path, sizeof path, "/proc/%d/task/%d/attr/current", (int)pid, (int)tid);
+        if (file_slurp(AT_FDCWD, path, STATUS_MAX, &label, NULL) >= 0 && label[0])
+                fprintf(out, "Label: %.*s\n", (int)strcspn(label, "\n"), label);
+}
+
 /* Answer 1: it is dead or gone. */
 static int rights_read(pid_t pid, pid_t tid, char **ret) {
-        _cleanup_(freep) char *status = NULL, *label = NULL, *path = NULL, *out = NULL;
+        _cleanup_(freep) char *status = NULL, *out = NULL;
+        char path[64];
         size_t size;
         FILE *f;
         int r;
 
-        path = text_format("/proc/%d/task/%d/status", (int)pid, (int)tid);
-        if (!path)
-                return -ENOMEM;
+        snprintf(path, sizeof path, "/proc/%d/task/%d/status", (int)pid, (int)tid);
         r = file_slurp(AT_FDCWD, path, STATUS_MAX, &status, NULL);
         if (r == -ENOENT || r == -ESRCH ||
             (r >= 0 && procfs_field(status, "State:") && strchr("ZX", procfs_field(status, "State:")[0])))
                 return 1;
         if (r < 0)
                 return err_pass(r);
-        strcpy(strrchr(path, '/'), "/attr"); /* shorter than "/status" */
-        label = text_format("%s/current", path);
-        free(TAKE(path));
-        path = TAKE(label);
-        if (path)
-                (void)file_slurp(AT_FDCWD, path, STATUS_MAX, &label,
-                                 NULL); /* no such thing without an LSM */
         f = open_memstream(&out, &size);
         if (!f)
                 return -ENOMEM;
@@ -123,8 +155,8 @@ static int rights_read(pid_t pid, pid_t tid, char **ret) {
                 r = add_lines(f, status, fewer, ELEMENTS(fewer));
         if (r >= 0)
                 r = add_lines(f, status, at_least, ELEMENTS(at_least));
-        if (label && label[0])
-                fprintf(f, "Label: %.*s\n", (int)strcspn(label, "\n"), label);
+        add_dumpable(f, status, pid, tid);
+        add_label(f, pid, tid);
         if (fclose(f) != 0 || r < 0)
                 return -ENOMEM;
         *ret = TAKE(out);
@@ -166,15 +198,6 @@ static int check_rights(const Tree *had, const char *text, pid_t tid) {
                         if (had->rights[i]->tids[k] == (uint32_t)tid)
                                 return rights_compare(who, had->rights[i]->text, text);
         return err_say(-EPERM, "%s was not there when the tree was saved", who);
-}
-
-static uid_t effective_user(const char *text) {
-        const char *p = procfs_field(text, "Uid:");
-        unsigned uid = 0;
-
-        if (p)
-                (void)sscanf(p, "%*u %u", &uid);
-        return uid;
 }
 
 static int look_at_thread(Look *look, pid_t pid, pid_t tid) {

@@ -132,6 +132,15 @@ static void test_dots_in_name(void **state) {
         expect_ok(w);
 }
 
+static void test_packet_interface(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_PACKET, 20, NULL);
+
+        expect(w, VERDICT_REFUSED, "packet-interface", "has a packet socket of one interface");
+        f->any_interface = true;
+        expect_ok(w);
+}
+
 static void test_unreadable(void **state) {
         World *w = *state;
 
@@ -191,7 +200,7 @@ static void test_ordinary_session(void **state) {
         world_fd(s, 402, FD_ANON, 49, "anon_inode:[pidfd]")->pidfd = -1;
         world_fd(s, 402, FD_MEMFD, 50, "/memfd:x");
         world_fd(s, 402, FD_NETLINK, 51, NULL);
-        world_fd(s, 402, FD_PACKET, 52, NULL);
+        world_fd(s, 402, FD_PACKET, 52, NULL)->any_interface = true;
         world_fd(s, 402, FD_PIPE, 53, "pipe:[53]")->flags = O_WRONLY;
         world_fd(s, 400, FD_PIPE, 53, "pipe:[53]")->flags = O_RDONLY;
         world_fd(s, 402, FD_PIPE, 54, "pipe:[54]")->flags = O_WRONLY; /* nobody reads it */
@@ -781,6 +790,7 @@ int main(void) {
                         T(test_hostile_map),
                         T(test_relative_name),
                         T(test_dots_in_name),
+                        T(test_packet_interface),
                         T(test_unreadable),
                         T(test_frozen),
                         T(test_counts),

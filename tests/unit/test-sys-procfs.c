@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netpacket/packet.h>
 #include <pty.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -389,8 +390,27 @@ static void test_odd_descriptors(void **state) {
         assert_int_equal(fd_of(p, pidfd)->pidfd, child);
         if (packet >= 0) {
                 assert_int_equal(fd_of(p, packet)->kind, FD_PACKET);
-                close(packet);
+                assert_true(fd_of(p, packet)->any_interface || s->no_diag);
         }
+        if (packet >= 0 && !s->no_diag) {
+                struct packet_mreq member = {.mr_ifindex = 1, .mr_type = PACKET_MR_ALLMULTI};
+                struct sockaddr_ll lo = {.sll_family = AF_PACKET, .sll_ifindex = 1};
+
+                assert_int_equal(setsockopt(packet, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &member,
+                                            sizeof member),
+                                 0);
+                snapshot_freep(&s);
+                p = look(&s);
+                assert_false(fd_of(p, packet)->any_interface);
+                assert_int_equal(setsockopt(packet, SOL_PACKET, PACKET_DROP_MEMBERSHIP, &member,
+                                            sizeof member),
+                                 0);
+                assert_int_equal(bind(packet, (struct sockaddr *)&lo, sizeof lo), 0);
+                snapshot_freep(&s);
+                p = look(&s);
+                assert_false(fd_of(p, packet)->any_interface);
+        }
+        fd_close(packet);
         child_end(child);
         close(epoll);
         close(pair[0]);

@@ -9,6 +9,8 @@
 #include "sys/rights.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -32,6 +34,9 @@ typedef struct World {
         Tree tree;
 } World;
 
+static struct sock_filter allow[] = {{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+static const struct sock_fprog allow_all = {1, allow};
+
 /* One letter is one change, and is answered. */
 static _Noreturn void child_run(const World *w, int from, int to) {
         char what;
@@ -54,6 +59,15 @@ static _Noreturn void child_run(const World *w, int from, int to) {
                         break;
                 case 'n':
                         r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+                        break;
+                case 'f':
+                        r = prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &allow_all);
+                        break;
+                case 'h':
+                        r = prctl(PR_SET_DUMPABLE, 0);
+                        break;
+                case 's':
+                        r = prctl(PR_SET_DUMPABLE, 1);
                         break;
                 case 'j':
                         r = setgid(JOE) < 0 ? -1 : setuid(JOE);
@@ -242,6 +256,42 @@ static void test_rights(void **state) {
         expect(w, "would have more rights than it had: Uid:");
 }
 
+/* The second filter may be the one that forbids something. */
+static void test_filters(void **state) {
+        World *w = world(state);
+
+        change(w, 'f');
+        assert_int_equal(rights_note(&w->tree), 0);
+        assert_non_null(strstr(w->tree.rights[0]->text, "Seccomp_filters: "));
+        expect(w, NULL);
+        change(w, 'f');
+        expect(w, NULL);
+}
+
+/* As an ssh-agent is, whose keys no other program of its user can read. */
+static void test_dumpable(void **state) {
+        World *w = world(state);
+
+        change(w, 'j');
+        change(w, 'h');
+        assert_int_equal(rights_note(&w->tree), 0);
+        assert_non_null(strstr(w->tree.rights[0]->text, "Dumpable: no"));
+        expect(w, NULL);
+        change(w, 's');
+        expect(w, "would have more rights than it had: Dumpable: yes, not no");
+}
+
+static void test_dumpable_less(void **state) {
+        World *w = world(state);
+
+        change(w, 'j');
+        change(w, 's');
+        assert_int_equal(rights_note(&w->tree), 0);
+        assert_non_null(strstr(w->tree.rights[0]->text, "Dumpable: yes"));
+        change(w, 'h');
+        expect(w, NULL);
+}
+
 static void test_unknown(void **state) {
         World *w = world(state);
 
@@ -286,6 +336,10 @@ static void test_compare(void **state) {
                         fail_msg("'%s' does not say '%s'", err_text(r), rows[i].refusal);
         }
         assert_int_equal(rights_compare("it", "Label: unconfined\n", ""), 0);
+        assert_int_equal(rights_compare("it", "Seccomp_filters: 2\n", "Seccomp_filters: 3\n"), 0);
+        assert_int_equal(rights_compare("it", "Seccomp_filters: 2\n", "Seccomp_filters: 1\n"), -EPERM);
+        assert_non_null(strstr(err_text(-EPERM), "Seccomp_filters: 1, not 2"));
+        assert_int_equal(rights_compare("it", "", "Dumpable: yes\n"), 0); /* by an older save */
 }
 
 int main(void) {
@@ -299,6 +353,9 @@ int main(void) {
                         T(test_public_for_writing),
                         T(test_last_name),
                         T(test_rights),
+                        T(test_filters),
+                        T(test_dumpable),
+                        T(test_dumpable_less),
                         T(test_unknown),
                         cmocka_unit_test(test_compare),
         };

@@ -252,7 +252,7 @@ def test_user(lab: Lab) -> None:
     machine.write("/home/joe/jobs", jobs + "\n")
     check.answer(joe, ". ./jobs")
     wait_for("joe's jobs", lambda: len(machine.run("ls /home/joe/ready-*", check=False).split()) >= len(WAYS) - 1 and
-             machine.run("pgrep -c a-vfork", check=False).strip() == "2", 180, 1)
+             machine.run("pgrep -c a-vfork", check=False).strip() == "2", 400, 1)
     shadow = machine.run("stat -c '%U %a %s %Y %i' /etc/shadow; sha256sum /etc/shadow")
 
     print("\nbefore:")
