@@ -2,144 +2,13 @@
 
 /* One table row or test per finding; and an ordinary ssh session, which must have none. */
 
-#include "tests/unit/world.h"
+#include "tests/unit/preflight.h"
 
 #include "base/err.h"
-#include "preflight/preflight.h"
 
 #include <fcntl.h>
 #include <sys/sysmacros.h>
 #include <time.h>
-
-#define S4 "/user.slice/user-0.slice/session-4.scope"
-
-typedef struct World {
-        Snapshot *s;
-        Tree tree;
-        PreflightFacts facts;
-        Verdict v;
-} World;
-
-static int setup(void **state) {
-        World *w = calloc(1, sizeof *w);
-
-        w->s = world_new();
-        world_process(w->s, 100, 1, "sshd", "/system.slice/ssh.service");
-        world_process(w->s, 400, 100, "sshd", S4);
-        world_process(w->s, 402, 400, "bash", S4);
-        world_process(w->s, 800, 1, "tmux", S4);
-        tree__init(&w->tree);
-        w->tree.root_pid = 400;
-        w->tree.root_start = 4000;
-        w->facts = (PreflightFacts){.store_free = UINT64_C(1) << 30, .criu_lock_skip = true};
-        *state = w;
-        return 0;
-}
-
-static int teardown(void **state) {
-        World *w = *state;
-
-        snapshot_free(w->s);
-        verdict_done(&w->v);
-        free(w);
-        return 0;
-}
-
-static void look(World *w) {
-        verdict_done(&w->v);
-        assert_int_equal(preflight_tree(w->s, &w->tree, &w->facts, &w->v), 0);
-}
-
-static void expect(World *w, VerdictLevel level, const char *what, const char *text) {
-        look(w);
-        if (w->v.n_notes != 1)
-                fail_msg("%s: %zu notes, the first is %s", what, w->v.n_notes,
-                         w->v.n_notes ? w->v.notes[0].text : "-");
-        assert_string_equal(w->v.notes[0].what, what);
-        assert_int_equal(w->v.level, level);
-        if (!strstr(w->v.notes[0].text, text))
-                fail_msg("'%s' does not say '%s'", w->v.notes[0].text, text);
-        if (level == VERDICT_REFUSED && strcmp(what, "gone") != 0)
-                assert_non_null(w->v.notes[0].remedy);
-}
-
-static void expect_ok(World *w) {
-        look(w);
-        if (w->v.n_notes != 0)
-                fail_msg("not ok: %s", w->v.notes[0].text);
-        assert_int_equal(w->v.level, VERDICT_OK);
-}
-
-/* What its user could do to get more than he has, or to keep others from being carried. */
-static void test_hostile_files(void **state) {
-        World *w = *state;
-        SnapFd *f;
-
-        world_at(w->s, 402)->uid = world_at(w->s, 402)->euid = 1000;
-        world_fd(w->s, 402, FD_FILE, 10, "/proc/402/mem");
-        world_fd(w->s, 402, FD_DIR, 11, "/proc/400/fd");
-        world_fd(w->s, 402, FD_FILE, 12, "/proc/sys/kernel/pid_max");
-        expect_ok(w);
-        f = world_fd(w->s, 400, FD_FILE, 13, "/proc/400/mem");
-        expect_ok(w);
-        f = world_fd(w->s, 402, FD_FILE, 13, "/proc/400/mem"); /* the same file, with the other */
-        expect(w, VERDICT_REFUSED, "proc-file", "bash (402) has /proc/400/mem open, which is another");
-        f->target[0] = '-';
-        f = world_fd(w->s, 400, FD_FILE, 14, "/run/roots");
-        f->is_volatile = true;
-        expect_ok(w);
-        f = world_fd(w->s, 402, FD_FILE, 14, "/run/roots");
-        f->is_volatile = true;
-        expect(w, VERDICT_REFUSED, "others-file", "bash (402) has /run/roots open, which belongs to");
-        f->uid = 1000;
-        expect_ok(w);
-        world_at(w->s, 402)->euid = 0; /* it runs sudo */
-        f->uid = 7;
-        expect_ok(w);
-}
-
-static void test_hostile_map(void **state) {
-        World *w = *state;
-        SnapProcess *p = world_at(w->s, 402);
-        SnapMap m = {.path = strdup("/dev/shm/other"), .is_volatile = true, .uid = 1001};
-
-        p->uid = p->euid = 1000;
-        assert_int_equal(model_append(p->maps, p->n_maps, m), 0);
-        expect(w, VERDICT_REFUSED, "others-file", "/dev/shm/other");
-        p->maps[0].uid = 1000;
-        expect_ok(w);
-}
-
-static void test_relative_name(void **state) {
-        World *w = *state;
-
-        world_fd(w->s, 402, FD_UNIX, 20, NULL);
-        world_unix(w->s, 20, 0, SOCK_STREAM, "system_bus_socket")->state = TCP_LISTEN;
-        expect(w, VERDICT_REFUSED, "relative-name", "bound as system_bus_socket");
-}
-
-static void test_dots_in_name(void **state) {
-        World *w = *state;
-        SnapUnix *u;
-
-        world_fd(w->s, 402, FD_UNIX, 20, NULL);
-        u = world_unix(w->s, 20, 0, SOCK_STREAM, "/proc/../tmp/d/s");
-        u->state = TCP_LISTEN;
-        expect(w, VERDICT_REFUSED, "dots-in-name", "bound as /proc/../tmp/d/s");
-        strcpy(u->path, "/tmp/./s");
-        expect(w, VERDICT_REFUSED, "dots-in-name", "bound as /tmp/./s");
-        strcpy(u->path, "/tmp/.s..");
-        expect_ok(w);
-}
-
-static void test_packet_interface(void **state) {
-        World *w = *state;
-        SnapFd *f = world_fd(w->s, 402, FD_PACKET, 20, NULL);
-
-        expect(w, VERDICT_REFUSED, "packet-interface", "has a packet socket of one interface");
-        f->any_interface = true;
-        expect_ok(w);
-}
 
 static void test_unreadable(void **state) {
         World *w = *state;
@@ -786,11 +655,6 @@ int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
                         T(test_ordinary_session),
-                        T(test_hostile_files),
-                        T(test_hostile_map),
-                        T(test_relative_name),
-                        T(test_dots_in_name),
-                        T(test_packet_interface),
                         T(test_unreadable),
                         T(test_frozen),
                         T(test_counts),
