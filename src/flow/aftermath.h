@@ -9,3 +9,7 @@
 /* In a boot that has nothing to restore: reports the trees that went down with the machine before they were
  * sealed, and removes what there is of their images. */
 void aftermath_of_boot(const Store *store);
+
+/* In one that restores what had waited already when that save began: adds those trees to the ticket, with
+ * that outcome. */
+void aftermath_of_ticket(const Store *store, Ticket *ticket);

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "flow/waiting.h"
 #include "jump/jump.h"
 #include "report/report.h"
 #include "sys/apparmor.h"
@@ -137,6 +138,16 @@ static int ask_retry(const Store *store, PreflightFacts *f) {
         return 0;
 }
 
+static int ask_waiting(const Store *store, PreflightFacts *f) {
+        _cleanup_(ticket_freep) Ticket *waiting = NULL;
+        int r = waiting_find(store, &waiting);
+
+        if (r != 0)
+                return r < 0 ? err_pass(r) : 0;
+        f->waiting = waiting_text(waiting);
+        return f->waiting ? 0 : -ENOMEM;
+}
+
 static int ask_store(const Config *config, PreflightFacts *f) {
         Store store;
         int r;
@@ -145,7 +156,7 @@ static int ask_store(const Config *config, PreflightFacts *f) {
         if (r >= 0) {
                 r = store_lasts(&store);
                 if (r >= 0)
-                        r = store_vacant(&store);
+                        r = ask_waiting(&store, f);
                 if (r >= 0)
                         r = facts_room(config, &store, f);
                 if (r >= 0 && faccessat(store.fd, ".", W_OK, 0) < 0)

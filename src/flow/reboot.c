@@ -15,8 +15,10 @@
 #include "flow/flow.h"
 #include "flow/kept.h"
 #include "flow/wait.h"
+#include "flow/waiting.h"
 #include "jump/jump.h"
 #include "model/connections.h"
+#include "model/waiting.h"
 #include "report/report.h"
 #include "report/text.h"
 #include "report/trees.h"
@@ -63,6 +65,19 @@ static int check_all(const Config *config, const RebootOptions *options, Trees *
         return found.machine.level == VERDICT_REFUSED ? (int)trees->n : refused;
 }
 
+/* With what waits for its restore, and goes along. */
+static int early_of_all(const Config *config, const Ticket *own, Early **ret) {
+        _cleanup_(ticket_freep) Ticket *all = model_copy(own), *waiting = NULL;
+        _cleanup_(store_close) Store store = {.fd = -1};
+        int r = all ? store_open(config, &store) : -ENOMEM;
+
+        if (r >= 0)
+                r = waiting_find(&store, &waiting);
+        if (r == 0)
+                r = waiting_join(all, waiting);
+        return r < 0 ? err_pass(r) : early_of(all, ret);
+}
+
 /*
  * Loads the kernel now, with what is known now: a failure must be known before anything stops. If nothing
  * that early boot needs to know changes until the seal, this is the one that jumps, and the save need not
@@ -79,7 +94,7 @@ static int load_now(const Config *config, const RebootOptions *options, const Tr
         ticket.hold_backend = (char *)hold_backend_text(config->hold);
         ticket.trees = trees->items;
         ticket.n_trees = trees->n;
-        r = early_of(&ticket, &early);
+        r = early_of_all(config, &ticket, &early);
         if (r < 0)
                 return err_pass(r);
         early->max_pid += PIDS_UNTIL_SAVED;

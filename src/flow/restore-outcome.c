@@ -64,16 +64,17 @@ bool restoring_is_pending(const Tree *tree) {
 }
 
 void restoring_failed(Restoring *x, Tree *tree, Outcome__State state, const char *reason) {
+        bool useless = x->keyless && restore_is_encrypted(&x->store, tree);
         char *path = NULL;
 
         tree->outcome->state = state;
         (void)model_set_string(&tree->outcome->reason, reason);
         reason = tree->outcome->reason ?: "no memory"; /* what was passed may be err_text()'s */
-        if (x->keyless)
+        if (useless)
                 log_failed(store_tree_empty(&x->store, tree->name), "its images stay, of use to nobody");
         if (store_tree_fail(&x->store, x->ticket->id, tree->name, &path) < 0)
                 log_warning("%s: its images could not be put aside", tree->name);
-        else if (x->keyless)
+        else if (useless)
                 free(path);
         else
                 tree->outcome->images = path;

@@ -35,6 +35,9 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+/* As TimeoutStopSec= of carryover.service. */
+#define SAVE_TIMEOUT (600 * USEC_PER_SEC)
+
 static void restoring_done(Restoring *x) {
         hold_guard_stopp(&x->guard);
         scopes_release(&x->scopes);
@@ -53,7 +56,7 @@ static int ticket_unseal(const Restoring *x) {
         int r = store_ticket(&x->store, &sealed);
 
         if (r == 0 && strcmp(sealed->id, x->ticket->id) == 0)
-                r = store_unseal(&x->store);
+                r = store_unseal(&x->store, NULL);
         return r < 0 && r != -EBADMSG ? err_pass(r) : 0;
 }
 
@@ -120,7 +123,8 @@ static Outcome__State abandoned(const Restoring *x, const Tree *tree) {
 static void key_is_lost(Restoring *x) {
         x->keyless = true;
         for (size_t i = 0; i < x->ticket->n_trees; i++)
-                if (restoring_is_pending(x->ticket->trees[i]))
+                if (restoring_is_pending(x->ticket->trees[i]) &&
+                    restore_is_encrypted(&x->store, x->ticket->trees[i]))
                         restoring_failed(x, x->ticket->trees[i], abandoned(x, x->ticket->trees[i]),
                                          "the key that its images are encrypted with did not come over, "
                                          "and they were removed");
@@ -149,6 +153,7 @@ static int resume(Restoring *x) {
         int r;
 
         x->timeline.ticket = x->ticket;
+        aftermath_of_ticket(&x->store, x->ticket);
         r = restoring_outcomes(x);
         if (r >= 0)
                 r = system_boot_id(boot);
@@ -309,6 +314,14 @@ static bool key_is_needed(const Restoring *x, bool again) {
         return needed;
 }
 
+/* Of this boot, if there was no jump; but the one of a shutdown that we end for is the save's. */
+static void request_end(const Restoring *x) {
+        const char *action = NULL;
+
+        if (!x->manager || bus_shutdown_action(x->manager, &action) < 0 || !action)
+                log_failed(run_request_remove(), "an old request stays");
+}
+
 static void finish(Restoring *x) {
         bool again = given_back(x);
         int r;
@@ -339,7 +352,7 @@ static void finish(Restoring *x) {
                 log_failed(store_saving_end(&x->store), "an old note of its save stays in the store");
         if (r >= 0 && !x->config.keep_images)
                 images_remove(x);
-        log_failed(run_request_remove(), "an old request stays"); /* of this boot, if there was no jump */
+        request_end(x);
         if (is_well(x->ticket))
                 restoring_say(x, EVENT_ALL_CARRIED, NULL, NULL);
 }
@@ -383,6 +396,18 @@ static void nothing_to_restore(void) {
         }
 }
 
+/* Until the end. A save that is under way keeps us out, and if its shutdown was called off there is
+ * something to do behind it; behind another restore there is nothing. */
+static int keep_out(void) {
+        int r = run_lock("restore");
+
+        if (r != -EBUSY)
+                return r;
+        sd_notify(0, "EXTEND_TIMEOUT_USEC=900000000");
+        r = run_lock_wait("restore", 0, now_monotonic() + SAVE_TIMEOUT);
+        return r < 0 ? r : run_lock("restore");
+}
+
 static int restore(int (*what)(Restoring *x)) {
         _cleanup_(restoring_done) Restoring x = {
                         .store.fd = -1,
@@ -400,8 +425,9 @@ static int restore(int (*what)(Restoring *x)) {
                 sd_notify(0, "READY=1");
                 return 0;
         }
-        r = run_lock("restore"); /* until the end */
-        if (r == -EBUSY) {       /* what there is to do is being done */
+        x.stop_fd = stop_signal_fd(); /* first: nobody sends a signal to who has no lock */
+        r = keep_out();
+        if (r == -EBUSY || r == -ETIMEDOUT) { /* what there is to do is being done */
                 log_error("cannot restore: %s", err_text(r));
                 return 1;
         }
@@ -409,7 +435,6 @@ static int restore(int (*what)(Restoring *x)) {
         r = config_load("", &x.config);
         if (r >= 0)
                 r = store_open(&x.config, &x.store);
-        x.stop_fd = stop_signal_fd();
         if (r >= 0)
                 r = ticket_take(&x);
         if (r < 0)

@@ -88,7 +88,7 @@ static int hand_over(const Store *store, Ticket *ticket, const Tree *tree) {
         if (r == -ENOENT)
                 return err_say(r, "the images of %s are gone, it cannot be restored", tree->name);
         if (r >= 0)
-                r = store_seal(store, ticket);
+                r = store_seal(store, ticket, NULL);
         return r < 0 ? err_pass(r) : 0;
 }
 

@@ -110,7 +110,7 @@ static int ticket_settle(Saving *s, Seal seal, size_t n_sealed) {
         if (seal == SEAL_UNREADABLE)
                 return err_say(-EIO, "the ticket cannot be read");
         if (n_sealed == 0)
-                return store_unseal(&s->store);
+                return store_unseal(&s->store, NULL);
         if (s->request)
                 (void)model_set_string(&s->ticket->stopped, INTERRUPTED);
         return store_amend(&s->store, s->ticket);
@@ -151,11 +151,16 @@ static int end_save(Saving *s) {
                 log_warning("%s", err_text(r));
         if (r < 0 && store_is_sealed(&s->store))
                 seal = SEAL_UNREADABLE;
+        if (r == 0 && strcmp(sealed->id, s->ticket->id) != 0) { /* the one that had waited before */
+                s->waiting = TAKE(sealed);
+                r = 1;
+        }
         if (r == 0) {
                 seal = SEAL_READ;
                 model_free(s->ticket);
                 s->ticket = TAKE(sealed);
         }
+        s->n_own = s->ticket->n_trees;
         r = aftermath_settle(s, seal);
         if (r == AFTERMATH_STOPPED)
                 return saving_stop(s, err_say(-EINTR, INTERRUPTED));
@@ -202,42 +207,72 @@ int flow_save_aftermath(void) {
         return 1;
 }
 
-/* The note alone, of another boot. */
-static int report_unsealed(const Store *store, Ticket *ticket) {
+static int unsealed(const Store *store, const Ticket *ticket, Tree *tree) {
         static const char reason[] =
                         "the machine went down before its save was complete, and it ended with it";
 
-        for (size_t i = 0; i < ticket->n_trees; i++) {
-                Tree *tree = ticket->trees[i];
+        exec_bits_return_files(tree);
+        log_failed(store_tree_discard(store, tree->name), "images of no use stay in the store");
+        if (!tree->outcome)
+                tree->outcome = model_new(Outcome, outcome__init);
+        if (!tree->outcome)
+                return -ENOMEM;
+        tree->outcome->state = OUTCOME__STATE__FAILED;
+        if (model_set_string(&tree->outcome->reason, reason) < 0)
+                return -ENOMEM;
+        report_event(&(Event){.kind = EVENT_TREE_UNSEALED, .ticket = ticket->id, .tree = tree->name});
+        return 0;
+}
 
-                exec_bits_return_files(tree);
-                log_failed(store_tree_discard(store, tree->name), "images of no use stay in the store");
-                if (!tree->outcome)
-                        tree->outcome = model_new(Outcome, outcome__init);
-                if (!tree->outcome)
-                        return -ENOMEM;
-                tree->outcome->state = OUTCOME__STATE__FAILED;
-                if (model_set_string(&tree->outcome->reason, reason) < 0)
-                        return -ENOMEM;
-                report_event(&(Event){
-                                .kind = EVENT_TREE_UNSEALED, .ticket = ticket->id, .tree = tree->name});
-        }
-        return store_report_write(store, ticket);
+/* The note alone, of another boot. */
+static int report_unsealed(const Store *store, Ticket *ticket) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++)
+                r = unsealed(store, ticket, ticket->trees[i]);
+        return r < 0 ? r : store_report_write(store, ticket);
+}
+
+/* Answer 1: no save of another boot has died. */
+static int find_dead(const Store *store, Ticket **ret) {
+        _cleanup_(ticket_freep) Ticket *note = NULL;
+        char boot[37];
+        int r = store_saving(store, &note);
+
+        if (r == 0)
+                r = system_boot_id(boot);
+        if (r == 0 && strcmp(note->old_boot, boot) == 0)
+                return 1; /* it is under way */
+        if (r == 0)
+                *ret = TAKE(note);
+        return r;
 }
 
 void aftermath_of_boot(const Store *store) {
-        _cleanup_(ticket_freep) Ticket *ticket = NULL;
-        char boot[37];
-        int r;
+        _cleanup_(ticket_freep) Ticket *note = NULL;
+        int r = find_dead(store, &note);
 
-        r = store_saving(store, &ticket);
-        if (r == 0)
-                r = system_boot_id(boot);
-        if (r == 0 && strcmp(ticket->old_boot, boot) == 0)
-                return; /* it is under way */
-        if (r == 0 && ticket->n_trees > 0)
-                r = report_unsealed(store, ticket);
+        if (r == 0 && note->n_trees > 0)
+                r = report_unsealed(store, note);
         if (r == 0)
                 r = store_saving_end(store);
+        log_failed(r, "what a save took along is not reported");
+}
+
+void aftermath_of_ticket(const Store *store, Ticket *ticket) {
+        _cleanup_(ticket_freep) Ticket *note = NULL;
+        int r = find_dead(store, &note);
+
+        if (r == 0 && strcmp(note->id, ticket->id) == 0)
+                return; /* it is what this save has sealed */
+        while (r == 0 && note->n_trees > 0) {
+                Tree *tree = note->trees[--note->n_trees];
+
+                if (!ticket_find(ticket, tree->name))
+                        r = unsealed(store, ticket, tree);
+                if (r < 0 || ticket_find(ticket, tree->name) ||
+                    (r = model_append(ticket->trees, ticket->n_trees, tree)) < 0)
+                        model_free(tree);
+        }
         log_failed(r, "what a save took along is not reported");
 }

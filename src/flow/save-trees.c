@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "flow/held.h"
 #include "model/connections.h"
+#include "model/waiting.h"
 #include "preflight/preflight.h"
 #include "select/select.h"
 #include "sys/conntrack.h"
@@ -70,7 +71,7 @@ int saving_hold(Saving *s) {
 }
 
 static PreflightLimit limit_of(const Saving *s, const Tree *tree) {
-        for (size_t i = 0; i < s->ticket->n_trees; i++)
+        for (size_t i = 0; i < s->n_own; i++)
                 if (s->ticket->trees[i] == tree)
                         return s->limits[i];
         return (PreflightLimit){0};
@@ -199,12 +200,19 @@ bool saving_is_forced(const Saving *s) {
         return s->request->has_force && s->request->force;
 }
 
-/* Behind the hold they change no more. */
+/* Behind the hold they change no more. Those of what waits may have expired here by now. */
 static int tracking_save(Saving *s) {
         _cleanup_(hold_set_done) HoldSet all = {0};
-        int r = hold_set_of(s->ticket, &all);
+        Ticket own = *s->ticket;
+        int r;
 
-        return r < 0 ? err_pass(r) : conntrack_save(&all, s->ticket);
+        own.n_trees = s->n_own;
+        r = hold_set_of(&own, &all);
+        if (r >= 0)
+                r = conntrack_save(&all, s->ticket);
+        if (r >= 0 && s->waiting)
+                r = waiting_join_tracking(s->ticket, s->waiting);
+        return r < 0 ? err_pass(r) : 0;
 }
 
 /* A tree comes back with its files as they were at the freeze, or not at all: CRIU compares their sizes. So
@@ -219,7 +227,7 @@ static void sync_files(Saving *s) {
 
 /* A CRIU that died meanwhile has let its tree run: what that does from here on would be done twice. */
 static int all_stand(const Saving *s) {
-        for (size_t i = 0; i < s->ticket->n_trees; i++) {
+        for (size_t i = 0; i < s->n_own; i++) {
                 const Tree *tree = s->ticket->trees[i];
 
                 if (!tree->outcome && !process_is_traced((pid_t)tree->root_pid))
@@ -238,7 +246,7 @@ static int still_stand(const Saving *s) {
         if (r >= 0)
                 return 0;
         kept = err_keep();
-        if (store_unseal(&s->store) < 0) {
+        if (store_unseal(&s->store, s->waiting) < 0) {
                 log_warning("the seal cannot be taken back: %s", err_text(r));
                 return 0;
         }
@@ -262,7 +270,7 @@ static int decide(Saving *s) {
         if (r >= 0)
                 r = all_stand(s);
         if (r >= 0)
-                r = store_seal(&s->store, s->ticket);
+                r = store_seal(&s->store, s->ticket, s->waiting);
         if (r >= 0)
                 r = still_stand(s);
         if (r < 0)
@@ -273,8 +281,8 @@ static int decide(Saving *s) {
 }
 
 int saving_trees(Saving *s) {
-        _cleanup_(freep) Worker *workers = calloc(s->ticket->n_trees, sizeof *workers);
-        size_t n = s->ticket->n_trees;
+        _cleanup_(freep) Worker *workers = calloc(s->n_own, sizeof *workers);
+        size_t n = s->n_own;
         int r;
 
         if (!workers)

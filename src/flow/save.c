@@ -17,7 +17,6 @@
 #include "base/text.h"
 #include "flow/facts.h"
 #include "flow/flow.h"
-#include "flow/held.h"
 #include "flow/kept.h"
 #include "jump/jump.h"
 #include "model/connections.h"
@@ -45,14 +44,34 @@ void saving_done(Saving *s) {
         bus_closep(&s->manager);
         model_free(s->request);
         model_free(s->ticket);
+        model_free(s->waiting);
         free(s->limits);
+        saving_allow_restore(s);
         store_close(&s->store);
         explicit_bzero(s->box_key, sizeof s->box_key);
 }
 
+/* What waits is compared by the key that its own ticket had, so all of the new one is. */
+static int ticket_key(Saving *s) {
+        uint8_t key[DIGEST_KEY];
+        Ticket *t = s->ticket;
+        int r;
+
+        if (s->waiting) {
+                if (!s->waiting->has_image_key)
+                        return err_say(-EEXIST, "a save of an older version still waits for its restore");
+                memcpy(key, s->waiting->image_key.data, sizeof key);
+        } else if (getrandom(key, sizeof key, 0) != sizeof key)
+                return err_born(-errno, "cannot draw a key for checksums");
+        r = model_set_bytes(&t->image_key, key, sizeof key);
+        t->has_image_key = r >= 0;
+        s->keys.digest = t->image_key.data;
+        return r;
+}
+
 static int ticket_begin(Saving *s) {
         char boot[37], kernel[128];
-        uint8_t random[16], key[DIGEST_KEY];
+        uint8_t random[16];
         char id[33];
         Ticket *t = model_new(Ticket, ticket__init);
         struct utsname u;
@@ -62,8 +81,7 @@ static int ticket_begin(Saving *s) {
                 return -ENOMEM;
         s->ticket = t;
         s->timeline.ticket = t;
-        if (getrandom(random, sizeof random, 0) != sizeof random ||
-            getrandom(key, sizeof key, 0) != sizeof key)
+        if (getrandom(random, sizeof random, 0) != sizeof random)
                 return err_born(-errno, "cannot draw a ticket's id");
         hex_encode(random, sizeof random, id);
         r = system_boot_id(boot);
@@ -78,11 +96,11 @@ static int ticket_begin(Saving *s) {
         if (model_set_string(&t->id, id) < 0 || model_set_string(&t->version, PROJECT_VERSION) < 0 ||
             model_set_string(&t->old_boot, boot) < 0 || model_set_string(&t->old_kernel, kernel) < 0 ||
             model_set_string(&t->machine, u.machine) < 0 || model_set_string(&t->action, s->action) < 0 ||
-            model_set_string(&t->hold_backend, "auto") < 0 ||
-            model_set_bytes(&t->image_key, key, sizeof key) < 0)
+            model_set_string(&t->hold_backend, "auto") < 0)
                 return -ENOMEM;
-        t->has_image_key = true;
-        s->keys.digest = t->image_key.data;
+        r = ticket_key(s);
+        if (r < 0)
+                return err_pass(r);
         if (s->request) {
                 t->has_request_at = true;
                 t->request_at = s->request->realtime;
@@ -142,7 +160,7 @@ static int find_trees(Saving *s) {
         }
         if (r < 0)
                 return err_pass(r);
-        trees_give(&trees, s->ticket);
+        r = saving_give(s, &trees);
         s->limits = TAKE(found.limits);
         for (size_t i = 0; r >= 0 && i < found.n; i++) {
                 r = note_losses(s->ticket->trees[i], found.verdicts + i);
@@ -203,6 +221,11 @@ static int load(Saving *s) {
         return model_set_string(&s->ticket->target_kernel, kernel.version);
 }
 
+/* What waits was encrypted under another configuration, and its key goes along. */
+static bool is_key_needed(const Saving *s) {
+        return s->waiting && s->waiting->encrypted && strcmp(s->action, "kexec") == 0;
+}
+
 /*
  * The key, and a kernel that is told it: while the trees still live, since without it there is no way back
  * from the seal but in this kernel. If nobody asked for the jump by `carryover reboot`, it is loaded here
@@ -211,7 +234,7 @@ static int load(Saving *s) {
 static int encryption_begin(Saving *s) {
         int r;
 
-        if (!s->config.encrypt)
+        if (!s->config.encrypt && !is_key_needed(s))
                 return 0;
         log_failed(memory_lock(), "what the images hold may be swapped to a disk");
         r = store_key_draw(s->box_key);
@@ -227,10 +250,12 @@ static int hold_begin(Saving *s) {
         StepClock clock = step_begin();
         int r = 0;
 
-        for (size_t i = 0; r >= 0 && i < s->ticket->n_trees; i++)
+        for (size_t i = 0; r >= 0 && i < s->n_own; i++)
                 r = saving_wires(s->ticket->trees[i]);
         if (r >= 0)
                 r = saving_hold(s);
+        if (r >= 0 && s->waiting)
+                log_failed(hold_guard_end(), "what the restore has left to guard the hold stays");
         if (r >= 0)
                 r = hold_set_of(s->ticket, &all);
         if (r >= 0)
@@ -268,6 +293,7 @@ static int guard_leave(Saving *s) {
 }
 
 void saving_take_back(Saving *s) {
+        saving_allow_restore(s);
         if (!s->request || !s->manager)
                 return;
         log_failed(run_request_remove(), "an old request stays");
@@ -304,9 +330,7 @@ int saving_stop(Saving *s, int why) {
         _cleanup_(freep) char *reason = strdup(err_text(why));
         _cleanup_(freep) char *fate = text_format("the save was stopped; %s", saving_fate(s));
 
-        s->guard = hold_guard_stop(s->guard);
-        log_failed(hold_clear(), "the hold could not be taken off");
-        held_forget();
+        saving_part(s);
         for (size_t i = 0; i < s->ticket->n_trees; i++) {
                 Tree *tree = s->ticket->trees[i];
 
@@ -343,6 +367,8 @@ static int saving_ask(Saving *s, Trees *ret_kept) {
                 model_free(TAKE(s->request)); /* of a reboot that did not take place */
         r = config_load("", &s->config);
         if (r >= 0)
+                r = saving_end_restore(s); /* what it is about to bring back may be kept, too */
+        if (r >= 0)
                 r = kept_trees(&s->config, s->request ? s->request->target : NULL, ret_kept);
         if (r < 0)
                 return err_pass(r);
@@ -350,14 +376,6 @@ static int saving_ask(Saving *s, Trees *ret_kept) {
                 return 0;
         log_info("nothing is kept");
         return 1;
-}
-
-/* If this shutdown is called off, the restore must start once more, and systemd does not start what runs,
- * nor what has crashed too often. Nothing waits to be restored, so one that runs overwrites images. */
-static void restore_make_startable(Saving *s) {
-        log_failed(bus_reset_unit(s->manager, RESTORE_UNIT), "the restore may not start again");
-        if (bus_signal_unit(s->manager, RESTORE_UNIT, SIGTERM) < 0)
-                log_debug("no images are being overwritten");
 }
 
 static int saving_open(Saving *s) {
@@ -368,9 +386,7 @@ static int saving_open(Saving *s) {
         if (r >= 0)
                 r = store_lasts(&s->store);
         if (r >= 0)
-                r = store_vacant(&s->store);
-        if (r >= 0)
-                restore_make_startable(s);
+                r = saving_find_waiting(s);
         if (r >= 0)
                 r = criu_probe(s->config.criu, &s->features);
         if (r >= 0)
@@ -380,10 +396,10 @@ static int saving_open(Saving *s) {
 
 /* Whoever finds this save dead knows from here on what it was to save. */
 static int saving_note(Saving *s, Trees *kept) {
-        int r;
+        int r = saving_give(s, kept);
 
-        trees_give(kept, s->ticket);
-        r = store_saving_begin(&s->store, s->ticket);
+        if (r >= 0)
+                r = store_saving_begin(&s->store, s->ticket);
         return r < 0 ? err_pass(r) : fault_point("save:noted");
 }
 
@@ -447,6 +463,8 @@ int flow_save(void) {
                 r = store_reserve(&s.store, s.ticket, true);
         if (r >= 0)
                 r = fault_point("save:begun");
+        if (r >= 0)
+                r = saving_join(&s);
         if (r >= 0)
                 r = encryption_begin(&s);
         if (r >= 0)

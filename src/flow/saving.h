@@ -4,6 +4,7 @@
 /* A save in progress, shared by the files of this room that make it; nobody else includes this. */
 
 #include "base/clock.h"
+#include "flow/kept.h"
 #include "model/box.h"
 #include "model/config.h"
 #include "model/model.h"
@@ -28,7 +29,10 @@ typedef struct Saving {
         const char *action;
         Request *request; /* NULL: somebody else's shutdown */
         Ticket *ticket;
-        PreflightLimit *limits; /* what each tree of the ticket may have */
+        size_t n_own; /* of its trees, the first ones: they are saved; the others wait for their restore */
+        Ticket *waiting;        /* those others, as they are sealed; NULL: there are none */
+        int restore_lock;       /* no restore begins */
+        PreflightLimit *limits; /* what each tree that is saved may have */
         Timeline timeline;
         ImageKeys keys;
         uint8_t box_key[BOX_KEY]; /* what keys.box points to */
@@ -44,8 +48,8 @@ typedef struct Saving {
 /* Nothing of it is open yet. For saving_done(), by _cleanup_. */
 #define SAVING_INIT                                                                                         \
         {                                                                                                   \
-                .store.fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER,      \
-                .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER},                                            \
+                .store.fd = -1, .restore_lock = -1, .lock = PTHREAD_MUTEX_INITIALIZER,                      \
+                .change = PTHREAD_COND_INITIALIZER, .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER},        \
         }
 
 void saving_say(const Saving *s, EventKind kind, const Tree *tree, const char *reason);
@@ -56,6 +60,20 @@ void saving_done(Saving *s);
 /* Before the seal, or without one: nothing was killed, so nothing is to be undone but the hold and the
  * files. Reports why, takes the shutdown back if it was ours, and returns the exit status. */
 int saving_stop(Saving *s, int why);
+
+/* What waits for its restore when a save begins (save-waiting.c). */
+
+/* Tells a restore that is under way to end, waits for it, and keeps out any other until
+ * saving_allow_restore(). Its failure is that of the save. */
+int saving_end_restore(Saving *s);
+void saving_allow_restore(Saving *s);
+int saving_find_waiting(Saving *s);
+/* The ticket has these trees of its own, by names that none has that waits. */
+int saving_give(Saving *s, Trees *trees);
+/* From now on the ticket has the waiting ones, too. */
+int saving_join(Saving *s);
+/* It has its own alone, and lives on: nobody is held but what waits, which is sealed as it was. */
+void saving_part(Saving *s);
 
 /* The trees go on living or come back, so the system must go on, if it was `carryover reboot` that asked for
  * its end. */

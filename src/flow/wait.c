@@ -77,6 +77,14 @@ static bool answer_may_come(const Config *config) {
         return in_store(config, "ticket.claimed") && access(RUN_UNREPORTED, F_OK) < 0;
 }
 
+/* Ours; but one that was written because the next shutdown began tells less than the report that follows it,
+ * which takes its place. */
+static bool is_answer(const Wait *w, const Ticket *report, bool last) {
+        if (report->has_request_at && report->request_at == w->request)
+                return last || report_verdict(report) != REPORT_PENDING;
+        return last && report->has_done_at && report->sealed_at > w->request;
+}
+
 /* The report that answers our request, or answer 1: not yet. */
 static int answer(Wait *w, Ticket **ret) {
         _cleanup_(store_close) Store store = {.fd = -1};
@@ -93,7 +101,7 @@ static int answer(Wait *w, Ticket **ret) {
                 r = store_report(&store, &report);
         if (r < 0)
                 return err_pass(r);
-        if (r == 0 && report->has_request_at && report->request_at == w->request) {
+        if (r == 0 && is_answer(w, report, last)) {
                 *ret = TAKE(report);
                 return 0;
         }

@@ -225,6 +225,7 @@ void preflight_facts_done(PreflightFacts *facts) {
         free(facts->criu_error);
         free(facts->service_error);
         free(facts->retry_left);
+        free(facts->waiting);
         free(facts->store_error);
         free(facts->hold_error);
         free(facts->kexec_error);
@@ -251,6 +252,7 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
                         {"store", facts->store_error, NULL, VERDICT_REFUSED},
                         {"retry-left", facts->retry_left, "carryover restore tries it again",
                          VERDICT_DEGRADED},
+                        {"waiting", facts->waiting, NULL, VERDICT_DEGRADED},
                         {"hold", facts->hold_error,
                          "where an upgrade removed the running kernel's modules, install its package again",
                          VERDICT_REFUSED},

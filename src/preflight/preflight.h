@@ -22,6 +22,7 @@ typedef struct PreflightFacts {
                               */
         char *service_error; /* carryover.service would not hear of a shutdown */
         char *retry_left;    /* what of the last save can still be tried again, but not after another one */
+        char *waiting;       /* what of the last save is not back yet: it goes along */
         char *store_error;   /* it cannot be opened, or not be written to */
         uint64_t store_free; /* bytes */
         uint64_t max_use, max_use_per_user; /* bytes that may be taken of it */

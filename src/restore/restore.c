@@ -93,15 +93,29 @@ static int image_decrypt(const uint8_t *key, const ImageFile *file, int home_fd,
         return r < 0 ? err_pass(r) : TAKE_FD(to);
 }
 
+/* All images of a tree are encrypted, or none is; trees of two saves may be in one ticket. */
+static bool has_boxes(const Tree *tree, int home_fd) {
+        _cleanup_(closep) int fd = -1;
+
+        if (tree->n_images > 0 && name_is_safe(tree->images[0]->name))
+                fd = openat(home_fd, tree->images[0]->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        return fd >= 0 && box_is(fd);
+}
+
+bool restore_is_encrypted(const Store *store, const Tree *tree) {
+        _cleanup_(closep) int home_fd = store_tree_open(store, tree->name);
+
+        return home_fd >= 0 && has_boxes(tree, home_fd);
+}
+
 /* The images as CRIU wrote them: those in the store, or a copy in memory, decrypted. */
 static int images_readable(const ImageKeys *keys, const Tree *tree, int home_fd, bool bulk) {
-        _cleanup_(closep) int fd =
-                        keys->box ? memory_directory() : openat(home_fd, ".", O_RDONLY | O_CLOEXEC);
+        bool boxes = keys->box && has_boxes(tree, home_fd);
+        _cleanup_(closep) int fd = boxes ? memory_directory() : openat(home_fd, ".", O_RDONLY | O_CLOEXEC);
 
         if (fd < 0)
-                return keys->box ? err_pass(fd)
-                                 : err_born(-errno, "cannot open the images of %s", tree->name);
-        for (size_t i = 0; keys->box && i < tree->n_images; i++) {
+                return boxes ? err_pass(fd) : err_born(-errno, "cannot open the images of %s", tree->name);
+        for (size_t i = 0; boxes && i < tree->n_images; i++) {
                 _cleanup_(closep) int image = -1;
 
                 if (!bulk && is_bulk(tree->images[i]->name))
@@ -117,7 +131,7 @@ static int images_readable(const ImageKeys *keys, const Tree *tree, int home_fd,
 static int archive_open(const ImageKeys *keys, const ImageFile *file, int home_fd) {
         _cleanup_(closep) int fd = image_open_checked(keys, file, home_fd), memory = -1;
 
-        if (fd < 0 || !keys->box)
+        if (fd < 0 || !keys->box || !box_is(fd))
                 return fd < 0 ? err_pass(fd) : TAKE_FD(fd);
         memory = memory_directory();
         return memory < 0 ? err_pass(memory) : image_decrypt(keys->box, file, home_fd, memory);
@@ -400,7 +414,7 @@ static int begin(const RestoreJob *job, Tree *tree, int home_fd, int images_fd, 
         r = store_tree_begin(home_fd);
         if (r >= 0)
                 r = fault_point("restore:begun");
-        if (r >= 0 && !job->keys.box)
+        if (r >= 0 && !has_boxes(tree, home_fd))
                 r = store_tree_keep_sealed(home_fd);
         if (r >= 0)
                 r = masters_take(job, tree, images_fd, &masters);
@@ -430,10 +444,10 @@ static int restore_opened(const RestoreJob *job, Tree *tree, int home_fd, int *r
         return r < 0 ? err_pass(r) : 0;
 }
 
-static void keep_logs(const RestoreJob *job, int images_fd, int home_fd) {
+static void keep_logs(const Tree *tree, int images_fd, int home_fd) {
         ErrRecord kept = err_keep();
 
-        if (job->keys.box && images_fd >= 0)
+        if (images_fd >= 0 && has_boxes(tree, home_fd))
                 (void)criu_keep_logs(images_fd, home_fd); /* nobody needs them but who asks why */
         err_put_back(&kept);
 }
@@ -446,7 +460,7 @@ int restore_tree(const RestoreJob *job, Tree *tree) {
                 return err_pass(home_fd);
         exec_bits_lend_files(tree); /* a try that failed has given it back */
         r = restore_opened(job, tree, home_fd, &images_fd);
-        keep_logs(job, images_fd, home_fd);
+        keep_logs(tree, images_fd, home_fd);
         if (r >= 0) {
                 exec_bits_return(tree, (pid_t)tree->outcome->root_pid);
                 return 0;

@@ -87,6 +87,9 @@ int restore_waits_for(const Tree *tree);
 int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, ImageStream **ret,
                   size_t *ret_n);
 
+/* Whether its images are of no use without their key. */
+bool restore_is_encrypted(const Store *store, const Tree *tree);
+
 /* A tree that nobody will restore any more: removes what its save, and a restore that died, have left in the
  * directories of its files (sys/remap.h). restore_tree() does so itself when it fails. Answer: whether its
  * restore had begun, so that it may have run. */

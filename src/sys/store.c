@@ -41,6 +41,10 @@ static int private_directory(const char *path) {
         return TAKE_FD(fd);
 }
 
+int run_directory(void) {
+        return private_directory(RUN_DIR);
+}
+
 static int subdirectory(int dir_fd, const char *name) {
         int fd;
 
@@ -284,41 +288,24 @@ static int ticket_check(const Ticket *ticket) {
         return r < 0 ? err_pass(r) : 0;
 }
 
+static int refuse_older(const Store *store, const char *name) {
+        return err_say(-EEXIST,
+                       "%s/%s: an older save still waits for its restore (systemctl restart "
+                       "carryover-restore)",
+                       store->path, name);
+}
+
+static bool has(const Store *store, const char *name) {
+        return faccessat(store->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
 int store_vacant(const Store *store) {
         static const char *const names[] = {"ticket", "ticket.claimed"};
 
         for (size_t i = 0; i < ELEMENTS(names); i++)
-                if (faccessat(store->fd, names[i], F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
-                        return err_say(-EEXIST,
-                                       "%s/%s: an older save still waits for its restore (systemctl restart "
-                                       "carryover-restore)",
-                                       store->path, names[i]);
+                if (has(store, names[i]))
+                        return refuse_older(store, names[i]);
         return 0;
-}
-
-int store_seal(const Store *store, const Ticket *ticket) {
-        int r = store_vacant(store);
-
-        /* What the next boot would not believe must not be promised. */
-        if (r >= 0)
-                r = ticket_check(ticket);
-        /* Durable with the seal itself. */
-        if (r >= 0 && unlinkat(store->fd, "ticket.bad", 0) < 0 && errno != ENOENT)
-                r = err_born(-errno, "cannot remove %s/ticket.bad", store->path);
-        if (r < 0)
-                return err_pass(r);
-        r = store_reserve(store, ticket, false);
-        if (r >= 0)
-                r = store_message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
-        if (r >= 0)
-                r = fault_point("seal:written");
-        if (r < 0) {
-                /* It may be there and only not known to be on disk, and the trees are going to live on. */
-                (void)unlinkat(store->fd, "ticket", 0);
-                store_unreserve(store, ticket->id);
-                (void)fsync(store->fd);
-        }
-        return r < 0 ? err_pass(r) : 0;
 }
 
 static int ticket_read(const Store *store, const char *name, const char *bad, Ticket **ret) {
@@ -348,11 +335,63 @@ int store_ticket(const Store *store, Ticket **ret) {
 }
 
 bool store_is_sealed(const Store *store) {
-        return faccessat(store->fd, "ticket", F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+        return has(store, "ticket");
 }
 
-int store_unseal(const Store *store) {
-        return away(store, "ticket");
+int store_waiting(const Store *store, Ticket **ret) {
+        return has(store, "ticket.claimed") ? refuse_older(store, "ticket.claimed")
+                                            : store_ticket(store, ret);
+}
+
+/* Nobody may have claimed, or taken the place of, what the new ticket brings along. */
+static int check_place(const Store *store, const Ticket *waiting) {
+        _cleanup_(ticket_freep) Ticket *there = NULL;
+        int r;
+
+        if (!waiting)
+                return store_vacant(store);
+        r = store_waiting(store, &there);
+        if (r >= 0 && (r == 1 || strcmp(there->id, waiting->id) != 0))
+                r = err_say(-ENOENT, "%s/ticket is not the one any more that goes along", store->path);
+        return r;
+}
+
+int store_seal(const Store *store, const Ticket *ticket, const Ticket *waiting) {
+        int r = check_place(store, waiting);
+
+        /* What the next boot would not believe must not be promised. */
+        if (r >= 0)
+                r = ticket_check(ticket);
+        /* Durable with the seal itself. */
+        if (r >= 0 && unlinkat(store->fd, "ticket.bad", 0) < 0 && errno != ENOENT)
+                r = err_born(-errno, "cannot remove %s/ticket.bad", store->path);
+        if (r < 0)
+                return err_pass(r);
+        r = store_reserve(store, ticket, false);
+        if (r >= 0)
+                r = store_message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
+        if (r >= 0)
+                r = fault_point("seal:written");
+        if (r < 0) {
+                /* It may be there and only not known to be on disk, and the trees are going to live on. */
+                ErrRecord why = err_keep();
+
+                store_unreserve(store, ticket->id);
+                (void)store_unseal(store, waiting);
+                err_put_back(&why);
+        }
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int store_unseal(const Store *store, const Ticket *waiting) {
+        int r;
+
+        if (!waiting)
+                return away(store, "ticket");
+        r = store_message_write(store->fd, "ticket", CODEC_TICKET, &waiting->base);
+        if (r >= 0)
+                (void)store_reserve(store, waiting, false); /* it is sealed, with room or without */
+        return r < 0 ? err_pass(r) : 0;
 }
 
 int store_saving_begin(const Store *store, const Ticket *ticket) {
@@ -368,7 +407,7 @@ int store_saving_end(const Store *store) {
 }
 
 int store_take_over(const Ticket *ticket) {
-        _cleanup_(closep) int run = private_directory(RUN_DIR);
+        _cleanup_(closep) int run = run_directory();
 
         return run < 0 ? err_pass(run) : file_replace(run, "claimed", ticket->id, strlen(ticket->id));
 }
@@ -483,7 +522,7 @@ int store_report(const Store *store, Ticket **ret) {
 }
 
 static int run_message(const char *name, CodecKind kind, ProtobufCMessage **ret) {
-        _cleanup_(closep) int dir = private_directory(RUN_DIR);
+        _cleanup_(closep) int dir = run_directory();
 
         return dir < 0 ? err_pass(dir) : store_message_read(dir, RUN_DIR, name, kind, ret);
 }
@@ -498,7 +537,7 @@ int run_keep_read(Keep **ret) {
 }
 
 int run_keep_write(const Keep *keep) {
-        _cleanup_(closep) int dir = private_directory(RUN_DIR);
+        _cleanup_(closep) int dir = run_directory();
 
         return dir < 0 ? err_pass(dir) : store_message_write(dir, "keep", CODEC_KEEP, &keep->base);
 }
@@ -508,7 +547,7 @@ int run_request_read(Request **ret) {
 }
 
 int run_request_write(const Request *request) {
-        _cleanup_(closep) int dir = private_directory(RUN_DIR);
+        _cleanup_(closep) int dir = run_directory();
 
         return dir < 0 ? err_pass(dir) : store_message_write(dir, "request", CODEC_REQUEST, &request->base);
 }
@@ -524,7 +563,7 @@ int run_hold_read(Early **ret) {
 }
 
 int run_hold_write(const Early *early) {
-        _cleanup_(closep) int dir = private_directory(RUN_DIR);
+        _cleanup_(closep) int dir = run_directory();
 
         return dir < 0 ? err_pass(dir) : store_message_write(dir, "hold", CODEC_EARLY, &early->base);
 }
@@ -536,7 +575,7 @@ int run_hold_remove(void) {
 }
 
 int run_unreported(bool unreported) {
-        _cleanup_(closep) int dir = private_directory(RUN_DIR);
+        _cleanup_(closep) int dir = run_directory();
 
         if (dir < 0)
                 return err_pass(dir);
@@ -545,43 +584,4 @@ int run_unreported(bool unreported) {
         if (unlinkat(dir, "unreported", 0) < 0 && errno != ENOENT)
                 return err_born(-errno, "cannot remove " RUN_UNREPORTED);
         return 0;
-}
-
-/* A lock of the process, which no child inherits: it is the kernel that takes it off. */
-int run_lock(const char *what) {
-        _cleanup_(closep) int dir = private_directory(RUN_DIR), fd = -1;
-        struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-        char name[32];
-
-        if (dir < 0)
-                return err_pass(dir);
-        snprintf(name, sizeof name, "%s.lock", what);
-        fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0)
-                return err_born(-errno, "cannot open " RUN_DIR "/%s", name);
-        if (fcntl(fd, F_SETLK, &all) == 0)
-                return TAKE_FD(fd);
-        return errno == EAGAIN || errno == EACCES
-                               ? err_say(-EBUSY, "another %s is under way: see carryover status", what)
-                               : err_born(-errno, "cannot lock " RUN_DIR "/%s", name);
-}
-
-int run_progress(const char *format, ...) {
-        _cleanup_(closep) int dir = private_directory(RUN_DIR), fd = -1;
-        char line[512];
-        va_list ap;
-        int n;
-
-        if (dir < 0)
-                return err_pass(dir);
-        fd = openat(dir, "progress", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0)
-                return err_born(-errno, "cannot write " RUN_PROGRESS);
-        va_start(ap, format);
-        n = vsnprintf(line, sizeof line - 1, format, ap);
-        va_end(ap);
-        if (n > (int)sizeof line - 2)
-                n = (int)sizeof line - 2;
-        line[n++] = '\n';
-        return fd_write_all(fd, line, (size_t)n);
 }

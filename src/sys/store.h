@@ -16,12 +16,13 @@
  *         failed/ID/NAME/    images of trees that could not come back
  *         gone/NAME.N/       images that nobody needs any more, until store_wipe()
  *
- * and /run/carryover (0700, root, dies with the boot): keep, request, progress, hold, claimed, unreported
- * and locks.
+ * and /run/carryover (sys/run.h; 0700, root, dies with the boot): keep, request, progress, hold, claimed,
+ * unreported and locks.
  */
 
 #include "model/config.h"
 #include "model/model.h"
+#include "sys/run.h"
 
 #define STORE_VOLATILE "volatile.img"
 
@@ -73,17 +74,21 @@ int store_saving_begin(const Store *store, const Ticket *ticket);
 int store_saving(const Store *store, Ticket **ret);
 int store_saving_end(const Store *store);
 
-/* 0, or -EEXIST with a sentence: a ticket waits, sealed or claimed, and what is in save/ belongs to it. A
- * save asks before it touches anything. */
+/* 0, or -EEXIST with a sentence: a ticket waits, sealed or claimed, and what is in save/ belongs to it. */
 int store_vacant(const Store *store);
-/* The seal: one durable rename. Refuses an older ticket as store_vacant() does, and (-EBADMSG) what the next
- * boot would refuse to believe; -ENOSPC: there is no room for what that boot must note. */
-int store_seal(const Store *store, const Ticket *ticket);
+/* The sealed ticket that a save takes along (model/waiting.h), as store_ticket(). -EEXIST with a sentence:
+ * one is claimed. A save asks before it touches anything. */
+int store_waiting(const Store *store, Ticket **ret);
+/* The seal: one durable rename. It replaces the ticket that waits, whose trees the new one has as well;
+ * without one (NULL) it refuses an older ticket as store_vacant() does. Refuses (-EBADMSG) what the next
+ * boot would refuse to believe. -ENOSPC: there is no room for what that boot must note. Failed, it leaves
+ * what was there. */
+int store_seal(const Store *store, const Ticket *ticket, const Ticket *waiting);
 /* Replaces the sealed ticket by a fuller one with the same id, in one durable step. -ENOENT: it is sealed no
  * more, and must not be sealed a second time. */
 int store_amend(const Store *store, const Ticket *ticket);
-/* Takes a seal back, durably: every tree of it lives. */
-int store_unseal(const Store *store);
+/* Takes a seal back, durably: every tree of it lives. What waited before (or NULL) is sealed as it was. */
+int store_unseal(const Store *store, const Ticket *waiting);
 /* Whether there is a sealed ticket, as far as the disk can tell, that need not be readable. */
 bool store_is_sealed(const Store *store);
 /* The sealed ticket, or answer 1 if there is none. -EBADMSG: it is set aside as ticket.bad, and the sentence
@@ -124,26 +129,3 @@ int store_give_back(const Store *store, const Ticket *rest);
  * one, by store_tree_remove(), _discard() and _fail(). */
 int store_report_write(const Store *store, const Ticket *report);
 int store_report(const Store *store, Ticket **ret); /* answer 1 if none */
-
-/* /run/carryover */
-int run_keep_read(Keep **ret); /* an empty one if there is no file */
-int run_keep_write(const Keep *keep);
-int run_request_read(Request **ret); /* answer 1 if none */
-int run_request_write(const Request *request);
-int run_request_remove(void);
-/* Appends one line for the waiting `carryover reboot` to show. */
-int run_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
-#define RUN_PROGRESS "/run/carryover/progress"
-#define RUN_REQUEST  "/run/carryover/request"
-/* What is held from a save to its restore, for the last hook of the shutdown: the store may be unmounted
- * then. No key is in it. */
-int run_hold_read(Early **ret); /* answer 1 if none */
-int run_hold_write(const Early *early);
-int run_hold_remove(void);
-/* Notes that a restore has ended and its report could not be written, so that nobody waits for it; the next
- * restore takes that back. */
-int run_unreported(bool unreported);
-#define RUN_UNREPORTED "/run/carryover/unreported"
-/* What one process at a time may do ("restore", "retry", "reboot"), until it closes this descriptor or ends;
- * another gets -EBUSY. */
-int run_lock(const char *what);

@@ -216,7 +216,7 @@ static void use_ticket(const Store *store, Ticket *ticket) {
         show(ticket);
         /* What was believed once is believed again. */
         EXPECT(store_report_write(store, ticket) >= 0);
-        EXPECT(store_seal(store, ticket) >= 0);
+        EXPECT(store_seal(store, ticket, NULL) >= 0);
 }
 
 /* Where each kind is read. */

@@ -111,7 +111,7 @@ static pid_t half_alive(Saving *s, int *ret_fd) {
         assert_int_equal(process_start_time(pid, &start), 0);
         add_tree(s->ticket, "dead", PID_MAX - 1, 1);
         add_tree(s->ticket, "living", pid, start);
-        assert_int_equal(store_seal(&s->store, s->ticket), 0);
+        assert_int_equal(store_seal(&s->store, s->ticket, NULL), 0);
         return pid;
 }
 

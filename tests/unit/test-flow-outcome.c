@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "flow/aftermath.h"
 #include "flow/restoring.h"
 #include "model/model.h"
 
@@ -83,6 +84,38 @@ static void test_had_begun(void **state) {
         store_close(&x.store);
 }
 
+/* A save died with its boot, while an older one waited: its trees are said with the report of that one. */
+static void test_died_over_what_waited(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = sample(), *died = sample();
+        Restoring x = fresh(t);
+        _cleanup_(closep) int fd = store_tree_create(&x.store, "session-9");
+
+        assert_true(fd >= 0);
+        assert_int_equal(model_set_string(&died->trees[0]->name, "session-9"), 0);
+        assert_int_equal(model_set_string(&died->old_boot, "b") | model_set_string(&died->version, "1") |
+                                         model_set_string(&died->old_kernel, "k") |
+                                         model_set_string(&died->machine, "m") |
+                                         model_set_string(&died->action, "kexec") |
+                                         model_set_string(&died->hold_backend, "auto"),
+                         0);
+        assert_int_equal(store_saving_begin(&x.store, died), 0);
+        aftermath_of_ticket(&x.store, t);
+        assert_int_equal(t->n_trees, 1); /* it is the save that sealed this ticket */
+
+        assert_int_equal(model_set_string(&died->id, "bb"), 0);
+        assert_int_equal(store_saving_begin(&x.store, died), 0);
+        for (int i = 0; i < 2; i++) { /* a restore that is started again */
+                aftermath_of_ticket(&x.store, t);
+                assert_int_equal(t->n_trees, 2);
+        }
+        assert_true(restoring_is_pending(t->trees[0]) || !t->trees[0]->outcome);
+        assert_string_equal(t->trees[1]->name, "session-9");
+        assert_int_equal(t->trees[1]->outcome->state, OUTCOME__STATE__FAILED);
+        assert_non_null(strstr(t->trees[1]->outcome->reason, "before its save was complete"));
+        assert_int_equal(store_tree_open(&x.store, "session-9"), -ENOENT);
+        store_close(&x.store);
+}
+
 static int set_up(void **state) {
         return unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
                                                mount("tmpfs", "/run", "tmpfs", 0, NULL) < 0
@@ -94,6 +127,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_was_back),
                         cmocka_unit_test(test_had_begun),
+                        cmocka_unit_test(test_died_over_what_waited),
         };
 
         if (geteuid() != 0) {

@@ -96,7 +96,7 @@ static void test_nobody_answers(void **state) {
         assert_int_equal(store_report_write(&store, other), 0);
         assert_int_equal(answer(&w, &got), 1);
         assert_int_equal(run_request_remove(), 0);
-        assert_int_equal(store_seal(&store, other), 0);
+        assert_int_equal(store_seal(&store, other, NULL), 0);
         assert_int_equal(answer(&w, &got), 1);
         assert_int_equal(run_unreported(false), 0);
         assert_int_equal(store_claim(&store, other), 0);
@@ -107,12 +107,52 @@ static void test_nobody_answers(void **state) {
         store_close(&store);
 }
 
+/* The restore ended because of the next shutdown, and what waits is sealed again. */
+static void test_not_all_yet(void **state) {
+        _cleanup_(ticket_freep) Ticket *mine = report_of(MINE), *got = NULL;
+        Wait w = {.config = &config, .request = MINE};
+        Tree *tree = model_new(Tree, tree__init);
+        Store store;
+
+        assert_non_null(tree);
+        assert_int_equal(model_set_string(&tree->name, "a") | model_set_string(&tree->target, "a") |
+                                         model_set_string(&tree->comm, "a"),
+                         0);
+        tree->root_pid = 4;
+        assert_int_equal(model_append(mine->trees, mine->n_trees, tree), 0);
+        assert_int_equal(store_open(&config, &store), 0);
+        assert_int_equal(store_seal(&store, mine, NULL), 0);
+        assert_int_equal(store_report_write(&store, mine), 0);
+        assert_int_equal(answer(&w, &got), 1);
+        assert_int_equal(store_unseal(&store, NULL), 0);
+        assert_int_equal(answer(&w, &got), 0);
+        store_close(&store);
+}
+
+/* What was not back when the next save began came back with that one, and its report is there alone. */
+static void test_later_report(void **state) {
+        _cleanup_(ticket_freep) Ticket *later = report_of(MINE + 5), *got = NULL;
+        Wait w = {.config = &config, .request = MINE};
+        Store store;
+
+        assert_int_equal(store_open(&config, &store), 0);
+        requested();
+        later->sealed_at = MINE + 7;
+        later->has_done_at = true;
+        later->done_at = MINE + 9;
+        assert_int_equal(store_report_write(&store, later), 0);
+        assert_int_equal(answer(&w, &got), 1);
+        assert_int_equal(run_request_remove(), 0);
+        assert_int_equal(answer(&w, &got), 0);
+        assert_int_equal(got->request_at, MINE + 5);
+        store_close(&store);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_answer),
-                        cmocka_unit_test(test_unreported),
-                        cmocka_unit_test(test_sight),
-                        cmocka_unit_test(test_nobody_answers),
+                        cmocka_unit_test(test_answer),      cmocka_unit_test(test_unreported),
+                        cmocka_unit_test(test_sight),       cmocka_unit_test(test_nobody_answers),
+                        cmocka_unit_test(test_not_all_yet), cmocka_unit_test(test_later_report),
         };
 
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||

@@ -605,8 +605,10 @@ static void test_machine(void **state) {
         preflight_facts_done(&f);
         verdict_done(&w->v);
         f.retry_left = strdup("session-4 is not back");
+        f.waiting = strdup("session-5 waits");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_string_equal(w->v.notes[0].what, "retry-left");
+        assert_string_equal(w->v.notes[1].what, "waiting");
         assert_int_equal(w->v.level, VERDICT_DEGRADED);
         verdict_done(&w->v);
         f.service_error = strdup("carryover.service is inactive");

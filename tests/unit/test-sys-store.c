@@ -4,20 +4,24 @@
  */
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "model/codec.h"
 #include "model/model.h"
+#include "model/waiting.h"
 #include "sys/store-room.h"
 
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -60,8 +64,8 @@ static void test_seal_claim_report(void **state) {
 
         assert_int_equal(store_ticket(&store, &back), 1);
         assert_int_equal(store_claimed(&store, &claimed, &ours), 1);
-        assert_int_equal(store_seal(&store, t), 0);
-        assert_int_equal(store_seal(&store, t), -EEXIST);
+        assert_int_equal(store_seal(&store, t, NULL), 0);
+        assert_int_equal(store_seal(&store, t, NULL), -EEXIST);
         assert_int_equal(store_ticket(&store, &back), 0);
         assert_string_equal(back->trees[0]->name, "session-4");
 
@@ -95,7 +99,7 @@ static void test_altered_ticket_is_set_aside(void **state) {
         _cleanup_(ticket_freep) Ticket *t = sample("bb"), *back = NULL;
         _cleanup_(closep) int fd = -1;
 
-        assert_int_equal(store_seal(&store, t), 0);
+        assert_int_equal(store_seal(&store, t, NULL), 0);
         fd = openat(store.fd, "ticket", O_RDWR | O_CLOEXEC);
         assert_true(fd >= 0);
         assert_int_equal(pwrite(fd, "X", 1, 40), 1);
@@ -113,13 +117,13 @@ static void test_newer_ticket_waits(void **state) {
         const uint8_t formats[] = {CODEC_FORMAT + 1, CODEC_FORMAT};
         _cleanup_(closep) int fd = -1;
 
-        assert_int_equal(store_seal(&store, t), 0);
+        assert_int_equal(store_seal(&store, t, NULL), 0);
         fd = openat(store.fd, "ticket", O_RDWR | O_CLOEXEC);
         assert_true(fd >= 0);
         assert_int_equal(pwrite(fd, &formats[0], 1, 8), 1);
         for (int i = 0; i < 2; i++)
                 assert_int_equal(store_ticket(&store, &back), -EPROTONOSUPPORT);
-        assert_int_equal(store_seal(&store, t), -EEXIST);
+        assert_int_equal(store_seal(&store, t, NULL), -EEXIST);
         assert_int_equal(pwrite(fd, &formats[1], 1, 8), 1);
         assert_int_equal(store_ticket(&store, &back), 0);
         store_close(&store);
@@ -131,7 +135,7 @@ static void test_give_back(void **state) {
         _cleanup_(ticket_freep) Ticket *t = sample("ab"), *back = NULL, *claimed = NULL;
         bool ours;
 
-        assert_int_equal(store_seal(&store, t), 0);
+        assert_int_equal(store_seal(&store, t, NULL), 0);
         assert_int_equal(store_claim(&store, t), 0);
         assert_int_equal(store_give_back(&store, t), 0);
         assert_int_equal(store_report_write(&store, t), 0);
@@ -139,6 +143,75 @@ static void test_give_back(void **state) {
         assert_int_equal(store_ticket(&store, &back), 0);
         assert_string_equal(back->trees[0]->name, "session-4");
         store_close(&store);
+}
+
+static void sealed_is(const Store *store, const char *id, size_t n_trees) {
+        _cleanup_(ticket_freep) Ticket *back = NULL;
+
+        assert_int_equal(store_ticket(store, &back), 0);
+        assert_string_equal(back->id, id);
+        assert_int_equal(back->n_trees, n_trees);
+}
+
+/* What waits is in a sealed ticket at each moment: its own, then the new one, or its own again. */
+static void test_seal_over_what_waits(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *old = sample("a1"), *new = sample("a2"), *waiting = NULL;
+        _cleanup_(ticket_freep) Ticket *other = sample("a3");
+
+        assert_int_equal(store_waiting(&store, &waiting), 1);
+        assert_int_equal(store_seal(&store, old, NULL), 0);
+        assert_int_equal(store_waiting(&store, &waiting), 0);
+        assert_int_equal(model_set_string(&new->trees[0]->name, "session-5"), 0);
+        assert_int_equal(waiting_join(new, waiting), 0);
+
+        assert_int_equal(store_seal(&store, new, NULL), -EEXIST);
+        assert_int_equal(store_seal(&store, new, other), -ENOENT);
+        sealed_is(&store, "a1", 1);
+        assert_int_equal(store_seal(&store, new, waiting), 0);
+        sealed_is(&store, "a2", 2);
+        assert_int_equal(store_unseal(&store, waiting), 0);
+        sealed_is(&store, "a1", 1);
+
+        /* what the next boot would not believe takes nobody's place */
+        assert_int_equal(model_set_string(&new->trees[0]->name, ".."), 0);
+        assert_int_equal(store_seal(&store, new, waiting), -EBADMSG);
+        sealed_is(&store, "a1", 1);
+
+        assert_int_equal(store_claim(&store, old), 0);
+        model_free(TAKE(waiting));
+        assert_int_equal(store_waiting(&store, &waiting), -EEXIST);
+        assert_int_equal(store_seal(&store, new, old), -EEXIST);
+        store_close(&store);
+}
+
+/* Whoever has a lock is told to end, and waited for. */
+static void test_lock_is_waited_for(void **state) {
+        _cleanup_(closep) int lock = -1;
+        int ready[2], status;
+        char byte;
+        pid_t pid;
+
+        assert_int_equal(run_lock_wait("restore", SIGTERM, 0), 1);
+        assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+        pid = fork();
+        if (pid == 0) {
+                if (run_lock("restore") < 0 || write(ready[1], "", 1) != 1)
+                        _exit(1);
+                for (;;)
+                        pause();
+        }
+        assert_true(pid > 0);
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+        assert_int_equal(run_lock("restore"), -EBUSY);
+        assert_int_equal(run_lock_wait("restore", 0, now_monotonic()), -ETIMEDOUT);
+        assert_int_equal(run_lock_wait("restore", SIGTERM, now_monotonic() + 60 * USEC_PER_SEC), 0);
+        lock = run_lock("restore");
+        assert_true(lock >= 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+        fd_close(ready[0]);
+        fd_close(ready[1]);
 }
 
 /* The note of a save that has begun, and a seal that is taken back. */
@@ -152,8 +225,8 @@ static void test_saving(void **state) {
         assert_int_equal(store_saving(&store, &back), 0);
         assert_string_equal(back->trees[0]->name, "session-4");
         model_free(TAKE(back));
-        assert_int_equal(store_seal(&store, t), 0);
-        assert_int_equal(store_unseal(&store), 0);
+        assert_int_equal(store_seal(&store, t, NULL), 0);
+        assert_int_equal(store_unseal(&store, NULL), 0);
         assert_int_equal(store_ticket(&store, &back), 1);
         assert_int_equal(store_saving_end(&store), 0);
         assert_int_equal(store_saving(&store, &back), 1);
@@ -220,7 +293,7 @@ static void test_hostile_names_are_refused(void **state) {
 
         assert_int_equal(store_tree_create(&store, "../x"), -EINVAL);
         assert_int_equal(model_set_string(&t->trees[0]->name, "../../etc"), 0);
-        assert_int_equal(store_seal(&store, t), -EBADMSG);
+        assert_int_equal(store_seal(&store, t, NULL), -EBADMSG);
         assert_int_equal(store_ticket(&store, &back), 1);
         write_ticket(&store, t);
         assert_int_equal(store_ticket(&store, &back), -EBADMSG);
@@ -234,9 +307,9 @@ static void test_keys_have_their_length(void **state) {
 
         assert_int_equal(model_set_bytes(&t->image_key, "0123456789abcdef0123456789abcdef", 31), 0);
         t->has_image_key = true;
-        assert_int_equal(store_seal(&store, t), -EBADMSG);
+        assert_int_equal(store_seal(&store, t, NULL), -EBADMSG);
         assert_int_equal(model_set_bytes(&t->image_key, "0123456789abcdef0123456789abcdef", 32), 0);
-        assert_int_equal(store_seal(&store, t), 0);
+        assert_int_equal(store_seal(&store, t, NULL), 0);
         assert_int_equal(store_ticket(&store, &back), 0);
         assert_int_equal(back->image_key.len, 32);
         store_close(&store);
@@ -248,9 +321,9 @@ static void test_names_of_slices(void **state) {
         _cleanup_(ticket_freep) Ticket *t = sample("ce"), *back = NULL;
 
         assert_int_equal(model_set_string(&t->trees[0]->slice, "a/../b.slice"), 0);
-        assert_int_equal(store_seal(&store, t), -EBADMSG);
+        assert_int_equal(store_seal(&store, t, NULL), -EBADMSG);
         assert_int_equal(model_set_string(&t->trees[0]->slice, "system-serial\\x2dgetty.slice"), 0);
-        assert_int_equal(store_seal(&store, t), 0);
+        assert_int_equal(store_seal(&store, t, NULL), 0);
         assert_int_equal(store_ticket(&store, &back), 0);
         store_close(&store);
 }
@@ -264,7 +337,7 @@ static void test_nothing_is_saved_over_a_ticket(void **state) {
         assert_int_equal(store_vacant(&store), 0);
         fd = store_tree_create(&store, "session-4");
         assert_true(fd >= 0);
-        assert_int_equal(store_seal(&store, t), 0);
+        assert_int_equal(store_seal(&store, t, NULL), 0);
         assert_int_equal(store_vacant(&store), -EEXIST);
         assert_non_null(strstr(err_text(-EEXIST), "still waits"));
         assert_int_equal(store_claim(&store, t), 0);
@@ -447,7 +520,7 @@ static void test_full(void **state) {
         assert_int_equal(store_reserve(&store, t, true), 0);
         assert_int_equal(store_tree_reserve(fd, t->trees[0]), 1);
         assert_int_equal(store_tree_reserve(fd, t->trees[0]), 0);
-        assert_int_equal(store_seal(&store, t), 0);
+        assert_int_equal(store_seal(&store, t, NULL), 0);
         fill(&store);
         assert_int_equal(store_claim(&store, t), 0);
         assert_int_equal(store_claimed(&store, &claimed, &ours), 0);
@@ -516,7 +589,7 @@ static void test_no_room(void **state) {
         assert_int_equal(r, -ENOSPC);
         assert_non_null(strstr(err_text(r), "reserve room"));
         assert_int_equal(store_reserve(&store, t, true), -ENOSPC);
-        assert_int_equal(store_seal(&store, t), -ENOSPC);
+        assert_int_equal(store_seal(&store, t, NULL), -ENOSPC);
         assert_int_equal(store_ticket(&store, &back), 1);
         assert_false(is_there(&store, "report.room") || is_there(&store, "failed"));
         store_close(&store);
@@ -530,7 +603,7 @@ static void fail_one(const Store *store, const char *id) {
         _cleanup_(freep) char *path = NULL;
 
         assert_int_equal(file_replace(fd, "core-1.img", id, strlen(id)), 0);
-        assert_int_equal(store_seal(store, t), 0);
+        assert_int_equal(store_seal(store, t, NULL), 0);
         assert_int_equal(store_claim(store, t), 0);
         assert_int_equal(store_tree_fail(store, id, "session-4", &path), 0);
         assert_int_equal(store_age(store, UINT64_MAX), 0); /* not in the middle of it */
@@ -569,6 +642,8 @@ int main(void) {
                         cmocka_unit_test(test_seal_claim_report),
                         cmocka_unit_test(test_give_back),
                         cmocka_unit_test(test_saving),
+                        cmocka_unit_test(test_seal_over_what_waits),
+                        cmocka_unit_test(test_lock_is_waited_for),
                         cmocka_unit_test(test_retry),
                         cmocka_unit_test(test_altered_ticket_is_set_aside),
                         cmocka_unit_test(test_newer_ticket_waits),

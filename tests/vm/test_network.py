@@ -162,6 +162,53 @@ def boot_of(session) -> str:
     return check.answer(session, "cat /proc/sys/kernel/random/boot_id", 240)
 
 
+def left_waiting(machine: Machine, session, number: str) -> None:
+    """Another save may begin: of this session nothing but its address is waited for."""
+    status, text = session.command("carryover check")
+    print(text)
+    assert status == 0 and f"session-{number} (" in text and "is not back yet and would go along" in " ".join(text.split()), text
+
+
+@pytest.mark.rotates
+def test_late_over_another_reboot(lab: Lab) -> None:
+    """
+    A shutdown while one session waits for its address and another one is back: both are there after the next boot, each once.
+    """
+    machine = lab.machine("bookworm", "netns")
+    configure(machine)
+    server = by_dhcp(machine)
+    v4, v6 = machine.session(), machine.session(family=6)
+    old4, old6 = check.before(machine, v4), check.before(machine, v6)
+    ticks4, ticks6 = check.counter(v4), check.counter(v6)
+    server.stop()
+    with check.knocked(machine, [v4.local_port()]):
+        v4.send_line("carryover reboot; echo \"returned\" $?.")
+        v4.expect("carryover reboot")
+        wait_for("the session over IPv6 in the new boot", lambda: boot_of(v6) != old4.boot_id, 240, 1)
+        left_waiting(machine, v6, old4.number)
+
+        # A save that stops leaves it as it was, and its restore begins once more.
+        status, text = v6.command("echo carryover.fault=save:before-seal > /run/carryover-faults; carryover reboot", 240)
+        print(text)
+        assert status == 1 and "not rebooted, everything goes on: stopped at the fault point save:before-seal" in text, text
+        ticks6.goes_on()
+        left_waiting(machine, v6, old4.number)
+        second = boot_of(v6)
+        v6.send_line("systemctl reboot")
+        wait_for("the session over IPv6 in the third boot", lambda: boot_of(v6) not in (old4.boot_id, second), 240, 1)
+        ticks6.goes_on()
+        machine.network.dhcp(net.GUEST4)
+        assert v4.expect(r"returned (\d+)\.", 150).group(1) == "0", v4.text()[-2000:]
+    for session, old, ticks in (v4, old4, ticks4), (v6, old6, ticks6):
+        check.same_session(session, old)
+        ticks.goes_on()
+        print(f"counted to {ticks.check()}, none missing, none twice")
+    check.steps(machine)
+    trees = {tree["name"]: tree["state"] for tree in check.status(machine)["trees"]}
+    assert trees == {f"session-{old.number}": "carried" for old in (old4, old6)}, trees
+    check.clean_after(machine, old4, old6)
+
+
 # -- another address --------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* In /run/carryover: who is at work, and how far. The locks are those of a process, which no child inherits:
+ * it is the kernel that takes them off, and that tells who has one. */
+
+#include "sys/run.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fd.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+static int lock_open(const char *what) {
+        _cleanup_(closep) int dir = run_directory();
+        char name[32];
+        int fd;
+
+        if (dir < 0)
+                return err_pass(dir);
+        snprintf(name, sizeof name, "%s.lock", what);
+        fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        return fd < 0 ? err_born(-errno, "cannot open the lock %s", name) : fd;
+}
+
+int run_lock(const char *what) {
+        _cleanup_(closep) int fd = lock_open(what);
+        struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+        if (fd < 0)
+                return err_pass(fd);
+        if (fcntl(fd, F_SETLK, &all) == 0)
+                return TAKE_FD(fd);
+        return errno == EAGAIN || errno == EACCES
+                               ? err_say(-EBUSY, "another %s is under way: see carryover status", what)
+                               : err_born(-errno, "cannot take the lock %s", what);
+}
+
+/* Answer 1: nobody. */
+static int lock_owner(int fd, const char *what, pid_t *ret) {
+        struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+        if (fcntl(fd, F_GETLK, &all) < 0)
+                return err_born(-errno, "cannot ask for the lock %s", what);
+        *ret = all.l_pid;
+        return all.l_type == F_UNLCK;
+}
+
+/* Its number is its own only as long as it has the lock, so that is asked behind the pidfd. */
+static int owner_wait(int fd, const char *what, pid_t owner, int signal, uint64_t deadline) {
+        _cleanup_(closep) int pidfd = pidfd_open(owner, 0);
+        struct pollfd p = {.fd = pidfd, .events = POLLIN};
+        pid_t still = 0;
+        int n, r;
+
+        r = lock_owner(fd, what, &still);
+        if (r != 0 || pidfd < 0 || still != owner) /* the next look tells */
+                return r < 0 ? r : 0;
+        if (signal != 0 && pidfd_send_signal(pidfd, signal, NULL, 0) < 0 && errno != ESRCH)
+                return err_born(-errno, "cannot tell process %d to end", (int)owner);
+        while ((n = poll(&p, 1, deadline_ms(deadline))) < 0 && errno == EINTR)
+                ;
+        return n > 0 ? 0
+                     : err_say(-ETIMEDOUT, "the %s that is under way, process %d, does not end", what,
+                               (int)owner);
+}
+
+int run_lock_wait(const char *what, int signal, uint64_t deadline) {
+        _cleanup_(closep) int fd = lock_open(what);
+        int r = fd, waited = 1;
+        pid_t owner = 0;
+
+        while (r >= 0) {
+                r = lock_owner(fd, what, &owner);
+                if (r == 1)
+                        return waited;
+                if (r == 0)
+                        r = owner_wait(fd, what, owner, signal, deadline);
+                waited = 0;
+        }
+        return err_pass(r);
+}
+
+int run_progress(const char *format, ...) {
+        _cleanup_(closep) int dir = run_directory(), fd = -1;
+        char line[512];
+        va_list ap;
+        int n;
+
+        if (dir < 0)
+                return err_pass(dir);
+        fd = openat(dir, "progress", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+                return err_born(-errno, "cannot write " RUN_PROGRESS);
+        va_start(ap, format);
+        n = vsnprintf(line, sizeof line - 1, format, ap);
+        va_end(ap);
+        if (n > (int)sizeof line - 2)
+                n = (int)sizeof line - 2;
+        line[n++] = '\n';
+        return fd_write_all(fd, line, (size_t)n);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* /run/carryover, which dies with the boot. */
+
+#include "model/model.h"
+
+#include <stdint.h>
+
+int run_keep_read(Keep **ret); /* an empty one if there is no file */
+int run_keep_write(const Keep *keep);
+int run_request_read(Request **ret); /* answer 1 if none */
+int run_request_write(const Request *request);
+int run_request_remove(void);
+/* Appends one line for the waiting `carryover reboot` to show. */
+int run_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#define RUN_PROGRESS "/run/carryover/progress"
+#define RUN_REQUEST  "/run/carryover/request"
+/* What is held from a save to its restore, for the last hook of the shutdown: the store may be unmounted
+ * then. No key is in it. */
+int run_hold_read(Early **ret); /* answer 1 if none */
+int run_hold_write(const Early *early);
+int run_hold_remove(void);
+/* Notes that a restore has ended and its report could not be written, so that nobody waits for it; the next
+ * restore takes that back. */
+int run_unreported(bool unreported);
+#define RUN_UNREPORTED "/run/carryover/unreported"
+int run_directory(void); /* descriptor */
+/* What one process at a time may do ("restore", "retry", "reboot"), until it closes this descriptor or ends;
+ * another gets -EBUSY. */
+int run_lock(const char *what);
+/* Waits for the end of whoever has that lock, whom it sends the signal first (0: none). Answer 1: nobody had
+ * it. -ETIMEDOUT with a sentence. */
+int run_lock_wait(const char *what, int signal, uint64_t deadline_monotonic);
