@@ -242,6 +242,10 @@ static int forsaken(Restoring *x) {
         int r = resume(x);
 
         log_failed(bus_open_manager(&x->manager), "going on without systemd");
+        for (size_t i = 0; r >= 0 && i < x->ticket->n_trees; i++)
+                if (restoring_is_pending(x->ticket->trees[i]) &&
+                    restore_runs(&x->store, x->ticket->trees[i]))
+                        restoring_carried(x, x->ticket->trees[i]);
         return r < 0 ? err_pass(r)
                      : err_say(-ECHILD,
                                "the restore crashed each time that it was started: see journalctl -b "

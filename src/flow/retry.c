@@ -16,6 +16,7 @@
 #include "flow/flow.h"
 #include "flow/wait.h"
 #include "report/report.h"
+#include "restore/restore.h"
 #include "sys/bus.h"
 #include "sys/config.h"
 #include "sys/store.h"
@@ -60,6 +61,16 @@ static int choose(const Ticket *report, const char *name, bool force, Tree **ret
                 return err_say(-ENOENT, "nothing waits to be restored: see carryover status");
         *ret = found;
         return 0;
+}
+
+/* It may have come back without our knowing. */
+static int refuse_living(const Tree *tree) {
+        pid_t pid;
+        int r = restore_living(tree, &pid);
+
+        if (r == 0)
+                return err_say(-EPERM, "%s runs already: process %d is one of it", tree->name, (int)pid);
+        return r < 0 ? err_pass(r) : 0;
 }
 
 /* What the last restore has added goes, but for what became of the other trees. */
@@ -131,6 +142,8 @@ static int ask(const Config *config, const char *name, bool force, uint64_t requ
         if (r < 0)
                 return err_pass(r);
         r = choose(report, name, force, &tree);
+        if (r >= 0)
+                r = refuse_living(tree);
         if (r < 0) {
                 *ret_status = status_of_refusal(r);
                 return err_pass(r);

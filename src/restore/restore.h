@@ -95,6 +95,13 @@ bool restore_is_encrypted(const Store *store, const Tree *tree);
  * restore had begun, so that it may have run. */
 bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree);
 
+/* Whether a process of the tree lives, in the host's PID namespace or in one of its own: 0 with its number,
+ * or answer 1. Before it is brought back once more. */
+int restore_living(const Tree *tree, pid_t *ret);
+
+/* A tree that is noted to run, and does: true, with its outcome filled. */
+bool restore_runs(const Store *store, Tree *tree);
+
 /* A tree that ran again, by its note, and does so no more: the machine went down with it, or it has ended.
  * *ret: as it was noted; the caller frees. */
 bool restore_had_run(const Store *store, const Tree *tree, Tree **ret);

@@ -100,3 +100,14 @@ bool restore_had_run(const Store *store, const Tree *tree, Tree **ret) {
         *ret = TAKE(noted);
         return true;
 }
+
+bool restore_runs(const Store *store, Tree *tree) {
+        _cleanup_(closep) int home_fd = store_tree_open(store, tree->name);
+        _cleanup_(tree_freep) Tree *noted = NULL;
+        pid_t pid;
+
+        if (home_fd < 0 || store_tree_ran(home_fd, tree->name, &noted) != 0 || !running_still(noted))
+                return false;
+        pid = (pid_t)noted->outcome->root_pid;
+        return running_outcome(tree, tree->root_pid == (uint32_t)pid ? "host" : "namespace", pid) >= 0;
+}
