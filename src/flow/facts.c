@@ -257,7 +257,7 @@ static int inspect_tree(const PreflightFacts *facts, Tree *tree, Inspection *i, 
         r = select_describe(i->full, tree);
         if (r >= 0)
                 r = preflight_needs(i->full, tree, &needs);
-        if (r == -ESRCH || r == -E2BIG || r == -EACCES) /* refused by its verdict */
+        if (r == -ESRCH || r == -E2BIG || r == -EACCES || r == -ETIMEDOUT) /* refused by its verdict */
                 return 0;
         if (r < 0)
                 return r;
@@ -299,16 +299,25 @@ static void ask_mounts(Snapshot *s) {
 int inspect(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspection *ret) {
         _cleanup_(inspection_done) Inspection i = {.n = n};
         _cleanup_(freep) pid_t *roots = calloc(n ?: 1, sizeof *roots);
+        _cleanup_(freep) uid_t *users = calloc(n ?: 1, sizeof *users);
         _cleanup_(freep) PreflightClaim *claims = calloc(n ?: 1, sizeof *claims);
+        SnapLook look = {.depth = SNAP_FULL,
+                         .roots = roots,
+                         .users = users,
+                         .n = n,
+                         .max_processes = facts->max_processes,
+                         .max_files = facts->max_files};
         int r;
 
         i.verdicts = calloc(n ?: 1, sizeof *i.verdicts);
         i.limits = calloc(n ?: 1, sizeof *i.limits);
-        if (!roots || !claims || !i.verdicts || !i.limits)
+        if (!roots || !users || !claims || !i.verdicts || !i.limits)
                 return -ENOMEM;
-        for (size_t k = 0; k < n; k++)
+        for (size_t k = 0; k < n; k++) {
                 roots[k] = (pid_t)trees[k]->root_pid;
-        r = snapshot_take(SNAP_FULL, roots, n, &i.full);
+                users[k] = trees[k]->uid;
+        }
+        r = snapshot_look(&look, &i.full);
         if (r >= 0)
                 ask_mounts(i.full);
         for (size_t k = 0; r >= 0 && k < n; k++)

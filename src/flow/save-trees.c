@@ -103,9 +103,10 @@ static int on_frozen(Tree *tree, Snapshot **ret, void *userdata) {
         const SnapProcess *process;
         Saving *s = userdata;
         pid_t root = (pid_t)tree->root_pid;
+        SnapLook limits = {.max_processes = s->config.max_processes, .max_files = s->config.max_files};
         int r;
 
-        r = snapshot_take(SNAP_FULL, &root, 1, &snapshot);
+        r = snapshot_frozen(root, &limits, s->before, &snapshot);
         if (r < 0)
                 return err_pass(r);
         process = snapshot_process(snapshot, root);

@@ -47,6 +47,7 @@ void saving_done(Saving *s) {
         model_free(s->waiting);
         free(s->limits);
         saving_allow_restore(s);
+        snapshot_free(s->before);
         store_close(&s->store);
         explicit_bzero(s->box_key, sizeof s->box_key);
 }
@@ -162,6 +163,7 @@ static int find_trees(Saving *s) {
                 return err_pass(r);
         r = saving_give(s, &trees);
         s->limits = TAKE(found.limits);
+        s->before = TAKE(found.full);
         for (size_t i = 0; r >= 0 && i < found.n; i++) {
                 r = note_losses(s->ticket->trees[i], found.verdicts + i);
                 refuse(s, s->ticket->trees[i], found.verdicts + i);

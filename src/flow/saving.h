@@ -8,6 +8,7 @@
 #include "model/box.h"
 #include "model/config.h"
 #include "model/model.h"
+#include "model/snapshot.h"
 #include "preflight/preflight.h"
 #include "report/event.h"
 #include "save/save.h"
@@ -33,6 +34,7 @@ typedef struct Saving {
         Ticket *waiting;        /* those others, as they are sealed; NULL: there are none */
         int restore_lock;       /* no restore begins */
         PreflightLimit *limits; /* what each tree that is saved may have */
+        Snapshot *before;       /* of all trees, when they ran for the last time */
         Timeline timeline;
         ImageKeys keys;
         uint8_t box_key[BOX_KEY]; /* what keys.box points to */

@@ -13,6 +13,7 @@
 
 #define END_READ  1u
 #define END_WRITE 2u
+#define HUNG_UP   4u
 
 static unsigned ends_of(unsigned flags) {
         switch (flags & O_ACCMODE) {
@@ -113,7 +114,7 @@ static void index_process(Members *m, const SnapProcess *p) {
 
                 switch (f->kind) {
                 case FD_PIPE:
-                        add(&m->pipes, f->ino, ends_of(f->flags));
+                        add(&m->pipes, f->ino, ends_of(f->flags) | (f->hung_up ? HUNG_UP : 0));
                         break;
                 case FD_PTMX:
                         if (f->pty_index >= 0)
@@ -136,20 +137,6 @@ static void index_process(Members *m, const SnapProcess *p) {
         }
 }
 
-static void index_all_pipes(Members *m) {
-        for (size_t i = 0; i < m->s->n_holders; i++)
-                if (m->s->holders[i].kind == FD_PIPE)
-                        add(&m->all_pipes, m->s->holders[i].id, ends_of(m->s->holders[i].flags));
-        /* another tree of the same snapshot, whose descriptors are no holders */
-        for (size_t i = 0; i < m->s->n_processes; i++)
-                for (size_t k = 0; k < m->s->processes[i].n_fds; k++) {
-                        const SnapFd *f = m->s->processes[i].fds + k;
-
-                        if (f->kind == FD_PIPE)
-                                add(&m->all_pipes, f->ino, ends_of(f->flags));
-                }
-}
-
 static int index_begin(MemberIndex *index, size_t n) {
         index->keys = calloc(n + 1, sizeof *index->keys);
         return index->keys ? 0 : -ENOMEM;
@@ -157,7 +144,7 @@ static int index_begin(MemberIndex *index, size_t n) {
 
 int members_of(const Snapshot *s, pid_t root, Members *ret) {
         _cleanup_(members_done) Members m = {.s = s};
-        size_t n_fds = 0, n_all = s->n_holders;
+        size_t n_fds = 0;
         int r;
 
         r = snapshot_tree(s, root, &m.list, &m.n);
@@ -165,20 +152,15 @@ int members_of(const Snapshot *s, pid_t root, Members *ret) {
                 return err_pass(r);
         for (size_t i = 0; i < m.n; i++)
                 n_fds += m.list[i]->n_fds;
-        for (size_t i = 0; i < s->n_processes; i++)
-                n_all += s->processes[i].n_fds;
         if (index_begin(&m.sockets, n_fds) < 0 || index_begin(&m.pipes, n_fds) < 0 ||
-            index_begin(&m.masters, n_fds) < 0 || index_begin(&m.wires, n_fds) < 0 ||
-            index_begin(&m.all_pipes, n_all) < 0)
+            index_begin(&m.masters, n_fds) < 0 || index_begin(&m.wires, n_fds) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < m.n; i++)
                 index_process(&m, m.list[i]);
-        index_all_pipes(&m);
         index_finish(&m.sockets);
         index_finish(&m.pipes);
         index_finish(&m.masters);
         index_finish(&m.wires);
-        index_finish(&m.all_pipes);
         *ret = m;
         m = (Members){0};
         return 0;
@@ -190,7 +172,6 @@ void members_done(Members *m) {
         free(m->pipes.keys);
         free(m->masters.keys);
         free(m->wires.keys);
-        free(m->all_pipes.keys);
         *m = (Members){0};
 }
 
@@ -210,12 +191,12 @@ bool members_have_master(const Members *m, int pty_index) {
 }
 
 PipeEnds members_pipe(const Members *m, uint64_t ino) {
-        const MemberKey *own = index_find(&m->pipes, ino), *all = index_find(&m->all_pipes, ino);
-        unsigned missing = (END_READ | END_WRITE) & ~(own ? own->ends : 0);
+        const MemberKey *own = index_find(&m->pipes, ino);
+        unsigned ends = own ? own->ends : 0;
 
-        if (missing == 0)
+        if ((ends & (END_READ | END_WRITE)) == (END_READ | END_WRITE))
                 return PIPE_INSIDE;
-        return all && (all->ends & missing) ? PIPE_OUTSIDE : PIPE_CLOSED;
+        return ends & HUNG_UP ? PIPE_CLOSED : PIPE_OUTSIDE;
 }
 
 bool members_have_other_end(const Members *m, const SnapInet *i) {

@@ -8,7 +8,7 @@
 
 typedef struct MemberKey {
         uint64_t id;
-        unsigned ends; /* of a pipe: 1 read, 2 write */
+        unsigned ends; /* of a pipe: 1 read, 2 write; 4 nobody has the other one */
 } MemberKey;
 
 typedef struct MemberIndex {
@@ -21,13 +21,12 @@ typedef struct Members {
         const SnapProcess **list; /* root first, parents before children */
         size_t n;
         MemberIndex sockets, pipes, masters;
-        MemberIndex all_pipes; /* with the ends that anybody has */
-        MemberIndex wires;     /* connected TCP sockets by both their addresses */
+        MemberIndex wires; /* connected TCP sockets by both their addresses */
 } Members;
 
 typedef enum PipeEnds {
         PIPE_INSIDE,  /* both ends are in the tree */
-        PIPE_OUTSIDE, /* the other end is somebody else's */
+        PIPE_OUTSIDE, /* the other end is somebody else's, or nobody knows */
         PIPE_CLOSED,  /* nobody has the other end */
 } PipeEnds;
 

@@ -8,7 +8,7 @@
 #include <search.h>
 #include <stdlib.h>
 
-static void process_done(SnapProcess *p) {
+void snap_process_done(SnapProcess *p) {
         for (size_t i = 0; i < p->n_fds; i++)
                 free(p->fds[i].target);
         for (size_t i = 0; i < p->n_maps; i++)
@@ -27,7 +27,7 @@ Snapshot *snapshot_free(Snapshot *s) {
         if (!s)
                 return NULL;
         for (size_t i = 0; i < s->n_processes; i++)
-                process_done(s->processes + i);
+                snap_process_done(s->processes + i);
         for (size_t i = 0; i < s->n_unixes; i++)
                 free(s->unixes[i].path);
         free(s->processes);
@@ -63,9 +63,26 @@ static int holder_order(const void *a, const void *b) {
         return x->kind != y->kind ? compare(x->kind, y->kind) : compare(x->id, y->id);
 }
 
+/* From the last to the first, so that the first child has the lowest number. */
+static void link_children(Snapshot *s) {
+        for (size_t i = 0; i < s->n_processes; i++)
+                s->processes[i].first_child = s->processes[i].next_sibling = 0;
+        for (size_t i = s->n_processes; i-- > 0;) {
+                SnapProcess *p = s->processes + i;
+                const SnapProcess key = {.pid = p->ppid};
+                SnapProcess *parent = bsearch(&key, s->processes, s->n_processes, sizeof key, by_pid);
+
+                if (!parent)
+                        continue;
+                p->next_sibling = parent->first_child;
+                parent->first_child = i + 1;
+        }
+}
+
 void snapshot_sort(Snapshot *s) {
         if (s->n_processes > 0)
                 qsort(s->processes, s->n_processes, sizeof *s->processes, by_pid);
+        link_children(s);
         if (s->n_unixes > 0)
                 qsort(s->unixes, s->n_unixes, sizeof *s->unixes, unix_by_ino);
         if (s->n_inets > 0)
@@ -121,6 +138,16 @@ const char *snapshot_volatile_name(const Snapshot *s, const SnapFd *f) {
         return f->is_volatile && !f->mnt_foreign ? f->target : NULL;
 }
 
+/* Places as in first_child. */
+static size_t next_child(const Snapshot *s, const SnapProcess *parent, size_t before) {
+        if (s->sorted)
+                return before ? s->processes[before - 1].next_sibling : parent->first_child;
+        for (size_t i = before; i < s->n_processes; i++)
+                if (s->processes[i].ppid == parent->pid)
+                        return i + 1;
+        return 0;
+}
+
 int snapshot_tree(const Snapshot *s, pid_t root, const SnapProcess ***ret, size_t *ret_n) {
         _cleanup_(freep) const SnapProcess **found = NULL;
         size_t n = 0;
@@ -135,9 +162,10 @@ int snapshot_tree(const Snapshot *s, pid_t root, const SnapProcess ***ret, size_
          * parent, so it can come only once, unless /proc showed a loop in a race; the bound stops that. */
         n = 1;
         for (size_t at = 0; at < n; at++)
-                for (size_t i = 0; i < s->n_processes && n < s->n_processes; i++)
-                        if (s->processes[i].ppid == found[at]->pid && s->processes[i].pid != root)
-                                found[n++] = s->processes + i;
+                for (size_t i = next_child(s, found[at], 0); i > 0 && n < s->n_processes;
+                     i = next_child(s, found[at], i))
+                        if (s->processes[i - 1].pid != root)
+                                found[n++] = s->processes + i - 1;
         *ret = TAKE(found);
         *ret_n = n;
         return 0;

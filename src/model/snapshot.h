@@ -5,54 +5,15 @@
  * tested without any process. sys/procfs makes one. */
 
 #include "model/snap-mount.h"
+#include "model/snapshot-fd.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-typedef enum FdKind {
-        FD_FILE, /* regular file */
-        FD_DIR,
-        FD_CHAR, /* character device that is no terminal */
-        FD_BLOCK,
-        FD_TTY,  /* terminal: pty slave, console, serial line */
-        FD_PTMX, /* pty master; pty_index says which */
-        FD_FIFO, /* named */
-        FD_PIPE,
-        FD_UNIX,
-        FD_TCP,
-        FD_UDP,
-        FD_NETLINK,
-        FD_PACKET,
-        FD_SOCKET, /* any other socket; target has the protocol name if known ("MPTCP", "VSOCK") */
-        FD_ANON,   /* anon_inode:[x]; target has "[x]" */
-        FD_MEMFD,
-        FD_OTHER,
-} FdKind;
-
-typedef struct SnapFd {
-        int fd; /* -1: the working directory */
-        FdKind kind;
-        char *target;       /* readlink of /proc/PID/fd/N, " (deleted)" cut off */
-        bool deleted;       /* no link left */
-        bool unlinked;      /* the name in target is gone, another is left */
-        bool is_volatile;   /* the next boot does not have it: on tmpfs or ramfs, or below /tmp */
-        bool path_replaced; /* the path names another file now; of directories only known of deleted ones */
-        uint64_t dev, ino;  /* fstat; for sockets ino is the socket's */
-        uint64_t rdev;
-        mode_t mode;
-        uint64_t size, used; /* used: without its holes */
-        unsigned flags;      /* open flags, from fdinfo */
-        int mnt_id;
-        bool mnt_foreign;   /* opened through a mount that our namespace does not have */
-        int pty_index;      /* FD_PTMX, and FD_TTY on devpts; else -1 */
-        pid_t pidfd;        /* FD_ANON "[pidfd]": the process it names, -1 if that is dead; else 0 */
-        uint32_t unread;    /* FD_NETLINK: bytes in the receive queue */
-        bool any_interface; /* FD_PACKET: known to be of no interface in particular */
-        uid_t uid;
-        gid_t gid;
-} SnapFd;
+/* Of SnapFd, SnapMap, SnapProcess: a new pointer is also released in snapshot.c, and sent and received in
+ * sys/procfs-child.c. */
 
 typedef struct SnapProcess {
         pid_t pid, ppid, pgid, sid;
@@ -66,6 +27,7 @@ typedef struct SnapProcess {
         char *label;       /* AppArmor's, of the first thread; NULL: it does not run */
         char *exe;         /* readlink, " (deleted)" cut off; NULL for kernel threads and zombies */
         uid_t uid, euid;   /* real, effective */
+        bool is_roots;     /* all its user ids are 0 */
         pid_t tracer;      /* who ptraces it, or 0 */
         int nice, ioprio;  /* ioprio_get(2)'s, which follows nice where it was never set */
         uint8_t *affinity; /* cpu_set_t of n_affinity bytes, only if not all CPUs that are online */
@@ -77,13 +39,16 @@ typedef struct SnapProcess {
         uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts; /* inode numbers */
         uint64_t rss_bytes;      /* anonymous and shared memory, swap included: what its images would hold */
         uint64_t sysv_shm;       /* number of SysV shared mappings */
+        uint64_t n_open;         /* descriptors, counted before they were looked at */
         bool beyond, unreadable; /* holds more than is looked at, or what not even root may (FUSE) */
+        bool stuck;              /* it could not be looked at in time */
         SnapMap *maps;
         size_t n_maps;
         int *mounts; /* ids of all that its program, directories, files, mappings and socket names lie on */
         size_t n_mounts;
         SnapFd *fds;
         size_t n_fds;
+        size_t first_child, next_sibling; /* snapshot_sort(): places in the list, from 1; 0: there is none */
 } SnapProcess;
 
 typedef struct SnapUnix {
@@ -103,7 +68,8 @@ typedef struct SnapInet {
 } SnapInet;
 
 /* Who outside the trees holds the other end of a pipe (id: inode), unix socket (its inode), terminal
- * (index), or a descriptor of the same internet socket (FD_UNIX, too; its inode). */
+ * (index), or a descriptor of the same internet socket (FD_UNIX, too; its inode), as far as it was found in
+ * the time that this is worth: root's processes first, and of anybody's a part (sys/procfs-holders.c). */
 typedef struct SnapHolder {
         FdKind kind;
         uint64_t id;
@@ -134,6 +100,9 @@ static inline void snapshot_freep(Snapshot **p) {
 
 /* For fast look-ups; without it they search from the front. Pointers into the lists change. */
 void snapshot_sort(Snapshot *s);
+
+/* Releases what a process holds, not the process itself. */
+void snap_process_done(SnapProcess *p);
 
 /* NULL if there is none. */
 const SnapProcess *snapshot_process(const Snapshot *s, pid_t pid);

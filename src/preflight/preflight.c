@@ -142,22 +142,28 @@ static int check_space(const Check *c, uint64_t need) {
                             c->facts->store_free / MIB, (need + MIB - 1) / MIB);
 }
 
+/* Counted before it was looked at: of a tree beyond its limits nothing else is known. Answer 1: it is. */
 static int check_counts(const Check *c) {
         const PreflightFacts *f = c->facts;
-        size_t files = 0;
-        int r = 0;
+        uint64_t files = 0, counted = 0;
+        int r;
 
-        for (size_t i = 0; i < c->m->n; i++)
-                files += c->m->list[i]->n_fds;
-        if (f->max_processes && c->m->n > f->max_processes)
+        if (f->max_processes && c->m->n > f->max_processes) {
                 r = note_refused(c, "processes", "keep a smaller tree, or raise MaxProcesses=",
                                  "this tree has %zu processes, more than %" PRIu64 " are not carried",
                                  c->m->n, f->max_processes);
-        if (r >= 0 && f->max_files && files > f->max_files)
-                r = note_refused(c, "files", "end what has them open, or raise MaxFiles=",
-                                 "this tree has %zu files open, more than %" PRIu64 " are not carried",
-                                 files, f->max_files);
-        return r;
+                return r < 0 ? r : 1;
+        }
+        for (size_t i = 0; i < c->m->n; i++) {
+                files += c->m->list[i]->n_fds;
+                counted += c->m->list[i]->n_open;
+        }
+        if (!f->max_files || (files <= f->max_files && counted <= f->max_files))
+                return 0;
+        r = note_refused(c, "files", "end what has them open, or raise MaxFiles=",
+                         "this tree has more than %" PRIu64 " files open, and no more are carried",
+                         f->max_files);
+        return r < 0 ? r : 1;
 }
 
 static int check_names(const Check *c, uint64_t names) {
@@ -178,12 +184,37 @@ static int check_memory(const Check *c, uint64_t need) {
                             (need + MIB - 1) / MIB, c->facts->memory_free / MIB);
 }
 
+static int check_tree(Check *c) {
+        PreflightNeeds needs;
+        int r;
+
+        r = check_counts(c);
+        if (r != 0)
+                return r < 0 ? r : 0;
+        r = check_members(c);
+        if (r >= 0 && c->m->s->no_diag && has_sockets(c->m))
+                r = note_refused(c, "socket-diag",
+                                 "modprobe unix_diag tcp_diag udp_diag; where an upgrade removed the "
+                                 "running kernel's modules, install its package again",
+                                 "this kernel cannot list sockets, so CRIU cannot save any");
+        if (r >= 0)
+                r = preflight_needs(c->m->s, c->tree, &needs);
+        if (r >= 0 && needs.ghost_max > CRIU_GHOST_MAX)
+                r = note_refused(c, "ghost-size", "end the program that has it open",
+                                 "a file without a name of %" PRIu64 " MiB is open, and CRIU takes 4095 MiB",
+                                 needs.ghost_max / MIB);
+        if (r >= 0)
+                r = check_names(c, needs.names);
+        if (r >= 0)
+                r = check_space(c, needs.bytes);
+        return r < 0 ? r : check_memory(c, needs.bytes);
+}
+
 int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *facts, Verdict *ret) {
         _cleanup_(members_done) Members m = {0};
         _cleanup_(verdict_done) Verdict v = {0};
         Check c = {.m = &m, .tree = tree, .facts = facts, .v = &v};
         const SnapProcess *root = snapshot_process(s, (pid_t)tree->root_pid);
-        PreflightNeeds needs;
         int r;
 
         if (!root || root->start != tree->root_start || root->state == 'Z') {
@@ -191,28 +222,7 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
         } else {
                 r = members_of(s, root->pid, &m);
                 if (r >= 0)
-                        r = check_members(&c);
-                if (r >= 0 && s->no_diag && has_sockets(&m))
-                        r = note_refused(
-                                        &c, "socket-diag",
-                                        "modprobe unix_diag tcp_diag udp_diag; where an upgrade removed the "
-                                        "running kernel's modules, install its package again",
-                                        "this kernel cannot list sockets, so CRIU cannot save any");
-                if (r >= 0)
-                        r = preflight_needs(s, tree, &needs);
-                if (r >= 0 && needs.ghost_max > CRIU_GHOST_MAX)
-                        r = note_refused(&c, "ghost-size", "end the program that has it open",
-                                         "a file without a name of %" PRIu64
-                                         " MiB is open, and CRIU takes 4095 MiB",
-                                         needs.ghost_max / MIB);
-                if (r >= 0)
-                        r = check_counts(&c);
-                if (r >= 0)
-                        r = check_names(&c, needs.names);
-                if (r >= 0)
-                        r = check_space(&c, needs.bytes);
-                if (r >= 0)
-                        r = check_memory(&c, needs.bytes);
+                        r = check_tree(&c);
         }
         if (r < 0)
                 return err_pass(r);

@@ -124,8 +124,13 @@ int check_process(const Check *c) {
         Who who;
         int r;
 
-        if (c->p->kernel_thread || c->p->state == 'Z')
+        if (c->p->kernel_thread || (c->p->state == 'Z' && !c->p->stuck))
                 return 0;
+        if (c->p->stuck)
+                return note_refused(c, "stuck", "end that program before the reboot",
+                                    "%s could not be looked at in time: it waits for what does not answer "
+                                    "(FUSE), or its user has too much of everything",
+                                    check_who(c->p, &who));
         if (c->p->beyond)
                 return note_refused(c, "too-much", "end that program before the reboot",
                                     "%s has more threads, open files or mappings than are looked at",

@@ -400,6 +400,8 @@ static int things_of(const Members *m, Thing **ret, size_t *ret_n) {
 static int check_seen(const SnapProcess *p) {
         if (p->beyond)
                 return err_say(-E2BIG, "process %d holds more than is looked at", (int)p->pid);
+        if (p->stuck)
+                return err_say(-ETIMEDOUT, "process %d could not be looked at in time", (int)p->pid);
         return p->unreadable ? err_say(-EACCES, "process %d holds what cannot be looked at", (int)p->pid)
                              : 0;
 }

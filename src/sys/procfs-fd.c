@@ -17,9 +17,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -181,7 +182,23 @@ static void place(int pid_dir, const char *link, const Mounts *mounts, SnapFd *f
                            (st.st_dev != f->dev || st.st_ino != f->ino);
 }
 
-static int fd_read(int pid_dir, const Mounts *mounts, SnapFd *f) {
+/* Whether somebody has the other end of a pipe is asked of the pipe itself, by a descriptor of our own for a
+ * moment: a search through everybody's descriptors takes as long as somebody wants, and misses what is under
+ * way in a socket. Who may not ask is told nothing. */
+static bool is_hung_up(int pidfd, const SnapFd *f) {
+        _cleanup_(closep) int fd = -1;
+        struct pollfd p = {0};
+        struct stat st;
+
+        if ((f->flags & O_ACCMODE) == O_RDWR)
+                return false;
+        fd = pidfd < 0 ? -1 : pidfd_getfd(pidfd, f->fd, 0);
+        p.fd = fd;
+        return fd >= 0 && fstat(fd, &st) >= 0 && S_ISFIFO(st.st_mode) && st.st_ino == f->ino &&
+               poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR));
+}
+
+static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, SnapFd *f) {
         nlink_t nlink = 1;
         char link[32];
         int r;
@@ -199,6 +216,8 @@ static int fd_read(int pid_dir, const Mounts *mounts, SnapFd *f) {
                 r = read_info(pid_dir, f);
         if (r < 0)
                 return r;
+        if (f->kind == FD_PIPE)
+                f->hung_up = is_hung_up(pidfd, f);
         if (f->kind == FD_FILE || f->kind == FD_DIR || f->kind == FD_FIFO)
                 place(pid_dir, link, mounts, f, nlink);
         return 0;
@@ -227,6 +246,7 @@ static int cwd_read(int pid_dir, const Mounts *mounts, SnapProcess *p) {
 }
 
 int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p) {
+        _cleanup_(closep) int pidfd = pidfd_open(p->pid, 0);
         _cleanup_(closedirp) DIR *d = NULL;
         struct dirent *e;
         int dir, r;
@@ -244,13 +264,14 @@ int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p) {
                 SnapFd f = {.pty_index = -1};
                 uint64_t number;
 
-                if (parse_u64(e->d_name, INT32_MAX, &number) < 0)
+                child_step();
+                if (parse_u64(e->d_name, INT32_MAX, &number) < 0 || child_is_talk(p->pid, (int)number))
                         continue;
                 if (p->n_fds >= PROCFS_MAX_FDS)
                         return err_say(-E2BIG, "process %d has more than %u descriptors open", (int)p->pid,
                                        PROCFS_MAX_FDS);
                 f.fd = (int)number;
-                r = fd_read(pid_dir, mounts, &f);
+                r = fd_read(pid_dir, pidfd, mounts, &f);
                 if (r >= 0)
                         r = model_append(p->fds, p->n_fds, f);
                 if (r >= 0)
@@ -266,126 +287,19 @@ int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p) {
         return 0;
 }
 
-/* The other end outside. */
-
-typedef struct Wanted {
-        FdKind kind;
-        uint64_t id;
-} Wanted;
-
-static int wanted_order(const void *a, const void *b) {
-        const Wanted *x = a, *y = b;
-
-        if (x->kind != y->kind)
-                return x->kind < y->kind ? -1 : 1;
-        return x->id < y->id ? -1 : x->id > y->id;
-}
-
-static int wanted_collect(const Snapshot *s, Wanted **ret, size_t *ret_n) {
-        _cleanup_(freep) Wanted *list = NULL;
-        size_t n = 0, at = 0;
-
-        for (size_t i = 0; i < s->n_processes; i++)
-                n += s->processes[i].n_fds;
-        list = calloc(n ?: 1, sizeof *list);
-        if (!list)
-                return -ENOMEM;
-        for (size_t i = 0; i < s->n_processes; i++)
-                for (size_t k = 0; k < s->processes[i].n_fds; k++) {
-                        const SnapFd *f = s->processes[i].fds + k;
-                        const SnapUnix *u = f->kind == FD_UNIX ? snapshot_unix(s, f->ino) : NULL;
-
-                        if (f->kind == FD_PIPE)
-                                list[at++] = (Wanted){FD_PIPE, f->ino};
-                        else if (u && u->peer)
-                                list[at++] = (Wanted){FD_UNIX, u->peer};
-                        else if (f->kind == FD_TCP || f->kind == FD_UDP)
-                                list[at++] = (Wanted){FD_UNIX, f->ino};
-                        else if (f->kind == FD_TTY && f->pty_index >= 0)
-                                list[at++] = (Wanted){FD_PTMX, (uint64_t)f->pty_index};
-                }
-        if (at > 0)
-                qsort(list, at, sizeof *list, wanted_order);
-        *ret = TAKE(list);
-        *ret_n = at;
-        return 0;
-}
-
-static bool holder_candidate(const char *target, Wanted *ret) {
-        if (strcmp(target, "/dev/ptmx") == 0 || strcmp(target, "/dev/pts/ptmx") == 0)
-                *ret = (Wanted){.kind = FD_PTMX};
-        else if (sscanf(target, "pipe:[%" SCNu64 "]", &ret->id) == 1)
-                ret->kind = FD_PIPE;
-        else if (sscanf(target, "socket:[%" SCNu64 "]", &ret->id) == 1)
-                ret->kind = FD_UNIX;
-        else
-                return false;
-        return true;
-}
-
-static int holder_look(int pid_dir, const char *name, pid_t pid, const Wanted *wanted, size_t n,
-                       Snapshot *s) {
-        char path[300], target[64]; /* what does not fit is no candidate */
-        SnapFd f = {.pty_index = -1};
-        Wanted found;
-        ssize_t l;
-
-        snprintf(path, sizeof path, "fd/%s", name);
-        l = readlinkat(pid_dir, path, target, sizeof target - 1);
-        if (l < 0)
-                return 0;
-        target[l] = '\0';
-        if (!holder_candidate(target, &found))
-                return 0;
-        f.fd = atoi(name);
-        f.kind = found.kind;
-        if (found.kind == FD_PTMX || bsearch(&found, wanted, n, sizeof *wanted, wanted_order)) {
-                if (read_info(pid_dir, &f) < 0)
-                        return 0;
-                if (found.kind == FD_PTMX)
-                        found.id = (uint64_t)f.pty_index;
-        }
-        if (!bsearch(&found, wanted, n, sizeof *wanted, wanted_order))
-                return 0;
-        return model_append(s->holders, s->n_holders, ((SnapHolder){found.kind, found.id, pid, f.flags}));
-}
-
-static int holder_process(pid_t pid, const Wanted *wanted, size_t n, Snapshot *s) {
-        _cleanup_(closep) int pid_dir = -1;
+uint64_t procfs_count_fds(int proc, pid_t pid, uint64_t limit) {
         _cleanup_(closedirp) DIR *d = NULL;
-        struct dirent *e;
+        const struct dirent *e;
+        uint64_t n = 0;
         char path[32];
         int dir;
 
-        snprintf(path, sizeof path, "/proc/%d", (int)pid);
-        pid_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        dir = pid_dir < 0 ? -1 : openat(pid_dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        snprintf(path, sizeof path, "%d/fd", (int)pid);
+        dir = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         d = dir < 0 ? NULL : fdopendir(dir);
-        if (!d) {
+        if (!d)
                 (void)fd_close(dir);
-                return 0; /* gone, or not ours to look at: nobody is named then */
-        }
-        for (size_t looked = 0; looked < PROCFS_MAX_FDS && (e = readdir(d)); looked++) {
-                int r = e->d_name[0] == '.' ? 0 : holder_look(pid_dir, e->d_name, pid, wanted, n, s);
-
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-int procfs_holders(Snapshot *s) {
-        _cleanup_(freep) Wanted *wanted = NULL;
-        size_t n;
-        int r;
-
-        r = wanted_collect(s, &wanted, &n);
-        for (size_t i = 0; r >= 0 && n > 0 && i < s->n_processes; i++) {
-                const SnapProcess *p = s->processes + i;
-
-                /* what was looked at in depth has threads; its descriptors are in the snapshot */
-                if (p->n_tids == 0 && !p->kernel_thread)
-                        r = holder_process(p->pid, wanted, n, s);
-        }
-        return r < 0 ? err_pass(r) : 0;
+        while (d && n <= limit && (e = readdir(d)))
+                n += e->d_name[0] != '.';
+        return n;
 }

@@ -5,6 +5,9 @@
 
 #include "model/snapshot.h"
 #include "sys/mounts.h"
+#include "sys/procfs.h"
+
+#include <stdatomic.h>
 
 /* More than this is no session but an attack on whoever looks at it. Of processes there are as many as the
  * kernel allows: a bound here would let one user keep everybody from being carried. */
@@ -26,11 +29,75 @@ int procfs_mounts(int pid_dir, const Mounts *mounts, SnapProcess *p);
 /* When sockets are known: those of their names, then fills s->mounts. */
 int procfs_mounts_end(Mounts *mounts, Snapshot *s);
 
-/* unixes, inets, unread netlink data. Sets no_diag instead of failing where the kernel cannot tell. */
+/* One process without, and with, what it holds (procfs.c). offset: procfs_start_offset()'s. -ESRCH and its
+ * like if it is gone; what is in *p is released by snap_process_done() whatever the answer. */
+int procfs_process(int proc, pid_t pid, uint64_t offset, SnapProcess *p);
+int procfs_process_deep(int proc, const Mounts *mounts, SnapProcess *p);
+uint64_t procfs_start_offset(int proc);
+bool procfs_is_gone(int r);
+void procfs_own(int proc, Snapshot *s);
+
+/* The state in its stat; 0 if it is gone. */
+char process_state(pid_t pid);
+
+/* Sockets that processes of the snapshot have open, the peers of unix sockets, and whoever waits at a port;
+ * unread netlink data. Sets no_diag instead of failing where the kernel cannot tell. */
 int procfs_sockets(const Mounts *mounts, Snapshot *s);
 
-/* Fills s->holders: a walk over the fds of every process that has none in the snapshot. */
+/* Descriptors of a process, counted up to `limit` (then limit + 1 is the answer). */
+uint64_t procfs_count_fds(int proc, pid_t pid, uint64_t limit);
+
+/* Fills s->holders: a walk over the fds of every process that has none in the snapshot, as many as are
+ * looked at within two seconds; or what such a walk, and a look at other trees, has found before. */
 int procfs_holders(Snapshot *s);
+int procfs_holders_before(const Snapshot *before, Snapshot *s);
+
+/*
+ * A child that looks (procfs-child.c). `work` runs in it, with a descriptor to send frames to; it calls
+ * child_begins() for each process and child_step() for each little thing that it does. What it has begun
+ * with last is child->page->at, without its pointers.
+ */
+typedef enum FrameKind { FRAME_END, FRAME_PROCESS, FRAME_HOLDERS } FrameKind;
+
+typedef struct Frame {
+        FrameKind kind;
+        char *data;
+        size_t size;
+} Frame;
+
+typedef struct ChildPage {
+        _Atomic uint64_t steps;
+        pid_t parent;
+        int parent_fd;
+        SnapProcess at;
+} ChildPage;
+
+typedef struct Child {
+        pid_t pid;
+        int pidfd, fd;
+        ChildPage *page;
+        uint64_t steps, moved;
+} Child;
+
+#define CHILD_NONE ((Child){.pidfd = -1, .fd = -1})
+
+typedef int ChildWork(int fd, void *userdata);
+
+int child_start(ChildWork *work, void *userdata, Child *ret);
+/* 1: there is a frame, 0: it is through; -ETIMEDOUT: it does not come on, or the deadline has passed;
+ * -EPIPE: it has died. Without sentences. */
+int child_next(Child *c, uint64_t deadline, Frame *ret);
+void child_end(Child *c);
+
+void frame_done(Frame *f);
+int frame_process(const Frame *f, SnapProcess *ret);
+
+/* In the child; elsewhere they do nothing. */
+void child_step(void);
+void child_begins(const SnapProcess *p);
+bool child_is_talk(pid_t pid, int fd); /* the descriptor by which its parent listens to it */
+int child_send(int fd, FrameKind kind, const void *data, size_t size);
+int child_send_process(int fd, const SnapProcess *p);
 
 /* Text behind the last `key` at a line's begin in a /proc file ("Uid:\t0"), or NULL. */
 const char *procfs_field(const char *text, const char *key);

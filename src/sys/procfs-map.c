@@ -100,6 +100,7 @@ int procfs_maps(int pid_dir, const Mounts *mounts, SnapProcess *p) {
                 uint64_t from, to;
                 int name = 0;
 
+                child_step();
                 if (p->n_maps >= PROCFS_MAX_MAPS)
                         return err_say(-E2BIG, "process %d maps more than %u files", (int)p->pid,
                                        PROCFS_MAX_MAPS);

@@ -26,6 +26,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+
+/* Sockets are kept by their inodes: how many others have is theirs to choose. */
+typedef struct Inodes {
+        uint64_t *list;
+        size_t n;
+} Inodes;
 
 #define BOTH_DIRECTIONS 3u /* RCV_SHUTDOWN | SEND_SHUTDOWN, as UNIX_DIAG_SHUTDOWN shows them */
 #define KERNEL_MINOR    20 /* bits of the minor number in the kernel's own dev_t */
@@ -33,9 +40,70 @@
 typedef struct Diag {
         Snapshot *s;
         const Mounts *mounts;
+        const Inodes *wanted;
+        bool peers; /* those of the wanted as well, where the peer says so */
         int protocol;
         int r;
 } Diag;
+
+static void inodes_done(Inodes *inodes) {
+        free(inodes->list);
+}
+
+static int by_inode(const void *a, const void *b) {
+        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+        return x < y ? -1 : x > y;
+}
+
+static void inodes_sort(Inodes *inodes) {
+        if (inodes->n > 0)
+                qsort(inodes->list, inodes->n, sizeof *inodes->list, by_inode);
+}
+
+static bool inodes_have(const Inodes *inodes, uint64_t ino) {
+        return inodes->n > 0 && bsearch(&ino, inodes->list, inodes->n, sizeof ino, by_inode);
+}
+
+static int inodes_open(const Snapshot *s, Inodes *ret) {
+        size_t n = 0, at = 0;
+        uint64_t *list;
+
+        for (size_t i = 0; i < s->n_processes; i++)
+                n += s->processes[i].n_fds;
+        list = calloc(n + 1, sizeof *list);
+        if (!list)
+                return -ENOMEM;
+        for (size_t i = 0; i < s->n_processes; i++)
+                for (size_t k = 0; k < s->processes[i].n_fds; k++)
+                        if (S_ISSOCK(s->processes[i].fds[k].mode))
+                                list[at++] = s->processes[i].fds[k].ino;
+        *ret = (Inodes){list, at};
+        inodes_sort(ret);
+        return 0;
+}
+
+/* Peers that do not name us as theirs: of datagram sockets, /dev/log. */
+static int inodes_missing(const Snapshot *s, const Inodes *kept, Inodes *ret) {
+        _cleanup_(inodes_done) Inodes known = {calloc(s->n_unixes + 1, sizeof *known.list), 0};
+        uint64_t *list = calloc(s->n_unixes + 1, sizeof *list);
+        size_t n = 0;
+
+        if (!list || !known.list) {
+                free(list);
+                return -ENOMEM;
+        }
+        for (size_t i = 0; i < s->n_unixes; i++)
+                known.list[known.n++] = s->unixes[i].ino;
+        inodes_sort(&known);
+        for (size_t i = 0; i < s->n_unixes; i++)
+                if (s->unixes[i].peer && inodes_have(kept, s->unixes[i].ino) &&
+                    !inodes_have(&known, s->unixes[i].peer))
+                        list[n++] = s->unixes[i].peer;
+        *ret = (Inodes){list, n};
+        inodes_sort(ret);
+        return 0;
+}
 
 /* Grows by doubling: a machine with 100,000 sockets is rare, and must not cost 100,000 reallocations. */
 #define DIAG_APPEND(array, count, value)                                                                    \
@@ -99,6 +167,8 @@ static int on_unix(struct nl_msg *msg, void *userdata) {
         u.state = m->udiag_state;
         if (a[UNIX_DIAG_PEER])
                 u.peer = nla_get_u32(a[UNIX_DIAG_PEER]);
+        if (!inodes_have(d->wanted, u.ino) && !(d->peers && inodes_have(d->wanted, u.peer)))
+                return NL_SKIP;
         if (u.state == TCP_ESTABLISHED && u.peer == 0 && a[UNIX_DIAG_SHUTDOWN])
                 u.dead_peer = nla_get_u8(a[UNIX_DIAG_SHUTDOWN]) == BOTH_DIRECTIONS;
         d->r = a[UNIX_DIAG_NAME] ? unix_name(a[UNIX_DIAG_NAME], &u.path) : 0;
@@ -116,6 +186,11 @@ static int on_unix(struct nl_msg *msg, void *userdata) {
         return d->r < 0 ? NL_STOP : NL_OK;
 }
 
+/* Time-wait and the like are nobody's any more, or nobody's yet. */
+static bool waits_at_port(const struct inet_diag_msg *m, int protocol) {
+        return m->id.idiag_sport != 0 && (protocol == IPPROTO_UDP || m->idiag_state == TCP_LISTEN);
+}
+
 static int on_inet(struct nl_msg *msg, void *userdata) {
         struct nlmsghdr *h = nlmsg_hdr(msg);
         const struct inet_diag_msg *m = nlmsg_data(h);
@@ -123,8 +198,9 @@ static int on_inet(struct nl_msg *msg, void *userdata) {
         size_t l = m->idiag_family == AF_INET ? 4 : 16;
         SnapInet i = {0};
 
-        if (!nlmsg_valid_hdr(h, sizeof *m) || m->idiag_inode == 0)
-                return NL_SKIP; /* time-wait and the like: nobody's any more, or nobody's yet */
+        if (!nlmsg_valid_hdr(h, sizeof *m) || m->idiag_inode == 0 ||
+            !(waits_at_port(m, d->protocol) || inodes_have(d->wanted, m->idiag_inode)))
+                return NL_SKIP;
         d->r = too_many(d->s->n_inets);
         if (d->r < 0)
                 return NL_STOP;
@@ -180,7 +256,21 @@ static int dump_unix(Diag *d) {
                         .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_VFS | UDIAG_SHOW_PEER,
         };
 
-        return err_pass(dump(d, on_unix, &request, sizeof request));
+        _cleanup_(inodes_done) Inodes missing = {0};
+        const Inodes *wanted = d->wanted;
+        int r;
+
+        d->peers = true;
+        r = dump(d, on_unix, &request, sizeof request);
+        if (r >= 0)
+                r = inodes_missing(d->s, wanted, &missing);
+        if (r < 0 || missing.n == 0)
+                return err_pass(r);
+        d->peers = false;
+        d->wanted = &missing;
+        r = dump(d, on_unix, &request, sizeof request);
+        d->wanted = wanted;
+        return err_pass(r);
 }
 
 static int dump_inet(Diag *d, int family, int protocol) {
@@ -194,27 +284,50 @@ static int dump_inet(Diag *d, int family, int protocol) {
         return err_pass(dump(d, on_inet, &request, sizeof request));
 }
 
+typedef struct Unread {
+        uint64_t ino;
+        uint32_t bytes;
+} Unread;
+
+static int by_unread(const void *a, const void *b) {
+        return by_inode(&((const Unread *)a)->ino, &((const Unread *)b)->ino);
+}
+
 /* /proc/net/netlink: sk, protocol, port, groups, bytes unread, written, dump, locks, drops, inode. */
-static int netlink_unread(Snapshot *s) {
+static int netlink_list(const Inodes *wanted, Unread **ret, size_t *ret_n) {
         _cleanup_(freep) char *text = NULL;
         char *state, *line;
+        Unread u;
 
         if (file_slurp(AT_FDCWD, "/proc/thread-self/net/netlink", 64u << 20, &text, NULL) < 0)
                 return 0;
-        for (line = strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
-                uint64_t ino;
-                uint32_t unread;
+        for (line = strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state))
+                if (sscanf(line, "%*s %*u %*d %*x %" SCNu32 " %*u %*u %*u %*u %" SCNu64, &u.bytes, &u.ino) ==
+                                    2 &&
+                    u.bytes > 0 && inodes_have(wanted, u.ino) && model_append(*ret, *ret_n, u) < 0)
+                        return -ENOMEM;
+        return 0;
+}
 
-                if (sscanf(line, "%*s %*u %*d %*x %" SCNu32 " %*u %*u %*u %*u %" SCNu64, &unread, &ino) !=
-                                    2 ||
-                    unread == 0)
-                        continue;
-                for (size_t i = 0; i < s->n_processes; i++)
-                        for (size_t k = 0; k < s->processes[i].n_fds; k++)
-                                if (s->processes[i].fds[k].kind == FD_NETLINK &&
-                                    s->processes[i].fds[k].ino == ino)
-                                        s->processes[i].fds[k].unread = unread;
-        }
+static int netlink_unread(const Inodes *wanted, Snapshot *s) {
+        _cleanup_(freep) Unread *list = NULL;
+        size_t n = 0;
+        int r;
+
+        r = netlink_list(wanted, &list, &n);
+        if (r < 0 || n == 0)
+                return r;
+        qsort(list, n, sizeof *list, by_unread);
+        for (size_t i = 0; i < s->n_processes; i++)
+                for (size_t k = 0; k < s->processes[i].n_fds; k++) {
+                        SnapFd *f = s->processes[i].fds + k;
+                        const Unread key = {f->ino, 0}, *found = NULL;
+
+                        if (f->kind == FD_NETLINK)
+                                found = bsearch(&key, list, n, sizeof key, by_unread);
+                        if (found)
+                                f->unread = found->bytes;
+                }
         return 0;
 }
 
@@ -271,13 +384,17 @@ static int dump_packet(Diag *d) {
 
 int procfs_sockets(const Mounts *mounts, Snapshot *s) {
         static const int families[] = {AF_INET, AF_INET6}, protocols[] = {IPPROTO_TCP, IPPROTO_UDP};
-        Diag d = {.s = s, .mounts = mounts};
-        int r = dump_unix(&d);
+        _cleanup_(inodes_done) Inodes wanted = {0};
+        Diag d = {.s = s, .mounts = mounts, .wanted = &wanted};
+        int r = inodes_open(s, &wanted);
+
+        if (r >= 0)
+                r = dump_unix(&d);
 
         for (size_t f = 0; f < ELEMENTS(families); f++)
                 for (size_t p = 0; r >= 0 && p < ELEMENTS(protocols); p++)
                         r = dump_inet(&d, families[f], protocols[p]);
         if (r >= 0)
                 r = dump_packet(&d);
-        return r < 0 ? err_pass(r) : netlink_unread(s);
+        return r < 0 ? err_pass(r) : netlink_unread(&wanted, s);
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * Processes. /proc is read one process at a time while all of them run: whatever disappears between two
- * reads was not there. Only what a root process of a wanted tree leads to is looked at in depth
- * (procfs-fd.c), for that costs some system calls per descriptor.
+ * One process. /proc is read one process at a time while all of them run: whatever disappears between two
+ * reads was not there. Which are read, and how much of them, is in procfs-look.c; it has a child do it.
  */
 
 #include "sys/procfs.h"
@@ -37,7 +36,7 @@
 #define SMALL_FILE        (64u << 10) /* stat, status, cgroup: below 8 KiB in practice */
 
 /* A process that vanished shows as any of these, depending on how far it had come. */
-static bool is_gone(int r) {
+bool procfs_is_gone(int r) {
         return r == -ENOENT || r == -ESRCH || r == -ENOTDIR;
 }
 
@@ -114,21 +113,21 @@ static int read_stat(int dir, SnapProcess *p) {
         return 0;
 }
 
-/* Both are in hexadecimal digits. One who may not look at the second is told nothing. */
-static int read_oddities(int dir, const char *status, SnapProcess *p) {
-        const char *ambient = procfs_field(status, "CapAmb:");
+/* In hexadecimal digits. One who may not look at it is told nothing. It waits for a process that executes a
+ * program just now, as status does not. */
+static int read_personality(int dir, SnapProcess *p) {
         _cleanup_(freep) char *text = NULL;
         int r = file_slurp(dir, "personality", SMALL_FILE, &text, NULL);
 
         if (r < 0 && r != -EACCES && r != -EPERM)
                 return r;
         p->personality = r >= 0 && strtoull(text, NULL, 16) != 0;
-        p->ambient = ambient && strtoull(ambient, NULL, 16) != 0;
         return 0;
 }
 
 static int read_status(int dir, SnapProcess *p) {
         _cleanup_(freep) char *text = NULL;
+        unsigned saved = 1, files = 1;
         const char *line;
         int r = file_slurp(dir, "status", SMALL_FILE, &text, NULL);
 
@@ -138,14 +137,17 @@ static int read_status(int dir, SnapProcess *p) {
         p->euid = p->uid;
         line = procfs_field(text, "Uid:");
         if (line)
-                (void)sscanf(line, "%*u %u", &p->euid);
+                (void)sscanf(line, "%*u %u %u %u", &p->euid, &saved, &files);
+        p->is_roots = p->uid == 0 && p->euid == 0 && saved == 0 && files == 0;
+        line = procfs_field(text, "CapAmb:");
+        p->ambient = line && strtoull(line, NULL, 16) != 0;
         p->tracer = (pid_t)status_number(text, "TracerPid:");
         p->seccomp = (int)status_number(text, "Seccomp:");
         p->no_new_privs = status_number(text, "NoNewPrivs:") != 0;
         p->rss_bytes = (status_number(text, "RssAnon:") + status_number(text, "RssShmem:") +
                         status_number(text, "VmSwap:") + status_number(text, "HugetlbPages:"))
                        << 10;
-        return read_oddities(dir, text, p);
+        return 0;
 }
 
 static int read_cgroup(int dir, SnapProcess *p) {
@@ -176,19 +178,20 @@ static int read_exe(int dir, SnapProcess *p) {
 }
 
 /* sshd writes its role over its arguments, and nothing else tells its listener from a session's monitor
- * whose listener was restarted. */
+ * whose listener was restarted. Arguments are memory of the process, which may be a file of its user's own
+ * making: only root's are read. */
 static void read_title(int dir, SnapProcess *p) {
         _cleanup_(closep) int fd = -1;
         ssize_t l;
 
-        if (strcmp(p->comm, "sshd") != 0 && !starts_with(p->comm, "sshd-"))
+        if (!p->is_roots || (strcmp(p->comm, "sshd") != 0 && !starts_with(p->comm, "sshd-")))
                 return;
         fd = openat(dir, "cmdline", O_RDONLY | O_CLOEXEC);
         l = fd < 0 ? -1 : read(fd, p->title, sizeof p->title - 1);
         p->title[l < 0 ? 0 : l] = '\0';
 }
 
-static int process_read(int proc, pid_t pid, SnapProcess *p) {
+int procfs_process(int proc, pid_t pid, uint64_t offset, SnapProcess *p) {
         _cleanup_(closep) int dir = -1;
         int r;
 
@@ -197,6 +200,9 @@ static int process_read(int proc, pid_t pid, SnapProcess *p) {
         if (dir < 0)
                 return dir;
         r = read_stat(dir, p);
+        p->start -= offset;
+        if (r >= 0)
+                child_begins(p);
         if (r >= 0)
                 r = read_status(dir, p);
         if (r >= 0)
@@ -210,7 +216,7 @@ static int process_read(int proc, pid_t pid, SnapProcess *p) {
 
 /* In the time namespace of a carried session everybody seems to have started earlier or later (docs/CRIU.md,
  * "Time"): /proc shows each reader his own time, rounded down after the offset is added. */
-static uint64_t start_offset(int proc) {
+uint64_t procfs_start_offset(int proc) {
         _cleanup_(freep) char *text = NULL;
         const char *p;
         long long sec;
@@ -222,48 +228,6 @@ static uint64_t start_offset(int proc) {
         if (!p || sscanf(p, "%lld %ld", &sec, &nsec) != 2)
                 return 0;
         return (uint64_t)(sec * TICKS_PER_SEC + (nsec + NSEC_PER_TICK - 1) / NSEC_PER_TICK);
-}
-
-static int processes_read(int proc, Snapshot *s) {
-        _cleanup_(closedirp) DIR *d = NULL;
-        uint64_t offset = start_offset(proc);
-        struct dirent *e;
-        size_t room = 0;
-        int fd;
-
-        fd = openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        d = fd < 0 ? NULL : fdopendir(fd);
-        if (!d) {
-                (void)fd_close(fd);
-                return err_born(-errno, "cannot list /proc");
-        }
-        while ((e = readdir(d))) {
-                pid_t pid;
-                int r;
-
-                if (parse_pid(e->d_name, &pid) < 0)
-                        continue;
-                if (s->n_processes == room) {
-                        SnapProcess *grown;
-
-                        room = room ? room * 2 : 256;
-                        grown = reallocarray(s->processes, room, sizeof *grown);
-                        if (!grown)
-                                return -ENOMEM;
-                        s->processes = grown;
-                }
-                r = process_read(proc, pid, s->processes + s->n_processes);
-                if (is_gone(r)) {
-                        free(s->processes[s->n_processes].cgroup);
-                        free(s->processes[s->n_processes].exe);
-                        continue;
-                }
-                s->processes[s->n_processes].start -= offset;
-                s->n_processes++; /* from here snapshot_free() releases what it holds */
-                if (r < 0)
-                        return err_pass(r);
-        }
-        return 0;
 }
 
 static uint64_t namespace_of(int dir, const char *name) {
@@ -326,12 +290,10 @@ static int read_schedule(SnapProcess *p) {
         return 0;
 }
 
-static int process_read_deep(int proc, const Mounts *mounts, SnapProcess *p) {
+int procfs_process_deep(int proc, const Mounts *mounts, SnapProcess *p) {
         _cleanup_(closep) int dir = -1;
         int r;
 
-        if (p->n_tids > 0 || p->kernel_thread)
-                return 0; /* seen already, as part of another tree */
         dir = open_process(proc, p->pid);
         if (dir < 0)
                 return dir;
@@ -342,6 +304,8 @@ static int process_read_deep(int proc, const Mounts *mounts, SnapProcess *p) {
         (void)file_slurp(dir, "attr/apparmor/current", SMALL_FILE, &p->label, NULL);
         r = read_schedule(p);
         if (r >= 0)
+                r = read_personality(dir, p);
+        if (r >= 0)
                 r = procfs_fds(dir, mounts, p);
         if (r >= 0)
                 r = procfs_maps(dir, mounts, p);
@@ -350,37 +314,7 @@ static int process_read_deep(int proc, const Mounts *mounts, SnapProcess *p) {
         return r;
 }
 
-/* One user's process must not keep the others from being carried. */
-static void note_unseen(SnapProcess *p, int r) {
-        if (r == -E2BIG || r == -EFBIG)
-                p->beyond = true;
-        else if (r < 0 && !is_gone(r) && r != -ENOMEM)
-                p->unreadable = true;
-}
-
-/* A process that ends while we look loses its descriptors first; it stays in the list, empty, and whoever
- * dumps it will find it gone. */
-static int trees_read(int proc, const Mounts *mounts, Snapshot *s, const pid_t *roots, size_t n) {
-        for (size_t i = 0; i < n; i++) {
-                _cleanup_(freep) const SnapProcess **tree = NULL;
-                size_t n_tree;
-                int r;
-
-                r = snapshot_tree(s, roots[i], &tree, &n_tree);
-                if (r == -ESRCH)
-                        continue;
-                for (size_t k = 0; r >= 0 && k < n_tree; k++) {
-                        r = process_read_deep(proc, mounts, s->processes + (tree[k] - s->processes));
-                        note_unseen(s->processes + (tree[k] - s->processes), r);
-                        r = r == -ENOMEM ? r : 0;
-                }
-                if (r < 0)
-                        return err_pass(r);
-        }
-        return 0;
-}
-
-static void read_own(int proc, Snapshot *s) {
+void procfs_own(int proc, Snapshot *s) {
         _cleanup_(closep) int dir = openat(proc, "self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         SnapProcess self = {0};
 
@@ -395,44 +329,6 @@ static void read_own(int proc, Snapshot *s) {
         s->own_uts = self.ns_uts;
 }
 
-static void mounts_freep(Mounts *mounts) {
-        mounts_done(mounts);
-}
-
-int snapshot_take(SnapDepth depth, const pid_t *roots, size_t n, Snapshot **ret) {
-        _cleanup_(snapshot_freep) Snapshot *s = calloc(1, sizeof *s);
-        _cleanup_(mounts_freep) Mounts mounts = {0};
-        _cleanup_(closep) int proc = -1;
-        int r;
-
-        if (!s)
-                return -ENOMEM;
-        proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (proc < 0)
-                return err_born(-errno, "cannot open /proc");
-        read_own(proc, s);
-        r = processes_read(proc, s);
-        if (r >= 0)
-                snapshot_sort(s);
-        if (r >= 0 && depth == SNAP_FULL) {
-                r = mounts_read(&mounts);
-                if (r >= 0)
-                        r = trees_read(proc, &mounts, s, roots, n);
-                if (r >= 0)
-                        r = procfs_sockets(&mounts, s);
-                snapshot_sort(s);
-                if (r >= 0)
-                        r = procfs_mounts_end(&mounts, s);
-                if (r >= 0)
-                        r = procfs_holders(s);
-                snapshot_sort(s);
-        }
-        if (r < 0)
-                return err_pass(r);
-        *ret = TAKE(s);
-        return 0;
-}
-
 static int process_look(pid_t pid, SnapProcess *ret) {
         _cleanup_(closep) int proc = -1, dir = -1;
         SnapProcess p = {.pid = pid};
@@ -443,19 +339,23 @@ static int process_look(pid_t pid, SnapProcess *ret) {
                 return err_born(-errno, "cannot open /proc");
         dir = open_process(proc, pid);
         r = dir < 0 ? dir : read_stat(dir, &p);
-        if (is_gone(r) || (r >= 0 && p.state == 'Z'))
+        if (procfs_is_gone(r) || (r >= 0 && p.state == 'Z'))
                 return err_say(-ESRCH, "there is no process %d", (int)pid);
         if (r < 0)
                 return err_pass(r);
-        p.start -= start_offset(proc);
+        p.start -= procfs_start_offset(proc);
         *ret = p;
         return 0;
 }
 
-bool process_is_traced(pid_t pid) {
+char process_state(pid_t pid) {
         SnapProcess p;
 
-        return process_look(pid, &p) >= 0 && p.state == 't';
+        return process_look(pid, &p) >= 0 ? p.state : 0;
+}
+
+bool process_is_traced(pid_t pid) {
+        return process_state(pid) == 't';
 }
 
 int process_start_time(pid_t pid, uint64_t *ret) {

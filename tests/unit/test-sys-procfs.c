@@ -418,8 +418,39 @@ static void test_odd_descriptors(void **state) {
         close(pidfd);
 }
 
+/* A pipe with both ends here, one that nobody reads, one that nobody writes, and one that somebody else
+ * might. */
+static void test_pipe_ends(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL, *after = NULL;
+        int whole[2], unread[2], unwritten[2];
+        const SnapProcess *p;
+        pid_t child;
+
+        assert_int_equal(pipe2(whole, O_CLOEXEC), 0);
+        assert_int_equal(pipe2(unread, O_CLOEXEC), 0);
+        assert_int_equal(pipe2(unwritten, O_CLOEXEC), 0);
+        close(unread[0]);
+        close(unwritten[1]);
+        p = look(&s);
+        assert_false(fd_of(p, whole[0])->hung_up || fd_of(p, whole[1])->hung_up);
+        assert_true(fd_of(p, unread[1])->hung_up);
+        assert_true(fd_of(p, unwritten[0])->hung_up);
+        child = child_start(NULL);
+        close(whole[1]); /* the child has it */
+        p = (s = snapshot_free(s), look(&s));
+        assert_false(fd_of(p, whole[0])->hung_up);
+        assert_int_equal(snapshot_take(SNAP_FULL, &child, 1, &after), 0);
+        assert_true(fd_of(snapshot_process(after, child), unread[1])->hung_up);
+        child_end(child);
+        p = (s = snapshot_free(s), look(&s));
+        assert_true(fd_of(p, whole[0])->hung_up);
+        close(whole[0]);
+        close(unread[1]);
+        close(unwritten[0]);
+}
+
 static void test_pipe_holder(void **state) {
-        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        _cleanup_(snapshot_freep) Snapshot *s = NULL, *frozen = NULL;
         const SnapHolder *h;
         int pair[2];
         struct stat st;
@@ -432,6 +463,10 @@ static void test_pipe_holder(void **state) {
         h = snapshot_holder(s, FD_PIPE, st.st_ino);
         assert_non_null(h);
         assert_int_equal(h->pid, getpid());
+        assert_int_equal(snapshot_frozen(child, &(SnapLook){0}, s, &frozen),
+                         0); /* from what was seen before */
+        h = snapshot_holder(frozen, FD_PIPE, st.st_ino);
+        assert_true(h && h->pid == getpid());
         child_end(child);
         close(pair[0]);
         close(pair[1]);
@@ -539,6 +574,7 @@ int main(void) {
                         cmocka_unit_test(test_unix),
                         cmocka_unit_test(test_inet),
                         cmocka_unit_test(test_odd_descriptors),
+                        cmocka_unit_test(test_pipe_ends),
                         cmocka_unit_test(test_pipe_holder),
                         cmocka_unit_test(test_listener_holder),
                         cmocka_unit_test(test_sysv_and_affinity),

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* One descriptor in a snapshot. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef enum FdKind {
+        FD_FILE, /* regular file */
+        FD_DIR,
+        FD_CHAR, /* character device that is no terminal */
+        FD_BLOCK,
+        FD_TTY,  /* terminal: pty slave, console, serial line */
+        FD_PTMX, /* pty master; pty_index says which */
+        FD_FIFO, /* named */
+        FD_PIPE,
+        FD_UNIX,
+        FD_TCP,
+        FD_UDP,
+        FD_NETLINK,
+        FD_PACKET,
+        FD_SOCKET, /* any other socket; target has the protocol name if known ("MPTCP", "VSOCK") */
+        FD_ANON,   /* anon_inode:[x]; target has "[x]" */
+        FD_MEMFD,
+        FD_OTHER,
+} FdKind;
+
+typedef struct SnapFd {
+        int fd; /* -1: the working directory */
+        FdKind kind;
+        char *target;       /* readlink of /proc/PID/fd/N, " (deleted)" cut off */
+        bool deleted;       /* no link left */
+        bool unlinked;      /* the name in target is gone, another is left */
+        bool is_volatile;   /* the next boot does not have it: on tmpfs or ramfs, or below /tmp */
+        bool path_replaced; /* the path names another file now; of directories only known of deleted ones */
+        uint64_t dev, ino;  /* fstat; for sockets ino is the socket's */
+        uint64_t rdev;
+        mode_t mode;
+        uint64_t size, used; /* used: without its holes */
+        unsigned flags;      /* open flags, from fdinfo */
+        int mnt_id;
+        bool mnt_foreign;   /* opened through a mount that our namespace does not have */
+        int pty_index;      /* FD_PTMX, and FD_TTY on devpts; else -1 */
+        pid_t pidfd;        /* FD_ANON "[pidfd]": the process it names, -1 if that is dead; else 0 */
+        uint32_t unread;    /* FD_NETLINK: bytes in the receive queue */
+        bool hung_up;       /* FD_PIPE: nobody has the other end */
+        bool any_interface; /* FD_PACKET: known to be of no interface in particular */
+        uid_t uid;
+        gid_t gid;
+} SnapFd;
