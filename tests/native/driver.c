@@ -37,6 +37,8 @@
 #define PATIENCE    (60 * USEC_PER_SEC)
 #define GHOST_LIMIT (64u << 20)
 
+#define JOE 1000
+
 typedef struct Trial {
         const char *images; /* path */
         int images_fd;
@@ -329,6 +331,26 @@ static void be_robbed(Trial *trial) {
         trial->rights = had;
 }
 
+/* Its user runs already, and has a link to a directory of root's where one of his was. */
+static void be_swapped(Trial *trial, const char *own, const char *away) {
+        static const char target[] = "/run/roots";
+        CriuJob job = job_of(trial);
+        pid_t pid;
+        int r;
+
+        must(trial, mkdir(target, 0755), "directory");
+        must(trial, rename(own, away), "away");
+        must(trial, symlink(target, own), "link");
+        must(trial, lchown(own, JOE, JOE), "link");
+        r = criu_restore(&job, &pid);
+        if (r >= 0 || !strstr(err_text(r), "Too many levels of symbolic links"))
+                finish(trial, "FAIL", r < 0 ? err_text(r) : "a link of the user's was followed");
+        reap_all();
+        must(trial, rmdir(target), "something was made in root's directory");
+        must(trial, unlink(own), "link");
+        must(trial, rename(away, own), "back");
+}
+
 /* The root waits for the other end of its own memory's image. */
 static void be_stuck(Trial *trial) {
         _cleanup_(freep) char *name = text_format("mm-%d.img", trial->pid);
@@ -360,6 +382,10 @@ static void die_and_return(Trial *trial, const char *way) {
                 be_denied(trial);
         if (strcmp(way, "robbed") == 0)
                 be_robbed(trial);
+        if (strcmp(way, "swapped") == 0) {
+                be_swapped(trial, "/dev/shm/joe/bound", "/dev/shm/joe/away");
+                be_swapped(trial, "/dev/shm/joe/gone", "/dev/shm/joe/away");
+        }
         if (strcmp(way, "stuck") == 0)
                 be_stuck(trial);
         begin = now_monotonic();
