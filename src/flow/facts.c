@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "flow/restrictions.h"
 #include "flow/waiting.h"
 #include "jump/jump.h"
 #include "report/report.h"
@@ -250,6 +251,8 @@ static int inspect_tree(const PreflightFacts *facts, Tree *tree, Inspection *i, 
         int r;
 
         r = preflight_tree(i->full, tree, facts, ret);
+        if (r >= 0 && ret->level != VERDICT_REFUSED)
+                r = restrictions_note(i->full, tree, ret);
         if (r < 0)
                 return r;
         claim->uid = tree->uid;

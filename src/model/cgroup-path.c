@@ -130,3 +130,9 @@ char *cgroup_slice(const char *cgroup) {
 bool session_of_scope(const char *scope, char ret_id[static SESSION_ID_MAX]) {
         return id_of((Part){scope, strlen(scope)}, "session-", ret_id) && !strchr(scope, '/');
 }
+
+const char *cgroup_below_slices(const char *cgroup) {
+        Part p = unit_of(cgroup);
+
+        return p.n > 0 ? p.text - 1 : p.text;
+}

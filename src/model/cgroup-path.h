@@ -29,5 +29,9 @@ bool cgroup_is_user_manager(const char *cgroup);
 /* The innermost slice of the system's manager, "-.slice" if there is none. Caller frees; NULL: no memory. */
 char *cgroup_slice(const char *cgroup);
 
+/* What lies below the slices of the system's manager, "/session-4.scope"; "" if nothing does. Part of what
+ * is passed. */
+const char *cgroup_below_slices(const char *cgroup);
+
 /* The ID of "session-ID.scope", which is all of the name. */
 bool session_of_scope(const char *scope, char ret_id[static SESSION_ID_MAX]);

@@ -49,8 +49,21 @@ static void scope_done(Scope *scope) {
         free(scope->cgroup);
 }
 
+/* What makes the tree lives in its scope too until it runs: the one that holds it open, CRIU and its
+ * helpers. */
+#define MAKERS 32u
+
+static Limits limits_of(const Tree *tree) {
+        Limits none = LIMITS__INIT, l = tree->limits ? *tree->limits : none;
+
+        if (l.has_tasks_max && l.tasks_max < tree->n_ids + MAKERS)
+                l.tasks_max = tree->n_ids + MAKERS;
+        return l;
+}
+
 static int scope_start(Bus *manager, const Tree *tree, const char *name, uint64_t deadline, Scope *ret) {
         const char *slice = tree->slice ?: "system.slice";
+        const Limits limits = limits_of(tree);
         Scope s = {.procs_fd = -1};
         char description[256];
         int r;
@@ -64,7 +77,8 @@ static int scope_start(Bus *manager, const Tree *tree, const char *name, uint64_
         if (r >= 0)
                 r = holder_start(&s.holder);
         if (r >= 0)
-                r = bus_start_scope(manager, name, slice, description, s.holder, deadline, &s.cgroup);
+                r = bus_start_scope(manager, name, slice, description, s.holder, &limits, deadline,
+                                    &s.cgroup);
         if (r >= 0)
                 r = s.procs_fd = cgroup_open_procs(s.cgroup);
         if (r < 0) {

@@ -302,8 +302,43 @@ int bus_wait_settled(Bus *b, const char *own_unit, uint64_t deadline) {
         }
 }
 
+static int append_limit(sd_bus_message *m, const char *property, protobuf_c_boolean has, uint64_t value) {
+        return has ? sd_bus_message_append(m, "(sv)", property, "t", value) : 0;
+}
+
+/* TasksMax= has a default, which is no limit of anybody's. */
+static int append_limits(sd_bus_message *m, const Limits *l) {
+        int r = append_limit(m, "TasksMax", true, l->has_tasks_max ? l->tasks_max : UINT64_MAX);
+
+        if (r >= 0)
+                r = append_limit(m, "MemoryMax", l->has_memory_max, l->memory_max);
+        if (r >= 0)
+                r = append_limit(m, "MemoryHigh", l->has_memory_high, l->memory_high);
+        if (r >= 0)
+                r = append_limit(m, "MemorySwapMax", l->has_memory_swap_max, l->memory_swap_max);
+        if (r >= 0)
+                r = append_limit(m, "CPUQuotaPerSecUSec", l->has_cpu_per_sec, l->cpu_per_sec);
+        return r < 0 ? r : append_limit(m, "CPUQuotaPeriodUSec", l->has_cpu_period, l->cpu_period);
+}
+
+static int append_scope(sd_bus_message *m, const char *slice, const char *description, pid_t pid,
+                        const Limits *limits) {
+        const Limits none = LIMITS__INIT;
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "(sv)");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)", "Before", "as", 1,
+                                          "carryover.service", "Description", "s", description, "Slice", "s",
+                                          slice, "SendSIGHUP", "b", 1, "PIDs", "au", 1, (uint32_t)pid,
+                                          "CollectMode", "s", "inactive-or-failed");
+        if (r >= 0)
+                r = append_limits(m, limits ?: &none);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 static int scope_request(Bus *b, const char *scope, const char *slice, const char *description, pid_t pid,
-                         char **ret_job) {
+                         const Limits *limits, char **ret_job) {
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         sd_bus_message *m = NULL, *reply = NULL;
         const char *job;
@@ -311,11 +346,11 @@ static int scope_request(Bus *b, const char *scope, const char *slice, const cha
 
         r = sd_bus_message_new_method_call(b->bus, &m, SYSTEMD, MANAGER_PATH, MANAGER, "StartTransientUnit");
         if (r >= 0)
-                r = sd_bus_message_append(m, "ssa(sv)a(sa(sv))", scope, "ignore-dependencies", 7, "Before",
-                                          "as", 1, "carryover.service", "Description", "s", description,
-                                          "Slice", "s", slice, "SendSIGHUP", "b", 1, "TasksMax", "t",
-                                          UINT64_MAX, "PIDs", "au", 1, (uint32_t)pid, "CollectMode", "s",
-                                          "inactive-or-failed", 0);
+                r = sd_bus_message_append(m, "ss", scope, "ignore-dependencies");
+        if (r >= 0)
+                r = append_scope(m, slice, description, pid, limits);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "a(sa(sv))", 0);
         if (r >= 0)
                 r = sd_bus_call(b->bus, m, 0, &error, &reply);
         if (r >= 0)
@@ -353,18 +388,44 @@ static int wait_for_job(Bus *b, const char *job, const char *unit, uint64_t dead
 }
 
 int bus_start_scope(Bus *b, const char *scope, const char *slice, const char *description, pid_t pid,
-                    uint64_t deadline, char **ret_cgroup) {
+                    const Limits *limits, uint64_t deadline, char **ret_cgroup) {
         _cleanup_(freep) char *job = NULL;
         int r;
 
         r = subscribe(b);
         if (r < 0)
                 return err_pass(r);
-        r = scope_request(b, scope, slice, description, pid, &job);
+        r = scope_request(b, scope, slice, description, pid, limits, &job);
         if (r < 0)
                 return err_pass(r);
         r = wait_for_job(b, job, scope, deadline);
         if (r < 0)
                 return err_pass(r);
         return bus_unit_property(b, scope, "org.freedesktop.systemd1.Scope", "ControlGroup", ret_cgroup);
+}
+
+/* A systemd that is older, or knows no such property, restricts nothing by it. */
+int bus_service_restricts_files(Bus *b, const char *service) {
+        _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(strv_freep) char **list = NULL;
+        _cleanup_(freep) char *path = NULL;
+        sd_bus_message *m = NULL;
+        int r, allow = 0;
+
+        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", service, &path);
+        if (r < 0)
+                return failed(r, &error, "look at", service);
+        r = sd_bus_get_property(b->bus, SYSTEMD, path, SYSTEMD ".Service", "RestrictFileSystems", &error, &m,
+                                "(bas)");
+        if (r < 0)
+                return sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_PROPERTY)
+                                       ? 0
+                                       : failed(r, &error, "look at", service);
+        r = sd_bus_message_enter_container(m, 'r', "bas");
+        if (r >= 0)
+                r = sd_bus_message_read(m, "b", &allow);
+        if (r >= 0)
+                r = sd_bus_message_read_strv(m, &list);
+        sd_bus_message_unref(m);
+        return r < 0 ? failed(r, &error, "look at", service) : allow || (list && list[0]);
 }

@@ -6,6 +6,7 @@
  * needs no D-Bus daemon, works in early boot and late shutdown).
  */
 
+#include "model/model.h"
 #include "model/snapshot.h"
 
 #include <stdbool.h>
@@ -71,7 +72,10 @@ int bus_wait_settled(Bus *bus, const char *own_unit, uint64_t deadline_monotonic
  * Makes a transient scope around one waiting process: job mode "ignore-dependencies", because the slice of a
  * user is ordered after units that early boot has not started. Returns when the scope runs (JobRemoved),
  * with its cgroup path, which the caller frees. At a shutdown it is stopped after the save only, like a
- * login session (units/session-.scope.d).
+ * login session (units/session-.scope.d). `limits` may be NULL.
  */
 int bus_start_scope(Bus *bus, const char *scope, const char *slice, const char *description, pid_t pid,
-                    uint64_t deadline_monotonic, char **ret_cgroup);
+                    const Limits *limits, uint64_t deadline_monotonic, char **ret_cgroup);
+
+/* Whether a service may not reach all kinds of file systems (RestrictFileSystems=): 1 or 0. */
+int bus_service_restricts_files(Bus *bus, const char *service);

@@ -249,10 +249,10 @@ def test_units(lab: Lab) -> None:
     machine.write("/usr/local/bin/ticking", TICKING, "755")
     session = machine.session("root")
     old = check.before(machine, session)
-    machine.run("loginctl enable-linger joe && systemd-run -q --unit=service -p Restart=always -p StandardOutput=null "
+    machine.run("loginctl enable-linger joe && systemd-run -q --unit=service -p MemoryMax=200M -p CPUQuota=50% -p Restart=always -p StandardOutput=null "
                 "-p StandardError=null ticking /root/service")
     wait_for("the manager of joe", lambda: machine.run("test -S /run/user/1000/systemd/private && echo there", check=False), 60, 0.5)
-    machine.run("XDG_RUNTIME_DIR=/run/user/1000 systemd-run -q --user --unit=his -p StandardOutput=null -p StandardError=null "
+    machine.run("XDG_RUNTIME_DIR=/run/user/1000 systemd-run -q --user --unit=his -p MemoryMax=100M -p StandardOutput=null -p StandardError=null "
                 "ticking /home/joe/his", user="joe")
     check.answer(session, "{ systemd-run -q --scope ticking /root/scope & }")
     wait_for("all of them", lambda: machine.run("ls /root/service /root/scope /home/joe/his", check=False).count("\n") == 3, 60, 0.5)
@@ -268,6 +268,9 @@ def test_units(lab: Lab) -> None:
         assert lines == [str(n) for n in range(1, len(lines) + 1)], (name, lines[-5:])
         wait_for(f"{name} to go on", lambda: len(machine.run(f"cat {path}").split()) > len(lines), 30, 0.5)
         assert machine.run(f"cat /proc/{pids[name]}/comm").strip() == "ticking"
+    # What their units restricted is in force, in the scopes that they have now.
+    for name, file, value in (("service", "memory.max", str(200 << 20)), ("service", "cpu.max", "50000 100000"), ("his", "memory.max", str(100 << 20))):
+        assert machine.run(f"cat /sys/fs/cgroup$(cut -d: -f3 /proc/{pids[name]}/cgroup)/{file}").strip() == value, (name, file)
     check.clean_after(machine, old)
 
 
