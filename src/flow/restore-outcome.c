@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "report/report.h"
 #include "sys/exec-bit.h"
+#include "sys/remap.h"
 
 void restoring_say(const Restoring *x, EventKind kind, const Tree *tree, const char *reason) {
         report_event(&(Event){
@@ -70,6 +71,8 @@ void restoring_failed(Restoring *x, Tree *tree, Outcome__State state, const char
         tree->outcome->state = state;
         (void)model_set_string(&tree->outcome->reason, reason);
         reason = tree->outcome->reason ?: "no memory"; /* what was passed may be err_text()'s */
+        if (useless)
+                remaps_sweep_lost(tree);
         if (useless)
                 log_failed(store_tree_empty(&x->store, tree->name), "its images stay, of use to nobody");
         if (store_tree_fail(&x->store, x->ticket->id, tree->name, &path) < 0)

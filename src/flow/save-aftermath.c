@@ -23,6 +23,7 @@
 #include "sys/criu.h"
 #include "sys/exec-bit.h"
 #include "sys/procfs.h"
+#include "sys/remap.h"
 
 #include <string.h>
 
@@ -212,6 +213,7 @@ static int unsealed(const Store *store, const Ticket *ticket, Tree *tree) {
                         "the machine went down before its save was complete, and it ended with it";
 
         exec_bits_return_files(tree);
+        remaps_sweep_lost(tree);
         log_failed(store_tree_discard(store, tree->name), "images of no use stay in the store");
         if (!tree->outcome)
                 tree->outcome = model_new(Outcome, outcome__init);

@@ -27,6 +27,7 @@
 #include "sys/memory.h"
 #include "sys/netlink.h"
 #include "sys/procfs.h"
+#include "sys/remap.h"
 #include "sys/store-key.h"
 #include "sys/store-room.h"
 
@@ -337,6 +338,7 @@ int saving_stop(Saving *s, int why) {
                 Tree *tree = s->ticket->trees[i];
 
                 exec_bits_return_files(tree); /* it may have ended meanwhile */
+                remaps_sweep_lost(tree);
                 log_failed(store_tree_discard(&s->store, tree->name),
                            "images of a stopped save stay in the store");
                 if (!tree->outcome)

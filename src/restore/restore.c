@@ -506,13 +506,22 @@ static int small_images(const Store *store, const ImageKeys *keys, const Tree *t
         return home_fd < 0 ? home_fd : images_readable(keys, tree, home_fd, false);
 }
 
+/* As the ticket has them; an older one leaves them to the images. */
+static int tree_streams(const Store *store, const ImageKeys *keys, const Tree *tree, ImageStream **ret,
+                        size_t *ret_n) {
+        _cleanup_(closep) int images_fd = -1;
+        int r = image_streams_noted(tree, ret, ret_n);
+
+        if (r <= 0)
+                return r;
+        r = images_fd = small_images(store, keys, tree);
+        return r < 0 ? r : image_streams(images_fd, ret, ret_n);
+}
+
 int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, ImageStream **ret,
                   size_t *ret_n) {
-        _cleanup_(closep) int images_fd = small_images(store, keys, tree);
-        int r = images_fd;
+        int r = tree_streams(store, keys, tree, ret, ret_n);
 
-        if (r >= 0)
-                r = image_streams(images_fd, ret, ret_n);
         for (size_t i = 0; r >= 0 && i < *ret_n; i++)
                 stream_outside(tree, *ret + i);
         return r < 0 ? err_pass(r) : 0;

@@ -83,7 +83,7 @@ int restore_tree(const RestoreJob *job, Tree *tree);
 int restore_waits_for(const Tree *tree);
 
 /* The connections whose peers do not know yet what became of the tree (sys/nudge.h), as those know them,
- * from its images while they are there. Caller frees *ret. */
+ * from the ticket; that of an older version leaves it to the images. Caller frees *ret. */
 int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, ImageStream **ret,
                   size_t *ret_n);
 

@@ -160,6 +160,8 @@ static int post_dump(Work *w) {
         if (r >= 0)
                 r = image_verify(w->images_fd);
         if (r >= 0)
+                r = image_streams_note(w->images_fd, w->tree);
+        if (r >= 0)
                 r = check_remaps(w->images_fd);
         if (r >= 0)
                 r = note_ids(w->tree, w->images_fd);
@@ -199,7 +201,9 @@ static int on_notify(const char *script, pid_t pid, void *userdata) {
 /* What a CRIU that was killed has left is taken away: links, and the lock on the connections. */
 static int tree_lives_on(const Tree *tree, int images_fd) {
         exec_bits_return(tree, (pid_t)tree->root_pid);
-        remaps_sweep_images(images_fd, false);
+        if (images_fd >= 0)
+                remaps_sweep_images(images_fd, false);
+        remaps_sweep_lost(tree); /* where they were in memory, and that is gone */
         return hold_remove_criu_table(tree->root_pid);
 }
 
@@ -207,8 +211,7 @@ int save_mend(const Store *store, const Tree *tree) {
         _cleanup_(closep) int images_fd = store_tree_open(store, tree->name);
         int r = criu_tree_mend((pid_t)tree->root_pid), end = 0;
 
-        if (images_fd >= 0)
-                end = tree_lives_on(tree, images_fd);
+        end = tree_lives_on(tree, images_fd);
         return r < 0 ? err_pass(r) : end;
 }
 

@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "model/members.h"
+#include "select/lost.h"
 #include "select/ports.h"
 #include "select/select.h"
 
@@ -427,6 +428,8 @@ int select_describe(const Snapshot *full, Tree *tree) {
                 r = ports_describe(&m, tree);
         if (r >= 0)
                 r = add_mounts(&m, tree);
+        if (r >= 0)
+                r = lost_note(m.list, m.n, tree);
         if (r >= 0)
                 r = note_terminal(tree, m.list[0]);
         return r < 0 ? err_pass(r) : 0;

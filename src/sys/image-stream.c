@@ -97,3 +97,78 @@ int image_streams(int images_fd, ImageStream **ret, size_t *ret_n) {
         *ret = TAKE(streams.items);
         return 0;
 }
+
+static int note(Traces *traces, const ImageStream *stream) {
+        Stream *s = model_new(Stream, stream__init);
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        r = model_set_bytes(&s->local, stream->local, sizeof stream->local);
+        if (r >= 0)
+                r = model_set_bytes(&s->remote, stream->remote, sizeof stream->remote);
+        s->local_port = stream->local_port;
+        s->remote_port = stream->remote_port;
+        s->received = stream->received;
+        s->sent = stream->sent;
+        s->acked = stream->acked;
+        if (r >= 0)
+                r = model_append(traces->streams, traces->n_streams, s);
+        if (r < 0)
+                model_free(s);
+        return r;
+}
+
+int image_streams_note(int images_fd, Tree *tree) {
+        _cleanup_(freep) ImageStream *streams = NULL;
+        Traces *traces;
+        size_t n;
+        int r;
+
+        r = image_streams(images_fd, &streams, &n);
+        if (r < 0)
+                return err_pass(r);
+        tree->traces = traces = tree->traces ?: model_new(Traces, traces__init);
+        if (!traces)
+                return -ENOMEM;
+        for (size_t i = 0; i < traces->n_streams; i++)
+                model_free(traces->streams[i]);
+        traces->n_streams = 0;
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = note(traces, streams + i);
+        return r;
+}
+
+static int read_note(const Stream *s, ImageStream *ret) {
+        if (s->local.len != sizeof ret->local || s->remote.len != sizeof ret->remote ||
+            s->local_port > UINT16_MAX || s->remote_port > UINT16_MAX)
+                return err_say(-EBADMSG, "the ticket has a connection that there cannot be");
+        memcpy(ret->local, s->local.data, sizeof ret->local);
+        memcpy(ret->remote, s->remote.data, sizeof ret->remote);
+        ret->local_port = (uint16_t)s->local_port;
+        ret->remote_port = (uint16_t)s->remote_port;
+        ret->received = s->received;
+        ret->sent = s->sent;
+        ret->acked = s->acked;
+        return 0;
+}
+
+int image_streams_noted(const Tree *tree, ImageStream **ret, size_t *ret_n) {
+        _cleanup_(freep) ImageStream *streams = NULL;
+        size_t n = tree->traces ? tree->traces->n_streams : 0;
+
+        if (!tree->traces)
+                return 1;
+        streams = calloc(n ?: 1, sizeof *streams);
+        if (!streams)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                int r = read_note(tree->traces->streams[i], streams + i);
+
+                if (r < 0)
+                        return err_pass(r);
+        }
+        *ret_n = n;
+        *ret = TAKE(streams);
+        return 0;
+}

@@ -8,6 +8,8 @@
  * "Terminals" and "TCP".
  */
 
+#include "model/model.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,6 +62,10 @@ typedef struct ImageStream {
 } ImageStream;
 
 int image_streams(int images_fd, ImageStream **ret, size_t *ret_n); /* caller frees *ret */
+/* The same in the tree's traces, for whoever cannot read its images, and from there; answer 1: an older save
+ * has noted none. */
+int image_streams_note(int images_fd, Tree *tree);
+int image_streams_noted(const Tree *tree, ImageStream **ret, size_t *ret_n);
 
 /* A quick walk that every *.img of a dump has a known magic and whole entries up to its end: what post-dump
  * trusts before the original dies. pages-*.img have no framing and are checked against their pagemap's page

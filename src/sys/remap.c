@@ -18,6 +18,7 @@
 
 #include "criu-image.pb-c.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -124,9 +125,8 @@ static int ghost_is_directory(int images_fd, uint32_t id, bool *ret) {
         return 0;
 }
 
-/* DIRECTORY/link_remap.ID, which is going to be removed. */
-static bool is_link_name(const char *path) {
-        const char *name = strrchr(path, '/') + 1;
+/* link_remap.ID, which is going to be removed. */
+static bool is_link(const char *name) {
         uint64_t id;
 
         return starts_with(name, "link_remap.") &&
@@ -137,7 +137,7 @@ static int remap_fill(int images_fd, const Names *names, Remap *remap) {
         const char *path = name_of(names, remap->file), *link = name_of(names, remap->target);
         int r = 0;
 
-        if (!path || (remap->linked && (!link || !is_link_name(link))))
+        if (!path || (remap->linked && (!link || !is_link(strrchr(link, '/') + 1))))
                 return err_say(-EBADMSG, "the image remap-fpath.img names a file that is not in files.img");
         if (!remap->linked)
                 r = ghost_is_directory(images_fd, remap->target, &remap->directory);
@@ -348,5 +348,34 @@ void remaps_sweep_images(int images_fd, bool again) {
                 for (size_t i = 0; i < remaps.n; i++)
                         if (remaps.items[i].made && !(again && remaps.items[i].linked))
                                 remove_file(remaps.items[i].made, ANY_TIME, remaps.items[i].linked ? 1 : 0);
+        err_put_back(&kept);
+}
+
+static void sweep_lost(const LostName *lost) {
+        _cleanup_(place_done) Place place = PLACE_NONE;
+        _cleanup_(closedirp) DIR *d = NULL;
+        struct dirent *e;
+        struct stat st;
+        int fd;
+
+        if (!place_open(lost->path, &place))
+                return;
+        fd = openat(place.dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        d = fd < 0 ? NULL : fdopendir(fd);
+        if (!d) {
+                fd_close(fd);
+                return;
+        }
+        while ((e = readdir(d)))
+                if (is_link(e->d_name) && fstatat(place.dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
+                    S_ISREG(st.st_mode) && st.st_ino == lost->inode && st.st_nlink > 1)
+                        (void)unlinkat(place.dir_fd, e->d_name, 0);
+}
+
+void remaps_sweep_lost(const Tree *tree) {
+        ErrRecord kept = err_keep();
+
+        for (size_t i = 0; tree->traces && i < tree->traces->n_lost; i++)
+                sweep_lost(tree->traces->lost[i]);
         err_put_back(&kept);
 }

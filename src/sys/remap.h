@@ -18,6 +18,8 @@
  * Directories are never reached through a symbolic link.
  */
 
+#include "model/model.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
@@ -55,3 +57,7 @@ void remaps_sweep(const Remaps *remaps, bool failed);
 /* Ghosts that a CRIU has made; and for images that nobody will restore any more (not again) link_remap.ID,
  * while the file has another name. Keeps the error that is recorded. */
 void remaps_sweep_images(int images_fd, bool again);
+
+/* The links of a tree that nobody will restore, without its images: by the directories and the inodes of the
+ * files that had lost their names (tree->traces). A file that has no other name is left alone. */
+void remaps_sweep_lost(const Tree *tree);

@@ -10,6 +10,8 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/box.h"
+#include "sys/remap.h"
+#include "sys/store-message.h"
 #include "sys/store.h"
 #include "sys/wipe.h"
 
@@ -220,6 +222,15 @@ typedef struct Age {
         bool by_time;
 } Age;
 
+/* Links beside the files that had lost their names were kept for another try. */
+static void forget_links(int home_fd, const char *name) {
+        _cleanup_(closep) int fd = openat(home_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_(tree_freep) Tree *tree = NULL;
+
+        if (fd >= 0 && store_message_read(fd, name, "done", CODEC_TREE, (ProtobufCMessage **)&tree) == 0)
+                remaps_sweep_lost(tree);
+}
+
 static int age_tree(int home_fd, const struct dirent *e, void *userdata) {
         const Age *age = userdata;
         struct stat st;
@@ -228,6 +239,7 @@ static int age_tree(int home_fd, const struct dirent *e, void *userdata) {
                 return errno == ENOENT ? 0 : err_born(-errno, "cannot look at %s in the store", e->d_name);
         if (!S_ISDIR(st.st_mode) || (age->by_time && st.st_mtim.tv_sec >= age->before))
                 return 0;
+        forget_links(home_fd, e->d_name);
         return gone_directory(age->store->fd, home_fd, e->d_name);
 }
 

@@ -174,6 +174,29 @@ static void test_another_is_left_alone(void **state) {
         end(pid);
 }
 
+/* Encrypted: what the save had made beside a file of the tree stands in no image. */
+static void test_links_of_another_boot(void **state) {
+        _cleanup_(saving_done) Saving s = SAVING_INIT;
+        LostName *lost = model_new(LostName, lost_name__init);
+        Traces *traces = model_new(Traces, traces__init);
+        struct stat st;
+
+        fresh(&s);
+        add_tree(s.ticket, "dead", PID_MAX - 1, 1);
+        assert_int_equal(mknod("/run/other-name", S_IFREG | 0600, 0), 0);
+        assert_int_equal(link("/run/other-name", "/run/link_remap.7"), 0);
+        assert_int_equal(stat("/run/other-name", &st), 0);
+        assert_true(lost && traces);
+        lost->inode = st.st_ino;
+        assert_int_equal(model_set_string(&lost->path, "/run/lost"), 0);
+        assert_int_equal(model_append(traces->lost, traces->n_lost, lost), 0);
+        s.ticket->trees[0]->traces = traces;
+        assert_int_equal(store_saving_begin(&s.store, s.ticket), 0);
+        aftermath_of_boot(&s.store);
+        assert_int_equal(access("/run/link_remap.7", F_OK), -1);
+        assert_int_equal(access("/run/other-name", F_OK), 0);
+}
+
 /* The machine went down before the seal: what was lent for the save is given back by the next boot. */
 static void test_exec_bit_of_another_boot(void **state) {
         _cleanup_(saving_done) Saving s = SAVING_INIT;
@@ -212,6 +235,7 @@ int main(void) {
                         cmocka_unit_test(test_leaves),
                         cmocka_unit_test(test_another_is_left_alone),
                         cmocka_unit_test(test_exec_bit_of_another_boot),
+                        cmocka_unit_test(test_links_of_another_boot),
         };
 
         if (geteuid() != 0) {

@@ -609,8 +609,9 @@ static void test_fix_tcp(void **state) {
 static void test_streams(void **state) {
         static const uint8_t v4[16] = {[10] = 0xff, 0xff, 192, 0, 2, 2},
                              v6[16] = {0x20, 1, 0xd, 0xb8, [15] = 2};
-        _cleanup_(freep) ImageStream *streams = NULL;
-        size_t n;
+        _cleanup_(freep) ImageStream *streams = NULL, *noted = NULL;
+        Tree tree = TREE__INIT;
+        size_t n, n_noted;
 
         assert_int_equal(image_streams(dir, &streams, &n), 0);
         assert_int_equal(n, 2);
@@ -622,6 +623,18 @@ static void test_streams(void **state) {
         assert_int_equal(streams[1].received, 0xfffffffe);
         assert_int_equal(streams[1].sent, 16); /* of three bytes in the queue one was never sent */
         assert_int_equal(streams[1].acked, 14);
+
+        assert_int_equal(image_streams_noted(&tree, &noted, &n_noted), 1);
+        assert_int_equal(image_streams_note(dir, &tree), 0);
+        assert_int_equal(image_streams_note(dir, &tree), 0); /* another look */
+        assert_int_equal(image_streams_noted(&tree, &noted, &n_noted), 0);
+        assert_int_equal(n_noted, n);
+        assert_memory_equal(noted, streams, n * sizeof *streams);
+        tree.traces->streams[0]->remote_port = 65536;
+        free(TAKE(noted));
+        assert_int_equal(image_streams_noted(&tree, &noted, &n_noted), -EBADMSG);
+        model_free(tree.traces);
+
         assert_int_equal(unlinkat(dir, "tcp-stream-1f.img", 0), 0);
         assert_int_equal(image_streams(dir, &streams, &n), -EBADMSG);
 }

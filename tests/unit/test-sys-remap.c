@@ -312,6 +312,43 @@ static void test_no_ghost(void **state) {
         assert_int_equal(load(&remaps), -ENOENT);
 }
 
+/* Without images: what a save that was killed, or is thrown away, has left. */
+static void test_lost(void **state) {
+        char path[] = "/tmp/carryover-lost-XXXXXX";
+        LostName lost = LOST_NAME__INIT, *list[] = {&lost};
+        _cleanup_(freep) char *gone = NULL;
+        _cleanup_(closep) int fd = -1;
+        Traces traces = TRACES__INIT;
+        Tree tree = TREE__INIT;
+        struct stat st;
+
+        assert_non_null(mkdtemp(path));
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(mknodat(fd, "other", S_IFREG | 0600, 0), 0);
+        assert_int_equal(linkat(fd, "other", fd, "link_remap.5", 0), 0);
+        assert_int_equal(linkat(fd, "other", fd, "link_remap.x", 0), 0);
+        assert_int_equal(mknodat(fd, "link_remap.6", S_IFREG | 0600, 0), 0);
+        assert_int_equal(linkat(fd, "link_remap.6", fd, "another", 0), 0);
+        assert_int_equal(fstatat(fd, "other", &st, 0), 0);
+        gone = text_format("%s/gone", path);
+        lost.path = gone;
+        lost.inode = st.st_ino;
+        traces.lost = list;
+        traces.n_lost = 1;
+        remaps_sweep_lost(&tree); /* an older save */
+        tree.traces = &traces;
+        remaps_sweep_lost(&tree);
+        assert_int_equal(faccessat(fd, "link_remap.5", F_OK, 0), -1);
+        assert_int_equal(faccessat(fd, "link_remap.x", F_OK, 0), 0);
+        assert_int_equal(faccessat(fd, "link_remap.6", F_OK, 0), 0);
+        assert_int_equal(unlinkat(fd, "link_remap.x", 0), 0);
+        assert_int_equal(renameat(fd, "other", fd, "link_remap.7"), 0); /* the last one that it has */
+        remaps_sweep_lost(&tree);
+        assert_int_equal(faccessat(fd, "link_remap.7", F_OK, 0), 0);
+        assert_int_equal(remove_tree(AT_FDCWD, path), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup_teardown(test_none, set_up, tear_down),
@@ -324,6 +361,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_directory, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_hostile, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_no_ghost, set_up, tear_down),
+                        cmocka_unit_test(test_lost),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -612,6 +612,34 @@ static void fail_one(const Store *store, const char *id) {
         assert_false(is_there(store, "report.room") || is_there(store, "ticket.room"));
 }
 
+/* Links beside the files of a tree, that another try would have needed, go with its images. */
+static void test_age_of_links(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *t = sample("ac");
+        _cleanup_(freep) char *path = NULL;
+        _cleanup_(closep) int fd = store_tree_create(&store, "session-4");
+        LostName *lost = model_new(LostName, lost_name__init);
+        Tree *tree = t->trees[0];
+        struct stat st;
+
+        assert_int_equal(mknod("/run/other-name", S_IFREG | 0600, 0), 0);
+        assert_int_equal(link("/run/other-name", "/run/link_remap.7"), 0);
+        assert_int_equal(stat("/run/other-name", &st), 0);
+        tree->traces = model_new(Traces, traces__init);
+        assert_true(lost && tree->traces);
+        lost->inode = st.st_ino;
+        assert_int_equal(model_set_string(&lost->path, "/run/lost"), 0);
+        assert_int_equal(model_append(tree->traces->lost, tree->traces->n_lost, lost), 0);
+        assert_int_equal(store_tree_fail(&store, "ac", "session-4", &path), 0);
+        remember(&store, "ac", tree, OUTCOME__STATE__FAILED);
+        assert_int_equal(store_age(&store, 0), 0); /* of a save that nobody knows, and not old yet */
+        assert_int_equal(access("/run/link_remap.7", F_OK), 0);
+        assert_int_equal(store_age(&store, UINT64_MAX), 0);
+        assert_int_equal(access("/run/link_remap.7", F_OK), -1);
+        assert_int_equal(access("/run/other-name", F_OK), 0);
+        store_close(&store);
+}
+
 /* What nobody can try again goes, and in the end what nobody did; and it is overwritten as the others are.
  */
 static void test_age(void **state) {
@@ -660,6 +688,7 @@ int main(void) {
                         cmocka_unit_test(test_space),
                         cmocka_unit_test(test_no_room),
                         cmocka_unit_test(test_age),
+                        cmocka_unit_test(test_age_of_links),
         };
 
         if (geteuid() != 0) {
