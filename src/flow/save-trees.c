@@ -27,8 +27,10 @@
 typedef struct Worker {
         Saving *saving;
         Tree *tree;
+        Tree *before; /* the same, untouched by the thread */
         pthread_t thread;
-        bool started;
+        bool started, ready, ended;
+        bool late; /* left behind: from here on nothing of it counts */
 } Worker;
 
 void saving_say(const Saving *s, EventKind kind, const Tree *tree, const char *reason) {
@@ -97,11 +99,16 @@ static int look_again(const Saving *s, const Snapshot *snapshot, const Tree *tre
         return r < 0 ? err_pass(r) : 0;
 }
 
+static int say_late(void) {
+        return err_say(-ETIMEDOUT, "it was not saved when the others could wait no longer");
+}
+
 /* Connections come and go until the moment of the freeze; from now on they are what they are. */
 static int on_frozen(Tree *tree, Snapshot **ret, void *userdata) {
         _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
         const SnapProcess *process;
-        Saving *s = userdata;
+        const Worker *w = userdata;
+        Saving *s = w->saving;
         pid_t root = (pid_t)tree->root_pid;
         SnapLook limits = {.max_processes = s->config.max_processes, .max_files = s->config.max_files};
         int r;
@@ -116,7 +123,7 @@ static int on_frozen(Tree *tree, Snapshot **ret, void *userdata) {
         if (r < 0)
                 return err_pass(r);
         pthread_mutex_lock(&s->lock);
-        r = select_describe(snapshot, tree);
+        r = w->late ? say_late() : select_describe(snapshot, tree);
         if (r >= 0)
                 r = network_forget_foreign(tree);
         if (r >= 0)
@@ -131,11 +138,17 @@ static int on_frozen(Tree *tree, Snapshot **ret, void *userdata) {
 }
 
 static int on_ready(Tree *tree, void *userdata) {
-        Saving *s = userdata;
+        Worker *w = userdata;
+        Saving *s = w->saving;
         Decision decision;
 
-        saving_say(s, EVENT_TREE_SAVED, tree, NULL);
         pthread_mutex_lock(&s->lock);
+        if (w->late) {
+                pthread_mutex_unlock(&s->lock);
+                return say_late();
+        }
+        saving_say(s, EVENT_TREE_SAVED, tree, NULL);
+        w->ready = true;
         s->n_ready++;
         pthread_cond_broadcast(&s->change);
         while (s->decision == UNDECIDED)
@@ -168,12 +181,16 @@ static void *worker_run(void *userdata) {
                         .keys = s->keys,
                         .frozen = on_frozen,
                         .ready = on_ready,
-                        .userdata = s,
+                        .deadline = s->deadline,
+                        .userdata = w,
         };
         int r = save_tree(&job, w->tree);
 
         pthread_mutex_lock(&s->lock);
-        if (s->decision == UNDECIDED) { /* ready() did not return: it was never asked */
+        w->ended = true;
+        if (w->late) {
+                log_info("%s was left behind: %s", w->tree->name, r < 0 ? err_text(r) : "it came too late");
+        } else if (s->decision == UNDECIDED) { /* ready() did not return: it was never asked */
                 if (r >= 0)
                         r = err_say(-EPROTO, "CRIU ended without asking whether the images are safe");
                 (void)saving_leave(w->tree, err_text(r));
@@ -281,34 +298,74 @@ static int decide(Saving *s) {
         return 0;
 }
 
-int saving_trees(Saving *s) {
-        _cleanup_(freep) Worker *workers = calloc(s->n_own, sizeof *workers);
+/* The thread may go on for as long as it likes, with a tree that nobody looks at any more: the ticket gets
+ * what that was before. Its CRIU lets go of it when it hears our no, or finds that we have ended. */
+static void leave_late(Saving *s, Worker *w, Tree **place) {
+        if (!w->started || w->ready || w->ended)
+                return;
+        w->late = true;
+        *place = w->before;
+        w->before = NULL;
+        (void)say_late();
+        (void)saving_leave(*place, err_text(-ETIMEDOUT));
+        saving_say(s, EVENT_TREE_REFUSED, *place, err_text(-ETIMEDOUT));
+        s->n_failed++;
+        s->n_late++;
+}
+
+static void wait_for_trees(Saving *s, Worker *workers) {
+        const struct timespec deadline = {.tv_sec = (time_t)(s->deadline / USEC_PER_SEC),
+                                          .tv_nsec = (long)(s->deadline % USEC_PER_SEC * NSEC_PER_USEC)};
         size_t n = s->n_own;
+
+        while (s->n_ready + s->n_failed < n) {
+                if (pthread_cond_clockwait(&s->change, &s->lock, CLOCK_MONOTONIC, &deadline) != ETIMEDOUT)
+                        continue;
+                for (size_t i = 0; i < n; i++)
+                        leave_late(s, workers + i, s->ticket->trees + i);
+                return;
+        }
+}
+
+static void worker_start(Saving *s, Worker *w) {
+        w->before = model_copy(w->tree);
+        w->started = w->before && pthread_create(&w->thread, NULL, worker_run, w) == 0;
+        if (w->started)
+                return;
+        pthread_mutex_lock(&s->lock);
+        (void)saving_leave(w->tree, "cannot start a thread for its save");
+        s->n_failed++;
+        pthread_mutex_unlock(&s->lock);
+}
+
+/* Who is late keeps what it works with: this process ends soon. */
+static void workers_end(const Saving *s, Worker *workers) {
+        for (size_t i = 0; i < s->n_own; i++) {
+                if (workers[i].started && !workers[i].late)
+                        pthread_join(workers[i].thread, NULL);
+                model_free(workers[i].before);
+        }
+        if (s->n_late == 0)
+                free(workers);
+}
+
+int saving_trees(Saving *s) {
+        Worker *workers = calloc(s->n_own ?: 1, sizeof *workers);
         int r;
 
         if (!workers)
                 return -ENOMEM;
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < s->n_own; i++) {
                 workers[i] = (Worker){.saving = s, .tree = s->ticket->trees[i]};
-                if (workers[i].tree->outcome) /* refused */
-                        continue;
-                workers[i].started = pthread_create(&workers[i].thread, NULL, worker_run, workers + i) == 0;
-                if (!workers[i].started) {
-                        pthread_mutex_lock(&s->lock);
-                        (void)saving_leave(workers[i].tree, "cannot start a thread for its save");
-                        s->n_failed++;
-                        pthread_mutex_unlock(&s->lock);
-                }
+                if (!workers[i].tree->outcome) /* refused */
+                        worker_start(s, workers + i);
         }
         pthread_mutex_lock(&s->lock);
-        while (s->n_ready + s->n_failed < n)
-                pthread_cond_wait(&s->change, &s->lock);
+        wait_for_trees(s, workers);
         r = decide(s);
         s->decision = r < 0 ? STOP : GO;
         pthread_cond_broadcast(&s->change);
         pthread_mutex_unlock(&s->lock);
-        for (size_t i = 0; i < n; i++)
-                if (workers[i].started)
-                        pthread_join(workers[i].thread, NULL);
+        workers_end(s, workers);
         return r;
 }

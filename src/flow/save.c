@@ -42,6 +42,8 @@
 
 void saving_done(Saving *s) {
         hold_guard_stopp(&s->guard);
+        if (s->n_late > 0) /* a thread may still use the rest, and the process ends */
+                return;
         bus_closep(&s->manager);
         model_free(s->request);
         model_free(s->ticket);
@@ -449,6 +451,7 @@ int flow_save(void) {
                 r = saving_open(&s);
         if (r < 0)
                 return not_begun(&s, &kept, r);
+        s.deadline = now_monotonic() + s.config.settle_usec + s.config.criu_usec + SAVING_MARGIN;
         r = saving_note(&s, &kept);
         if (r >= 0) {
                 settle(&s);

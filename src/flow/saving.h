@@ -44,6 +44,8 @@ typedef struct Saving {
         pthread_mutex_t lock;
         pthread_cond_t change;
         size_t n_ready, n_failed;
+        uint64_t deadline; /* monotonic: behind it who is not ready is left, and the others are carried */
+        size_t n_late;     /* of those that have failed */
         Decision decision;
 } Saving;
 
@@ -91,6 +93,10 @@ int saving_hold(Saving *s);
 int saving_leave(Tree *tree, const char *reason);
 /* What becomes of it then: a shutdown that is not ours cannot be taken back. */
 const char *saving_fate(const Saving *s);
+
+/* What is ours of a save beside settling and CRIU: looking, hashing, the disk (twice SYNC_TIMEOUT at most).
+ */
+#define SAVING_MARGIN (90 * USEC_PER_SEC)
 
 /* Freezes and saves all trees side by side, seals, and lets them die; any failure before the seal lets every
  * tree go on. */

@@ -215,6 +215,12 @@ int save_mend(const Store *store, const Tree *tree) {
         return r < 0 ? err_pass(r) : end;
 }
 
+static uint64_t time_left(const SaveJob *job) {
+        uint64_t now = now_monotonic(), left = job->deadline > now ? job->deadline - now : 1;
+
+        return left < job->config->criu_usec ? left : job->config->criu_usec;
+}
+
 static int dump(Work *w) {
         _cleanup_(freep) const char **externals = calloc(w->tree->n_externals + 1, sizeof *externals);
         size_t n = 0;
@@ -239,7 +245,7 @@ static int dump(Work *w) {
                         .ghost_limit = CRIU_GHOST_MAX,
                         .externals = externals,
                         .max_bytes = w->job->max_bytes,
-                        .timeout_usec = w->job->config->criu_usec,
+                        .timeout_usec = time_left(w->job),
                         .cgroup_procs_fd = -1,
                         .notify = on_notify,
                         .userdata = w,

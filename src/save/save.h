@@ -26,6 +26,7 @@ typedef struct SaveJob {
         uint64_t max_bytes; /* that its images may take */
         uint64_t max_names; /* of files and directories that no boot brings */
         ImageKeys keys;
+        uint64_t deadline; /* monotonic: what CRIU has not done by then it does not do */
 
         /* The tree is frozen, and nothing of it saved yet: the last word on what lies outside it (its
          * connections may have changed since they were described). *ret shows it as it stands; freed here.
