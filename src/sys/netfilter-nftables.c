@@ -271,29 +271,32 @@ static void print_family(FILE *out, const char *table, int family, const HoldFam
 }
 
 /* "add, delete, add" works on every kernel whether or not the table is there, and all of it becomes visible
- * to packets in one step. Ports last, where only what could go to one arrives. */
+ * to packets in one step. */
 static const char table_text[] =
                 "add table inet %1$s%2$s\n"
                 "delete table inet %1$s\n"
                 "add table inet %1$s%2$s\n"
                 "add set inet %1$s held4 { type ipv4_addr . inet_service . ipv4_addr . inet_service; }\n"
                 "add set inet %1$s held6 { type ipv6_addr . inet_service . ipv6_addr . inet_service; }\n"
-                "add set inet %1$s ports { type nf_proto . inet_proto . inet_service; }\n"
-                "add set inet %1$s ports4 { type ipv4_addr . inet_proto . inet_service; }\n"
-                "add set inet %1$s ports6 { type ipv6_addr . inet_proto . inet_service; }\n"
                 "add chain inet %1$s prerouting { type filter hook prerouting priority -300; }\n"
                 "add chain inet %1$s output { type filter hook output priority -300; }\n"
                 "add rule inet %1$s prerouting meta mark %3$u accept\n"
                 "add rule inet %1$s prerouting ip saddr . tcp sport . ip daddr . tcp dport @held4 drop\n"
                 "add rule inet %1$s prerouting ip6 saddr . tcp sport . ip6 daddr . tcp dport @held6 drop\n"
+                "add rule inet %1$s output meta mark %3$u accept\n"
+                "add rule inet %1$s output ip daddr . tcp dport . ip saddr . tcp sport @held4 drop\n"
+                "add rule inet %1$s output ip6 daddr . tcp dport . ip6 saddr . tcp sport @held6 drop\n";
+
+/* Only where there are any, and behind what lets most packets pass. */
+static const char ports_text[] =
+                "add set inet %1$s ports { type nf_proto . inet_proto . inet_service; }\n"
+                "add set inet %1$s ports4 { type ipv4_addr . inet_proto . inet_service; }\n"
+                "add set inet %1$s ports6 { type ipv6_addr . inet_proto . inet_service; }\n"
                 "add rule inet %1$s prerouting meta l4proto != { tcp, udp } accept\n"
                 "add rule inet %1$s prerouting tcp flags & (fin | syn | rst | ack) != syn accept\n"
                 "add rule inet %1$s prerouting meta nfproto . meta l4proto . th dport @ports drop\n"
                 "add rule inet %1$s prerouting ip daddr . meta l4proto . th dport @ports4 drop\n"
-                "add rule inet %1$s prerouting ip6 daddr . meta l4proto . th dport @ports6 drop\n"
-                "add rule inet %1$s output meta mark %3$u accept\n"
-                "add rule inet %1$s output ip daddr . tcp dport . ip saddr . tcp sport @held4 drop\n"
-                "add rule inet %1$s output ip6 daddr . tcp dport . ip6 saddr . tcp sport @held6 drop\n";
+                "add rule inet %1$s prerouting ip6 daddr . meta l4proto . th dport @ports6 drop\n";
 
 int hold_nftables_text(const char *table, NftOwner owner, const HoldList *list, char **ret) {
         _cleanup_(freep) char *text = NULL;
@@ -304,6 +307,8 @@ int hold_nftables_text(const char *table, NftOwner owner, const HoldList *list, 
         if (!out)
                 return err_born(-ENOMEM, "cannot write the nftables hold");
         fprintf(out, table_text, table, owner == NFT_OWNED ? " { flags owner; }" : "", HOLD_PASS_MARK);
+        if (list->v4.n_ports + list->v6.n_ports > 0)
+                fprintf(out, ports_text, table);
         print_family(out, table, AF_INET, &list->v4);
         print_family(out, table, AF_INET6, &list->v6);
         failed = ferror(out);

@@ -172,21 +172,18 @@ class _Client:
                 return
 
 
-class SshSession(_Client):
-    """An interactive login, typed into and read from."""
+class Terminal(_Client):
+    """A program on a terminal of its own, typed into and read from."""
 
-    def __init__(self, endpoint: Endpoint, user: str, command: str | None = None) -> None:
+    def __init__(self, argv: list[str]) -> None:
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-        argv = client(endpoint, user, terminal=True) + ([command] if command else [])
         process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave,
                                    start_new_session=True,
                                    preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         os.close(slave)
         self._master = os.dup(master)
         super().__init__(process, master)
-        if command is None:
-            self._first(lambda: self.expect(r"[$#] ", 60))
 
     def send(self, data: str | bytes) -> None:
         """Press keys."""
@@ -197,6 +194,21 @@ class SshSession(_Client):
     def send_line(self, line: str) -> None:
         """Type a line and press return."""
         self.send(line + "\r")
+
+    def close(self) -> None:
+        super().close()
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+
+
+class SshSession(Terminal):
+    """An interactive login."""
+
+    def __init__(self, endpoint: Endpoint, user: str, command: str | None = None) -> None:
+        super().__init__(client(endpoint, user, terminal=True) + ([command] if command else []))
+        if command is None:
+            self._first(lambda: self.expect(r"[$#] ", 60))
 
     def command(self, line: str, timeout: float = 60) -> tuple[int, str]:
         """Run a line in the session's shell; its exit status and what it printed."""
@@ -217,12 +229,6 @@ class SshSession(_Client):
             times.append(time.monotonic() - began)
         self.send("\x15")
         return statistics.median(times)
-
-    def close(self) -> None:
-        super().close()
-        if self._master >= 0:
-            os.close(self._master)
-            self._master = -1
 
 
 class SshShell(_Client):
