@@ -21,7 +21,7 @@ class Qmp:
         self._lines.readline()  # the greeting
         self.command("qmp_capabilities")
 
-    def command(self, name: str, **arguments: object) -> object:
+    def command(self, name: str, /, **arguments: object) -> object:
         """Run one command; its answer, or a LabError with QEMU's words."""
         request = {"execute": name, "arguments": arguments}
         self._socket.sendall(json.dumps(request).encode())
