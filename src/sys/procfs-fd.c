@@ -198,6 +198,12 @@ static bool is_hung_up(int pidfd, const SnapFd *f) {
                poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR));
 }
 
+/* What it waits for is told under its own lock, which somebody may hold while he asks a server of his own
+ * (FUSE) whether there is news; who waits for that lock cannot be killed. */
+static bool is_epoll(const SnapFd *f) {
+        return f->kind == FD_ANON && strcmp(f->target, "anon_inode:[eventpoll]") == 0;
+}
+
 static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, SnapFd *f) {
         nlink_t nlink = 1;
         char link[32];
@@ -212,7 +218,7 @@ static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, SnapFd *f) {
         f->kind = kind_of(f);
         if (f->kind == FD_SOCKET)
                 r = look_at_socket(pid_dir, link, f);
-        if (r >= 0)
+        if (r >= 0 && !is_epoll(f))
                 r = read_info(pid_dir, f);
         if (r < 0)
                 return r;

@@ -54,8 +54,7 @@ if os.fork() == 0:
     def serve():
         while True:
             asked = os.read(device, 1 << 18)
-            opcode, unique = struct.unpack_from("IQ", asked, 4) if False else (struct.unpack_from("I", asked, 4)[0],
-                                                                              struct.unpack_from("Q", asked, 8)[0])
+            opcode, unique = struct.unpack_from("=IQ", asked, 4)
             if opcode == 26:
                 body = struct.pack("IIIIHHII", 7, 31, 0, 0, 0, 0, 4096, 1).ljust(64, b"\0")
             elif opcode == 3:
@@ -111,7 +110,6 @@ def test_look(lab: Lab) -> None:
     joes = check.before(machine, joe)
     ticks = check.counter(root)
     machine.run("modprobe fuse; mkdir -p /etc/security/limits.d; rm -f /home/joe/ready-crowd /home/joe/asked")
-    machine.run("ulimit -n")
     machine.write("/home/joe/crowd.py", CROWD)
     machine.write("/home/joe/silent.py", SILENT)
     for name in ("crowd", "silent"):
