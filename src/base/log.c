@@ -5,10 +5,11 @@
 #include "base/err.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static int max_level = -1;
+static atomic_int max_level = -1; /* each thread may be the first that speaks */
 
 void log_line(int level, const char *format, ...) {
         char line[2048];

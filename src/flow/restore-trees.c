@@ -57,6 +57,7 @@ static void worker_carried(Worker *w) {
         log_failed(restore_peers(&x->store, &x->keys, w->tree, &streams, &n),
                    "peers are not told what became of their connections");
         pthread_mutex_lock(&x->lock);
+        w->tree->outcome->state = OUTCOME__STATE__CARRIED;
         hold_shrink(x);
         pthread_mutex_unlock(&x->lock);
         nudge_peers(streams, n);

@@ -72,9 +72,10 @@ typedef struct RestoreJob {
 /*
  * Restores one tree into its scope: checks its images and decrypts them into memory (keys.box), waits for
  * its network and mounts, passes what lies outside, host PIDs first, a fresh PID namespace next. On success
- * tree->outcome says how. On failure the sentence says which step; the images are left as they are.
- * -ECANCELED: stop_fd, and nothing has begun. -EALREADY: it had begun before, and nobody knows how it ended.
- * -ETIMEDOUT: its network or a mount did not come, or CRIU did not end.
+ * tree->outcome says how; its state is left to the caller, since other threads read it. On failure the
+ * sentence says which step; the images are left as they are. -ECANCELED: stop_fd, and nothing has begun.
+ * -EALREADY: it had begun before, and nobody knows how it ended. -ETIMEDOUT: its network or a mount did not
+ * come, or CRIU did not end.
  */
 int restore_tree(const RestoreJob *job, Tree *tree);
 

@@ -17,20 +17,20 @@
 static void fill(const Tree *tree, pid_t pid, Outcome *o) {
         uint64_t now = now_realtime();
 
-        o->state = OUTCOME__STATE__CARRIED;
         o->has_root_pid = true;
         o->root_pid = (uint32_t)pid;
         o->has_gap = tree->has_frozen_at && now > tree->frozen_at;
         o->gap = o->has_gap ? now - tree->frozen_at : 0;
 }
 
-/* A copy is noted: other threads look at the outcome, and it is told to them with the lock held. */
+/* A copy is noted: other threads look at the state, and it is told to them with the lock held. */
 void running_note(int images_fd, const Tree *tree, const char *mode, pid_t pid) {
         ErrRecord kept = err_keep();
         Outcome outcome = *tree->outcome;
         Tree copy = *tree;
 
         fill(tree, pid, &outcome);
+        outcome.state = OUTCOME__STATE__CARRIED;
         outcome.mode = (char *)mode;
         copy.outcome = &outcome;
         if (process_start_time(pid, &copy.root_start) >= 0)

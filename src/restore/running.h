@@ -13,7 +13,8 @@
  * noted. */
 void running_note(int images_fd, const Tree *tree, const char *mode, pid_t pid);
 
-/* Fills the outcome of a tree that has come back: mode is "host" or "namespace", pid as the host sees it. */
+/* Fills the outcome of a tree that has come back, but for its state (restore.h): mode is "host" or
+ * "namespace", pid as the host sees it. */
 int running_outcome(Tree *tree, const char *mode, pid_t pid);
 
 /*

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* All that the threads of a save or a restore ask of the machine, answered at once and without it. What has
+ * to be asked by one thread at a time writes to plain memory: ThreadSanitizer says who did without. */
+
+#include "tests/fakes/outside.h"
+
+#include "model/connections.h"
+#include "preflight/preflight.h"
+#include "restore/restore.h"
+#include "sys/conntrack.h"
+#include "sys/criu.h"
+#include "sys/netfilter.h"
+#include "sys/netlink.h"
+#include "sys/nudge.h"
+#include "sys/procfs.h"
+
+#include "base/fd.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+static atomic_uint holds_set;
+size_t fake_held;
+static Connection last;   /* of those that were held */
+static unsigned bus_uses; /* PID 1 is asked one thing at a time */
+
+unsigned fake_holds_set(void) {
+        return atomic_load_explicit(&holds_set, memory_order_relaxed);
+}
+
+int hold_set(HoldBackend backend, const HoldSet *set, HoldBackend *ret_used) {
+        for (size_t i = 0; i < set->n_connections; i++)
+                last = *set->connections[i];
+        atomic_fetch_add_explicit(&holds_set, 1, memory_order_relaxed);
+        fake_held = set->n_connections;
+        if (ret_used)
+                *ret_used = backend;
+        return 0;
+}
+
+int hold_clear(void) {
+        fake_held = 0;
+        return 0;
+}
+
+const char *hold_backend_text(HoldBackend backend) {
+        (void)backend;
+        return "iptables";
+}
+
+int hold_remove_criu_table(uint32_t root_pid) {
+        (void)root_pid;
+        return 0;
+}
+
+int network_wait(const Tree *tree, uint64_t deadline_monotonic, int stop_fd) {
+        (void)tree;
+        (void)deadline_monotonic;
+        (void)stop_fd;
+        return 0;
+}
+
+void nudge_peers(const ImageStream *streams, size_t n) {
+        (void)streams;
+        (void)n;
+}
+
+void dismiss_peers(const ImageStream *streams, size_t n) {
+        (void)streams;
+        (void)n;
+}
+
+/* As packets carry them: nothing is translated. */
+int conntrack_wires(Connection *const *connections, size_t n, Connection ***ret, size_t *ret_n) {
+        (void)connections;
+        (void)n;
+        *ret = NULL;
+        *ret_n = 0;
+        return 0;
+}
+
+int conntrack_save(const HoldSet *set, Ticket *ticket) {
+        (void)set;
+        (void)ticket;
+        return 0;
+}
+
+int criu_probe(const char *criu, CriuFeatures *ret) {
+        (void)criu;
+        *ret = (CriuFeatures){.lock_skip = true};
+        return 0;
+}
+
+int criu_check(const char *criu) {
+        (void)criu;
+        return 0;
+}
+
+int scopes_get(Scopes *scopes, Bus *manager, const Tree *tree, uint64_t deadline_monotonic,
+               const Scope **ret) {
+        static const Scope scope = {.procs_fd = 0};
+
+        (void)manager;
+        (void)tree;
+        (void)deadline_monotonic;
+        (void)scopes;
+        bus_uses++;
+        *ret = &scope;
+        return 0;
+}
+
+int login_put_back(Bus *manager, const Tree *tree) {
+        (void)manager;
+        (void)tree;
+        bus_uses++;
+        return 1;
+}
+
+int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, ImageStream **ret,
+                  size_t *ret_n) {
+        (void)store;
+        (void)keys;
+        (void)tree;
+        *ret = NULL;
+        *ret_n = 0;
+        return 0;
+}
+
+int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *facts, Verdict *ret) {
+        (void)s;
+        (void)tree;
+        (void)facts;
+        *ret = (Verdict){0};
+        return 0;
+}
+
+/* As old as its number, with one connection that has its number for a port. */
+int snapshot_frozen(pid_t root, const SnapLook *limits, const Snapshot *before, Snapshot **ret) {
+        Snapshot *s = calloc(1, sizeof *s);
+        SnapInet inet = {.ino = (uint64_t)root,
+                         .family = AF_INET,
+                         .protocol = IPPROTO_TCP,
+                         .state = TCP_ESTABLISHED,
+                         .local = {192, 0, 2, 1},
+                         .remote = {192, 0, 2, 2},
+                         .local_port = 22,
+                         .remote_port = (uint16_t)root};
+        SnapProcess p = {.pid = root, .start = (uint64_t)root, .tty_index = -1};
+        SnapFd f = {.kind = FD_TCP, .ino = (uint64_t)root, .pty_index = -1};
+
+        (void)limits;
+        (void)before;
+        if (!s || model_append(p.fds, p.n_fds, f) < 0 || model_append(s->inets, s->n_inets, inet) < 0 ||
+            model_append(s->processes, s->n_processes, p) < 0)
+                return -ENOMEM;
+        *ret = s;
+        return 0;
+}
+
+bool process_is_traced(pid_t pid) {
+        (void)pid;
+        return true;
+}
+
+int sync_machine(uint64_t deadline_monotonic) {
+        (void)deadline_monotonic;
+        return 0;
+}
