@@ -24,17 +24,18 @@ static bool matches(const char *kept, const char *wanted) {
                strcmp(kept + l, ".service") == 0;
 }
 
-/* Returns how many were dropped. */
-static int drop(Keep *keep, const char *wanted) {
+/* wanted: NULL for all. */
+static int drop(Keep *keep, void *userdata) {
+        const char *wanted = userdata;
         size_t left = 0;
-        int dropped;
+        bool dropped;
 
         for (size_t i = 0; i < keep->n_targets; i++)
                 if (!wanted || matches(keep->targets[i], wanted))
                         free(keep->targets[i]);
                 else
                         keep->targets[left++] = keep->targets[i];
-        dropped = (int)(keep->n_targets - left);
+        dropped = left < keep->n_targets;
         keep->n_targets = left;
         return dropped;
 }
@@ -55,10 +56,9 @@ static int wanted_target(const CliCall *call, char **ret) {
 }
 
 int verb_drop(const CliCall *call) {
-        _cleanup_(keep_freep) Keep *keep = NULL;
         _cleanup_(freep) char *wanted = NULL;
         bool all = cli_option(call, "all");
-        int r, dropped;
+        int r;
 
         if (all && call->n_args > 0) {
                 (void)cli_fail(err_say(-EINVAL,
@@ -70,15 +70,11 @@ int verb_drop(const CliCall *call) {
                 if (r < 0)
                         return cli_fail_target(r);
         }
-        r = run_keep_read(&keep);
-        if (r < 0)
-                return cli_fail(r);
-        dropped = drop(keep, wanted);
-        if (dropped == 0) {
+        r = run_keep_change(drop, wanted);
+        if (r == 0) {
                 (void)cli_fail(all ? err_say(-ENOENT, "nothing is kept")
                                    : err_say(-ENOENT, "%.200s is not kept: see carryover list", wanted));
                 return CLI_NOTHING;
         }
-        r = run_keep_write(keep);
         return r < 0 ? cli_fail(r) : CLI_OK;
 }

@@ -16,28 +16,29 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Answer 1 if it was there already. All trees of a session or unit have the same target. */
-static int keep_add(const Tree *tree) {
-        _cleanup_(keep_freep) Keep *keep = NULL;
-        char *target = NULL;
+static int keep_add(Keep *keep, void *userdata) {
+        const char *target = userdata;
+        char *copy;
         int r;
 
-        r = run_keep_read(&keep);
-        if (r >= 0)
-                r = select_stable(tree, &target);
-        if (r < 0)
-                return err_pass(r);
         for (size_t i = 0; i < keep->n_targets; i++)
-                if (strcmp(keep->targets[i], target) == 0) {
-                        free(target);
-                        return 1;
-                }
-        r = model_append(keep->targets, keep->n_targets, target);
-        if (r < 0) {
-                free(target);
-                return r;
-        }
-        return err_pass(run_keep_write(keep));
+                if (strcmp(keep->targets[i], target) == 0)
+                        return 0;
+        copy = strdup(target);
+        r = copy ? model_append(keep->targets, keep->n_targets, copy) : -ENOMEM;
+        if (r < 0)
+                free(copy);
+        return r < 0 ? r : 1;
+}
+
+/* Answer 0 if it was there already. All trees of a session or unit have the same target. */
+static int keep(const Tree *tree) {
+        _cleanup_(freep) char *target = NULL;
+        int r = select_stable(tree, &target);
+
+        if (r >= 0)
+                r = run_keep_change(keep_add, target);
+        return r < 0 ? err_pass(r) : r;
 }
 
 int verb_keep(const CliCall *call) {
@@ -54,12 +55,12 @@ int verb_keep(const CliCall *call) {
                 return r;
         r = trees_stop_order(&trees);
         if (r >= 0)
-                r = keep_add(trees.items[0]);
+                r = keep(trees.items[0]);
         if (r < 0)
                 return cli_fail(r);
         if (modules_prepare() > 0)
                 fprintf(stderr, "carryover: some kernel modules could not be loaded; a save may fail\n");
         if (call->json == CLI_TEXT)
-                printf("%s is %s.\n", trees.items[0]->target, r == 1 ? "kept already" : "kept");
+                printf("%s is %s.\n", trees.items[0]->target, r == 0 ? "kept already" : "kept");
         return CLI_OK;
 }

@@ -14,7 +14,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/pidfd.h>
+#include <time.h>
 #include <unistd.h>
+
+#define KEEP_WAIT (10 * USEC_PER_SEC)
 
 static int lock_open(const char *what) {
         _cleanup_(closep) int dir = run_directory();
@@ -84,6 +87,32 @@ int run_lock_wait(const char *what, int signal, uint64_t deadline) {
                 waited = 0;
         }
         return err_pass(r);
+}
+
+/* Whoever has it reads and writes a small file and lets go; but a process can be stopped, and fcntl(2) waits
+ * for ever or not at all. */
+static int keep_lock(void) {
+        static const struct timespec moment = {.tv_nsec = 5000000};
+        uint64_t deadline = now_monotonic() + KEEP_WAIT;
+        int fd;
+
+        while ((fd = run_lock("keep")) == -EBUSY && now_monotonic() < deadline)
+                (void)nanosleep(&moment, NULL);
+        return fd < 0 ? err_pass(fd) : fd;
+}
+
+int run_keep_change(int (*change)(Keep *keep, void *userdata), void *userdata) {
+        _cleanup_(closep) int lock = keep_lock();
+        _cleanup_(keep_freep) Keep *keep = NULL;
+        int r = lock, changed = 0;
+
+        if (r >= 0)
+                r = run_keep_read(&keep);
+        if (r >= 0)
+                r = changed = change(keep, userdata);
+        if (r > 0)
+                r = run_keep_write(keep);
+        return r < 0 ? err_pass(r) : changed;
 }
 
 int run_progress(const char *format, ...) {

@@ -9,6 +9,9 @@
 
 int run_keep_read(Keep **ret); /* an empty one if there is no file */
 int run_keep_write(const Keep *keep);
+/* Reads it, has it changed and writes it, one process at a time. change: 1 to write it, or 0, which is the
+ * answer. -EBUSY: others are at it for 10 s. */
+int run_keep_change(int (*change)(Keep *keep, void *userdata), void *userdata);
 int run_request_read(Request **ret); /* answer 1 if none */
 int run_request_write(const Request *request);
 int run_request_remove(void);

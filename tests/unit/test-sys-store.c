@@ -665,6 +665,56 @@ static void test_age(void **state) {
         store_close(&store);
 }
 
+#define CHANGERS 16
+#define CHANGES  12
+
+static int add_target(Keep *keep, void *userdata) {
+        char *target = strdup(userdata);
+
+        return target && model_append(keep->targets, keep->n_targets, target) == 0 ? 1 : -ENOMEM;
+}
+
+static int drop_target(Keep *keep, void *userdata) {
+        for (size_t i = 0; i < keep->n_targets; i++)
+                if (strcmp(keep->targets[i], userdata) == 0) {
+                        free(keep->targets[i]);
+                        keep->targets[i] = keep->targets[--keep->n_targets];
+                        return 1;
+                }
+        return -ENOENT;
+}
+
+/* Each keeps some and drops one of them again. */
+static int change_much(int who) {
+        char target[32];
+
+        for (int i = 0; i < CHANGES; i++) {
+                snprintf(target, sizeof target, "pid:%d@%d", who + 1, i + 1);
+                if (run_keep_change(add_target, target) != 1)
+                        return 1;
+        }
+        return run_keep_change(drop_target, target) != 1;
+}
+
+/* `carryover keep` and `drop`, many at once: no entry is lost. */
+static void test_keep_list_is_changed_by_one_at_a_time(void **state) {
+        _cleanup_(keep_freep) Keep *keep = NULL;
+        pid_t pids[CHANGERS];
+        int status;
+
+        for (int i = 0; i < CHANGERS; i++) {
+                pids[i] = fork();
+                if (pids[i] == 0)
+                        _exit(change_much(i));
+        }
+        for (int i = 0; i < CHANGERS; i++) {
+                assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+                assert_int_equal(status, 0);
+        }
+        assert_int_equal(run_keep_read(&keep), 0);
+        assert_int_equal(keep->n_targets, CHANGERS * (CHANGES - 1));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_seal_claim_report),
@@ -689,6 +739,7 @@ int main(void) {
                         cmocka_unit_test(test_no_room),
                         cmocka_unit_test(test_age),
                         cmocka_unit_test(test_age_of_links),
+                        cmocka_unit_test(test_keep_list_is_changed_by_one_at_a_time),
         };
 
         if (geteuid() != 0) {
