@@ -41,13 +41,8 @@ static int in_initramfs(void) {
 
 static int in_system(void) {
         Config config;
-        int r;
 
-        r = config_load("", &config);
-        if (r < 0) {
-                log_warning("%s; going on with the defaults", err_text(r));
-                config_defaults(&config);
-        }
+        log_failed(config_load_anyway("", &config), "going on with the rest of it, and defaults");
         (void)early_service(&config, say_log);
         return 0;
 }

@@ -169,8 +169,9 @@ int early_initramfs(EarlySay say) {
         return n;
 }
 
-/* Nobody comes back to these connections: an answer is better than silence. */
-static int hold_without_ticket(const Store *store, EarlySay say) {
+/* Nobody comes back to these connections: an answer is better than silence. But not if the ticket may be in
+ * a store that we were not told of. */
+static int hold_without_ticket(const Config *config, const Store *store, EarlySay say) {
         _cleanup_(ticket_freep) Ticket *claimed = NULL;
         bool ours;
         int r;
@@ -180,6 +181,12 @@ static int hold_without_ticket(const Store *store, EarlySay say) {
         r = store_claimed(store, &claimed, &ours);
         if (r == 0 && ours)
                 return 0; /* a restore is going on in this boot: it is its hold */
+        if (config->partial) {
+                say(LOG_WARNING,
+                    "there is a hold and no ticket for it, but not all of the configuration could "
+                    "be read: it stays");
+                return 1;
+        }
         say(LOG_WARNING, "there is a hold and no ticket for it: taking it off");
         r = hold_clear();
         return r < 0 ? failed(say, r, "the hold stays") : 0;
@@ -200,7 +207,7 @@ static int find_ticket(const Store *store, Ticket **ret, bool *ret_claimed) {
         return r == 1 ? store_ticket(store, ret) : r;
 }
 
-static int claim(const Store *store, EarlySay say) {
+static int claim(const Config *config, const Store *store, EarlySay say) {
         _cleanup_(hold_set_done) HoldSet needs = {0};
         _cleanup_(ticket_freep) Ticket *ticket = NULL;
         HoldBackend backend;
@@ -211,7 +218,7 @@ static int claim(const Store *store, EarlySay say) {
         if (r < 0)
                 n += failed(say, r, "nothing is restored");
         if (r != 0)
-                return n + hold_without_ticket(store, say);
+                return n + hold_without_ticket(config, store, say);
         if (claimed)
                 say(LOG_WARNING, "the boot that was to restore died in the middle; going on with the rest");
         r = hold_set_of(ticket, &needs);
@@ -247,7 +254,7 @@ int early_service(const Config *config, EarlySay say) {
         r = store_open(config, &store);
         if (r < 0)
                 return n + failed(say, r, "nothing is restored");
-        n += claim(&store, say);
+        n += claim(config, &store, say);
         store_close(&store);
         return n;
 }

@@ -390,14 +390,21 @@ static void wipe(const Restoring *x) {
                 log_info("images that nobody needs are overwritten at the next start");
 }
 
-/* No ticket: a hold that stands now is one that a crash of ours left behind. */
-static void nothing_to_restore(void) {
+/* No ticket: a hold that stands now is one that a crash of ours left behind, if we know where tickets are.
+ */
+static void nothing_to_restore(const Config *config) {
         sd_notify(0, "READY=1");
-        if (hold_present(NULL) > 0) {
-                log_warning("a hold without a ticket was left behind; taking it off");
-                log_failed(hold_guard_end(), "a guard of the hold stays");
-                log_failed(hold_clear(), "the stale hold stays");
+        if (hold_present(NULL) <= 0)
+                return;
+        if (config->partial) {
+                log_warning("there is a hold and no ticket for it, but not all of the configuration could "
+                            "be "
+                            "read: it stays until this is started again with one that can");
+                return;
         }
+        log_warning("a hold without a ticket was left behind; taking it off");
+        log_failed(hold_guard_end(), "a guard of the hold stays");
+        log_failed(hold_clear(), "the stale hold stays");
 }
 
 /* Until the end. A save that is under way keeps us out, and if its shutdown was called off there is
@@ -436,9 +443,8 @@ static int restore(int (*what)(Restoring *x)) {
                 return 1;
         }
         log_failed(r, "another restore would not be kept out");
-        r = config_load("", &x.config);
-        if (r >= 0)
-                r = store_open(&x.config, &x.store);
+        log_failed(config_load_anyway("", &x.config), "restoring with the rest of it, and defaults");
+        r = store_open(&x.config, &x.store);
         if (r >= 0)
                 r = ticket_take(&x);
         if (r < 0)
@@ -446,7 +452,7 @@ static int restore(int (*what)(Restoring *x)) {
         if (r > 0)
                 aftermath_of_boot(&x.store);
         if (r != 0) {
-                nothing_to_restore();
+                nothing_to_restore(&x.config);
                 wipe(&x);
                 return r < 0;
         }

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "flow/aftermath.h"
@@ -175,9 +176,8 @@ static int find_save(Saving *s) {
         char boot[37];
         int r;
 
-        r = config_load("", &s->config);
-        if (r >= 0)
-                r = store_open(&s->config, &s->store);
+        log_failed(config_load_anyway("", &s->config), "going on with the rest of it, and defaults");
+        r = store_open(&s->config, &s->store);
         if (r >= 0)
                 r = store_saving(&s->store, &s->ticket);
         if (r != 0)
@@ -194,9 +194,14 @@ static int find_save(Saving *s) {
 }
 
 int flow_save_aftermath(void) {
+        _cleanup_(closep) int lock = run_lock("save");
         _cleanup_(saving_done) Saving s = SAVING_INIT;
         int r;
 
+        if (lock == -EBUSY) { /* it has not died */
+                log_error("nothing was put in order: %s", err_text(lock));
+                return 1;
+        }
         r = find_save(&s);
         if (r == 0)
                 r = end_save(&s);

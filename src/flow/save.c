@@ -371,7 +371,7 @@ static int saving_ask(Saving *s, Trees *ret_kept) {
         }
         if (s->request && strcmp(s->request->action, s->action) != 0)
                 model_free(TAKE(s->request)); /* of a reboot that did not take place */
-        r = config_load("", &s->config);
+        r = config_load("", &s->config);      /* all of it: who asked for encryption must not go without */
         if (r >= 0)
                 r = saving_end_restore(s); /* what it is about to bring back may be kept, too */
         if (r >= 0)
@@ -439,7 +439,7 @@ static void finish(Saving *s) {
                 saving_take_back(s);
 }
 
-int flow_save(void) {
+static int save(void) {
         _cleanup_(saving_done) Saving s = SAVING_INIT;
         _cleanup_(trees_done) Trees kept = {0};
         int r;
@@ -487,4 +487,16 @@ int flow_save(void) {
         log_failed(guard_leave(&s), "a firewall service that flushes its rules may open the hold");
         finish(&s);
         return 0;
+}
+
+/* Two at once would freeze the same trees, and each take the other's note for that of one that has died. */
+int flow_save(void) {
+        _cleanup_(closep) int lock = run_lock("save");
+
+        if (lock == -EBUSY) {
+                log_error("nothing was saved here: %s", err_text(lock));
+                return 1;
+        }
+        log_failed(lock, "another save would not be kept out");
+        return save();
 }

@@ -36,4 +36,5 @@ typedef struct Config {
         uint64_t max_processes;  /* MaxProcesses= [4096]: of one tree */
         uint64_t max_files;      /* MaxFiles= [65536]: of one tree */
         char criu[256];          /* Criu= [criu]: the executable, looked up in the usual places */
+        bool partial;            /* not all of it could be read: config_load_anyway() */
 } Config;

@@ -220,7 +220,25 @@ static int setting_apply(const char *path, unsigned number, char *line, Config *
                        name);
 }
 
-static int text_apply(const char *path, char *text, size_t size, Config *c) {
+/* One that is being read: strict until the first error, or (anyway) past all of them. */
+typedef struct Reading {
+        Config *config;
+        bool anyway;
+        ErrRecord first; /* the error that is told in the end */
+} Reading;
+
+/* Whether to go on behind an error. */
+static int reading_failed(Reading *reading, int r) {
+        if (r >= 0 || !reading->anyway)
+                return r;
+        if (reading->first.r >= 0) {
+                reading->first = err_keep();
+                reading->first.r = r;
+        }
+        return 0;
+}
+
+static int text_apply(const char *path, char *text, size_t size, Reading *reading) {
         bool in_section = false;
         unsigned number = 0;
 
@@ -244,7 +262,8 @@ static int text_apply(const char *path, char *text, size_t size, Config *c) {
                 } else if (!in_section)
                         r = err_say(-EINVAL, "%s:%u: a setting before [Carryover]", path, number);
                 else
-                        r = setting_apply(path, number, line, c);
+                        r = setting_apply(path, number, line, reading->config);
+                r = reading_failed(reading, r);
                 if (r < 0)
                         return r;
         }
@@ -262,7 +281,7 @@ static int trusted(const char *path, const struct stat *st) {
 }
 
 /* Non-blocking, so that a FIFO in place of a file is refused and not waited for. */
-static int file_apply(const char *path, Config *c) {
+static int file_apply(const char *path, Reading *reading) {
         _cleanup_(freep) char *text = NULL;
         _cleanup_(closep) int fd = -1;
         struct stat st;
@@ -286,7 +305,7 @@ static int file_apply(const char *path, Config *c) {
         r = fd_slurp(fd, FILE_LIMIT, &text, &size);
         if (r < 0)
                 return err_prefix(r, "%s: ", path);
-        return text_apply(path, text, size, c);
+        return text_apply(path, text, size, reading);
 }
 
 typedef struct Dropins {
@@ -343,29 +362,49 @@ static int dropins_list(Dropins *d, const char *dir) {
         return r;
 }
 
-int config_load(const char *root, Config *ret) {
+static int all_apply(const char *root, Reading *reading) {
         static const char *const mains[] = {"/usr/lib/carryover", "/etc/carryover"};
         static const char *const dirs[] = {"/usr/lib/carryover", "/run/carryover", "/etc/carryover"};
         _cleanup_(dropins_done) Dropins dropins = {.n = 0};
         char path[PATH_MAX];
-        Config c;
         int r = 0;
 
-        config_defaults(&c);
         for (size_t i = 0; r >= 0 && i < ELEMENTS(mains); i++) {
                 snprintf(path, sizeof path, "%s%s/carryover.conf", root, mains[i]);
-                r = file_apply(path, &c);
+                r = reading_failed(reading, file_apply(path, reading));
         }
         for (size_t i = 0; r >= 0 && i < ELEMENTS(dirs); i++) {
                 snprintf(path, sizeof path, "%s%s/carryover.conf.d", root, dirs[i]);
-                r = dropins_list(&dropins, path);
+                r = reading_failed(reading, dropins_list(&dropins, path));
         }
         if (r >= 0 && dropins.n > 0)
                 qsort(dropins.names, dropins.n, sizeof dropins.names[0], by_base_name);
         for (size_t i = 0; r >= 0 && i < dropins.n; i++)
-                r = file_apply(dropins.names[i], &c);
+                r = reading_failed(reading, file_apply(dropins.names[i], reading));
+        return r;
+}
+
+int config_load(const char *root, Config *ret) {
+        Config c;
+        Reading reading = {.config = &c};
+        int r;
+
+        config_defaults(&c);
+        r = all_apply(root, &reading);
         if (r < 0)
                 return err_pass(r);
         *ret = c;
         return 0;
+}
+
+int config_load_anyway(const char *root, Config *ret) {
+        Reading reading = {.config = ret, .anyway = true};
+
+        config_defaults(ret);
+        (void)all_apply(root, &reading);
+        ret->partial = reading.first.r < 0;
+        if (!ret->partial)
+                return 0;
+        err_put_back(&reading.first);
+        return err_pass(reading.first.r);
 }

@@ -12,3 +12,10 @@ void config_defaults(Config *ret);
 /* -EINVAL: file, line, what is wrong and what is allowed. A file that is not root's, or writable by others,
  * is refused (-EPERM). root is "" or a directory for tests. */
 int config_load(const char *root, Config *ret);
+
+/*
+ * For what must go on, since a hold or a restore depends on it: whatever can be read of the configuration,
+ * line by line, and the defaults for the rest. The answer is the first error of config_load(), for a
+ * warning, or 0. With ret->partial nobody knows whether the store is where it seems to be.
+ */
+int config_load_anyway(const char *root, Config *ret);

@@ -231,6 +231,27 @@ static void test_sessions(void **state) {
         assert_int_equal(login_session(root, "6", &s), -EBADMSG);
 }
 
+/* For what must go on: what can be read counts, and the first error is the one that is told. */
+static void test_anyway(void **state) {
+        Config c;
+        int r;
+
+        assert_int_equal(config_load_anyway(root, &c), 0);
+        assert_false(c.partial);
+        put("/etc/carryover/carryover.conf", "[Carryover]\nPidMode=what\nStore=/data\nHold=x\n");
+        put("/etc/carryover/carryover.conf.d/1.conf", "[Carryover]\nKeepImages=yes\n");
+        put_bytes("/etc/carryover/carryover.conf.d/2.conf", "[Carryover]\nStore=/evil\n", 24, 0666);
+        put("/etc/carryover/carryover.conf.d/3.conf", "[Other]\nStore=/other\n");
+        r = config_load_anyway(root, &c);
+        assert_int_equal(r, -EINVAL);
+        assert_non_null(strstr(err_text(r), "carryover.conf:2"));
+        assert_true(c.partial);
+        assert_true(c.keep_images);
+        assert_string_equal(c.store, "/data");
+        assert_int_equal(c.pid_mode, PID_MODE_AUTO);
+        assert_int_equal(config_load(root, &c), -EINVAL);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup(test_defaults, clean),
@@ -239,6 +260,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_mask, clean),
                         cmocka_unit_test_setup(test_refusals, clean),
                         cmocka_unit_test_setup(test_hostile, clean),
+                        cmocka_unit_test_setup(test_anyway, clean),
                         cmocka_unit_test_setup(test_sessions, clean),
         };
         int r;
