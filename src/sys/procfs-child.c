@@ -100,29 +100,28 @@ int child_start(ChildWork *work, void *userdata, Child *ret) {
                 c.pid = 0;
                 return err_born(-errno, "cannot start a process that looks at the others");
         }
-        c.pidfd = pidfd_open(c.pid, 0);
-        if (c.pidfd < 0)
-                return err_born(-errno, "cannot watch the process that looks at the others");
         c.moved = now_monotonic();
         *ret = c;
         c = CHILD_NONE;
         return 0;
 }
 
-/* SIGKILL, and not for ever: what the kernel does not let die stays, with nothing of ours but its memory. */
+/* SIGKILL, and not for ever: what the kernel does not let die stays, with nothing of ours but its memory.
+ * The pidfd is only opened now: who looks may be in the tree that is looked at, which one would have
+ * refused. */
 void child_end(Child *c) {
-        struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
+        struct pollfd p = {.fd = c->pid > 0 ? pidfd_open(c->pid, 0) : -1, .events = POLLIN};
         uint64_t deadline = now_monotonic() + END_USEC;
         int n;
 
         c->fd = fd_close(c->fd);
         if (c->pid > 0) {
                 (void)kill(c->pid, SIGKILL);
-                while ((n = poll(&p, c->pidfd >= 0, deadline_ms(deadline))) < 0 && errno == EINTR)
+                while ((n = poll(&p, p.fd >= 0, deadline_ms(deadline))) < 0 && errno == EINTR)
                         ;
                 (void)waitpid(c->pid, NULL, n > 0 ? 0 : WNOHANG);
         }
-        c->pidfd = fd_close(c->pidfd);
+        (void)fd_close(p.fd);
         if (c->page)
                 (void)munmap(c->page, sizeof *c->page);
         *c = CHILD_NONE;

@@ -74,12 +74,12 @@ typedef struct ChildPage {
 
 typedef struct Child {
         pid_t pid;
-        int pidfd, fd;
+        int fd;
         ChildPage *page;
         uint64_t steps, moved;
 } Child;
 
-#define CHILD_NONE ((Child){.pidfd = -1, .fd = -1})
+#define CHILD_NONE ((Child){.fd = -1})
 
 typedef int ChildWork(int fd, void *userdata);
 

@@ -449,6 +449,16 @@ static void test_pipe_ends(void **state) {
         close(unwritten[0]);
 }
 
+/* `carryover reboot` looks at the tree that it is in: what it opens for that must not be a reason to refuse
+ * it. */
+static void test_own_look(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        const SnapProcess *p = look(&s);
+
+        for (size_t k = 0; k < p->n_fds; k++)
+                assert_false(p->fds[k].kind == FD_ANON && strstr(p->fds[k].target, "pidfd"));
+}
+
 static void test_pipe_holder(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL, *frozen = NULL;
         const SnapHolder *h;
@@ -575,6 +585,7 @@ int main(void) {
                         cmocka_unit_test(test_inet),
                         cmocka_unit_test(test_odd_descriptors),
                         cmocka_unit_test(test_pipe_ends),
+                        cmocka_unit_test(test_own_look),
                         cmocka_unit_test(test_pipe_holder),
                         cmocka_unit_test(test_listener_holder),
                         cmocka_unit_test(test_sysv_and_affinity),
