@@ -65,6 +65,7 @@ typedef struct SnapInet {
         uint8_t local[16], remote[16]; /* network order; AF_INET: the first 4 bytes. v4-mapped stay v6 */
         uint16_t local_port, remote_port;
         uint32_t rqueue; /* for TCP_LISTEN the accept queue */
+        bool to_self;    /* connected with an address of this machine, the loopback's or another one */
 } SnapInet;
 
 /* Who outside the trees holds the other end of a pipe (id: inode), unix socket (its inode), terminal

@@ -145,7 +145,7 @@ static int check_connected(const Check *c, const SnapInet *i) {
                                     "%s has a connection with %s over a link-local address, which CRIU "
                                     "cannot bind again",
                                     check_who(c->p, &who), remote);
-        if (!inet_is_loopback(i) || members_have_other_end(c->m, i))
+        if (!i->to_self || members_have_other_end(c->m, i))
                 return 0;
         return note_degraded(c, "loopback",
                              "keep the tree of the other end too, or let the program connect again",

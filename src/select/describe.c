@@ -230,9 +230,12 @@ static int add_inet(const Members *m, Tree *tree, const SnapFd *f) {
                 return i->state == TCP_ESTABLISHED ? add_connection(tree, i) : add_local(tree, i);
         if (i->state == TCP_LISTEN)
                 return add_local(tree, i);
-        if (!members_is_connected(i) || members_have_other_end(m, i))
+        if (!members_is_connected(i))
                 return 0;
-        return add_connection(tree, i);
+        if (!members_have_other_end(m, i))
+                return add_connection(tree, i);
+        /* Nobody outside sees it, but its address must be there. */
+        return inet_is_loopback(i) ? 0 : add_local(tree, i);
 }
 
 /* What CRIU does not carry of a process. */

@@ -10,10 +10,12 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "model/members.h"
 #include "model/model.h"
 #include "sys/procfs-internal.h"
 
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <inttypes.h>
 #include <linux/inet_diag.h>
 #include <linux/packet_diag.h>
@@ -382,6 +384,51 @@ static int dump_packet(Diag *d) {
         return has_packet_sockets(d->s) ? err_pass(dump(d, on_packet, &request, sizeof request)) : 0;
 }
 
+/* Whether that address is this machine's. */
+static bool is_own(const struct ifaddrs *own, const uint8_t mapped[static 16]) {
+        const struct in6_addr *address = (const void *)mapped;
+
+        if (IN6_IS_ADDR_LOOPBACK(address) || (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == 127))
+                return true;
+        for (; own; own = own->ifa_next) {
+                int family = own->ifa_addr ? own->ifa_addr->sa_family : AF_UNSPEC;
+                SnapInet i = {.family = family};
+                uint8_t found[16];
+
+                if (family == AF_INET)
+                        memcpy(i.local, &((const struct sockaddr_in *)(const void *)own->ifa_addr)->sin_addr,
+                               4);
+                else if (family == AF_INET6)
+                        memcpy(i.local,
+                               &((const struct sockaddr_in6 *)(const void *)own->ifa_addr)->sin6_addr, 16);
+                else
+                        continue;
+                inet_mapped(&i, i.local, found);
+                if (memcmp(found, mapped, sizeof found) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static void freeifaddrsp(struct ifaddrs **own) {
+        freeifaddrs(*own);
+}
+
+static int find_own(Snapshot *s) {
+        _cleanup_(freeifaddrsp) struct ifaddrs *own = NULL;
+
+        if (getifaddrs(&own) < 0)
+                return err_born(-errno, "cannot list the addresses of this machine");
+        for (size_t k = 0; k < s->n_inets; k++) {
+                SnapInet *i = s->inets + k;
+                uint8_t remote[16];
+
+                inet_mapped(i, i->remote, remote);
+                i->to_self = members_is_connected(i) && is_own(own, remote);
+        }
+        return 0;
+}
+
 int procfs_sockets(const Mounts *mounts, Snapshot *s) {
         static const int families[] = {AF_INET, AF_INET6}, protocols[] = {IPPROTO_TCP, IPPROTO_UDP};
         _cleanup_(inodes_done) Inodes wanted = {0};
@@ -394,6 +441,8 @@ int procfs_sockets(const Mounts *mounts, Snapshot *s) {
         for (size_t f = 0; f < ELEMENTS(families); f++)
                 for (size_t p = 0; r >= 0 && p < ELEMENTS(protocols); p++)
                         r = dump_inet(&d, families[f], protocols[p]);
+        if (r >= 0)
+                r = find_own(s);
         if (r >= 0)
                 r = dump_packet(&d);
         return r < 0 ? err_pass(r) : netlink_unread(&wanted, s);

@@ -362,10 +362,12 @@ static void test_tcp(void **state) {
         SnapInet *i;
 
         world_fd(w->s, 402, FD_TCP, 60, NULL);
-        i = world_tcp(w->s, 60, TCP_ESTABLISHED, 0x7f000001, 99, 0x7f000001, 5432);
+        i = world_tcp(w->s, 60, TCP_ESTABLISHED, 0x0a000001, 99, 0x0a000001, 5432);
+        expect_ok(w);
+        i->to_self = true;
         expect(w, VERDICT_DEGRADED, "loopback", "port 5432");
         world_fd(w->s, 400, FD_TCP, 61, NULL);
-        world_tcp(w->s, 61, TCP_ESTABLISHED, 0x7f000001, 5432, 0x7f000001, 99);
+        world_tcp(w->s, 61, TCP_ESTABLISHED, 0x0a000001, 5432, 0x0a000001, 99)->to_self = true;
         expect_ok(w);
         i = w->s->inets;
         i->state = TCP_LISTEN;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* What a tree's sockets of UDP need to come back, and which ports the hold takes. */
+/* What a tree's sockets need of addresses to come back, and which ports the hold takes. */
 
 #include "base/cleanup.h"
 #include "select/select.h"
@@ -149,10 +149,29 @@ static void test_ports_many(void **state) {
         assert_true(end.tv_sec - begin.tv_sec < 2);
 }
 
+/* Both ends in the tree: nobody is held, but the address must be there. The loopback's always is. */
+static void test_describe_own_address(void **state) {
+        World *w = *state;
+        Snapshot *s = w->s;
+        Tree *t = w->tree;
+
+        for (uint64_t ino = 40; ino < 44; ino++)
+                world_fd(s, 402, FD_TCP, ino, NULL);
+        world_tcp(s, 40, TCP_ESTABLISHED, 0x0a000001, 92, 0x0a000001, 6002);
+        world_tcp(s, 41, TCP_ESTABLISHED, 0x0a000001, 6002, 0x0a000001, 92);
+        world_tcp(s, 42, TCP_ESTABLISHED, 0x7f000001, 90, 0x7f000001, 6000);
+        world_tcp(s, 43, TCP_ESTABLISHED, 0x7f000001, 6000, 0x7f000001, 90);
+        assert_int_equal(select_describe(s, t), 0);
+        assert_int_equal(t->n_connections, 0);
+        assert_int_equal(t->n_listens, 2);
+        assert_memory_equal(t->listens[0].data, "\x0a\0\0\x01", 4);
+}
+
 int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
                         T(test_describe_udp),
+                        T(test_describe_own_address),
                         T(test_ports_of_others),
                         T(test_ports_many),
         };

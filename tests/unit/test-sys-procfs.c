@@ -361,6 +361,7 @@ static void test_inet(void **state) {
         assert_int_equal(i->protocol, IPPROTO_TCP);
         assert_int_equal(i->remote_port, ntohs(a.sin_port));
         assert_memory_equal(i->remote, &a.sin_addr, 4);
+        assert_true(i->to_self);
         i = snapshot_inet(s, fd_of(p, listener)->ino);
         assert_int_equal(i->state, TCP_LISTEN);
         assert_int_equal(i->local_port, ntohs(a.sin_port));
@@ -369,6 +370,32 @@ static void test_inet(void **state) {
         close(client);
         close(accepted);
         close(udp);
+}
+
+/* Another address of the machine is no more another machine than the loopback's is. */
+static void test_inet_own(void **state) {
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a4d0001)};
+        int listener, client, netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        socklen_t l = sizeof a;
+        const SnapProcess *p;
+
+        if (netns < 0 || unshare(CLONE_NEWNET) < 0)
+                skip();
+        assert_int_equal(system("ip link set lo up && ip address add 10.77.0.1/32 dev lo"), 0);
+        listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(listener, (void *)&a, sizeof a), 0);
+        assert_int_equal(listen(listener, 4), 0);
+        assert_int_equal(getsockname(listener, (void *)&a, &l), 0);
+        client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(client, (void *)&a, sizeof a), 0);
+        p = look(&s);
+        if (!s->no_diag)
+                assert_true(snapshot_inet(s, fd_of(p, client)->ino)->to_self);
+        close(listener);
+        close(client);
+        assert_int_equal(setns(netns, CLONE_NEWNET), 0);
+        close(netns);
 }
 
 static void test_odd_descriptors(void **state) {
@@ -583,6 +610,7 @@ int main(void) {
                         cmocka_unit_test(test_terminals),
                         cmocka_unit_test(test_unix),
                         cmocka_unit_test(test_inet),
+                        cmocka_unit_test(test_inet_own),
                         cmocka_unit_test(test_odd_descriptors),
                         cmocka_unit_test(test_pipe_ends),
                         cmocka_unit_test(test_own_look),
