@@ -106,17 +106,23 @@ int child_start(ChildWork *work, void *userdata, Child *ret) {
         return 0;
 }
 
+uint64_t child_kill(Child *c) {
+        c->moved = now_monotonic();
+        if (c->pid > 0)
+                (void)kill(c->pid, SIGKILL);
+        return c->moved + END_USEC;
+}
+
 /* SIGKILL, and not for ever: what the kernel does not let die stays, with nothing of ours but its memory.
  * The pidfd is only opened now: who looks may be in the tree that is looked at, which one would have
  * refused. */
 void child_end(Child *c) {
         struct pollfd p = {.fd = c->pid > 0 ? pidfd_open(c->pid, 0) : -1, .events = POLLIN};
-        uint64_t deadline = now_monotonic() + END_USEC;
+        uint64_t deadline = child_kill(c);
         int n;
 
         c->fd = fd_close(c->fd);
         if (c->pid > 0) {
-                (void)kill(c->pid, SIGKILL);
                 while ((n = poll(&p, p.fd >= 0, deadline_ms(deadline))) < 0 && errno == EINTR)
                         ;
                 (void)waitpid(c->pid, NULL, n > 0 ? 0 : WNOHANG);

@@ -120,40 +120,63 @@ static int processes_append(Snapshot *s, size_t *room, SnapProcess p) {
 }
 
 /* Behind the one that is in the way. Of that it is known from its first line what it is and whose child; if
- * not even that, it is at its end. */
-static int list_step_over(List *list, const Child *child, Snapshot *s, size_t *room) {
+ * not even that, it is at its end. `seen`: the last that was sent, which is in nobody's way. The child is
+ * dead by now: of one that came on meanwhile, all that it began with would be lost. */
+static int list_step_over(List *list, const Child *child, pid_t seen, Snapshot *s, size_t *room) {
         SnapProcess p = child->page->at;
+        size_t at = list->at;
 
-        while (list->at < list->n && list->pids[list->at] != p.pid)
-                list->at++;
-        list->at++;
+        while (at < list->n && list->pids[at] != p.pid)
+                at++;
+        if (at == list->n)
+                return err_say(-EIO, "the process that looks at the others has ended before it began");
+        list->at = at + 1;
         p.stuck = true;
-        return p.state ? processes_append(s, room, p) : 0;
+        return p.state && p.pid != seen ? processes_append(s, room, p) : 0;
+}
+
+/* As child_next(). */
+static int list_next(Child *child, uint64_t deadline, Snapshot *s, size_t *room, pid_t *seen) {
+        _cleanup_(frame_done) Frame f = {0};
+        SnapProcess p;
+        int r;
+
+        r = child_next(child, deadline, &f);
+        if (r <= 0)
+                return r;
+        r = frame_process(&f, &p);
+        if (r < 0)
+                return r;
+        *seen = p.pid;
+        r = processes_append(s, room, p);
+        return r < 0 ? r : 1;
 }
 
 static int list_run(List *list, uint64_t deadline, Snapshot *s, size_t *room) {
         _cleanup_(child_end) Child child = CHILD_NONE;
         int r = child_start(list_work, list, &child);
+        pid_t seen = 0;
 
-        while (r >= 0) {
-                _cleanup_(frame_done) Frame f = {0};
-                SnapProcess p;
+        if (r < 0)
+                return r;
+        do
+                r = list_next(&child, deadline, s, room, &seen);
+        while (r > 0);
+        if (r == -ETIMEDOUT) { /* what it has sent until it dies counts, too */
+                uint64_t end = child_kill(&child);
 
-                r = child_next(&child, deadline, &f);
-                if (r == 0)
-                        list->at = list->n;
-                if (r <= 0)
-                        break;
-                r = frame_process(&f, &p);
-                if (r >= 0)
-                        r = processes_append(s, room, p);
+                do
+                        r = list_next(&child, end, s, room, &seen);
+                while (r > 0);
         }
+        if (r == 0)
+                list->at = list->n;
         if (r != -ETIMEDOUT && r != -EPIPE)
                 return r;
         if (now_monotonic() >= deadline)
                 return err_say(-ETIMEDOUT, "cannot look at all processes within %u s",
                                (unsigned)(LIST_USEC / USEC_PER_SEC));
-        return list_step_over(list, &child, s, room);
+        return list_step_over(list, &child, seen, s, room);
 }
 
 static int list_read(List *list, Snapshot *s) {

@@ -304,11 +304,31 @@ static void test_silent(void **state) {
         stop(pid);
 }
 
+static bool ends_at_once;
+
+static void end_at_once(void) {
+        if (ends_at_once)
+                _exit(1);
+}
+
+/* The child that looks ends before it has begun: no processes at all is not what it has seen. */
+static void test_no_look(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        int r;
+
+        assert_int_equal(pthread_atfork(NULL, NULL, end_at_once), 0);
+        ends_at_once = true;
+        r = snapshot_take(SNAP_PROCESSES, NULL, 0, &s);
+        ends_at_once = false;
+        assert_int_equal(r, -EIO);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_crowd_of_others),
                         cmocka_unit_test(test_crowd_that_is_kept),
                         cmocka_unit_test(test_silent),
+                        cmocka_unit_test(test_no_look),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
