@@ -232,7 +232,8 @@ static int add_inet(const Members *m, Tree *tree, const SnapFd *f) {
                 return add_local(tree, i);
         if (!members_is_connected(i))
                 return 0;
-        if (!members_have_other_end(m, i))
+        /* Who begins to connect to port 0 is never answered: there is nothing to hold. */
+        if (i->remote_port != 0 && !members_have_other_end(m, i))
                 return add_connection(tree, i);
         /* Nobody outside sees it, but its address must be there. */
         return inet_is_loopback(i) ? 0 : add_local(tree, i);

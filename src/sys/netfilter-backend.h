@@ -81,5 +81,6 @@ int hold_nftables_run(struct nft_ctx *context, const char *text, const char *wha
 /* 1 if this table of family inet exists, 0 if not. */
 int hold_nftables_table(const char *table);
 
+/* What no packet can be of is left out. -ENOMEM. */
 int hold_list_make(const HoldSet *set, HoldList *ret);
 void hold_list_done(HoldList *list);

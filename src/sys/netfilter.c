@@ -14,7 +14,6 @@
 #include "sys/netfilter-backend.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,8 +64,8 @@ static size_t address_on_wire(ProtobufCBinaryData address, uint8_t out[static 16
         return address.len;
 }
 
-static int pair_make(const Connection *c, HoldPair *ret, bool *ret_v6) {
-        char local_text[46], remote_text[46];
+/* False: no packet can be of such a connection. */
+static bool pair_make(const Connection *c, HoldPair *ret, bool *ret_v6) {
         HoldPair pair = {0};
         size_t local, remote;
 
@@ -74,34 +73,28 @@ static int pair_make(const Connection *c, HoldPair *ret, bool *ret_v6) {
         remote = address_on_wire(c->remote, pair.remote);
         if (local == 0 || local != remote || c->local_port - 1 >= UINT16_MAX ||
             c->remote_port - 1 >= UINT16_MAX)
-                return err_say(-EINVAL,
-                               "cannot hold %s port %" PRIu32 " to %s port %" PRIu32 ": no such connection",
-                               address_text(c->local, local_text), c->local_port,
-                               address_text(c->remote, remote_text), c->remote_port);
+                return false;
         pair.local_port = (uint16_t)c->local_port;
         pair.remote_port = (uint16_t)c->remote_port;
         *ret = pair;
         *ret_v6 = local == 16;
-        return 0;
+        return true;
 }
 
-static int port_make(const Port *p, HoldPort *ret, bool *ret_v6) {
+static bool port_make(const Port *p, HoldPort *ret, bool *ret_v6) {
         static const uint8_t any[16];
-        char text[46];
         HoldPort port = {0};
         size_t local = address_on_wire(p->local, port.local);
 
         if (local == 0 || p->port - 1 >= UINT16_MAX ||
             (p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP))
-                return err_say(-EINVAL,
-                               "cannot hold port %" PRIu32 " of %s, protocol %" PRIu32 ": no such port",
-                               p->port, address_text(p->local, text), p->protocol);
+                return false;
         port.port = (uint16_t)p->port;
         port.protocol = (uint8_t)p->protocol;
         port.any = memcmp(port.local, any, sizeof any) == 0;
         *ret = port;
         *ret_v6 = local == 16;
-        return 0;
+        return true;
 }
 
 static int pair_compare(const void *a, const void *b) {
@@ -124,37 +117,34 @@ static size_t unique(void *items, size_t n, size_t size, int (*compare)(const vo
         return kept;
 }
 
-static int add_pairs(const HoldSet *set, HoldList *list) {
+/* One tree's odd connection must not keep all others from being held. */
+static void add_pairs(const HoldSet *set, HoldList *list) {
         for (size_t i = 0; i < set->n_connections; i++) {
                 HoldPair pair;
                 bool is_v6 = false;
-                int r = pair_make(set->connections[i], &pair, &is_v6);
 
-                if (r < 0)
-                        return r;
+                if (!pair_make(set->connections[i], &pair, &is_v6))
+                        continue;
                 if (is_v6)
                         list->v6.pairs[list->v6.n_pairs++] = pair;
                 else
                         list->v4.pairs[list->v4.n_pairs++] = pair;
         }
-        return 0;
 }
 
 /* A socket that is bound to any address of IPv6 may get IPv4 too. */
-static int add_ports(const HoldSet *set, HoldList *list) {
+static void add_ports(const HoldSet *set, HoldList *list) {
         for (size_t i = 0; i < set->n_ports; i++) {
                 HoldPort port;
                 bool is_v6 = false;
-                int r = port_make(set->ports[i], &port, &is_v6);
 
-                if (r < 0)
-                        return r;
+                if (!port_make(set->ports[i], &port, &is_v6))
+                        continue;
                 if (is_v6)
                         list->v6.ports[list->v6.n_ports++] = port;
                 if (!is_v6 || port.any)
                         list->v4.ports[list->v4.n_ports++] = port;
         }
-        return 0;
 }
 
 static bool family_room(HoldFamily *family, const HoldSet *set) {
@@ -170,16 +160,12 @@ static void family_sort(HoldFamily *family) {
 
 int hold_list_make(const HoldSet *set, HoldList *ret) {
         _cleanup_(hold_list_done) HoldList list = {0};
-        int r;
 
         if (!family_room(&list.v4, set) || !family_room(&list.v6, set))
                 return err_born(-ENOMEM, "cannot list %zu connections and %zu ports to hold",
                                 set->n_connections, set->n_ports);
-        r = add_pairs(set, &list);
-        if (r >= 0)
-                r = add_ports(set, &list);
-        if (r < 0)
-                return r;
+        add_pairs(set, &list);
+        add_ports(set, &list);
         family_sort(&list.v4);
         family_sort(&list.v6);
         *ret = TAKE(list);

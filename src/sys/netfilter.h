@@ -32,7 +32,8 @@
  * no moment in between is something that is in both the old and the new set without a hold. An empty set is
  * a hold on nothing (tables present). Idempotent. HOLD_AUTO: the better one that works here (README.md,
  * "hold"); *ret_used (may be NULL) says which. -EOPNOTSUPP: this kernel lacks the backend asked for; nothing
- * has changed. -EINVAL: an address or a port that no connection can have.
+ * has changed. An address or a port that no packet can have is left out: it is one tree's, the hold is
+ * everybody's.
  */
 int hold_set(HoldBackend backend, const HoldSet *set, HoldBackend *ret_used);
 

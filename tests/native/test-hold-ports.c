@@ -299,25 +299,6 @@ static void test_guard(void **state) {
         model_free(port);
 }
 
-static void test_refusals(void **state) {
-        Port *port = port_make(IPPROTO_UDP, 1, NULL, 4);
-        const HoldSet set = {.ports = &port, .n_ports = 1};
-
-        port->port = 65536;
-        assert_int_equal(hold_set(HOLD_AUTO, &set, NULL), -EINVAL);
-        port->port = 0;
-        assert_int_equal(hold_set(HOLD_AUTO, &set, NULL), -EINVAL);
-        port->port = 1;
-        port->protocol = IPPROTO_SCTP;
-        assert_int_equal(hold_set(HOLD_AUTO, &set, NULL), -EINVAL);
-        port->protocol = IPPROTO_TCP;
-        port->local.len = 3;
-        assert_int_equal(hold_set(HOLD_AUTO, &set, NULL), -EINVAL);
-        assert_int_equal(hold_present(NULL), 0);
-        port->local.len = 4;
-        model_free(port);
-}
-
 static int setup(void **state) {
         Case *c = *state;
 
@@ -381,6 +362,5 @@ int main(int argc, char **argv) {
                         for (Flavour f = FLAVOUR_V4; f <= FLAVOUR_MAPPED; f++)
                                 add(&s, both[i].name, both[i].f, b, f);
         }
-        add(&s, "what is no port is refused", test_refusals, HOLD_AUTO, FLAVOUR_V4);
         return _cmocka_run_group_tests("hold-ports", s.tests, s.n, NULL, NULL);
 }

@@ -732,7 +732,7 @@ static void test_describe_tcp(void **state) {
 
         assert_int_equal(resolve(w, "session:4", 506), 0);
         t = w->trees[0];
-        for (uint64_t ino = 40; ino < 50; ino++)
+        for (uint64_t ino = 40; ino < 51; ino++)
                 world_fd(s, 400, FD_TCP, ino, NULL);
         world_fd(s, 401, FD_TCP, 40, NULL); /* shared */
         world_tcp(s, 40, TCP_ESTABLISHED, 0x0a000001, 22, 0x0a000002, 5000);
@@ -749,6 +749,7 @@ static void test_describe_tcp(void **state) {
         memcpy(i->local, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\x01", 16);
         memcpy(i->remote, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\x02", 16);
         world_tcp(s, 49, TCP_ESTABLISHED, 1, 24, 2, 5002)->protocol = IPPROTO_UDP;
+        world_tcp(s, 50, TCP_SYN_SENT, 0x0a000001, 40000, 0x0a000002, 0); /* nobody answers there */
         assert_int_equal(select_describe(s, t), 0);
         assert_int_equal(t->n_connections, 3);
         assert_int_equal(t->connections[0]->remote_port, 5000);
@@ -757,7 +758,7 @@ static void test_describe_tcp(void **state) {
         assert_int_equal(t->connections[2]->local_port, 23);
         assert_int_equal(t->connections[2]->remote.len, 4);
         assert_memory_equal(t->connections[2]->remote.data, "\x0a\0\0\x02", 4);
-        assert_int_equal(t->n_listens, 2);
+        assert_int_equal(t->n_listens, 3);
         assert_int_equal(t->listens[0].len, 4);
 }
 
