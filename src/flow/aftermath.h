@@ -6,6 +6,9 @@
 
 #include "sys/store.h"
 
+/* The consequence of sweep_end(), for log_failed(). */
+#define LEFT_BESIDE "links and exec bits of ours may stay beside files of a session"
+
 /* In a boot that has nothing to restore: reports the trees that went down with the machine before they were
  * sealed, and removes what there is of their images. */
 void aftermath_of_boot(const Store *store);

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "flow/aftermath.h"
 #include "report/report.h"
 #include "sys/exec-bit.h"
 #include "sys/remap.h"
@@ -24,25 +25,26 @@ void restoring_say(const Restoring *x, EventKind kind, const Tree *tree, const c
 
 /* That it ran is known, and how it ended is not: it is not restored again, and there is nothing to be done
  * for it. One that still runs is pending, and is found by its own restore. */
-static int ran_recall(Restoring *x, Tree **tree) {
+static int ran_recall(Restoring *x, Tree **tree, Sweep *sweep) {
         Tree *noted;
 
         if (!restore_had_run(&x->store, *tree, &noted))
                 return 0;
         model_free(*tree);
         *tree = noted;
-        exec_bits_return_files(*tree);
+        exec_bits_return_files(*tree, sweep);
         return store_tree_done(&x->store, x->ticket->id, *tree);
 }
 
 /* What an earlier start of this restore has noted of a tree that it came to an end with. */
-static int outcome_recall(Restoring *x, Tree **tree) {
+static int outcome_recall(Restoring *x, Tree **tree, Sweep *sweep) {
         int r = report_state(*tree) == OUTCOME__STATE__PENDING
                                 ? store_tree_recall(&x->store, x->ticket->id, tree)
                                 : 1;
 
         if (r > 0 && report_state(*tree) == OUTCOME__STATE__PENDING)
-                log_failed(ran_recall(x, tree), "the next start may take one that was back for a lost one");
+                log_failed(ran_recall(x, tree, sweep),
+                           "the next start may take one that was back for a lost one");
         if (r < 0)
                 log_warning("what became of %s cannot be read: %s", (*tree)->name, err_text(r));
         if (r == 0)
@@ -53,10 +55,12 @@ static int outcome_recall(Restoring *x, Tree **tree) {
 }
 
 int restoring_outcomes(Restoring *x) {
+        Sweep sweep = sweep_begin();
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < x->ticket->n_trees; i++)
-                r = outcome_recall(x, x->ticket->trees + i);
+                r = outcome_recall(x, x->ticket->trees + i, &sweep);
+        log_failed(sweep_end(&sweep), LEFT_BESIDE);
         return r;
 }
 
@@ -71,8 +75,6 @@ void restoring_failed(Restoring *x, Tree *tree, Outcome__State state, const char
         tree->outcome->state = state;
         (void)model_set_string(&tree->outcome->reason, reason);
         reason = tree->outcome->reason ?: "no memory"; /* what was passed may be err_text()'s */
-        if (useless)
-                remaps_sweep_lost(tree);
         if (useless)
                 log_failed(store_tree_empty(&x->store, tree->name), "its images stay, of use to nobody");
         if (store_tree_fail(&x->store, x->ticket->id, tree->name, &path) < 0)

@@ -26,6 +26,7 @@
 #include "sys/memory.h"
 #include "sys/netlink.h"
 #include "sys/procfs.h"
+#include "sys/remap.h"
 #include "sys/store-key.h"
 
 #include <signal.h>
@@ -115,19 +116,27 @@ static int terminals_reserve(Restoring *x) {
 }
 
 /* A tree that nothing is tried with any more; lost, if that was begun before. */
-static Outcome__State abandoned(const Restoring *x, const Tree *tree) {
-        return restore_abandon(&x->store, &x->keys, tree) ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED;
+static Outcome__State abandoned(const Restoring *x, const Tree *tree, Sweep *sweep) {
+        return restore_abandon(&x->store, &x->keys, tree, sweep) ? OUTCOME__STATE__LOST
+                                                                 : OUTCOME__STATE__FAILED;
 }
 
 /* All that is left to do for trees whose key is lost is to say so, and to remove what nobody can open. */
 static void key_is_lost(Restoring *x) {
+        Sweep sweep = sweep_begin();
+
         x->keyless = true;
-        for (size_t i = 0; i < x->ticket->n_trees; i++)
-                if (restoring_is_pending(x->ticket->trees[i]) &&
-                    restore_is_encrypted(&x->store, x->ticket->trees[i]))
-                        restoring_failed(x, x->ticket->trees[i], abandoned(x, x->ticket->trees[i]),
-                                         "the key that its images are encrypted with did not come over, "
-                                         "and they were removed");
+        for (size_t i = 0; i < x->ticket->n_trees; i++) {
+                Tree *tree = x->ticket->trees[i];
+
+                if (!restoring_is_pending(tree) || !restore_is_encrypted(&x->store, tree))
+                        continue;
+                remaps_sweep_lost(tree, &sweep);
+                restoring_failed(x, tree, abandoned(x, tree, &sweep),
+                                 "the key that its images are encrypted with did not come over, "
+                                 "and they were removed");
+        }
+        log_failed(sweep_end(&sweep), LEFT_BESIDE);
 }
 
 static int keys_find(Restoring *x) {
@@ -229,12 +238,14 @@ static int restore_claimed(Restoring *x) {
 static void give_up(Restoring *x, int why) {
         _cleanup_(freep) char *reason = strdup(err_text(why));
         uint64_t deadline = now_monotonic() + x->config.network_usec;
+        Sweep sweep = sweep_begin();
 
         log_error("nothing could be restored: %s", reason ?: "no memory");
         for (size_t i = 0; i < x->ticket->n_trees; i++)
                 if (restoring_is_pending(x->ticket->trees[i]))
-                        restoring_dismiss(x, x->ticket->trees[i], abandoned(x, x->ticket->trees[i]),
+                        restoring_dismiss(x, x->ticket->trees[i], abandoned(x, x->ticket->trees[i], &sweep),
                                           reason ?: "no memory", deadline);
+        log_failed(sweep_end(&sweep), LEFT_BESIDE);
 }
 
 /* systemd does not start us any more. Whoever was restored before the last crash is known to logind now. */
@@ -449,10 +460,11 @@ static int restore(int (*what)(Restoring *x)) {
                 r = ticket_take(&x);
         if (r < 0)
                 log_error("cannot restore: %s", err_text(r));
-        if (r > 0)
-                aftermath_of_boot(&x.store);
-        if (r != 0) {
+        if (r != 0)
                 nothing_to_restore(&x.config);
+        if (r > 0)
+                aftermath_of_boot(&x.store); /* the boot goes on */
+        if (r != 0) {
                 wipe(&x);
                 return r < 0;
         }

@@ -62,14 +62,18 @@ static size_t leave_living(Saving *s, bool *living) {
 
 /* It is out of the ticket: from here on nothing brings a second one. */
 static void mend_living(Saving *s, const bool *living) {
+        Sweep sweep = sweep_begin();
+
         for (size_t i = 0; i < s->ticket->n_trees; i++) {
                 Tree *tree = s->ticket->trees[i];
 
                 if (!living[i])
                         continue;
-                log_failed(save_mend(&s->store, tree), "its connections may be blocked until the next boot");
+                log_failed(save_mend(&s->store, tree, &sweep),
+                           "its connections may be blocked until the next boot");
                 saving_say(s, EVENT_TREE_REFUSED, tree, tree->outcome ? tree->outcome->reason : NULL);
         }
+        log_failed(sweep_end(&sweep), LEFT_BESIDE);
 }
 
 /* The ticket cannot be changed, and the next boot brings back what it names: so nothing of that may live
@@ -213,12 +217,12 @@ int flow_save_aftermath(void) {
         return 1;
 }
 
-static int unsealed(const Store *store, const Ticket *ticket, Tree *tree) {
+static int unsealed(const Store *store, const Ticket *ticket, Tree *tree, Sweep *sweep) {
         static const char reason[] =
                         "the machine went down before its save was complete, and it ended with it";
 
-        exec_bits_return_files(tree);
-        remaps_sweep_lost(tree);
+        exec_bits_return_files(tree, sweep);
+        remaps_sweep_lost(tree, sweep);
         log_failed(store_tree_discard(store, tree->name), "images of no use stay in the store");
         if (!tree->outcome)
                 tree->outcome = model_new(Outcome, outcome__init);
@@ -233,10 +237,12 @@ static int unsealed(const Store *store, const Ticket *ticket, Tree *tree) {
 
 /* The note alone, of another boot. */
 static int report_unsealed(const Store *store, Ticket *ticket) {
+        Sweep sweep = sweep_begin();
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++)
-                r = unsealed(store, ticket, ticket->trees[i]);
+                r = unsealed(store, ticket, ticket->trees[i], &sweep);
+        log_failed(sweep_end(&sweep), LEFT_BESIDE);
         return r < 0 ? r : store_report_write(store, ticket);
 }
 
@@ -268,6 +274,7 @@ void aftermath_of_boot(const Store *store) {
 
 void aftermath_of_ticket(const Store *store, Ticket *ticket) {
         _cleanup_(ticket_freep) Ticket *note = NULL;
+        Sweep sweep = sweep_begin();
         int r = find_dead(store, &note);
 
         if (r == 0 && strcmp(note->id, ticket->id) == 0)
@@ -276,10 +283,11 @@ void aftermath_of_ticket(const Store *store, Ticket *ticket) {
                 Tree *tree = note->trees[--note->n_trees];
 
                 if (!ticket_find(ticket, tree->name))
-                        r = unsealed(store, ticket, tree);
+                        r = unsealed(store, ticket, tree, &sweep);
                 if (r < 0 || ticket_find(ticket, tree->name) ||
                     (r = model_append(ticket->trees, ticket->n_trees, tree)) < 0)
                         model_free(tree);
         }
         log_failed(r, "what a save took along is not reported");
+        log_failed(sweep_end(&sweep), LEFT_BESIDE);
 }

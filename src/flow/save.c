@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "flow/aftermath.h"
 #include "flow/facts.h"
 #include "flow/flow.h"
 #include "flow/kept.h"
@@ -331,6 +332,18 @@ const char *saving_fate(const Saving *s) {
         return s->request ? "it goes on living" : "it ends with this shutdown, if that goes on";
 }
 
+/* Behind all that others wait for; before the note goes, by which the next boot does it if we do not come to
+ * it. The trees may have ended meanwhile. */
+static void sweep_beside(const Ticket *ticket) {
+        Sweep sweep = sweep_begin();
+
+        for (size_t i = 0; i < ticket->n_trees; i++) {
+                exec_bits_return_files(ticket->trees[i], &sweep);
+                remaps_sweep_lost(ticket->trees[i], &sweep);
+        }
+        log_failed(sweep_end(&sweep), LEFT_BESIDE);
+}
+
 int saving_stop(Saving *s, int why) {
         _cleanup_(freep) char *reason = strdup(err_text(why));
         _cleanup_(freep) char *fate = text_format("the save was stopped; %s", saving_fate(s));
@@ -339,8 +352,6 @@ int saving_stop(Saving *s, int why) {
         for (size_t i = 0; i < s->ticket->n_trees; i++) {
                 Tree *tree = s->ticket->trees[i];
 
-                exec_bits_return_files(tree); /* it may have ended meanwhile */
-                remaps_sweep_lost(tree);
                 log_failed(store_tree_discard(&s->store, tree->name),
                            "images of a stopped save stay in the store");
                 if (!tree->outcome)
@@ -348,9 +359,10 @@ int saving_stop(Saving *s, int why) {
         }
         (void)model_set_string(&s->ticket->stopped, reason ?: "no memory");
         log_failed(store_report_write(&s->store, s->ticket), "the report could not be written");
-        log_failed(store_saving_end(&s->store), "the next boot will report this save once more");
         saving_say(s, EVENT_SAVE_STOPPED, NULL, reason);
         saving_take_back(s);
+        sweep_beside(s->ticket);
+        log_failed(store_saving_end(&s->store), "the next boot will report this save once more");
         return 1;
 }
 

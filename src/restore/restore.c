@@ -454,6 +454,7 @@ static void keep_logs(const Tree *tree, int images_fd, int home_fd) {
 
 int restore_tree(const RestoreJob *job, Tree *tree) {
         _cleanup_(closep) int home_fd = store_tree_open(job->store, tree->name), images_fd = -1;
+        Sweep sweep;
         int r;
 
         if (home_fd < 0)
@@ -467,7 +468,8 @@ int restore_tree(const RestoreJob *job, Tree *tree) {
         }
         if (r == -ECANCELED)
                 return err_pass(r);
-        exec_bits_return_files(tree);
+        sweep = sweep_begin();
+        exec_bits_return_files(tree, &sweep);
         pthread_mutex_lock(job->remaps_lock);
         remaps_sweep_images(images_fd >= 0 ? images_fd : home_fd,
                             true); /* those that it cannot read it leaves */
@@ -527,10 +529,10 @@ int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, I
         return r < 0 ? err_pass(r) : 0;
 }
 
-bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree) {
+bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree, Sweep *sweep) {
         _cleanup_(closep) int home_fd = store_tree_open(store, tree->name), images_fd = -1;
 
-        exec_bits_return_files(tree);
+        exec_bits_return_files(tree, sweep);
         if (home_fd >= 0)
                 images_fd = images_readable(keys, tree, home_fd, false);
         if (images_fd >= 0)

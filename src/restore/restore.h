@@ -13,6 +13,7 @@
 #include "model/config.h"
 #include "model/timeline.h"
 #include "sys/bus.h"
+#include "sys/by-inode.h"
 #include "sys/criu.h"
 #include "sys/image.h"
 #include "sys/pty.h"
@@ -94,7 +95,7 @@ bool restore_is_encrypted(const Store *store, const Tree *tree);
 /* A tree that nobody will restore any more: removes what its save, and a restore that died, have left in the
  * directories of its files (sys/remap.h). restore_tree() does so itself when it fails. Answer: whether its
  * restore had begun, so that it may have run. */
-bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree);
+bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree, Sweep *sweep);
 
 /* Whether a process of the tree lives, in the host's PID namespace or in one of its own: 0 with its number,
  * or answer 1. Before it is brought back once more. */

@@ -199,19 +199,19 @@ static int on_notify(const char *script, pid_t pid, void *userdata) {
 }
 
 /* What a CRIU that was killed has left is taken away: links, and the lock on the connections. */
-static int tree_lives_on(const Tree *tree, int images_fd) {
+static int tree_lives_on(const Tree *tree, int images_fd, Sweep *sweep) {
         exec_bits_return(tree, (pid_t)tree->root_pid);
         if (images_fd >= 0)
                 remaps_sweep_images(images_fd, false);
-        remaps_sweep_lost(tree); /* where they were in memory, and that is gone */
+        remaps_sweep_lost(tree, sweep); /* where they were in memory, and that is gone */
         return hold_remove_criu_table(tree->root_pid);
 }
 
-int save_mend(const Store *store, const Tree *tree) {
+int save_mend(const Store *store, const Tree *tree, Sweep *sweep) {
         _cleanup_(closep) int images_fd = store_tree_open(store, tree->name);
         int r = criu_tree_mend((pid_t)tree->root_pid), end = 0;
 
-        end = tree_lives_on(tree, images_fd);
+        end = tree_lives_on(tree, images_fd, sweep);
         return r < 0 ? err_pass(r) : end;
 }
 
@@ -253,7 +253,8 @@ static int dump(Work *w) {
         snapshot_freep(&w->snapshot);
         if (!w->committed) {
                 ErrRecord kept = err_keep();
-                bool blocked = tree_lives_on(w->tree, w->images_fd) < 0;
+                Sweep sweep = sweep_begin();
+                bool blocked = tree_lives_on(w->tree, w->images_fd, &sweep) < 0;
 
                 err_put_back(&kept);
                 if (blocked)

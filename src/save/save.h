@@ -15,6 +15,7 @@
 #include "model/config.h"
 #include "model/snapshot.h"
 #include "model/timeline.h"
+#include "sys/by-inode.h"
 #include "sys/criu.h"
 #include "sys/store.h"
 
@@ -42,4 +43,4 @@ typedef struct SaveJob {
  * is the caller's to discard. */
 int save_tree(const SaveJob *job, Tree *tree);
 
-int save_mend(const Store *store, const Tree *tree);
+int save_mend(const Store *store, const Tree *tree, Sweep *sweep);

@@ -3,10 +3,12 @@
 #include "sys/by-inode.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,7 +32,7 @@ bool place_open(const char *path, Place *ret) {
         return ret->dir_fd >= 0;
 }
 
-static int open_if_it_is(int dir_fd, const char *name, uint64_t inode) {
+int file_if_it_is(int dir_fd, const char *name, uint64_t inode) {
         _cleanup_(closep) int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
         struct stat st;
 
@@ -39,25 +41,93 @@ static int open_if_it_is(int dir_fd, const char *name, uint64_t inode) {
         return TAKE_FD(fd);
 }
 
-int file_by_inode(const char *path, uint64_t inode) {
-        _cleanup_(place_done) Place place = PLACE_NONE;
-        _cleanup_(closedirp) DIR *d = NULL;
-        struct dirent *e;
-        int fd;
+/* A shutdown and a boot wait for it: a few seconds are what neither notices. */
+#define SWEEP_USEC (3 * USEC_PER_SEC)
 
-        if (!place_open(path, &place))
-                return -ENOENT;
-        fd = open_if_it_is(place.dir_fd, place.name, inode);
-        if (fd >= 0)
-                return fd;
-        fd = openat(place.dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        d = fd < 0 ? NULL : fdopendir(fd);
-        if (!d) {
-                fd_close(fd);
-                return -ENOENT;
+/* The largest directories of a system have some ten thousand names. */
+#define SWEEP_ENTRIES 262144u
+
+Sweep sweep_begin(void) {
+        return (Sweep){.usec = SWEEP_USEC, .max_entries = SWEEP_ENTRIES};
+}
+
+int sweep_end(const Sweep *sweep) {
+        return sweep->cut ? err_say(-ETIMEDOUT,
+                                    "directories of a session's files have too many names to be searched")
+                          : 0;
+}
+
+static size_t directory_length(const char *path) {
+        const char *slash = strrchr(path, '/');
+
+        return slash ? (size_t)(slash - path) : 0;
+}
+
+static int by_directory(const void *a, const void *b) {
+        const Sought *x = a, *y = b;
+        size_t l = directory_length(x->path), m = directory_length(y->path);
+
+        return l == m ? memcmp(x->path, y->path, l) : (l > m) - (l < m);
+}
+
+static int by_number(const void *a, const void *b) {
+        const Sought *x = a, *y = b;
+
+        return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+static int by_directory_and_number(const void *a, const void *b) {
+        int r = by_directory(a, b);
+
+        return r != 0 ? r : by_number(a, b);
+}
+
+const Sought *sought_find(const Sought *sought, size_t n, uint64_t inode) {
+        const Sought key = {.inode = inode};
+
+        return n > 0 ? bsearch(&key, sought, n, sizeof key, by_number) : NULL;
+}
+
+static DIR *directory_of(const char *path) {
+        _cleanup_(place_done) Place place = PLACE_NONE;
+        DIR *d = place_open(path, &place) ? fdopendir(place.dir_fd) : NULL;
+
+        if (d)
+                place.dir_fd = -1; /* it is d's */
+        return d;
+}
+
+typedef struct Bounds {
+        uint64_t entries, deadline;
+} Bounds;
+
+/* Answer: all of it was read, or it is not there. */
+static bool read_one(const Sought *sought, size_t n, Bounds *bounds, SoughtEntry entry) {
+        _cleanup_(closedirp) DIR *d = directory_of(sought->path);
+        struct dirent *e;
+
+        while (d && (e = readdir(d))) {
+                if (bounds->entries == 0 || now_monotonic() >= bounds->deadline)
+                        return false;
+                bounds->entries--;
+                entry(dirfd(d), e, sought, n);
         }
-        while ((e = readdir(d)))
-                if (e->d_ino == inode && (fd = open_if_it_is(place.dir_fd, e->d_name, inode)) >= 0)
-                        return fd;
-        return -ENOENT;
+        return true;
+}
+
+void directories_sweep(Sought *sought, size_t n, Sweep *sweep, SoughtEntry entry) {
+        uint64_t begin = now_monotonic(), end;
+        Bounds bounds = {.entries = sweep->max_entries, .deadline = begin + sweep->usec};
+        bool cut = false;
+
+        if (n > 0)
+                qsort(sought, n, sizeof *sought, by_directory_and_number);
+        for (size_t i = 0, k; i < n && !cut; i += k) {
+                for (k = 1; i + k < n && by_directory(sought + i, sought + i + k) == 0; k++)
+                        ;
+                cut = !read_one(sought + i, k, &bounds, entry);
+        }
+        sweep->cut |= cut;
+        end = now_monotonic();
+        sweep->usec = end < bounds.deadline ? bounds.deadline - end : 0;
 }

@@ -10,7 +10,6 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/by-inode.h"
 #include "sys/criu-process.h"
 
 #include <fcntl.h>
@@ -169,22 +168,62 @@ void exec_bits_return(const Tree *tree, pid_t root) {
         }
 }
 
-void exec_bits_return_files(const Tree *tree) {
-        for (size_t i = 0; i < tree->n_exec_bits; i++) {
-                const ExecBit *bit = tree->exec_bits[i];
-                _cleanup_(closep) int fd = bit->path ? file_by_inode(bit->path, bit->inode) : -1;
+static void lend_again(const ExecBit *bit, int fd) {
+        struct stat st;
 
-                give_back(bit, fd);
+        if (fstat(fd, &st) >= 0 && (st.st_mode & ALLPERMS) == bit->mode)
+                (void)change_mode(fd, bit->mode | S_IXUSR);
+}
+
+static bool file_at_its_name(const ExecBit *bit, int *ret) {
+        _cleanup_(place_done) Place place = PLACE_NONE;
+
+        *ret = place_open(bit->path, &place) ? file_if_it_is(place.dir_fd, place.name, bit->inode) : -ENOENT;
+        return *ret >= 0;
+}
+
+static void give_back_entry(int dir_fd, const struct dirent *e, const Sought *sought, size_t n) {
+        const Sought *found = sought_find(sought, n, e->d_ino);
+        _cleanup_(closep) int fd = found ? file_if_it_is(dir_fd, e->d_name, found->inode) : -1;
+
+        if (fd >= 0)
+                give_back(found->of, fd);
+}
+
+static void lend_entry(int dir_fd, const struct dirent *e, const Sought *sought, size_t n) {
+        const Sought *found = sought_find(sought, n, e->d_ino);
+        _cleanup_(closep) int fd = found ? file_if_it_is(dir_fd, e->d_name, found->inode) : -1;
+
+        if (fd >= 0)
+                lend_again(found->of, fd);
+}
+
+/* Most are found under their name, whatever else lies beside them. */
+static void each_file(const Tree *tree, Sweep *sweep, void (*what)(const ExecBit *bit, int fd),
+                      SoughtEntry entry) {
+        _cleanup_(freep) Sought *sought = calloc(tree->n_exec_bits ?: 1, sizeof *sought);
+        size_t n = 0;
+
+        for (size_t i = 0; sought && i < tree->n_exec_bits; i++) {
+                const ExecBit *bit = tree->exec_bits[i];
+                _cleanup_(closep) int fd = -1;
+
+                if (!bit->path)
+                        continue;
+                if (file_at_its_name(bit, &fd))
+                        what(bit, fd);
+                else
+                        sought[n++] = (Sought){.path = bit->path, .inode = bit->inode, .of = bit};
         }
+        directories_sweep(sought, n, sweep, entry);
+}
+
+void exec_bits_return_files(const Tree *tree, Sweep *sweep) {
+        each_file(tree, sweep, give_back, give_back_entry);
 }
 
 void exec_bits_lend_files(const Tree *tree) {
-        for (size_t i = 0; i < tree->n_exec_bits; i++) {
-                const ExecBit *bit = tree->exec_bits[i];
-                _cleanup_(closep) int fd = bit->path ? file_by_inode(bit->path, bit->inode) : -1;
-                struct stat st;
+        Sweep sweep = sweep_begin();
 
-                if (fd >= 0 && fstat(fd, &st) >= 0 && (st.st_mode & ALLPERMS) == bit->mode)
-                        (void)change_mode(fd, bit->mode | S_IXUSR);
-        }
+        each_file(tree, &sweep, lend_again, lend_entry);
 }

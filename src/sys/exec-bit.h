@@ -10,6 +10,7 @@
  */
 
 #include "model/model.h"
+#include "sys/by-inode.h"
 
 /* Notes in tree->exec_bits which files of a running tree will be lent one, and have a name and so outlive
  * the jump; nothing is changed yet. The others become part of the images as they are. */
@@ -23,6 +24,7 @@ int exec_bits_lend(Tree *tree);
 void exec_bits_return(const Tree *tree, pid_t root);
 
 /* The same of a tree that is not there: it ended with a save that died, or cannot come back. And once more,
- * for another try. Files by their names; one that has none left in its directory is left alone. */
-void exec_bits_return_files(const Tree *tree);
+ * for another try. Files by their names; one that has none left in its directory, or is not found within the
+ * bounds of a sweep, is left alone. */
+void exec_bits_return_files(const Tree *tree, Sweep *sweep);
 void exec_bits_lend_files(const Tree *tree);

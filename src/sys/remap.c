@@ -13,12 +13,10 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/model.h"
-#include "sys/by-inode.h"
 #include "sys/image-file.h"
 
 #include "criu-image.pb-c.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -351,31 +349,26 @@ void remaps_sweep_images(int images_fd, bool again) {
         err_put_back(&kept);
 }
 
-static void sweep_lost(const LostName *lost) {
-        _cleanup_(place_done) Place place = PLACE_NONE;
-        _cleanup_(closedirp) DIR *d = NULL;
-        struct dirent *e;
+static void remove_link(int dir_fd, const struct dirent *e, const Sought *sought, size_t n) {
         struct stat st;
-        int fd;
 
-        if (!place_open(lost->path, &place))
-                return;
-        fd = openat(place.dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        d = fd < 0 ? NULL : fdopendir(fd);
-        if (!d) {
-                fd_close(fd);
-                return;
-        }
-        while ((e = readdir(d)))
-                if (is_link(e->d_name) && fstatat(place.dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
-                    S_ISREG(st.st_mode) && st.st_ino == lost->inode && st.st_nlink > 1)
-                        (void)unlinkat(place.dir_fd, e->d_name, 0);
+        if (is_link(e->d_name) && fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
+            S_ISREG(st.st_mode) && st.st_nlink > 1 && sought_find(sought, n, st.st_ino))
+                (void)unlinkat(dir_fd, e->d_name, 0);
 }
 
-void remaps_sweep_lost(const Tree *tree) {
+void remaps_sweep_lost(const Tree *tree, Sweep *sweep) {
+        size_t n = tree->traces ? tree->traces->n_lost : 0;
+        _cleanup_(freep) Sought *sought = calloc(n ?: 1, sizeof *sought);
         ErrRecord kept = err_keep();
 
-        for (size_t i = 0; tree->traces && i < tree->traces->n_lost; i++)
-                sweep_lost(tree->traces->lost[i]);
+        if (!sought) {
+                sweep->cut = true;
+                return;
+        }
+        for (size_t i = 0; i < n; i++)
+                sought[i] = (Sought){.path = tree->traces->lost[i]->path,
+                                     .inode = tree->traces->lost[i]->inode};
+        directories_sweep(sought, n, sweep, remove_link);
         err_put_back(&kept);
 }

@@ -19,6 +19,7 @@
  */
 
 #include "model/model.h"
+#include "sys/by-inode.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,4 +61,4 @@ void remaps_sweep_images(int images_fd, bool again);
 
 /* The links of a tree that nobody will restore, without its images: by the directories and the inodes of the
  * files that had lost their names (tree->traces). A file that has no other name is left alone. */
-void remaps_sweep_lost(const Tree *tree);
+void remaps_sweep_lost(const Tree *tree, Sweep *sweep);

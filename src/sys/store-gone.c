@@ -226,9 +226,10 @@ typedef struct Age {
 static void forget_links(int home_fd, const char *name) {
         _cleanup_(closep) int fd = openat(home_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         _cleanup_(tree_freep) Tree *tree = NULL;
+        Sweep sweep = sweep_begin();
 
         if (fd >= 0 && store_message_read(fd, name, "done", CODEC_TREE, (ProtobufCMessage **)&tree) == 0)
-                remaps_sweep_lost(tree);
+                remaps_sweep_lost(tree, &sweep);
 }
 
 static int age_tree(int home_fd, const struct dirent *e, void *userdata) {

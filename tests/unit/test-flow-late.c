@@ -35,7 +35,7 @@ int save_tree(const SaveJob *job, Tree *tree) {
         return r;
 }
 
-int save_mend(const Store *store, const Tree *tree) {
+int save_mend(const Store *store, const Tree *tree, Sweep *sweep) {
         return 0;
 }
 

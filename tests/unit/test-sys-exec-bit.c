@@ -7,6 +7,7 @@
 #include "model/model.h"
 #include "sys/exec-bit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -133,6 +134,13 @@ static void test_without_a_name(void **state) {
         model_free(tree);
 }
 
+static void return_files(const Tree *tree) {
+        Sweep sweep = sweep_begin();
+
+        exec_bits_return_files(tree, &sweep);
+        assert_int_equal(sweep_end(&sweep), 0);
+}
+
 /* Its save died with it, or it cannot come back: nobody runs it any more. */
 static void test_of_a_dead_tree(void **state) {
         Tree *tree = tree_of_child();
@@ -150,7 +158,7 @@ static void test_of_a_dead_tree(void **state) {
         exec_bits_return(tree, child);
         assert_int_equal(stat(path, &st), 0);
         assert_int_equal(st.st_mode & ALLPERMS, 0740);
-        exec_bits_return_files(tree);
+        return_files(tree);
         assert_int_equal(stat(path, &st), 0);
         assert_int_equal(st.st_mode & ALLPERMS, 0640);
 
@@ -163,7 +171,36 @@ static void test_of_a_dead_tree(void **state) {
         assert_int_equal(st.st_mode & ALLPERMS, 0740);
         assert_int_equal(stat(path, &st), 0);
         assert_int_equal(st.st_mode & ALLPERMS, 0640);
-        exec_bits_return_files(tree);
+        return_files(tree);
+        assert_int_equal(stat(other, &st), 0);
+        assert_int_equal(st.st_mode & ALLPERMS, 0640);
+        assert_int_equal(unlink(other), 0);
+        model_free(tree);
+}
+
+/* Found under its name however much lies beside it; under another one only within the bounds. */
+static void test_bounds_of_a_sweep(void **state) {
+        Tree *tree = tree_of_child();
+        _cleanup_(freep) char *other = NULL;
+        Sweep sweep = sweep_begin();
+        struct stat st;
+
+        sweep.max_entries = 0;
+        assert_int_equal(chmod(path, 0640), 0);
+        assert_int_equal(exec_bits_find(tree), 0);
+        assert_int_equal(chmod(path, 0740), 0);
+        exec_bits_return_files(tree, &sweep);
+        assert_int_equal(mode(), 0640);
+        assert_int_equal(sweep_end(&sweep), 0);
+
+        assert_true(asprintf(&other, "%s.link", path) > 0);
+        assert_int_equal(rename(path, other), 0);
+        assert_int_equal(chmod(other, 0740), 0);
+        exec_bits_return_files(tree, &sweep);
+        assert_int_equal(stat(other, &st), 0);
+        assert_int_equal(st.st_mode & ALLPERMS, 0740);
+        assert_int_equal(sweep_end(&sweep), -ETIMEDOUT);
+        return_files(tree);
         assert_int_equal(stat(other, &st), 0);
         assert_int_equal(st.st_mode & ALLPERMS, 0640);
         assert_int_equal(unlink(other), 0);
@@ -187,6 +224,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_left_alone, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_without_a_name, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_of_a_dead_tree, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_bounds_of_a_sweep, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_not_noted, set_up, tear_down),
         };
 

@@ -312,6 +312,13 @@ static void test_no_ghost(void **state) {
         assert_int_equal(load(&remaps), -ENOENT);
 }
 
+static void sweep_lost(const Tree *tree) {
+        Sweep sweep = sweep_begin();
+
+        remaps_sweep_lost(tree, &sweep);
+        assert_int_equal(sweep_end(&sweep), 0);
+}
+
 /* Without images: what a save that was killed, or is thrown away, has left. */
 static void test_lost(void **state) {
         char path[] = "/tmp/carryover-lost-XXXXXX";
@@ -336,17 +343,89 @@ static void test_lost(void **state) {
         lost.inode = st.st_ino;
         traces.lost = list;
         traces.n_lost = 1;
-        remaps_sweep_lost(&tree); /* an older save */
+        sweep_lost(&tree); /* an older save */
         tree.traces = &traces;
-        remaps_sweep_lost(&tree);
+        sweep_lost(&tree);
         assert_int_equal(faccessat(fd, "link_remap.5", F_OK, 0), -1);
         assert_int_equal(faccessat(fd, "link_remap.x", F_OK, 0), 0);
         assert_int_equal(faccessat(fd, "link_remap.6", F_OK, 0), 0);
         assert_int_equal(unlinkat(fd, "link_remap.x", 0), 0);
         assert_int_equal(renameat(fd, "other", fd, "link_remap.7"), 0); /* the last one that it has */
-        remaps_sweep_lost(&tree);
+        sweep_lost(&tree);
         assert_int_equal(faccessat(fd, "link_remap.7", F_OK, 0), 0);
         assert_int_equal(remove_tree(AT_FDCWD, path), 0);
+}
+
+#define CROWD 500u
+
+/* CROWD files, each with a link of ours, in a directory; as a tree that has lost the names of all. */
+static Tree *crowd(const char *name) {
+        Tree *tree = model_new(Tree, tree__init);
+
+        assert_int_equal(mkdirat(dir, name, 0700), 0);
+        assert_non_null(tree);
+        tree->traces = model_new(Traces, traces__init);
+        assert_non_null(tree->traces);
+        for (unsigned i = 0; i < CROWD; i++) {
+                LostName *lost = model_new(LostName, lost_name__init);
+                char other[40], link[60];
+                struct stat st;
+
+                snprintf(other, sizeof other, "%s/%u", name, i);
+                snprintf(link, sizeof link, "%s/link_remap.%u", name, i);
+                touch(other, false);
+                name_also(other, link);
+                assert_int_equal(fstatat(dir, other, &st, 0), 0);
+                assert_non_null(lost);
+                lost->inode = st.st_ino;
+                lost->path = text_format("%s/%s/gone-%u", top, name, i);
+                assert_non_null(lost->path);
+                assert_int_equal(model_append(tree->traces->lost, tree->traces->n_lost, lost), 0);
+        }
+        return tree;
+}
+
+static unsigned links_in(const char *name) {
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < CROWD; i++) {
+                char link[60];
+
+                snprintf(link, sizeof link, "%s/link_remap.%u", name, i);
+                n += is_there(link);
+        }
+        return n;
+}
+
+/* However many files have lost their name in a directory, it is read once. */
+static void test_lost_in_one_directory(void **state) {
+        _cleanup_(tree_freep) Tree *tree = crowd("one");
+        Sweep sweep = sweep_begin();
+
+        sweep.max_entries = 2 * CROWD + 2;
+        remaps_sweep_lost(tree, &sweep);
+        assert_int_equal(sweep_end(&sweep), 0);
+        assert_int_equal(links_in("one"), 0);
+}
+
+/* A tree has a number of entries, whatever one before it took; and all share the time. */
+static void test_lost_in_a_crowd(void **state) {
+        _cleanup_(tree_freep) Tree *first = crowd("first"), *second = crowd("second");
+        Sweep sweep = sweep_begin();
+        unsigned left;
+
+        sweep.max_entries = CROWD;
+        remaps_sweep_lost(first, &sweep);
+        left = links_in("first");
+        assert_true(left >= CROWD / 4 && sweep.cut);
+        assert_int_equal(sweep_end(&sweep), -ETIMEDOUT);
+        remaps_sweep_lost(second, &sweep);
+        assert_true(links_in("second") < CROWD);
+        sweep = sweep_begin();
+        sweep.usec = 0;
+        remaps_sweep_lost(first, &sweep);
+        assert_int_equal(links_in("first"), left);
+        assert_true(sweep.cut);
 }
 
 int main(void) {
@@ -362,6 +441,8 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_hostile, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_no_ghost, set_up, tear_down),
                         cmocka_unit_test(test_lost),
+                        cmocka_unit_test_setup_teardown(test_lost_in_one_directory, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_lost_in_a_crowd, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
