@@ -315,12 +315,17 @@ static void turn_end(pthread_mutex_t **lock) {
                 pthread_mutex_unlock(*lock);
 }
 
+static int told_to_stop(const RestoreJob *job) {
+        struct pollfd p = {.fd = job->stop_fd, .events = POLLIN};
+
+        return poll(&p, 1, 0) > 0 ? err_say(-ECANCELED, "told to stop waiting for another tree") : 0;
+}
+
 /* sys/remap.h: why only one at a time. Before it has begun: whoever dies while it waits has not lost it. The
  * CRIU of a start before this one may still be at work. */
 static int turn_take(const RestoreJob *job, int images_fd, pthread_mutex_t **ret) {
         _cleanup_(remaps_done) Remaps remaps = {0};
-        struct pollfd p = {.fd = job->stop_fd, .events = POLLIN};
-        int r;
+        int r, stop;
 
         r = remaps_load(images_fd, &remaps);
         if (r < 0)
@@ -329,9 +334,12 @@ static int turn_take(const RestoreJob *job, int images_fd, pthread_mutex_t **ret
                 return 0;
         pthread_mutex_lock(job->remaps_lock);
         *ret = job->remaps_lock;
-        if (poll(&p, 1, 0) > 0)
-                return err_say(-ECANCELED, "told to stop waiting for another tree");
-        return err_pass(criu_wait_orphans(job->config->criu, now_monotonic() + job->config->criu_usec));
+        r = told_to_stop(job);
+        if (r < 0)
+                return err_pass(r);
+        r = criu_wait_orphans(job->config->criu, now_monotonic() + job->config->criu_usec);
+        stop = told_to_stop(job); /* that may have taken a while: who is told to stop begins nothing */
+        return stop < 0 ? err_pass(stop) : err_pass(r);
 }
 
 typedef struct Moments {
