@@ -13,18 +13,23 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "model/cgroup-path.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A server has a few. Who opens every port that he can get must not take the ephemeral ones from everybody's
- * questions (DNS, NTP) in the next boot, nor make the rules long. */
+/* A server has a few. Who opens every port that he can get must not make the rules long; what a user, and
+ * what all may have, is in model/connections.c. */
 #define PORTS_MAX 256u
 
-/* Below, ports are those of services, which a login session has at most by inheritance: sshd's own. */
+/* Below, ports are those of services, which what a user runs has at most by inheritance: sshd's own. */
 #define PORT_SERVICES 1024u
+
+/* mosh-server's, most of which lie among those that the kernel gives to who asks a question. */
+#define PORT_MOSH_FIRST 60000u
+#define PORT_MOSH_LAST  61000u
 
 #define BITS (65536u / 8)
 
@@ -191,12 +196,22 @@ static void others_look(const Members *m, Ports *p) {
         }
 }
 
-static bool is_ours_alone(const Ports *p, const OwnPort *own, const Tree *tree) {
+/* Such a socket is a client's. Its port may be that of anybody's question in the next boot. */
+static bool asks_questions(const Snapshot *s, const OwnPort *own) {
+        if (own->protocol != IPPROTO_UDP || !is_wild(own) ||
+            (own->port >= PORT_MOSH_FIRST && own->port <= PORT_MOSH_LAST))
+                return false;
+        return own->port >= s->questions[0] && own->port <= s->questions[1];
+}
+
+static bool is_users(const Members *m, const Tree *tree) {
+        return tree->session || cgroup_in_unit(m->list[0]->cgroup, "user.slice");
+}
+
+static bool is_ours_alone(const Ports *p, const OwnPort *own) {
         const Others *others = own->protocol == IPPROTO_TCP ? p->tcp : p->udp;
 
         if (own->taken || bit_get(others->wild, own->port))
-                return false;
-        if (tree->session && own->protocol == IPPROTO_TCP && own->port < PORT_SERVICES)
                 return false;
         return !is_wild(own) || !bit_get(others->some, own->port);
 }
@@ -227,11 +242,15 @@ int ports_describe(const Members *m, Tree *tree) {
         int r;
 
         r = own_collect(m, &p);
-        if (r < 0 || p.n == 0)
+        if (r < 0 || p.n == 0 || m->s->holders_cut) /* then nobody knows who has them, too */
                 return err_pass(r);
         others_look(m, &p);
-        for (size_t i = 0; r >= 0 && i < p.n && tree->n_ports < PORTS_MAX; i++)
-                if (is_ours_alone(&p, &p.own[i], tree))
-                        r = port_add(tree, &p.own[i]);
+        for (size_t i = 0; r >= 0 && i < p.n && tree->n_ports < PORTS_MAX; i++) {
+                const OwnPort *own = p.own + i;
+
+                if (is_ours_alone(&p, own) && !asks_questions(m->s, own) &&
+                    !(own->port < PORT_SERVICES && is_users(m, tree)))
+                        r = port_add(tree, own);
+        }
         return r < 0 ? err_pass(r) : 0;
 }

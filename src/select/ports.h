@@ -9,7 +9,9 @@
 /*
  * Appends to tree->ports those that the hold takes: where a socket of the tree listens (TCP) or is bound
  * (UDP), and nobody outside the tree is reached at the same port, through a socket of his own or a
- * descriptor of the same one. What others are reached at is never held: they must go on to be.
+ * descriptor of the same one. What others are reached at is never held: they must go on to be. Nor is a port
+ * below 1024 of what a user runs, or one at which a socket of UDP without an address waits for the answer to
+ * a question. Where it is not known who else has a socket, none is held.
  */
 int ports_describe(const Members *m, Tree *tree);
 

@@ -207,7 +207,10 @@ int procfs_holders(Snapshot *s) {
                         break;
                 r = holders_take(&f, s);
         }
-        return r == -ENOMEM ? r : 0;
+        if (r == -ENOMEM)
+                return r;
+        s->holders_cut = r < 0;
+        return 0;
 }
 
 static bool is_wanted(const Wanted *wanted, size_t n, FdKind kind, uint64_t id) {
@@ -235,6 +238,7 @@ int procfs_holders_before(const Snapshot *before, Snapshot *s) {
         size_t n;
         int r;
 
+        s->holders_cut = before->holders_cut;
         r = wanted_collect(s, &wanted, &n);
         for (size_t i = 0; r >= 0 && n > 0 && i < before->n_holders; i++)
                 if (is_wanted(wanted, n, before->holders[i].kind, before->holders[i].id))

@@ -429,12 +429,24 @@ static int find_own(Snapshot *s) {
         return 0;
 }
 
+/* Where it cannot be read it is as the kernel has it when nobody has changed it. */
+static void find_questions(Snapshot *s) {
+        _cleanup_(freep) char *text = NULL;
+        unsigned low = 32768, high = 60999;
+
+        if (file_slurp(AT_FDCWD, "/proc/sys/net/ipv4/ip_local_port_range", 64, &text, NULL) >= 0)
+                (void)sscanf(text, "%5u %5u", &low, &high);
+        s->questions[0] = (uint16_t)low;
+        s->questions[1] = (uint16_t)high;
+}
+
 int procfs_sockets(const Mounts *mounts, Snapshot *s) {
         static const int families[] = {AF_INET, AF_INET6}, protocols[] = {IPPROTO_TCP, IPPROTO_UDP};
         _cleanup_(inodes_done) Inodes wanted = {0};
         Diag d = {.s = s, .mounts = mounts, .wanted = &wanted};
         int r = inodes_open(s, &wanted);
 
+        find_questions(s);
         if (r >= 0)
                 r = dump_unix(&d);
 

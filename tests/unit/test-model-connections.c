@@ -98,6 +98,49 @@ static void test_what_is_over_is_not_held(void **state) {
         assert_int_equal(c.ports[0]->port, 60001);
 }
 
+/* Of trees that each have as many ports as a tree may have. */
+static Ticket *crowd(const uint32_t *uids, size_t n) {
+        Ticket *t = model_new(Ticket, ticket__init);
+
+        assert_non_null(t);
+        for (size_t i = 0; i < n; i++) {
+                Tree *tree = model_new(Tree, tree__init);
+
+                assert_non_null(tree);
+                tree->uid = uids[i];
+                for (uint32_t k = 0; k < 256; k++)
+                        assert_int_equal(model_append(tree->ports, tree->n_ports,
+                                                      port(IPPROTO_UDP, 2000 + 256 * (uint32_t)i + k)),
+                                         0);
+                assert_int_equal(model_append(t->trees, t->n_trees, tree), 0);
+        }
+        return t;
+}
+
+static size_t count_ports(const Ticket *t) {
+        _cleanup_(hold_set_done) HoldSet set = {0};
+
+        assert_int_equal(hold_set_of(t, &set), 0);
+        return set.n_ports;
+}
+
+/* However many trees somebody has, and however many there are. */
+static void test_ports_bounded(void **state) {
+        static const uint32_t one[] = {1000, 1000, 1000, 0, 0}, many[] = {1000, 1001, 1002, 1003, 1004, 0};
+        _cleanup_(ticket_freep) Ticket *of_one = crowd(one, ELEMENTS(one));
+        _cleanup_(ticket_freep) Ticket *of_many = crowd(many, ELEMENTS(many));
+
+        assert_int_equal(count_ports(of_one), 256 + 512);
+        assert_int_equal(count_ports(of_many), 1024 + 256);
+        of_many->trees[0]->outcome = model_new(Outcome, outcome__init);
+        assert_non_null(of_many->trees[0]->outcome);
+        of_many->trees[0]->outcome->state =
+                        OUTCOME__STATE__CARRIED; /* nobody moves up: that port was free */
+        assert_int_equal(count_ports(of_many), 1024);
+        of_many->trees[0]->outcome->state = OUTCOME__STATE__LEFT; /* it never had any */
+        assert_int_equal(count_ports(of_many), 1024 + 256);
+}
+
 /* A tree without a connection is held, too. */
 static void test_empty(void **state) {
         Port *one = port(IPPROTO_TCP, 80);
@@ -170,6 +213,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_early_holds_all),
                         cmocka_unit_test(test_what_is_over_is_not_held),
+                        cmocka_unit_test(test_ports_bounded),
                         cmocka_unit_test(test_empty),
                         cmocka_unit_test(test_covers),
                         cmocka_unit_test(test_key_of_early),

@@ -83,6 +83,14 @@ static void test_describe_udp(void **state) {
         }
 }
 
+static void put_into(Snapshot *s, const char *cgroup) {
+        SnapProcess *p = world_at(s, 402);
+
+        free(p->cgroup);
+        p->cgroup = strdup(cgroup);
+        assert_non_null(p->cgroup);
+}
+
 static bool has_port(const Tree *t, uint32_t protocol, uint32_t number) {
         for (size_t i = 0; i < t->n_ports; i++)
                 if (t->ports[i]->protocol == protocol && t->ports[i]->port == number)
@@ -124,8 +132,63 @@ static void test_ports_of_others(void **state) {
         assert_true(has_port(t, IPPROTO_TCP, 8088));
 
         model_free(TAKE(t->session));
+        put_into(s, "/system.slice/ssh.service");
         assert_int_equal(select_describe(s, t), 0);
         assert_true(has_port(t, IPPROTO_TCP, 22)); /* of a service that is kept */
+}
+
+/* A user's, whether it is in his session or below his service manager. */
+static void test_ports_of_services(void **state) {
+        World *w = *state;
+        Snapshot *s = w->s;
+        Tree *t = w->tree;
+
+        world_fd(s, 402, FD_TCP, 40, NULL);
+        world_fd(s, 402, FD_UDP, 41, NULL);
+        world_tcp(s, 40, TCP_LISTEN, 0, 80, 0, 0);
+        world_udp(s, 41, 0, 123);
+        assert_int_equal(select_describe(s, t), 0);
+        assert_int_equal(t->n_ports, 0);
+        model_free(TAKE(t->session));
+        assert_int_equal(select_describe(s, t), 0);
+        assert_int_equal(t->n_ports, 0);
+        put_into(s, "/system.slice/x.service");
+        assert_int_equal(select_describe(s, t), 0);
+        assert_int_equal(t->n_ports, 2);
+}
+
+/* At any address, where the kernel gives ports to who asks something. */
+static void test_ports_of_questions(void **state) {
+        World *w = *state;
+        Snapshot *s = w->s;
+        Tree *t = w->tree;
+
+        s->questions[0] = 32768;
+        s->questions[1] = 60999;
+        for (uint64_t ino = 40; ino < 45; ino++)
+                world_fd(s, 402, FD_UDP, ino, NULL);
+        world_udp(s, 40, 0, 40000);
+        world_udp(s, 41, 0, 32767);
+        world_udp(s, 42, 0x0a000001, 40001); /* a server's */
+        world_udp(s, 43, 0, 60001);          /* mosh's */
+        world_udp(s, 44, 0, 32768)->family = AF_INET6;
+        assert_int_equal(select_describe(s, t), 0);
+        assert_int_equal(t->n_ports, 3);
+        assert_true(has_port(t, IPPROTO_UDP, 32767));
+        assert_true(has_port(t, IPPROTO_UDP, 40001));
+        assert_true(has_port(t, IPPROTO_UDP, 60001));
+}
+
+/* Who was not looked at may have the same socket. */
+static void test_ports_in_doubt(void **state) {
+        World *w = *state;
+        Snapshot *s = w->s;
+
+        world_fd(s, 402, FD_TCP, 40, NULL);
+        world_tcp(s, 40, TCP_LISTEN, 0, 8080, 0, 0);
+        s->holders_cut = true;
+        assert_int_equal(select_describe(s, w->tree), 0);
+        assert_int_equal(w->tree->n_ports, 0);
 }
 
 /* Who opens all ports gets some of them held, and soon. */
@@ -170,9 +233,8 @@ static void test_describe_own_address(void **state) {
 int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
-                        T(test_describe_udp),
-                        T(test_describe_own_address),
-                        T(test_ports_of_others),
+                        T(test_describe_udp),      T(test_describe_own_address), T(test_ports_of_others),
+                        T(test_ports_of_services), T(test_ports_of_questions),   T(test_ports_in_doubt),
                         T(test_ports_many),
         };
 

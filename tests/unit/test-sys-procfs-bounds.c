@@ -304,10 +304,15 @@ static void test_silent(void **state) {
         stop(pid);
 }
 
-static bool ends_at_once;
+static unsigned forks_left; /* until one that ends at once; 0: none does */
+
+static void count_fork(void) {
+        if (forks_left > 0)
+                forks_left--;
+}
 
 static void end_at_once(void) {
-        if (ends_at_once)
+        if (forks_left == 1)
                 _exit(1);
 }
 
@@ -316,19 +321,38 @@ static void test_no_look(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
         int r;
 
-        assert_int_equal(pthread_atfork(NULL, NULL, end_at_once), 0);
-        ends_at_once = true;
+        assert_int_equal(pthread_atfork(NULL, count_fork, end_at_once), 0);
+        forks_left = 1;
         r = snapshot_take(SNAP_PROCESSES, NULL, 0, &s);
-        ends_at_once = false;
+        forks_left = 0;
         assert_int_equal(r, -EIO);
+}
+
+/* Nobody else was found who has what the tree has: it is known that not all were looked at, when the tree
+ * stands frozen, too. */
+static void test_holders_cut(void **state) {
+        pid_t own = start(be_nobody);
+        bool cut = false;
+
+        for (unsigned n = 2; n < 8 && !cut; n++) {
+                _cleanup_(snapshot_freep) Snapshot *s = NULL, *frozen = NULL;
+
+                forks_left = n;
+                assert_int_equal(snapshot_take(SNAP_FULL, &own, 1, &s), 0);
+                forks_left = 0;
+                cut = s->holders_cut;
+                assert_int_equal(snapshot_frozen(own, &(SnapLook){0}, s, &frozen), 0);
+                assert_int_equal(frozen->holders_cut, cut);
+        }
+        assert_true(cut);
+        stop(own);
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_crowd_of_others),
-                        cmocka_unit_test(test_crowd_that_is_kept),
-                        cmocka_unit_test(test_silent),
-                        cmocka_unit_test(test_no_look),
+                        cmocka_unit_test(test_crowd_of_others), cmocka_unit_test(test_crowd_that_is_kept),
+                        cmocka_unit_test(test_silent),          cmocka_unit_test(test_no_look),
+                        cmocka_unit_test(test_holders_cut),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -523,6 +523,8 @@ static void test_listener_holder(void **state) {
         assert_int_equal(fstat(listener, &st), 0);
         child = child_start(NULL);
         assert_int_equal(snapshot_take(SNAP_FULL, &child, 1, &s), 0);
+        assert_false(s->holders_cut);
+        assert_true(s->questions[0] > 0 && s->questions[0] <= s->questions[1]);
         h = snapshot_holder(s, FD_UNIX, st.st_ino);
         assert_non_null(h);
         assert_int_equal(h->pid, getpid());
