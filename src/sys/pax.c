@@ -124,6 +124,12 @@ static int add_attribute(Pax *pax, const char *file, const char *name) {
         return 0;
 }
 
+/* The kernel takes a file's capabilities from it when anybody writes to it: whether the content that goes
+ * along is still the one that they were given to, nobody can say afterwards. */
+static bool is_carried(const char *attribute) {
+        return strcmp(attribute, "security.capability") != 0;
+}
+
 static int add_attributes(Pax *pax, int fd) {
         char link[FD_LINK_SIZE], names[XATTR_SIZE];
         const char *file = fd_link(fd, link);
@@ -133,7 +139,7 @@ static int add_attributes(Pax *pax, int fd) {
         if (l < 0 && errno != EOPNOTSUPP)
                 return err_born(-errno, "cannot list the attributes of %s", pax->path);
         for (const char *name = names; name < names + l; name += strlen(name) + 1) {
-                int r = add_attribute(pax, file, name);
+                int r = is_carried(name) ? add_attribute(pax, file, name) : 0;
 
                 if (r < 0)
                         return err_pass(r);
@@ -186,6 +192,22 @@ static int add_content(Pax *pax, int fd, off_t size) {
         return 0;
 }
 
+/* setuid and setgid are with the entry already, and the kernel takes them from a file whose content changes.
+ * What CRIU has noted by then has them, so without them nothing would come back. */
+static int check_unchanged(const Pax *pax, const PaxEntry *entry, int fd) {
+        struct stat now;
+
+        if (!(entry->st.st_mode & (S_ISUID | S_ISGID)))
+                return 0;
+        if (fstat(fd, &now) < 0)
+                return err_born(-errno, "cannot look at %s", pax->path);
+        if (now.st_mode != entry->st.st_mode || now.st_ctim.tv_sec != entry->st.st_ctim.tv_sec ||
+            now.st_ctim.tv_nsec != entry->st.st_ctim.tv_nsec)
+                return err_say(-EAGAIN, "%s is setuid or setgid, and was changed while it was saved",
+                               pax->path);
+        return 0;
+}
+
 static void describe(Pax *pax, const PaxEntry *entry) {
         const struct stat *st = &entry->st;
         struct archive_entry *e = pax->entry;
@@ -218,6 +240,8 @@ int pax_add(Pax *pax, const PaxEntry *entry, int fd) {
         if (archive_write_header(pax->archive, pax->entry) != ARCHIVE_OK)
                 return failed(pax, "write");
         r = has_content ? add_content(pax, fd, entry->st.st_size) : 0;
+        if (r >= 0 && has_content)
+                r = check_unchanged(pax, entry, fd);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -302,7 +326,7 @@ static int unpack_attributes(Pax *pax, int fd) {
 
         (void)archive_entry_xattr_reset(pax->entry);
         while (archive_entry_xattr_next(pax->entry, &name, &value, &size) == ARCHIVE_OK)
-                if (setxattr(file, name, value, size, 0) < 0 && errno != EOPNOTSUPP)
+                if (is_carried(name) && setxattr(file, name, value, size, 0) < 0 && errno != EOPNOTSUPP)
                         return err_born(-errno, "cannot set the attribute %s of %s", name, pax->path);
         return 0;
 }

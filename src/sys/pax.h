@@ -39,7 +39,8 @@ int pax_open(int fd, Pax **ret);
 
 /* Appends an entry. fd: where extended attributes and, of a regular file, st.st_size bytes of content come
  * from; an O_PATH one will do for anything else. Not looked at for a link. -EDQUOT, and nothing is written:
- * it takes more than is left of limits.bytes; -E2BIG: than limits.entries. */
+ * it takes more than is left of limits.bytes; -E2BIG: than limits.entries. -EAGAIN: a file with setuid or
+ * setgid is not, behind its content, what entry->st says. Capabilities of a file are left out. */
 int pax_add(Pax *pax, const PaxEntry *entry, int fd);
 
 /* Everything that was appended is in the file. Without it the archive is cut short. */
@@ -49,7 +50,7 @@ int pax_finish(Pax *pax);
 int pax_next(Pax *pax, PaxEntry *ret);
 
 /* Gives an empty file (or a directory, or a FIFO by O_PATH) what the entry has beside its owner, mode and
- * times. Attributes that the file system cannot hold are left out. */
+ * times. Attributes that the file system cannot hold are left out, and capabilities. */
 int pax_unpack(Pax *pax, const PaxEntry *entry, int fd);
 
 Pax *pax_free(Pax *pax);

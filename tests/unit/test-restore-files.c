@@ -86,6 +86,7 @@ static void add(World *w, const char *path, mode_t mode, uid_t uid, const char *
         _cleanup_(closep) int fd = memfd_with("content", content ?: "", content ? strlen(content) : 0);
         PaxEntry e = {.path = path};
 
+        assert_int_equal(fchmod(fd, mode & ALLPERMS), 0); /* setuid is looked at twice */
         assert_int_equal(fstat(fd, &e.st), 0);
         e.st.st_mode = mode;
         e.st.st_uid = uid;

@@ -62,7 +62,7 @@ static PaxEntry file_entry(const World *w, const char *path) {
         e.st.st_mtim = (struct timespec){1234567890, 123456789};
         e.st.st_uid = 1000;
         e.st.st_gid = 3000000; /* more than octal digits of the old header hold */
-        e.st.st_mode = S_IFREG | S_ISUID | 0640;
+        e.st.st_mode = S_IFREG | (e.st.st_mode & ALLPERMS);
         return e;
 }
 
@@ -90,6 +90,7 @@ static void test_round_trip(void **state) {
         assert_int_equal(pwrite(w->file, "middle", 6, 20 * MIB), 6);
         assert_int_equal(ftruncate(w->file, 50 * MIB), 0);
         has_attributes = fsetxattr(w->file, "user.carryover", "a\0b", 3, 0) >= 0;
+        assert_int_equal(fchmod(w->file, S_ISUID | 0640), 0);
         e = file_entry(w, name);
         add(w, &e);
         read_back(w);
@@ -298,6 +299,67 @@ static void test_limits(void **state) {
                 assert_int_equal(add_bytes(w, &e, 2000), -EDQUOT);
 }
 
+/* The kernel takes the bit off whoever writes; a process with that right may leave it. */
+static void test_changed_meanwhile(void **state) {
+        static const mode_t bits[] = {S_ISUID | 0700, S_ISGID | 0710};
+        World *w = *state;
+        PaxEntry e;
+
+        for (size_t i = 0; i < ELEMENTS(bits); i++) {
+                assert_int_equal(fchmod(w->file, bits[i]), 0);
+                e = file_entry(w, "/tmp/x");
+                assert_int_equal(pax_add(w->pax, &e, w->file), 0);
+                assert_int_equal(fchmod(w->file, bits[i] & 0777), 0);
+                assert_int_equal(pax_add(w->pax, &e, w->file), -EAGAIN);
+                assert_int_equal(fchmod(w->file, bits[i]), 0);
+                e.st.st_ctim.tv_nsec ^= 1; /* its mode alone is the same again */
+                assert_int_equal(pax_add(w->pax, &e, w->file), -EAGAIN);
+        }
+        assert_int_equal(fchmod(w->file, 0600), 0);
+        e = file_entry(w, "/tmp/x");
+        e.st.st_ctim.tv_sec--; /* a log that another process writes to */
+        assert_int_equal(pax_add(w->pax, &e, w->file), 0);
+}
+
+#define CAPABILITY "security.capability"
+#define AS_LONG    "user.carryover-test"
+
+static int has_attribute(int fd, const char *name) {
+        char link[FD_LINK_SIZE];
+
+        return getxattr(fd_link(fd, link), name, NULL, 0) >= 0;
+}
+
+/* Neither into an archive, nor out of one that somebody else has written. */
+static void test_capabilities(void **state) {
+        static const uint8_t value[20] = {1, 0, 0, 2, 0, 4}; /* cap_net_bind_service, effective */
+        _cleanup_(closep) int out = temporary();
+        static char bytes[16384];
+        World *w = *state;
+        PaxEntry e, got;
+        ssize_t n;
+        char *at;
+
+        if (fsetxattr(w->file, CAPABILITY, value, sizeof value, 0) < 0 ||
+            fsetxattr(w->file, AS_LONG, value, sizeof value, 0) < 0)
+                skip();
+        e = file_entry(w, "/tmp/x");
+        add(w, &e);
+        read_back(w);
+        n = pread(w->archive, bytes, sizeof bytes, 0);
+        assert_true(n > 0);
+        assert_null(memmem(bytes, (size_t)n, CAPABILITY, strlen(CAPABILITY)));
+        at = memmem(bytes, (size_t)n, AS_LONG, strlen(AS_LONG));
+        assert_non_null(at);
+        assert_int_equal(pwrite(w->archive, CAPABILITY, strlen(CAPABILITY), at - bytes), strlen(CAPABILITY));
+        w->pax = pax_free(w->pax);
+        assert_int_equal(lseek(w->archive, 0, SEEK_SET), 0);
+        assert_int_equal(pax_open(w->archive, &w->pax), 0);
+        assert_int_equal(pax_next(w->pax, &got), 0);
+        assert_int_equal(pax_unpack(w->pax, &got, out), 0);
+        assert_false(has_attribute(out, CAPABILITY));
+}
+
 /* One header, again and again. */
 static pid_t write_many(int fd, const char header[static 512], size_t n) {
         pid_t child = fork();
@@ -353,6 +415,8 @@ int main(void) {
                         cmocka_unit_test(test_hostile),
                         cmocka_unit_test_setup_teardown(test_cut_short, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_changed_meanwhile, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_capabilities, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_too_many, setup, teardown),
         };
 
