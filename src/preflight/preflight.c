@@ -175,6 +175,19 @@ static int check_names(const Check *c, uint64_t names) {
                             names, c->facts->max_files);
 }
 
+/* The hold is put on anew, everybody's at once, for each tree that stands frozen, while the others wait: of
+ * 10,000 connections that takes up to 72 ms (sys/README.md), and the next kernel's initrd carries all of
+ * them. Servers of thousands are below. */
+#define CONNECTIONS_MAX 16384u
+
+static int check_connections(const Check *c) {
+        if (c->m->wires.n <= CONNECTIONS_MAX)
+                return 0;
+        return note_refused(c, "connections", "end what has them open",
+                            "this tree has %zu connections of TCP, and more than %u are not carried",
+                            c->m->wires.n, CONNECTIONS_MAX);
+}
+
 static int check_memory(const Check *c, uint64_t need) {
         if (!c->facts->encrypt || c->facts->encrypt_error || need <= c->facts->memory_free)
                 return 0;
@@ -203,6 +216,8 @@ static int check_tree(Check *c) {
                 r = note_refused(c, "ghost-size", "end the program that has it open",
                                  "a file without a name of %" PRIu64 " MiB is open, and CRIU takes 4095 MiB",
                                  needs.ghost_max / MIB);
+        if (r >= 0)
+                r = check_connections(c);
         if (r >= 0)
                 r = check_names(c, needs.names);
         if (r >= 0)

@@ -494,6 +494,44 @@ static void claim(const PreflightFacts *f, const char *refused, PreflightClaim c
         }
 }
 
+/* Made at once: one by one would take minutes where each is copied. */
+static void put_connections(Snapshot *s, pid_t pid, size_t first, size_t n) {
+        SnapProcess *p = world_at(s, pid);
+
+        p->fds = reallocarray(p->fds, p->n_fds + n, sizeof *p->fds);
+        s->inets = reallocarray(s->inets, s->n_inets + n, sizeof *s->inets);
+        assert_true(p->fds && s->inets);
+        for (size_t i = first; i < first + n; i++) {
+                uint64_t ino = 100000 + i;
+
+                p->fds[p->n_fds++] = (SnapFd){.fd = (int)i,
+                                              .kind = FD_TCP,
+                                              .ino = ino,
+                                              .pty_index = -1,
+                                              .mnt_id = 30,
+                                              .target = strdup("")};
+                s->inets[s->n_inets++] = (SnapInet){.ino = ino,
+                                                    .family = AF_INET,
+                                                    .protocol = IPPROTO_TCP,
+                                                    .state = TCP_ESTABLISHED,
+                                                    .local = {10, 0, 0, 1},
+                                                    .remote = {10, 0, 0, 2},
+                                                    .local_port = 80,
+                                                    .remote_port = (uint16_t)(2000 + i)};
+        }
+        snapshot_sort(s);
+}
+
+static void test_connections(void **state) {
+        World *w = *state;
+
+        put_connections(w->s, 402, 0, 16384);
+        look(w);
+        assert_int_equal(w->v.n_notes, 0);
+        put_connections(w->s, 402, 16384, 1);
+        expect(w, VERDICT_REFUSED, "connections", "has 16385 connections of TCP");
+}
+
 static void test_limits(void **state) {
         PreflightFacts f = {.store_free = 100 << 20, .max_use = 100 << 20, .max_use_per_user = 60 << 20};
         PreflightClaim c[N_CLAIMS];
@@ -666,6 +704,7 @@ int main(void) {
                         T(test_frozen),
                         T(test_counts),
                         T(test_memory_file),
+                        T(test_connections),
                         T(test_limits),
                         T(test_limit_of_names),
                         T(test_names),
