@@ -339,7 +339,7 @@ static void worker_start(Saving *s, Worker *w) {
 }
 
 /* Who is late keeps what it works with: this process ends soon. */
-static void workers_end(const Saving *s, Worker *workers) {
+static void workers_end(Saving *s, Worker *workers) {
         for (size_t i = 0; i < s->n_own; i++) {
                 if (workers[i].started && !workers[i].late)
                         pthread_join(workers[i].thread, NULL);
@@ -347,6 +347,8 @@ static void workers_end(const Saving *s, Worker *workers) {
         }
         if (s->n_late == 0)
                 free(workers);
+        else
+                s->late = workers;
 }
 
 int saving_trees(Saving *s) {

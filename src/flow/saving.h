@@ -46,6 +46,7 @@ typedef struct Saving {
         size_t n_ready, n_failed;
         uint64_t deadline; /* monotonic: behind it who is not ready is left, and the others are carried */
         size_t n_late;     /* of those that have failed */
+        void *late;        /* what their threads work with, until this process ends */
         Decision decision;
 } Saving;
 

@@ -166,20 +166,22 @@ def service(judge: Judge, target: str) -> None:
 
 
 def store(judge: Judge, target: str) -> None:
-    """Full, read-only, not a directory, open to others."""
+    """Full, read-only, in memory, not a directory, open to others."""
     machine = judge.machine
-    machine.run("mkdir -p /mnt/full /mnt/ro; mount -t tmpfs -o size=1m,mode=700 none /mnt/full; "
-                "mount -t tmpfs -o mode=700 none /mnt/ro; mkdir -m 700 /mnt/ro/there; mount -o remount,ro /mnt/ro; "
+    machine.run("mkdir -p /mnt/full /mnt/ro /mnt/memory; truncate -s 8M /root/full.img /root/ro.img; for name in full ro; do "
+                "/usr/sbin/mkfs.ext4 -q -m 0 /root/$name.img && mount -o loop /root/$name.img /mnt/$name && chmod 700 /mnt/$name || exit 1; done; "
+                "mkdir -m 700 /mnt/ro/there; mount -o remount,ro /mnt/ro; mount -t tmpfs -o mode=700 none /mnt/memory; "
                 "dd if=/dev/zero of=/mnt/full/ballast bs=4k 2>/dev/null; mkdir -p /mnt/open; chmod 755 /mnt/open; touch /mnt/file")
     where = "see Store= in carryover.conf"
     for path, why in (("/mnt/full", "the store has 0 MiB free, .*make room there, or set Store="),
                       ("/mnt/ro/there", f"/mnt/ro/there.*{where}.*Read-only file system"),
                       ("/mnt/ro/new", f"{where}.*/mnt/ro/new: Read-only file system"),
+                      ("/mnt/memory", "the store /mnt/memory is in memory, which no reboot leaves as it is: set Store= in"),
                       ("/mnt/open", f"{where}.*must belong to root alone: chown root: /mnt/open; chmod 0700 /mnt/open"),
                       ("/mnt/file", f"{where}.*/mnt/file")):
         judge.expect(f"store {path}", refused(target, why), before=setting(f"Store={path}"))
     judge.expect("status without a store", [Case("status", FAILED, where)], before=setting("Store=/mnt/ro/new"))
-    machine.run(f"rm {CONF}; umount /mnt/full /mnt/ro")
+    machine.run(f"rm {CONF}; umount /mnt/full /mnt/ro /mnt/memory")
 
 
 def config(judge: Judge, target: str) -> None:
