@@ -88,8 +88,8 @@ class Caller:
         self._datagrams.close()
 
     def through(self) -> bool:
-        """Whether an attempt has ended that met the gap."""
-        return any(attempt.waited > SILENCE for attempt in list(self.attempts))
+        """Whether an attempt that met the gap was let in."""
+        return any(attempt.waited > SILENCE and attempt.answer.isdigit() for attempt in list(self.attempts))
 
     def _ask(self) -> None:
         while not self._stop.wait(0.1):
@@ -115,7 +115,7 @@ class Caller:
     def _connect(self) -> None:
         began = time.monotonic()
         with net.socket_in(self._endpoint) as connection:
-            connection.settimeout(90)  # the SYN of 63 s is within
+            connection.settimeout(90)  # the SYN of 67 s is within, and after a longer gap the next one, of 131 s, is not
             try:
                 connection.connect((self._endpoint.host, PORT))
                 answer = connection.recv(64).decode()
@@ -189,8 +189,8 @@ def test_ports(lab: Lab, distro: str, hold: str) -> None:
     assert len(states) == 3 and set(states.values()) == {"carried"}, states
     waits = [(attempt.answer, round(attempt.waited, 1)) for attempt in caller.attempts]
     print(f"attempts to connect, and how long each took: {waits}")
-    assert all(answer.isdigit() for answer, _ in waits)
-    numbers = [*caller.numbers, *(int(answer) for answer, _ in waits)]
+    assert all(answer.isdigit() or answer == "timed out" for answer, _ in waits), "somebody was refused"
+    numbers = [*caller.numbers, *(int(answer) for answer, _ in waits if answer.isdigit())]
     assert len(set(numbers)) == len(numbers), "another server, or the same one once more"
     assert not caller.errors, caller.errors[:5]
     assert not refusals(capture), refusals(capture)[:5]
