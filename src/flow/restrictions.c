@@ -26,10 +26,10 @@ static bool looked_at(const Looked *looked, const char *cgroup) {
         return false;
 }
 
-/* One that others of the tree are in, beside its root's. */
-static int look_at_member(const SnapProcess *p, const Limits *of_root, CgroupBar *bar) {
+/* One that others of the tree are in, beside its root's, in whose slices all come back. */
+static int look_at_member(const SnapProcess *p, const char *root, const Limits *of_root, CgroupBar *bar) {
         Limits limits = LIMITS__INIT;
-        int r = cgroup_limits(CGROUP_ROOT, p->cgroup, &limits, bar);
+        int r = cgroup_limits_beside(CGROUP_ROOT, p->cgroup, root, &limits, bar);
 
         if (r < 0 || bar->text || !limits_are_tighter(&limits, of_root))
                 return r < 0 ? err_pass(r) : 0;
@@ -83,7 +83,7 @@ static int look(const Snapshot *s, pid_t root, Limits *limits, CgroupBar *bar) {
         for (size_t i = 1; r >= 0 && !bar->text && i < n; i++) {
                 if (!members[i]->cgroup || looked_at(&looked, members[i]->cgroup))
                         continue;
-                r = look_at_member(members[i], limits, bar);
+                r = look_at_member(members[i], members[0]->cgroup, limits, bar);
                 looked.cgroups[looked.n++] = members[i]->cgroup;
         }
         return r < 0 ? err_pass(r) : 0;

@@ -136,3 +136,13 @@ const char *cgroup_below_slices(const char *cgroup) {
 
         return p.n > 0 ? p.text - 1 : p.text;
 }
+
+const char *cgroup_beside(const char *cgroup, const char *other) {
+        Part p = part_at(cgroup), q = part_at(other);
+
+        while (part_is_slice(p) && p.n == q.n && memcmp(p.text, q.text, p.n) == 0) {
+                p = part_behind(p);
+                q = part_behind(q);
+        }
+        return p.n > 0 ? p.text - 1 : p.text;
+}

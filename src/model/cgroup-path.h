@@ -33,5 +33,8 @@ char *cgroup_slice(const char *cgroup);
  * is passed. */
 const char *cgroup_below_slices(const char *cgroup);
 
+/* Likewise what lies below those slices alone in which `other` is, too; all of it if that shares none. */
+const char *cgroup_beside(const char *cgroup, const char *other);
+
 /* The ID of "session-ID.scope", which is all of the name. */
 bool session_of_scope(const char *scope, char ret_id[static SESSION_ID_MAX]);

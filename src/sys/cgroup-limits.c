@@ -189,7 +189,8 @@ static int look_at(int root_fd, const char *cgroup, Limits *limits, CgroupBar *b
         return r < 0 ? err_pass(r) : 0;
 }
 
-int cgroup_limits(const char *root, const char *cgroup, Limits *limits, CgroupBar *bar) {
+int cgroup_limits_beside(const char *root, const char *cgroup, const char *other, Limits *limits,
+                         CgroupBar *bar) {
         _cleanup_(closep) int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
         _cleanup_(freep) char *path = strdup(cgroup);
         const char *first;
@@ -200,12 +201,16 @@ int cgroup_limits(const char *root, const char *cgroup, Limits *limits, CgroupBa
         if (!path)
                 return -ENOMEM;
         /* From below upwards: the sentence names the narrowest. */
-        first = path + (cgroup_below_slices(cgroup) - cgroup);
+        first = path + (cgroup_beside(cgroup, other) - cgroup);
         while (r >= 0 && path + strlen(path) > first) {
                 r = look_at(root_fd, path, limits, bar);
                 *strrchr(path, '/') = '\0';
         }
         return r < 0 ? err_pass(r) : 0;
+}
+
+int cgroup_limits(const char *root, const char *cgroup, Limits *limits, CgroupBar *bar) {
+        return err_pass(cgroup_limits_beside(root, cgroup, cgroup, limits, bar));
 }
 
 static bool is_tighter(protobuf_c_boolean has, uint64_t value, protobuf_c_boolean other, uint64_t than) {

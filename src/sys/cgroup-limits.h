@@ -24,6 +24,10 @@ void cgroup_bar_done(CgroupBar *bar);
 #define CGROUP_ROOT "/sys/fs/cgroup"
 int cgroup_limits(const char *root, const char *cgroup, Limits *limits, CgroupBar *bar);
 
+/* The same for what comes back in the slices of `other`: slices of its own count, too. */
+int cgroup_limits_beside(const char *root, const char *cgroup, const char *other, Limits *limits,
+                         CgroupBar *bar);
+
 /* Whether memory or processor time is limited further by `a` than by `b`. Tasks are not asked for: every
  * unit has a default for those, which is nobody's restriction. */
 bool limits_are_tighter(const Limits *a, const Limits *b);

@@ -87,6 +87,27 @@ static void test_nothing(void **state) {
         assert_true(cgroup_limits(root, "/user.slice/user-0.slice/session-4.scope", &l, &bar) < 0);
 }
 
+/* A member's slice that its root is not in does not come back. */
+static void test_other_slice(void **state) {
+        static const char session[] = "/user.slice/user-1000.slice/session-4.scope",
+                          member[] = "/user.slice/tight.slice/x.scope";
+        _cleanup_(cgroup_bar_done) CgroupBar bar = {0};
+        Limits l = LIMITS__INIT, same = LIMITS__INIT;
+
+        put("/user.slice", "memory.max", "1000\n"); /* both are in it */
+        put("/user.slice/tight.slice", "memory.max", "2000000\n");
+        put("/user.slice/tight.slice", "cpuset.cpus", "0\n");
+        put(member, "memory.max", "max\n");
+        put(session, "memory.max", "3000000\n");
+        assert_int_equal(cgroup_limits_beside(root, member, session, &l, &bar), 0);
+        assert_true(l.has_memory_max && l.memory_max == 2000000);
+        assert_true(bar.text && strstr(bar.text, "/user.slice/tight.slice limits"));
+        cgroup_bar_done(&bar);
+        assert_int_equal(cgroup_limits_beside(root, session, session, &same, &bar), 0);
+        assert_true(same.memory_max == 3000000 && !bar.text);
+        assert_true(limits_are_tighter(&l, &same));
+}
+
 /* What a scope is not made with. */
 static void test_bars(void **state) {
         static const char *const rows[][3] = {
@@ -174,6 +195,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup_teardown(test_lowest, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_nothing, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_other_slice, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_bars, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_filter, set_up, tear_down),
                         cmocka_unit_test(test_tighter),
