@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * What a save and a restore begin with, and a stopped save ends with: that nobody else is at it, and the
- * configuration, of which a hold or a ticket must not depend. The machine is tests/fakes/. Needs root: /run
+ * What a save and a restore begin with: that nobody else is at it, and the configuration, of which a hold or
+ * a ticket must not depend; and what a stopped save ends with. The machine is tests/fakes/. Needs root: /run
  * and /etc are replaced by a tmpfs in a mount namespace of the test's own.
  */
 
