@@ -334,12 +334,15 @@ static void test_holders_cut(void **state) {
         pid_t own = start(be_nobody);
         bool cut = false;
 
-        for (unsigned n = 2; n < 8 && !cut; n++) {
+        for (unsigned n = 2; n < 16 && !cut; n++) {
                 _cleanup_(snapshot_freep) Snapshot *s = NULL, *frozen = NULL;
+                int r;
 
                 forks_left = n;
-                assert_int_equal(snapshot_take(SNAP_FULL, &own, 1, &s), 0);
+                r = snapshot_take(SNAP_FULL, &own, 1, &s);
                 forks_left = 0;
+                if (r < 0) /* which child it is depends on who is in the way on this machine */
+                        continue;
                 cut = s->holders_cut;
                 assert_int_equal(snapshot_frozen(own, &(SnapLook){0}, s, &frozen), 0);
                 assert_int_equal(frozen->holders_cut, cut);
