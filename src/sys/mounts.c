@@ -217,13 +217,15 @@ typedef struct Look {
 } Look;
 
 /* Whoever looks for what lies behind an autofs has it mounted, or waits for that as long as it takes.
- * Between fork() and the end there is nothing that another thread could hold a lock of. */
+ * Between fork() and the end there is nothing that another thread could hold a lock of. Nothing of ours may
+ * stay open with it, should it stay. */
 static pid_t ask(const char *inside) {
         pid_t pid = fork();
 
         if (pid != 0)
                 return pid;
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)close_range(0, ~0u, 0);
         (void)access(inside, F_OK);
         _exit(0);
 }
