@@ -92,7 +92,9 @@ typedef struct Snapshot {
         bool sorted; /* processes by PID, unixes and inets by inode, holders: snapshot_sort() was called */
         bool holders_cut;      /* not all who may hold something were looked at */
         uint16_t questions[2]; /* first and last port that the kernel gives to who has none; 0: not known */
-        bool no_diag; /* the kernel cannot list sockets (module gone): unixes and inets say nothing */
+        bool no_diag;       /* the kernel cannot list sockets (module gone): unixes and inets say nothing */
+        bool sockets_late;  /* not all were listed in time: of the trees' own, too, some may be missing */
+        bool ports_unknown; /* not all that wait at ports are known: no port is known to be a tree's alone */
         uint64_t own_mnt, own_net, own_pid, own_user, own_ipc, own_uts; /* namespaces of the one who looks */
 } Snapshot;
 

@@ -210,6 +210,9 @@ static int check_tree(Check *c) {
                                  "modprobe unix_diag tcp_diag udp_diag; where an upgrade removed the "
                                  "running kernel's modules, install its package again",
                                  "this kernel cannot list sockets, so CRIU cannot save any");
+        if (r >= 0 && c->m->s->sockets_late && has_sockets(c->m))
+                r = note_refused(c, "sockets-late", "find out who has so many sockets (ss -s)",
+                                 "the sockets of this machine could not be listed in time");
         if (r >= 0)
                 r = preflight_needs(c->m->s, c->tree, &needs);
         if (r >= 0 && needs.ghost_max > CRIU_GHOST_MAX)

@@ -242,8 +242,10 @@ int ports_describe(const Members *m, Tree *tree) {
         int r;
 
         r = own_collect(m, &p);
-        if (r < 0 || p.n == 0 || m->s->holders_cut) /* then nobody knows who has them, too */
+        if (r < 0 || p.n == 0)
                 return err_pass(r);
+        if (m->s->holders_cut || m->s->ports_unknown)
+                return 0; /* nobody knows who has them, too */
         others_look(m, &p);
         for (size_t i = 0; r >= 0 && i < p.n && tree->n_ports < PORTS_MAX; i++) {
                 const OwnPort *own = p.own + i;

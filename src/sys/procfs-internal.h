@@ -41,8 +41,13 @@ void procfs_own(int proc, Snapshot *s);
 char process_state(pid_t pid);
 
 /* Sockets that processes of the snapshot have open, the peers of unix sockets, and whoever waits at a port;
- * unread netlink data. Sets no_diag instead of failing where the kernel cannot tell. */
-int procfs_sockets(const Mounts *mounts, Snapshot *s);
+ * unread netlink data. Sets no_diag instead of failing where the kernel cannot tell, ports_unknown where
+ * others have more than `most`, and this and sockets_late at the deadline. */
+typedef struct SocketBounds {
+        size_t most;
+        uint64_t deadline;
+} SocketBounds;
+int procfs_sockets(const Mounts *mounts, SocketBounds bounds, Snapshot *s);
 
 /* Descriptors of a process, counted up to `limit` (then limit + 1 is the answer). */
 uint64_t procfs_count_fds(int proc, pid_t pid, uint64_t limit);

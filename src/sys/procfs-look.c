@@ -24,6 +24,8 @@
 #define LIST_USEC (30 * USEC_PER_SEC)
 /* A tree with as many processes as MaxProcesses= allows takes some seconds, under emulation some more. */
 #define TREE_USEC (20 * USEC_PER_SEC)
+/* A million sockets take a second. With many at one port each takes longer than the one before. */
+#define SOCKETS_USEC (10 * USEC_PER_SEC)
 
 static void mounts_freep(Mounts *mounts) {
         mounts_done(mounts);
@@ -335,7 +337,8 @@ static int look_deep(const SnapLook *look, Snapshot *s) {
         if (r >= 0)
                 r = trees_read(&mounts, look, s);
         if (r >= 0)
-                r = procfs_sockets(&mounts, s);
+                r = procfs_sockets(&mounts,
+                                   (SocketBounds){PROCFS_MAX_SOCKETS, now_monotonic() + SOCKETS_USEC}, s);
         snapshot_sort(s);
         if (r >= 0)
                 r = procfs_mounts_end(&mounts, s);

@@ -8,6 +8,7 @@
  */
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "model/members.h"
@@ -45,6 +46,7 @@ typedef struct Diag {
         const Inodes *wanted;
         bool peers; /* those of the wanted as well, where the peer says so */
         int protocol;
+        SocketBounds bounds;
         int r;
 } Diag;
 
@@ -121,10 +123,13 @@ static bool diag_grow(void **array, size_t count, size_t size) {
         return grown;
 }
 
-static int too_many(size_t n) {
-        return n >= PROCFS_MAX_SOCKETS
-                               ? err_say(-E2BIG, "there are more than %u sockets", PROCFS_MAX_SOCKETS)
-                               : 0;
+/* How many sockets others have, and how long the kernel takes to list them, is theirs to choose, and no
+ * reason to carry nobody. */
+static bool is_late(Diag *d) {
+        if (now_monotonic() < d->bounds.deadline)
+                return false;
+        d->s->sockets_late = d->s->ports_unknown = true;
+        return true;
 }
 
 static int unix_name(const struct nlattr *name, char **ret) {
@@ -159,8 +164,7 @@ static int on_unix(struct nl_msg *msg, void *userdata) {
         Diag *d = userdata;
         SnapUnix u = {0};
 
-        d->r = too_many(d->s->n_unixes);
-        if (d->r < 0)
+        if (is_late(d))
                 return NL_STOP;
         if (nlmsg_parse(h, sizeof *m, a, UNIX_DIAG_MAX, NULL) < 0)
                 return NL_SKIP;
@@ -169,7 +173,8 @@ static int on_unix(struct nl_msg *msg, void *userdata) {
         u.state = m->udiag_state;
         if (a[UNIX_DIAG_PEER])
                 u.peer = nla_get_u32(a[UNIX_DIAG_PEER]);
-        if (!inodes_have(d->wanted, u.ino) && !(d->peers && inodes_have(d->wanted, u.peer)))
+        if (!inodes_have(d->wanted, u.ino) &&
+            !(d->peers && d->s->n_unixes < d->bounds.most && inodes_have(d->wanted, u.peer)))
                 return NL_SKIP;
         if (u.state == TCP_ESTABLISHED && u.peer == 0 && a[UNIX_DIAG_SHUTDOWN])
                 u.dead_peer = nla_get_u8(a[UNIX_DIAG_SHUTDOWN]) == BOTH_DIRECTIONS;
@@ -193,6 +198,16 @@ static bool waits_at_port(const struct inet_diag_msg *m, int protocol) {
         return m->id.idiag_sport != 0 && (protocol == IPPROTO_UDP || m->idiag_state == TCP_LISTEN);
 }
 
+static bool is_noted(Diag *d, const struct inet_diag_msg *m) {
+        if (inodes_have(d->wanted, m->idiag_inode))
+                return true;
+        if (!waits_at_port(m, d->protocol))
+                return false;
+        if (d->s->n_inets >= d->bounds.most)
+                d->s->ports_unknown = true;
+        return d->s->n_inets < d->bounds.most;
+}
+
 static int on_inet(struct nl_msg *msg, void *userdata) {
         struct nlmsghdr *h = nlmsg_hdr(msg);
         const struct inet_diag_msg *m = nlmsg_data(h);
@@ -200,12 +215,10 @@ static int on_inet(struct nl_msg *msg, void *userdata) {
         size_t l = m->idiag_family == AF_INET ? 4 : 16;
         SnapInet i = {0};
 
-        if (!nlmsg_valid_hdr(h, sizeof *m) || m->idiag_inode == 0 ||
-            !(waits_at_port(m, d->protocol) || inodes_have(d->wanted, m->idiag_inode)))
-                return NL_SKIP;
-        d->r = too_many(d->s->n_inets);
-        if (d->r < 0)
+        if (is_late(d))
                 return NL_STOP;
+        if (!nlmsg_valid_hdr(h, sizeof *m) || m->idiag_inode == 0 || !is_noted(d, m))
+                return NL_SKIP;
         i.ino = m->idiag_inode;
         i.family = m->idiag_family;
         i.protocol = d->protocol;
@@ -440,10 +453,10 @@ static void find_questions(Snapshot *s) {
         s->questions[1] = (uint16_t)high;
 }
 
-int procfs_sockets(const Mounts *mounts, Snapshot *s) {
+int procfs_sockets(const Mounts *mounts, SocketBounds bounds, Snapshot *s) {
         static const int families[] = {AF_INET, AF_INET6}, protocols[] = {IPPROTO_TCP, IPPROTO_UDP};
         _cleanup_(inodes_done) Inodes wanted = {0};
-        Diag d = {.s = s, .mounts = mounts, .wanted = &wanted};
+        Diag d = {.s = s, .mounts = mounts, .wanted = &wanted, .bounds = bounds};
         int r = inodes_open(s, &wanted);
 
         find_questions(s);

@@ -381,6 +381,10 @@ static void test_tcp(void **state) {
         w->s->no_diag = true;
         look(w);
         assert_string_equal(w->v.notes[w->v.n_notes - 1].what, "socket-diag");
+        w->s->no_diag = false;
+        w->s->sockets_late = true;
+        look(w);
+        assert_string_equal(w->v.notes[w->v.n_notes - 1].what, "sockets-late");
 }
 
 static void test_netlink(void **state) {

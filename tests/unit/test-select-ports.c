@@ -212,6 +212,16 @@ static void test_ports_many(void **state) {
         assert_true(end.tv_sec - begin.tv_sec < 2);
 }
 
+static void test_ports_unknown(void **state) {
+        World *w = *state;
+
+        world_fd(w->s, 402, FD_UDP, 40, NULL);
+        world_udp(w->s, 40, 0x0a000001, 60001);
+        w->s->ports_unknown = true;
+        assert_int_equal(select_describe(w->s, w->tree), 0);
+        assert_int_equal(w->tree->n_ports, 0);
+}
+
 /* Both ends in the tree: nobody is held, but the address must be there. The loopback's always is. */
 static void test_describe_own_address(void **state) {
         World *w = *state;
@@ -235,7 +245,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         T(test_describe_udp),      T(test_describe_own_address), T(test_ports_of_others),
                         T(test_ports_of_services), T(test_ports_of_questions),   T(test_ports_in_doubt),
-                        T(test_ports_many),
+                        T(test_ports_many),        T(test_ports_unknown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,11 +5,13 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "sys/procfs-internal.h"
 #include "sys/procfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -21,6 +23,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -304,6 +307,52 @@ static void test_silent(void **state) {
         stop(pid);
 }
 
+static void forget_sockets(Snapshot *s) {
+        for (size_t i = 0; i < s->n_unixes; i++)
+                free(s->unixes[i].path);
+        s->n_unixes = s->n_inets = 0;
+        free(s->unixes);
+        free(s->inets);
+        s->unixes = NULL;
+        s->inets = NULL;
+        s->sorted = false;
+}
+
+static int udp_socket(void) {
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        assert_int_equal(bind(fd, (void *)&a, sizeof a), 0);
+        return fd;
+}
+
+/* Others have more sockets than are noted, or so many that they are not listed in time. */
+static void test_sockets(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        int theirs = udp_socket(), ours;
+        pid_t own = getpid(), other = start(be_nobody);
+        Mounts mounts = {0};
+        struct stat st;
+
+        close(theirs);
+        ours = udp_socket();
+        assert_int_equal(fstat(ours, &st), 0);
+        assert_int_equal(snapshot_take(SNAP_FULL, &own, 1, &s), 0);
+        if (s->no_diag)
+                skip();
+        assert_false(s->ports_unknown || s->sockets_late);
+        forget_sockets(s);
+        assert_int_equal(procfs_sockets(&mounts, (SocketBounds){0, UINT64_MAX}, s), 0);
+        assert_true(s->ports_unknown && !s->sockets_late);
+        assert_non_null(snapshot_inet(s, st.st_ino));
+        forget_sockets(s);
+        s->ports_unknown = false;
+        assert_int_equal(procfs_sockets(&mounts, (SocketBounds){100000, 0}, s), 0);
+        assert_true(s->ports_unknown && s->sockets_late);
+        stop(other);
+        close(ours);
+}
+
 static unsigned forks_left; /* until one that ends at once; 0: none does */
 
 static void count_fork(void) {
@@ -355,7 +404,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_crowd_of_others), cmocka_unit_test(test_crowd_that_is_kept),
                         cmocka_unit_test(test_silent),          cmocka_unit_test(test_no_look),
-                        cmocka_unit_test(test_holders_cut),
+                        cmocka_unit_test(test_holders_cut),     cmocka_unit_test(test_sockets),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
