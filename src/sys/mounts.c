@@ -19,12 +19,11 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define MOUNTS_LIMIT (32u << 20) /* the kernel's default bound is 100,000 mounts */
 
 static bool is_one_of(const char *type, const char *const *names) {
         for (; *names; names++)
@@ -91,30 +90,54 @@ static int line_parse(char *line, MountLine *ret) {
         return 0;
 }
 
+static int line_add(char *line, Mounts *ret) {
+        MountLine m;
+        int r = line_parse(line, &m);
+
+        if (r < 0)
+                return r;
+        r = model_append(ret->list, ret->n, m);
+        if (r < 0)
+                snap_mount_done(&m.at);
+        return r;
+}
+
 int mounts_parse(char *text, Mounts *ret) {
         char *state, *line;
         int r = 0;
 
-        for (line = strtok_r(text, "\n", &state); r >= 0 && line; line = strtok_r(NULL, "\n", &state)) {
-                MountLine m;
-
-                r = line_parse(line, &m);
-                if (r < 0)
-                        break;
-                r = model_append(ret->list, ret->n, m);
-                if (r < 0)
-                        snap_mount_done(&m.at);
-        }
+        for (line = strtok_r(text, "\n", &state); r >= 0 && line; line = strtok_r(NULL, "\n", &state))
+                r = line_add(line, ret);
         if (r < 0)
                 mounts_done(ret);
         return r < 0 ? err_pass(r) : 0;
 }
 
-int mounts_read(Mounts *ret) {
-        _cleanup_(freep) char *text = NULL;
-        int r = file_slurp(AT_FDCWD, "/proc/thread-self/mountinfo", MOUNTS_LIMIT, &text, NULL);
+static void filep(FILE **f) {
+        if (*f)
+                fclose(*f);
+}
 
-        return r < 0 ? err_pass(r) : mounts_parse(text, ret);
+/* Line by line, without a bound in all: how long a line is, a user chooses by the name of his file system,
+ * and how many there are, the kernel bounds. */
+int mounts_read(Mounts *ret) {
+        _cleanup_(filep) FILE *f = fopen("/proc/thread-self/mountinfo", "re");
+        _cleanup_(freep) char *line = NULL;
+        size_t room = 0;
+        ssize_t l;
+        int r = 0;
+
+        if (!f)
+                return err_born(-errno, "cannot read the list of mounts");
+        while (r >= 0 && (l = getline(&line, &room, f)) > 0) {
+                line[l - 1] = line[l - 1] == '\n' ? '\0' : line[l - 1];
+                r = line_add(line, ret);
+        }
+        if (r >= 0 && !feof(f))
+                r = err_say(-EIO, "cannot read the list of mounts");
+        if (r < 0)
+                mounts_done(ret);
+        return r < 0 ? err_pass(r) : 0;
 }
 
 void mounts_done(Mounts *mounts) {

@@ -198,6 +198,27 @@ static void test_snapshot(void **state) {
         expect_stood_on("nothing", false);
 }
 
+/* As anybody who may mount can name his file systems: the list is longer than 32 MiB. */
+static void test_long_list(void **state) {
+        char source[4000];
+        Mounts m = {0};
+        int n = 0, r;
+
+        memset(source, ' ', sizeof source - 1); /* each is four in the list */
+        source[sizeof source - 1] = '\0';
+        assert_int_equal(mount(source, where, "tmpfs", 0, "size=1m"), 0);
+        while (n < 2200 && mount(where, where, NULL, MS_BIND, NULL) == 0)
+                n++;
+        r = mounts_read(&m);
+        while (umount2(where, MNT_DETACH) == 0)
+                ;
+        assert_int_equal(n, 2200);
+        assert_int_equal(r, 0);
+        assert_true(m.n > 2200);
+        assert_string_equal(m.list[m.n - 1].at.source, source);
+        mounts_done(&m);
+}
+
 static void expect_name(const char *point, const char *unit) {
         _cleanup_(freep) char *name = mount_unit_name(point);
 
@@ -228,9 +249,10 @@ static int tear_down(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_parse),   cmocka_unit_test(test_parse_bad),
-                        cmocka_unit_test(test_missing), cmocka_unit_test(test_unit_name),
-                        cmocka_unit_test(test_wait),    cmocka_unit_test(test_snapshot),
+                        cmocka_unit_test(test_parse),     cmocka_unit_test(test_parse_bad),
+                        cmocka_unit_test(test_missing),   cmocka_unit_test(test_unit_name),
+                        cmocka_unit_test(test_wait),      cmocka_unit_test(test_snapshot),
+                        cmocka_unit_test(test_long_list),
         };
 
         if (geteuid() != 0)
