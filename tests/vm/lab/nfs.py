@@ -13,7 +13,7 @@ from .util import BOUND, wait_for
 
 SOURCE = f"{net.HOST4}:/home"
 
-# Not 4.2: what Linux reads by READ_PLUS comes from this server as zeros.
+# Not 4.2: by that, what is read from this server comes as zeros.
 CONFIG = """
 NFS_CORE_PARAM {{ Protocols = 4; Enable_NLM = false; Enable_RQUOTA = false; Plugins_Dir = "/usr/lib/x86_64-linux-gnu/ganesha"; }}
 NFSv4 {{ Grace_Period = 5; Lease_Lifetime = 60; RecoveryRoot = "{top}/state"; Minor_Versions = 1; }}
