@@ -113,15 +113,10 @@ int mounts_parse(char *text, Mounts *ret) {
         return r < 0 ? err_pass(r) : 0;
 }
 
-static void filep(FILE **f) {
-        if (*f)
-                fclose(*f);
-}
-
 /* Line by line, without a bound in all: how long a line is, a user chooses by the name of his file system,
  * and how many there are, the kernel bounds. */
 int mounts_read(Mounts *ret) {
-        _cleanup_(filep) FILE *f = fopen("/proc/thread-self/mountinfo", "re");
+        _cleanup_(fclosep) FILE *f = fopen("/proc/thread-self/mountinfo", "re");
         _cleanup_(freep) char *line = NULL;
         size_t room = 0;
         ssize_t l;
