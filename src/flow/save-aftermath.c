@@ -87,8 +87,7 @@ static void end_living(Saving *s, const bool *living) {
                         continue;
                 model_free(TAKE(tree->outcome));
                 log_warning("%s ran again and is ended: the store cannot be written, and the next boot "
-                            "brings "
-                            "it back",
+                            "brings it back",
                             tree->name);
                 log_failed(criu_tree_end((pid_t)tree->root_pid, tree->root_start),
                            "it may come back while it runs");
