@@ -107,6 +107,7 @@ static int note_carried(Restoring *x, const Tree *tree) {
 void restoring_carried(Restoring *x, Tree *tree) {
         int r;
 
+        tree->outcome->state = OUTCOME__STATE__CARRIED;
         pthread_mutex_lock(&x->bus_lock);
         r = login_put_back(x->manager, tree);
         pthread_mutex_unlock(&x->bus_lock);

@@ -72,6 +72,23 @@ static void test_was_back(void **state) {
         store_close(&x.store);
 }
 
+/* Whoever finds it running, also the one that gives up, notes it as carried. */
+static void test_is_carried(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = sample();
+        Restoring x = fresh(t);
+        _cleanup_(closep) int fd = store_tree_create(&x.store, "session-4");
+        _cleanup_(tree_freep) Tree *back = NULL;
+
+        assert_true(fd >= 0);
+        assert_int_equal(restoring_outcomes(&x), 0);
+        assert_true(restoring_is_pending(t->trees[0]));
+        restoring_carried(&x, t->trees[0]);
+        assert_false(restoring_is_pending(t->trees[0])); /* or it would be given up behind this */
+        assert_int_equal(store_tree_outcome(&x.store, "aa", "session-4", &back), 0);
+        assert_int_equal(back->outcome->state, OUTCOME__STATE__CARRIED);
+        store_close(&x.store);
+}
+
 /* It had begun, and nothing more is known. */
 static void test_had_begun(void **state) {
         _cleanup_(ticket_freep) Ticket *t = sample();
@@ -126,6 +143,7 @@ static int set_up(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_was_back),
+                        cmocka_unit_test(test_is_carried),
                         cmocka_unit_test(test_had_begun),
                         cmocka_unit_test(test_died_over_what_waited),
         };
