@@ -9,10 +9,11 @@
 #include "flow/aftermath.h"
 #include "flow/saving.h"
 #include "sys/procfs.h"
+#include "tests/unit/own-run.h"
+#include "tests/unit/ticket.h"
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -62,29 +63,7 @@ static bool is_over(int fd, int patience) {
 }
 
 static void add_tree(Ticket *t, const char *name, pid_t pid, uint64_t start) {
-        Tree *tree = model_new(Tree, tree__init);
-
-        assert_non_null(tree);
-        tree->root_pid = (uint32_t)pid;
-        tree->root_start = start;
-        assert_int_equal(model_set_string(&tree->name, name), 0);
-        assert_int_equal(model_set_string(&tree->target, name), 0);
-        assert_int_equal(model_set_string(&tree->comm, "x"), 0);
-        assert_int_equal(model_append(t->trees, t->n_trees, tree), 0);
-}
-
-static Ticket *sample(void) {
-        Ticket *t = model_new(Ticket, ticket__init);
-
-        assert_non_null(t);
-        assert_int_equal(model_set_string(&t->id, "aa"), 0);
-        assert_int_equal(model_set_string(&t->version, "1"), 0);
-        assert_int_equal(model_set_string(&t->old_boot, "b"), 0);
-        assert_int_equal(model_set_string(&t->old_kernel, "k"), 0);
-        assert_int_equal(model_set_string(&t->machine, "m"), 0);
-        assert_int_equal(model_set_string(&t->action, "kexec"), 0);
-        assert_int_equal(model_set_string(&t->hold_backend, "auto"), 0);
-        return t;
+        sample_tree(t, name, (uint32_t)pid)->root_start = start;
 }
 
 /* A store on a file system of its own, which can be made read-only. */
@@ -95,7 +74,7 @@ static void fresh(Saving *s) {
         assert_int_equal(mkdir(s->config.store, 0700), 0);
         assert_int_equal(mount("tmpfs", s->config.store, "tmpfs", 0, "mode=0700"), 0);
         assert_int_equal(store_open(&s->config, &s->store), 0);
-        s->ticket = sample();
+        s->ticket = sample_ticket("aa");
 }
 
 static void read_only(const Saving *s) {
@@ -220,14 +199,6 @@ static void test_exec_bit_of_another_boot(void **state) {
         assert_int_equal(st.st_mode & ALLPERMS, 0640);
 }
 
-static int set_up(void **state) {
-        return prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || unshare(CLONE_NEWNS) < 0 ||
-                                               mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-                                               mount("tmpfs", "/run", "tmpfs", 0, NULL) < 0
-                               ? -1
-                               : 0;
-}
-
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_cannot_leave),
@@ -238,9 +209,9 @@ int main(void) {
                         cmocka_unit_test(test_links_of_another_boot),
         };
 
-        if (geteuid() != 0) {
-                printf("needs root\n");
-                return 77;
-        }
-        return cmocka_run_group_tests(tests, set_up, NULL);
+        int r = own_run();
+
+        if (r == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+                return 1;
+        return r ?: cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,9 +16,10 @@
 #include "sys/config.h"
 #include "sys/store.h"
 #include "tests/fakes/outside.h"
+#include "tests/unit/own-run.h"
+#include "tests/unit/ticket.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,23 +42,9 @@ static void configure(const char *text) {
 }
 
 static Ticket *sample(void) {
-        Ticket *t = model_new(Ticket, ticket__init);
-        Tree *tree = model_new(Tree, tree__init);
+        Ticket *t = sample_ticket("aa");
 
-        assert_non_null(t);
-        assert_non_null(tree);
-        tree->root_pid = 1234;
-        assert_int_equal(model_set_string(&tree->name, "session-4"), 0);
-        assert_int_equal(model_set_string(&tree->target, "session:4"), 0);
-        assert_int_equal(model_set_string(&tree->comm, "sshd"), 0);
-        assert_int_equal(model_append(t->trees, t->n_trees, tree), 0);
-        assert_int_equal(model_set_string(&t->id, "aa"), 0);
-        assert_int_equal(model_set_string(&t->version, "1"), 0);
-        assert_int_equal(model_set_string(&t->old_boot, "b"), 0);
-        assert_int_equal(model_set_string(&t->old_kernel, "k"), 0);
-        assert_int_equal(model_set_string(&t->machine, "m"), 0);
-        assert_int_equal(model_set_string(&t->action, "kexec"), 0);
-        assert_int_equal(model_set_string(&t->hold_backend, "auto"), 0);
+        (void)sample_tree(t, "session-4", 1234);
         return t;
 }
 
@@ -218,16 +205,12 @@ int main(void) {
                         cmocka_unit_test_setup(test_stopped_save_sweeps_late, set_up),
         };
 
-        if (geteuid() != 0) {
-                printf("skipped: needs root for a mount namespace\n");
-                return 77;
-        }
-        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-            mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") < 0 ||
-            mount("tmpfs", "/etc", "tmpfs", 0, "mode=0755") < 0 ||
-            mount("tmpfs", "/var/lib", "tmpfs", 0, "mode=0755") < 0) {
-                perror("cannot make a /run of the test's own");
+        int r = own_run();
+
+        if (r == 0 && (mount("tmpfs", "/etc", "tmpfs", 0, "mode=0755") < 0 ||
+                       mount("tmpfs", "/var/lib", "tmpfs", 0, "mode=0755") < 0)) {
+                perror("cannot make an /etc of the test's own");
                 return 1;
         }
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        return r ?: cmocka_run_group_tests(tests, NULL, NULL);
 }

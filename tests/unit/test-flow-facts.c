@@ -5,9 +5,9 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "flow/facts.h"
+#include "tests/unit/own-run.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -53,14 +53,7 @@ int main(void) {
                         cmocka_unit_test(test_room),
         };
 
-        if (geteuid() != 0) {
-                printf("skipped: needs root for a mount namespace\n");
-                return 77;
-        }
-        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-            mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") < 0) {
-                perror("cannot make a /run of the test's own");
-                return 1;
-        }
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        int r = own_run();
+
+        return r ?: cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "flow/held.h"
 #include "sys/netfilter.h"
 #include "sys/store.h"
+#include "tests/unit/own-run.h"
 
 #include <netinet/in.h>
 #include <sched.h>
@@ -15,8 +16,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -68,23 +67,15 @@ static void test_nothing_is_held(void **state) {
         assert_int_equal(hold_present(NULL), 0);
 }
 
-static int set_up(void **state) {
-        return unshare(CLONE_NEWNS | CLONE_NEWNET) < 0 ||
-                                               mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-                                               mount("tmpfs", "/run", "tmpfs", 0, NULL) < 0
-                               ? -1
-                               : 0;
-}
-
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_nothing_is_held),
                         cmocka_unit_test(test_put_back),
         };
 
-        if (geteuid() != 0) {
-                printf("needs root\n");
-                return 77;
-        }
-        return cmocka_run_group_tests(tests, set_up, NULL);
+        int r = own_run();
+
+        if (r == 0 && unshare(CLONE_NEWNET) < 0)
+                return 1;
+        return r ?: cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "flow/saving.h"
+#include "tests/unit/ticket.h"
 
 #include <semaphore.h>
 #include <setjmp.h>
@@ -39,16 +40,6 @@ int save_mend(const Store *store, const Tree *tree, Sweep *sweep) {
         return 0;
 }
 
-static void add_tree(Ticket *ticket, const char *name) {
-        Tree *tree = model_new(Tree, tree__init);
-
-        assert_non_null(tree);
-        assert_int_equal(model_set_string(&tree->name, name), 0);
-        assert_int_equal(model_set_string(&tree->comm, "sh"), 0);
-        assert_int_equal(model_set_string(&tree->target, "pid:1"), 0);
-        assert_int_equal(model_append(ticket->trees, ticket->n_trees, tree), 0);
-}
-
 /* `carryover reboot` without --force: one is left, so nothing is saved and everybody goes on. */
 static void test_late(void **state) {
         static Saving s = SAVING_INIT; /* the thread has it for longer than we do */
@@ -59,12 +50,11 @@ static void test_late(void **state) {
 
         assert_int_equal(sem_init(&let_go, 0, 0), 0);
         assert_int_equal(sem_init(&told, 0, 0), 0);
-        s.ticket = model_new(Ticket, ticket__init);
-        assert_int_equal(model_set_string(&s.ticket->id, "x"), 0);
+        s.ticket = sample_ticket("aa");
         s.request = &request;
         s.limits = limits;
-        add_tree(s.ticket, "early");
-        add_tree(s.ticket, "late");
+        (void)sample_tree(s.ticket, "early", 1);
+        (void)sample_tree(s.ticket, "late", 2);
         s.n_own = 2;
         worked_on = s.ticket->trees[1];
         begin = now_monotonic();

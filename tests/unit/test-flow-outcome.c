@@ -9,29 +9,21 @@
 #include "flow/aftermath.h"
 #include "flow/restoring.h"
 #include "model/model.h"
+#include "tests/unit/own-run.h"
+#include "tests/unit/ticket.h"
 
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 static Ticket *sample(void) {
-        Ticket *t = model_new(Ticket, ticket__init);
-        Tree *tree = model_new(Tree, tree__init);
+        Ticket *t = sample_ticket("aa");
 
-        assert_non_null(t);
-        assert_non_null(tree);
-        tree->root_pid = 1234;
-        assert_int_equal(model_set_string(&tree->name, "session-4"), 0);
-        assert_int_equal(model_set_string(&tree->target, "session:4"), 0);
-        assert_int_equal(model_set_string(&tree->comm, "sshd"), 0);
-        assert_int_equal(model_append(t->trees, t->n_trees, tree), 0);
-        assert_int_equal(model_set_string(&t->id, "aa"), 0);
+        (void)sample_tree(t, "session-4", 1234);
         return t;
 }
 
@@ -109,12 +101,6 @@ static void test_died_over_what_waited(void **state) {
 
         assert_true(fd >= 0);
         assert_int_equal(model_set_string(&died->trees[0]->name, "session-9"), 0);
-        assert_int_equal(model_set_string(&died->old_boot, "b") | model_set_string(&died->version, "1") |
-                                         model_set_string(&died->old_kernel, "k") |
-                                         model_set_string(&died->machine, "m") |
-                                         model_set_string(&died->action, "kexec") |
-                                         model_set_string(&died->hold_backend, "auto"),
-                         0);
         assert_int_equal(store_saving_begin(&x.store, died), 0);
         aftermath_of_ticket(&x.store, t);
         assert_int_equal(t->n_trees, 1); /* it is the save that sealed this ticket */
@@ -133,13 +119,6 @@ static void test_died_over_what_waited(void **state) {
         store_close(&x.store);
 }
 
-static int set_up(void **state) {
-        return unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-                                               mount("tmpfs", "/run", "tmpfs", 0, NULL) < 0
-                               ? -1
-                               : 0;
-}
-
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_was_back),
@@ -148,9 +127,7 @@ int main(void) {
                         cmocka_unit_test(test_died_over_what_waited),
         };
 
-        if (geteuid() != 0) {
-                printf("needs root\n");
-                return 77;
-        }
-        return cmocka_run_group_tests(tests, set_up, NULL);
+        int r = own_run();
+
+        return r ?: cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,13 +17,14 @@
 #include "flow/saving.h"
 #include "restore/running.h"
 #include "tests/fakes/outside.h"
+#include "tests/unit/own-run.h"
+#include "tests/unit/ticket.h"
 
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -50,29 +51,16 @@ static void add_connection(Tree *tree) {
 }
 
 static Ticket *sample(void) {
-        Ticket *t = model_new(Ticket, ticket__init);
+        Ticket *t = sample_ticket("aa");
 
-        assert_non_null(t);
-        assert_int_equal(model_set_string(&t->id, "aa"), 0);
-        assert_int_equal(model_set_string(&t->version, "1"), 0);
-        assert_int_equal(model_set_string(&t->old_boot, "b"), 0);
-        assert_int_equal(model_set_string(&t->old_kernel, "k"), 0);
         assert_int_equal(model_set_string(&t->new_kernel, "l"), 0);
-        assert_int_equal(model_set_string(&t->machine, "m"), 0);
-        assert_int_equal(model_set_string(&t->action, "kexec"), 0);
-        assert_int_equal(model_set_string(&t->hold_backend, "auto"), 0);
         for (uint32_t i = 0; i < TREES; i++) {
-                Tree *tree = model_new(Tree, tree__init);
                 char name[32];
+                Tree *tree;
 
-                assert_non_null(tree);
                 snprintf(name, sizeof name, "pid-%u", FIRST + i);
-                tree->root_pid = FIRST + i;
+                tree = sample_tree(t, name, FIRST + i);
                 tree->root_start = FIRST + i;
-                assert_int_equal(model_set_string(&tree->name, name), 0);
-                assert_int_equal(model_set_string(&tree->target, name), 0);
-                assert_int_equal(model_set_string(&tree->comm, "x"), 0);
-                assert_int_equal(model_append(t->trees, t->n_trees, tree), 0);
         }
         return t;
 }
@@ -253,14 +241,7 @@ int main(void) {
                         cmocka_unit_test(test_save_without_some), cmocka_unit_test(test_save_stopped),
         };
 
-        if (geteuid() != 0) {
-                printf("skipped: needs root for a mount namespace\n");
-                return 77;
-        }
-        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-            mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") < 0) {
-                perror("cannot make a /run of the test's own");
-                return 1;
-        }
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        int r = own_run();
+
+        return r ?: cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "model/connections.h"
+#include "tests/unit/ticket.h"
 
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -35,29 +36,16 @@ static Port *port(uint32_t protocol, uint32_t number) {
 }
 
 static Ticket *sample(void) {
-        Ticket *t = model_new(Ticket, ticket__init);
+        Ticket *t = sample_ticket("aa");
 
-        assert_non_null(t);
-        assert_int_equal(model_set_string(&t->id, "aa"), 0);
-        assert_int_equal(model_set_string(&t->version, "1"), 0);
-        assert_int_equal(model_set_string(&t->old_boot, "b"), 0);
-        assert_int_equal(model_set_string(&t->old_kernel, "k"), 0);
-        assert_int_equal(model_set_string(&t->machine, "m"), 0);
-        assert_int_equal(model_set_string(&t->action, "kexec"), 0);
         assert_int_equal(model_set_string(&t->hold_backend, "nftables"), 0);
         for (uint8_t i = 0; i < 2; i++) {
-                Tree *tree = model_new(Tree, tree__init);
+                Tree *tree = sample_tree(t, i ? "b" : "a", 1000u + i);
 
-                assert_non_null(tree);
-                tree->root_pid = 1000 + i;
-                assert_int_equal(model_set_string(&tree->name, i ? "b" : "a"), 0);
-                assert_int_equal(model_set_string(&tree->target, "t"), 0);
-                assert_int_equal(model_set_string(&tree->comm, "sshd"), 0);
                 assert_int_equal(model_append(tree->ids, tree->n_ids, 1000u + 7 * i), 0);
                 assert_int_equal(model_append(tree->connections, tree->n_connections,
                                               connection(2, 4000u + i)),
                                  0);
-                assert_int_equal(model_append(t->trees, t->n_trees, tree), 0);
         }
         assert_int_equal(model_append(t->trees[1]->wires, t->trees[1]->n_wires, connection(3, 4001)), 0);
         for (uint32_t i = 0; i < 2; i++)

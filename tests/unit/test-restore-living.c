@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "restore/restore.h"
+#include "tests/unit/own-run.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -126,20 +127,13 @@ static void test_process_inside(void **state) {
         assert_int_equal(rmdir(OWN_SCOPE), 0);
 }
 
-static int set_up(void **state) {
-        return unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-                                               mount("tmpfs", "/run", "tmpfs", 0, NULL) < 0
-                               ? -1
-                               : 0;
-}
-
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_living),
                         cmocka_unit_test(test_process_inside),
         };
 
-        if (geteuid() != 0)
-                return 77;
-        return cmocka_run_group_tests(tests, set_up, NULL);
+        int r = own_run();
+
+        return r ?: cmocka_run_group_tests(tests, NULL, NULL);
 }
