@@ -39,14 +39,6 @@ typedef struct Case {
         World world;
 } Case;
 
-#define check(call)                                                                                         \
-        ({                                                                                                  \
-                int check_ = (call);                                                                        \
-                if (check_ < 0)                                                                             \
-                        fail_msg("%s: %s (%s)", #call, err_text(check_), err_way());                        \
-                check_;                                                                                     \
-        })
-
 static void nft(const char *text) {
         struct nft_ctx *context = nft_ctx_new(NFT_CTX_DEFAULT);
 

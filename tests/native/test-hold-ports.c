@@ -11,8 +11,8 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "suite.h"
 #include "sys/netfilter.h"
-#include "world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,20 +37,6 @@
 #define RESUME_MS 10000
 
 #define MANY 300
-
-typedef struct Case {
-        HoldBackend backend;
-        Flavour flavour;
-        World world;
-} Case;
-
-#define check(call)                                                                                         \
-        ({                                                                                                  \
-                int check_ = (call);                                                                        \
-                if (check_ < 0)                                                                             \
-                        fail_msg("%s: %s (%s)", #call, err_text(check_), err_way());                        \
-                check_;                                                                                     \
-        })
 
 static Port *port_make(int protocol, uint16_t number, const uint8_t *local, size_t size) {
         static const uint8_t any[16];
@@ -308,38 +294,6 @@ static void test_guard(void **state) {
         model_free(port);
 }
 
-static int setup(void **state) {
-        Case *c = *state;
-
-        return world_make(&c->world) == 0 ? 0 : -1;
-}
-
-static int teardown(void **state) {
-        Case *c = *state;
-
-        world_end(&c->world);
-        return 0;
-}
-
-typedef struct Suite {
-        struct CMUnitTest tests[64];
-        Case cases[64];
-        size_t n;
-} Suite;
-
-static void add(Suite *s, const char *name, CMUnitTestFunction f, HoldBackend backend, Flavour flavour) {
-        s->cases[s->n] = (Case){.backend = backend, .flavour = flavour};
-        s->tests[s->n] = (struct CMUnitTest){
-                        .name = text_format("%s %s: %s", hold_backend_text(backend), flavour_text(flavour),
-                                            name),
-                        .test_func = f,
-                        .setup_func = setup,
-                        .teardown_func = teardown,
-                        .initial_state = &s->cases[s->n],
-        };
-        s->n++;
-}
-
 int main(int argc, char **argv) {
         static const struct {
                 const char *name;
@@ -355,13 +309,10 @@ int main(int argc, char **argv) {
                         {"a guard survives flush ruleset", test_guard},
         };
         static Suite s;
+        int begun = suite_begin(argc, argv);
 
-        if (argc > 1)
-                cmocka_set_test_filter(argv[1]);
-        if (geteuid() != 0) {
-                print_message("SKIP: every test: needs root\n");
-                return 77;
-        }
+        if (begun != 0)
+                return begun;
         for (HoldBackend b = HOLD_IPTABLES; b <= HOLD_NFTABLES; b++) {
                 int r = hold_possible(b);
 
@@ -369,7 +320,7 @@ int main(int argc, char **argv) {
                         print_message("SKIP: every test of %s: %s\n", hold_backend_text(b), err_text(r));
                 for (size_t i = 0; r >= 0 && i < ELEMENTS(both); i++)
                         for (Flavour f = FLAVOUR_V4; f <= FLAVOUR_MAPPED; f++)
-                                add(&s, both[i].name, both[i].f, b, f);
+                                suite_add(&s, both[i].name, both[i].f, b, f);
         }
         return _cmocka_run_group_tests("hold-ports", s.tests, s.n, NULL, NULL);
 }

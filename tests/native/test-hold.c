@@ -11,8 +11,8 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "suite.h"
 #include "sys/netfilter.h"
-#include "world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,21 +35,6 @@
 #define SILENCE_MS 700
 /* By then a retransmission has come, whatever the back-off was meanwhile. */
 #define RESUME_MS 10000
-
-typedef struct Case {
-        HoldBackend backend;
-        Flavour flavour;
-        World world;
-} Case;
-
-/* Fails with the sentence of the code under test. */
-#define check(call)                                                                                         \
-        ({                                                                                                  \
-                int check_ = (call);                                                                        \
-                if (check_ < 0)                                                                             \
-                        fail_msg("%s: %s (%s)", #call, err_text(check_), err_way());                        \
-                check_;                                                                                     \
-        })
 
 static void hold_one(const Case *c, const Line *l) {
         HoldBackend used = HOLD_AUTO;
@@ -469,38 +454,6 @@ static void test_left_out(void **state) {
         connections_free(list, 2);
 }
 
-static int setup(void **state) {
-        Case *c = *state;
-
-        return world_make(&c->world) == 0 ? 0 : -1;
-}
-
-static int teardown(void **state) {
-        Case *c = *state;
-
-        world_end(&c->world);
-        return 0;
-}
-
-typedef struct Suite {
-        struct CMUnitTest tests[64];
-        Case cases[64];
-        size_t n;
-} Suite;
-
-static void add(Suite *s, const char *name, CMUnitTestFunction f, HoldBackend backend, Flavour flavour) {
-        s->cases[s->n] = (Case){.backend = backend, .flavour = flavour};
-        s->tests[s->n] = (struct CMUnitTest){
-                        .name = text_format("%s %s: %s", hold_backend_text(backend), flavour_text(flavour),
-                                            name),
-                        .test_func = f,
-                        .setup_func = setup,
-                        .teardown_func = teardown,
-                        .initial_state = &s->cases[s->n],
-        };
-        s->n++;
-}
-
 /* 1 if the kernel has this backend; asked in a namespace of its own. */
 static bool backend_works(HoldBackend backend) {
         World w;
@@ -533,24 +486,21 @@ int main(int argc, char **argv) {
                         {"10,000 connections", test_many, true},
         };
         static Suite s;
+        int begun = suite_begin(argc, argv);
 
-        if (argc > 1)
-                cmocka_set_test_filter(argv[1]); /* a pattern: "nftables*guard*" */
-        if (geteuid() != 0) {
-                print_message("SKIP: every test: needs root\n");
-                return 77;
-        }
+        if (begun != 0)
+                return begun;
         for (HoldBackend b = HOLD_IPTABLES; b <= HOLD_NFTABLES; b++) {
                 if (!backend_works(b))
                         continue;
                 for (size_t i = 0; i < ELEMENTS(both); i++)
                         for (Flavour f = FLAVOUR_V4;
                              f <= (both[i].each_flavour ? FLAVOUR_MAPPED : FLAVOUR_V4); f++)
-                                add(&s, both[i].name, both[i].f, b, f);
-                add(&s, "other people's rules stay",
-                    b == HOLD_IPTABLES ? test_foreign_iptables : test_foreign_nftables, b, FLAVOUR_V4);
+                                suite_add(&s, both[i].name, both[i].f, b, f);
+                suite_add(&s, "other people's rules stay",
+                          b == HOLD_IPTABLES ? test_foreign_iptables : test_foreign_nftables, b, FLAVOUR_V4);
         }
-        add(&s, "auto", test_auto, HOLD_AUTO, FLAVOUR_V4);
-        add(&s, "what is no connection is left out", test_left_out, HOLD_AUTO, FLAVOUR_V4);
+        suite_add(&s, "auto", test_auto, HOLD_AUTO, FLAVOUR_V4);
+        suite_add(&s, "what is no connection is left out", test_left_out, HOLD_AUTO, FLAVOUR_V4);
         return _cmocka_run_group_tests("hold", s.tests, s.n, NULL, NULL);
 }

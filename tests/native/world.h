@@ -7,12 +7,22 @@
  * process; it steps from one namespace into the other. Failures end the test (cmocka assertions).
  */
 
+#include "base/err.h"
 #include "model/connections.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+/* Fails with the sentence of the code under test. */
+#define check(call)                                                                                         \
+        ({                                                                                                  \
+                int check_ = (call);                                                                        \
+                if (check_ < 0)                                                                             \
+                        fail_msg("%s: %s (%s)", #call, err_text(check_), err_way());                        \
+                check_;                                                                                     \
+        })
 
 typedef enum Flavour {
         FLAVOUR_V4,
