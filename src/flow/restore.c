@@ -18,7 +18,7 @@
 #include "early/early.h"
 #include "flow/aftermath.h"
 #include "flow/flow.h"
-#include "flow/held.h"
+#include "flow/hold-note.h"
 #include "model/connections.h"
 #include "report/report.h"
 #include "sys/config.h"
@@ -269,7 +269,7 @@ static int guard_leave(const Restoring *x, const Ticket *rest) {
         int r = hold_set_of(rest, &all);
 
         if (r >= 0)
-                r = held_note(rest, x->hold, &all);
+                r = hold_note_write(rest, x->hold, &all);
         return r < 0 ? err_pass(r) : hold_guard_leave(x->guard, x->hold, &all);
 }
 
@@ -468,7 +468,7 @@ static int restore(int (*what)(Restoring *x)) {
                 wipe(&x);
                 return r < 0;
         }
-        held_forget();
+        hold_note_forget();
         log_failed(run_unreported(false), "nobody will wait for the report");
         restoring_say(&x, EVENT_CLAIMED, NULL, NULL);
         r = what(&x);

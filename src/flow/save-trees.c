@@ -13,7 +13,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "flow/held.h"
+#include "flow/hold-note.h"
 #include "model/connections.h"
 #include "model/waiting.h"
 #include "preflight/preflight.h"
@@ -67,7 +67,7 @@ int saving_hold(Saving *s) {
         if (r < 0)
                 return err_pass(r);
         s->hold = used;
-        log_failed(held_note(s->ticket, used, &all),
+        log_failed(hold_note_write(s->ticket, used, &all),
                    "a hold that somebody takes away after the save stays away");
         return model_set_string(&s->ticket->hold_backend, hold_backend_text(used));
 }

@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "flow/flow.h"
-#include "flow/held.h"
+#include "flow/hold-note.h"
 #include "flow/saving.h"
 #include "model/connections.h"
 #include "model/waiting.h"
@@ -75,7 +75,7 @@ static int hold_waiting(Saving *s) {
         if (r >= 0)
                 r = hold_set(backend, &all, &backend);
         if (r >= 0)
-                r = held_note(s->waiting, backend, &all);
+                r = hold_note_write(s->waiting, backend, &all);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -87,5 +87,5 @@ void saving_part(Saving *s) {
         if (s->waiting)
                 return;
         log_failed(hold_clear(), "the hold could not be taken off");
-        held_forget();
+        hold_note_forget();
 }

@@ -5,7 +5,7 @@
 
 #include "base/cleanup.h"
 #include "flow/flow.h"
-#include "flow/held.h"
+#include "flow/hold-note.h"
 #include "sys/netfilter.h"
 #include "sys/store.h"
 #include "tests/unit/own-run.h"
@@ -33,7 +33,9 @@ static void note(size_t n_connections, size_t n_ports) {
         port.port = 60001;
         port.local = connection.local;
         ticket.id = (char *)"aa";
-        assert_int_equal(held_note(&ticket, HOLD_AUTO, &(HoldSet){items, n_connections, ports, n_ports}), 0);
+        assert_int_equal(hold_note_write(&ticket, HOLD_AUTO,
+                                         &(HoldSet){items, n_connections, ports, n_ports}),
+                         0);
 }
 
 static void test_put_back(void **state) {
@@ -62,7 +64,7 @@ static void test_nothing_is_held(void **state) {
         assert_int_equal(flow_last(), 0);
         assert_int_equal(hold_present(NULL), 0);
         note(1, 1);
-        held_forget(); /* its restore has the hold */
+        hold_note_forget(); /* its restore has the hold */
         assert_int_equal(flow_last(), 0);
         assert_int_equal(hold_present(NULL), 0);
 }

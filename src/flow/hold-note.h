@@ -7,6 +7,6 @@
 #include "model/connections.h"
 
 /* In place of what was noted before. */
-int held_note(const Ticket *ticket, HoldBackend used, const HoldSet *all);
+int hold_note_write(const Ticket *ticket, HoldBackend used, const HoldSet *all);
 /* A restore has the hold from here on, or nothing is held any more. */
-void held_forget(void);
+void hold_note_forget(void);

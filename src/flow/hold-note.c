@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "flow/held.h"
+#include "flow/hold-note.h"
 
 #include "base/err.h"
 #include "base/log.h"
 #include "sys/netfilter.h"
 #include "sys/store.h"
 
-int held_note(const Ticket *ticket, HoldBackend used, const HoldSet *all) {
+int hold_note_write(const Ticket *ticket, HoldBackend used, const HoldSet *all) {
         Early early = EARLY__INIT;
 
         early.ticket_id = ticket->id;
@@ -19,6 +19,6 @@ int held_note(const Ticket *ticket, HoldBackend used, const HoldSet *all) {
         return err_pass(run_hold_write(&early));
 }
 
-void held_forget(void) {
+void hold_note_forget(void) {
         log_failed(run_hold_remove(), "the next shutdown may hold connections that nobody carries");
 }
