@@ -9,6 +9,7 @@
 #include "sys/netlink-talk.h"
 
 #include "base/cleanup.h"
+#include "base/err.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -241,11 +242,18 @@ int held_list(Held **ret, size_t *ret_n) {
         r = talk(m, on_address, &list);
         if (r < 0) {
                 free(list.all);
-                return r;
+                return err_born(r, "cannot list the addresses of this machine");
         }
         *ret = list.all;
         *ret_n = list.n;
         return 0;
+}
+
+const Held *held_find(const Held *held, size_t n, const IpAddress *a) {
+        for (size_t i = 0; i < n; i++)
+                if (ip_equal(&held[i].address, a))
+                        return &held[i];
+        return NULL;
 }
 
 static int on_path(struct nlmsghdr *h, void *userdata) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Inside sys: what netlink.c and netlink-mtu.c ask the kernel by rtnetlink. */
+/* Inside sys: what is asked of the kernel by rtnetlink. */
 
 #include "model/model.h"
 
@@ -58,7 +58,10 @@ typedef struct Held {
         uint32_t flags; /* IFA_F_* */
 } Held;
 
+/* Caller frees. */
 int held_list(Held **ret, size_t *ret_n);
+/* NULL: it is another machine's. */
+const Held *held_find(const Held *held, size_t n, const IpAddress *a);
 
 typedef struct Path {
         uint8_t type; /* RTN_* */

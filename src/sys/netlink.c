@@ -34,13 +34,6 @@ static bool is_link_local(const IpAddress *a) {
         return a->family == AF_INET6 && a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
 }
 
-static const Held *held_find(const Held *held, size_t n, const IpAddress *a) {
-        for (size_t i = 0; i < n; i++)
-                if (ip_equal(&held[i].address, a))
-                        return &held[i];
-        return NULL;
-}
-
 /* ---- what there is now ---- */
 
 /* "virtio_net"; NULL if the device is not hardware or its driver is built in. */
@@ -116,7 +109,7 @@ int network_drivers(const HoldSet *set, Ticket *ticket) {
 
         r = held_list(&held, &n_held);
         if (r < 0)
-                return err_born(r, "cannot list the addresses of this machine");
+                return err_pass(r);
         for (size_t i = 0; r >= 0 && i < set->n_connections; i++)
                 r = note_local(ticket, held, n_held, set->connections[i]->local);
         for (size_t i = 0; r >= 0 && i < set->n_ports; i++)
@@ -145,7 +138,7 @@ int network_forget_foreign(Tree *tree) {
 
         r = held_list(&held, &n_held);
         if (r < 0)
-                return err_born(r, "cannot list the addresses of this machine");
+                return err_pass(r);
         forget_foreign(held, n_held, tree->listens, &tree->n_listens);
         forget_foreign(held, n_held, tree->binds, &tree->n_binds);
         return 0;
@@ -233,7 +226,7 @@ static int look_tree(const Tree *tree) {
 
         r = held_list(&held, &n);
         if (r < 0)
-                return err_born(r, "cannot list the addresses of this machine");
+                return err_pass(r);
         for (size_t i = 0; r == 0 && i < tree->n_connections; i++)
                 r = look_address(held, n, tree->connections[i]->local);
         for (size_t i = 0; r == 0 && i < tree->n_datagrams; i++)

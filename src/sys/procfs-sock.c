@@ -13,10 +13,10 @@
 #include "base/fd.h"
 #include "model/members.h"
 #include "model/model.h"
+#include "sys/netlink-talk.h"
 #include "sys/procfs-internal.h"
 
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <inttypes.h>
 #include <linux/inet_diag.h>
 #include <linux/packet_diag.h>
@@ -397,48 +397,22 @@ static int dump_packet(Diag *d) {
         return has_packet_sockets(d->s) ? err_pass(dump(d, on_packet, &request, sizeof request)) : 0;
 }
 
-/* Whether that address is this machine's. */
-static bool is_own(const struct ifaddrs *own, const uint8_t mapped[static 16]) {
-        const struct in6_addr *address = (const void *)mapped;
+static bool is_own(const Held *held, size_t n, const SnapInet *i) {
+        ProtobufCBinaryData remote = {.len = i->family == AF_INET ? 4 : 16, .data = (uint8_t *)i->remote};
+        IpAddress a;
 
-        if (IN6_IS_ADDR_LOOPBACK(address) || (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == 127))
-                return true;
-        for (; own; own = own->ifa_next) {
-                int family = own->ifa_addr ? own->ifa_addr->sa_family : AF_UNSPEC;
-                SnapInet i = {.family = family};
-                uint8_t found[16];
-
-                if (family == AF_INET)
-                        memcpy(i.local, &((const struct sockaddr_in *)(const void *)own->ifa_addr)->sin_addr,
-                               4);
-                else if (family == AF_INET6)
-                        memcpy(i.local,
-                               &((const struct sockaddr_in6 *)(const void *)own->ifa_addr)->sin6_addr, 16);
-                else
-                        continue;
-                inet_mapped(&i, i.local, found);
-                if (memcmp(found, mapped, sizeof found) == 0)
-                        return true;
-        }
-        return false;
-}
-
-static void freeifaddrsp(struct ifaddrs **own) {
-        freeifaddrs(*own);
+        return ip_from(remote, &a) && (ip_is_loopback(&a) || held_find(held, n, &a));
 }
 
 static int find_own(Snapshot *s) {
-        _cleanup_(freeifaddrsp) struct ifaddrs *own = NULL;
+        _cleanup_(freep) Held *held = NULL;
+        size_t n;
+        int r = held_list(&held, &n);
 
-        if (getifaddrs(&own) < 0)
-                return err_born(-errno, "cannot list the addresses of this machine");
-        for (size_t k = 0; k < s->n_inets; k++) {
-                SnapInet *i = s->inets + k;
-                uint8_t remote[16];
-
-                inet_mapped(i, i->remote, remote);
-                i->to_self = members_is_connected(i) && is_own(own, remote);
-        }
+        if (r < 0)
+                return err_pass(r);
+        for (size_t k = 0; k < s->n_inets; k++)
+                s->inets[k].to_self = members_is_connected(s->inets + k) && is_own(held, n, s->inets + k);
         return 0;
 }
 
