@@ -91,8 +91,10 @@ static _Noreturn void become_criu(const Plan *plan) {
         unsigned lowest = 3;
         sigset_t none;
 
+        /* All but SIGABRT: sigaction() takes a lock of libc's for that one (glibc 2.41). */
         for (int s = 1; s < NSIG; s++)
-                (void)sigaction(s, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+                if (s != SIGABRT)
+                        (void)sigaction(s, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
         if (plan->is_bounded)
                 (void)sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
         sigemptyset(&none);
@@ -121,7 +123,7 @@ static _Noreturn void become_criu(const Plan *plan) {
 }
 
 /* fork() under a number of our choice (clone3(2), set_tid), for which we need the privileges of CRIU itself.
- */
+ * libc does not know of it, so a lock of libc's that another thread has now is never free in the child. */
 static pid_t fork_as(pid_t pid) {
         struct clone_args args = {.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid, .set_tid_size = 1};
 

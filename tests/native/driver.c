@@ -21,6 +21,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -365,6 +366,37 @@ static void be_stuck(Trial *trial) {
         must(trial, renameat(trial->images_fd, "aside", trial->images_fd, name), "back");
 }
 
+static atomic_bool forking;
+
+static void *fork_often(void *userdata) {
+        while (forking) {
+                pid_t pid = fork();
+
+                if (pid == 0)
+                        _exit(0);
+                (void)waitpid(pid, NULL, 0);
+        }
+        return NULL;
+}
+
+/* As carryover-restore has it: other trees' threads make processes, too, and hold the locks of libc that
+ * belong to that. */
+static int restore_beside_forks(Trial *trial) {
+        pthread_t threads[4];
+        int r;
+
+        forking = true;
+        for (size_t i = 0; i < ELEMENTS(threads); i++)
+                must(trial, -pthread_create(threads + i, NULL, fork_often, NULL), "thread");
+        for (int i = 0; i < 10; i++)
+                be_denied(trial);
+        r = restore_ours(trial);
+        forking = false;
+        for (size_t i = 0; i < ELEMENTS(threads); i++)
+                (void)pthread_join(threads[i], NULL);
+        return r;
+}
+
 static void die_and_return(Trial *trial, const char *way) {
         bool ours = strcmp(way, "bare") != 0;
         uint64_t begin;
@@ -389,7 +421,10 @@ static void die_and_return(Trial *trial, const char *way) {
         if (strcmp(way, "stuck") == 0)
                 be_stuck(trial);
         begin = now_monotonic();
-        r = ours ? restore_ours(trial) : restore_bare(trial);
+        if (strcmp(way, "forking") == 0)
+                r = restore_beside_forks(trial);
+        else
+                r = ours ? restore_ours(trial) : restore_bare(trial);
         trial->restore = now_monotonic() - begin;
         if (ours)
                 must(trial, r, "restore");
