@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "cli/target.h"
-#include "sys/kmod.h"
+#include "flow/flow.h"
 #include "sys/store.h"
 
 #include <stdio.h>

@@ -36,8 +36,8 @@ int early_initramfs(EarlySay say);
  * without a ticket is taken off, so that its peers get an answer. Without either only the first sessions get
  * numbers that can be carried. Returns how many steps failed.
  *
- * What CRIU needs for the next save (modules_prepare()) is not loaded here: a restore does without, and the
- * network waits for us. carryover.service does it.
+ * What CRIU needs for the next save (flow: modules_prepare()) is not loaded here: a restore does without,
+ * and the network waits for us. carryover.service does it.
  *
  * Terminal numbers are not reserved here: a reservation is open descriptors, which end with this process;
  * carryover-restore makes it (sys/pty.h) before any login is possible.

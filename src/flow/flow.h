@@ -25,6 +25,10 @@ int flow_reboot(const RebootOptions *options);
 /* carryover.service, ExecStart: loads modules while they are there, and warms CRIU's cache. */
 int flow_start(void);
 
+/* Loads all that CRIU, the hold and the next save need of the running kernel, while it is still on disk.
+ * Returns how many could not be loaded. */
+int modules_prepare(void);
+
 /* carryover.service, ExecStop: saves what is kept if the system goes down, else does nothing. */
 int flow_save(void);
 

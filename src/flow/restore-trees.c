@@ -50,7 +50,7 @@ static void hold_shrink(Restoring *x) {
 
 /* Peers first: their silence ends here. */
 static void worker_carried(Worker *w) {
-        _cleanup_(freep) ImageStream *streams = NULL;
+        _cleanup_(freep) PeerStream *streams = NULL;
         Restoring *x = w->restoring;
         size_t n = 0;
 
@@ -68,7 +68,7 @@ static void worker_carried(Worker *w) {
 
 void restoring_dismiss(Restoring *x, Tree *tree, Outcome__State state, const char *reason,
                        uint64_t deadline_monotonic) {
-        _cleanup_(freep) ImageStream *streams = NULL;
+        _cleanup_(freep) PeerStream *streams = NULL;
         size_t n = 0;
 
         log_failed(restore_peers(&x->store, &x->keys, tree, &streams, &n),

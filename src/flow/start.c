@@ -9,7 +9,6 @@
 #include "sys/bus.h"
 #include "sys/config.h"
 #include "sys/criu.h"
-#include "sys/kmod.h"
 #include "sys/netfilter.h"
 #include "sys/store.h"
 

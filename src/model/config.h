@@ -38,3 +38,9 @@ typedef struct Config {
         char criu[256];          /* Criu= [criu]: the executable, looked up in the usual places */
         bool partial;            /* not all of it could be read: config_load_anyway() */
 } Config;
+
+const char *hold_backend_text(HoldBackend backend);         /* "iptables", "nftables", "auto" */
+int hold_backend_parse(const char *text, HoldBackend *ret); /* -EINVAL */
+
+/* Of a message that another version may have written: HOLD_AUTO for one that is not known here. */
+HoldBackend hold_backend_of(const char *text);

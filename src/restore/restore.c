@@ -496,7 +496,7 @@ static bool is_address(const uint8_t mapped[static 16], ProtobufCBinaryData addr
 
 /* A peer knows a connection that this machine's own NAT changes by the other address of ours. Under its own,
  * a segment would be a second flow to connection tracking, which gives it another port. */
-static void stream_outside(const Tree *tree, ImageStream *stream) {
+static void stream_outside(const Tree *tree, PeerStream *stream) {
         for (size_t i = 0; i < tree->n_wires; i++) {
                 const Connection *wire = tree->wires[i];
 
@@ -517,7 +517,7 @@ static int small_images(const Store *store, const ImageKeys *keys, const Tree *t
 }
 
 /* As the ticket has them; an older one leaves them to the images. */
-static int tree_streams(const Store *store, const ImageKeys *keys, const Tree *tree, ImageStream **ret,
+static int tree_streams(const Store *store, const ImageKeys *keys, const Tree *tree, PeerStream **ret,
                         size_t *ret_n) {
         _cleanup_(closep) int images_fd = -1;
         int r = image_streams_noted(tree, ret, ret_n);
@@ -528,7 +528,7 @@ static int tree_streams(const Store *store, const ImageKeys *keys, const Tree *t
         return r < 0 ? r : image_streams(images_fd, ret, ret_n);
 }
 
-int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, ImageStream **ret,
+int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, PeerStream **ret,
                   size_t *ret_n) {
         int r = tree_streams(store, keys, tree, ret, ret_n);
 

@@ -13,7 +13,6 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/model.h"
-#include "sys/netfilter.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -81,14 +81,3 @@ static inline void rpc_response_freep(RpcResponse **p) {
         if (*p)
                 rpc_response__free_unpacked(*p, NULL);
 }
-
-/*
- * The processes of a tree (criu-tree.c). criu_tree_list(): root and all its descendants; caller frees.
- * criu_tree_kill(): SIGKILL to each. criu_tree_wait(): until the last is dead; -ETIMEDOUT.
- * criu_kill_children(): half-made processes of a restore, which would wait for ever, are killed; CRIU itself
- * goes on and cleans up.
- */
-int criu_tree_list(pid_t root, pid_t **ret, size_t *ret_n);
-void criu_tree_kill(const pid_t *pids, size_t n);
-int criu_tree_wait(const pid_t *pids, size_t n, uint64_t deadline);
-void criu_kill_children(pid_t criu);

@@ -8,7 +8,7 @@
  *    one tree in ten ran into that code and died of SIGTRAP, and as many connections stayed in TCP repair
  *    mode. So at the deadline CRIU's next question gets a no, which makes it put the tree back. One that
  * asks nothing gets SIGALRM, upon which its own handler makes the system call it hangs in fail. SIGKILL is
- * the end of patience, and criu-tree.c then repairs what can be repaired.
+ * the end of patience, and criu-mend.c then repairs what can be repaired.
  *  - CRIU does not kill the tree, we do. Asked to kill it itself, it takes the unread bytes out of the
  *    terminals and sets O_NONBLOCK on both ends before it asks post-dump, and a no does not put them back: a
  *    program that reads its terminal then fails with EAGAIN. Asked to leave it stopped, it tidies up at
@@ -36,6 +36,7 @@
 #include "sys/criu-process.h"
 #include "sys/image-file.h"
 #include "sys/image.h"
+#include "sys/process-tree.h"
 #include "sys/remap.h"
 
 #include <fcntl.h>
@@ -108,8 +109,8 @@ static void prevent(const Run *run) {
         pid_t *pids = NULL;
         size_t n;
 
-        if (run->pid > 0 && criu_tree_list(run->pid, &pids, &n) >= 0)
-                criu_tree_kill(pids, n);
+        if (run->pid > 0 && process_tree_list(run->pid, &pids, &n) >= 0)
+                processes_kill(pids, n);
         free(pids);
         err_put_back(&kept);
 }
@@ -118,7 +119,7 @@ static void prevent(const Run *run) {
  * it were let go. */
 static void commit(Run *run) {
         run->committed = true;
-        criu_tree_kill(run->tree, run->n_tree);
+        processes_kill(run->tree, run->n_tree);
         (void)fault_point("save:committed"); /* nothing can fail any more, but everything can die */
 }
 
@@ -128,7 +129,7 @@ static int ask_caller(Run *run, const char *script) {
         int r = 0;
 
         if (last)
-                r = criu_tree_list(run->job->pid, &run->tree, &run->n_tree);
+                r = process_tree_list(run->job->pid, &run->tree, &run->n_tree);
         if (r >= 0 && run->job->notify && is_promised(run->kind, script))
                 r = run->job->notify(script, run->pid, run->job->userdata);
         if (r >= 0 && last)
@@ -167,7 +168,7 @@ static int expire(Run *run) {
                 run->interrupted = true;
                 run->deadline = now_monotonic() + INTERRUPT_GRACE;
         } else {
-                criu_kill_children(run->process.pid);
+                process_kill_descendants(run->process.pid);
                 run->interrupted = true;
                 run->deadline = now_monotonic() + EXIT_GRACE;
         }
@@ -377,7 +378,7 @@ static int end_badly(Run *run, int r) {
         int status, mended = 0;
 
         if (r == -ETIMEDOUT && run->kind == RPC_KIND__RESTORE)
-                criu_kill_children(run->process.pid);
+                process_kill_descendants(run->process.pid);
         criu_end(&run->process, r == -ETIMEDOUT ? 0 : now_monotonic() + EXIT_GRACE, &status);
         if (run->committed)
                 return 0;
@@ -444,7 +445,7 @@ int criu_dump(const CriuJob *job) {
         run.environment = none.environment;
         r = run_job(&run, &response);
         if (r >= 0 && run.n_tree > 0)
-                r = criu_tree_wait(run.tree, run.n_tree, now_monotonic() + EXIT_GRACE);
+                r = processes_wait(run.tree, run.n_tree, now_monotonic() + EXIT_GRACE);
         free(run.tree);
         return r < 0 ? err_pass(r) : 0;
 }
@@ -503,8 +504,8 @@ static int remains_end(const CriuJob *job) {
         for (size_t i = 0; i < n_inside; i++)
                 if (image_has_number(saved, n_saved, (uint32_t)inside[i]))
                         inside[n++] = inside[i];
-        criu_tree_kill(inside, n);
-        return criu_tree_wait(inside, n, now_monotonic() + EXIT_GRACE);
+        processes_kill(inside, n);
+        return processes_wait(inside, n, now_monotonic() + EXIT_GRACE);
 }
 
 static int restore_and_sweep(const CriuJob *job, const CriuTerminals *terminals, pid_t *ret_pid) {

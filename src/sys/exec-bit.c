@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/criu-process.h"
+#include "sys/process-tree.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -116,7 +116,7 @@ static int each_process(Tree *tree, int (*what)(Tree *tree, pid_t pid)) {
         size_t n;
         int r;
 
-        r = criu_tree_list((pid_t)tree->root_pid, &pids, &n);
+        r = process_tree_list((pid_t)tree->root_pid, &pids, &n);
         for (size_t i = 0; r >= 0 && i < n; i++)
                 r = what(tree, pids[i]);
         return r < 0 ? err_pass(r) : 0;

@@ -19,7 +19,7 @@
 
 typedef struct Streams {
         int images_fd;
-        ImageStream *items;
+        PeerStream *items;
         size_t n;
 } Streams;
 
@@ -44,7 +44,7 @@ static bool peer_may_send(const ImgInetSocket *socket) {
                 socket->state == TCP_FIN_WAIT2);
 }
 
-static int read_numbers(int images_fd, uint32_t ino, ImageStream *ret) {
+static int read_numbers(int images_fd, uint32_t ino, PeerStream *ret) {
         _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
         const ImgTcpStream *tcp;
         char name[40];
@@ -68,7 +68,7 @@ static int read_numbers(int images_fd, uint32_t ino, ImageStream *ret) {
 static int add_stream(const ProtobufCMessage *message, void *userdata) {
         const ImgInetSocket *socket = ((const ImgFile *)message)->inet;
         Streams *streams = userdata;
-        ImageStream stream = {};
+        PeerStream stream = {};
         int r;
 
         if (!socket || !peer_may_send(socket))
@@ -83,7 +83,7 @@ static int add_stream(const ProtobufCMessage *message, void *userdata) {
         return r < 0 ? r : model_append(streams->items, streams->n, stream);
 }
 
-int image_streams(int images_fd, ImageStream **ret, size_t *ret_n) {
+int image_streams(int images_fd, PeerStream **ret, size_t *ret_n) {
         _cleanup_(streams_done) Streams streams = {.images_fd = images_fd};
         int r;
 
@@ -98,7 +98,7 @@ int image_streams(int images_fd, ImageStream **ret, size_t *ret_n) {
         return 0;
 }
 
-static int note(Traces *traces, const ImageStream *stream) {
+static int note(Traces *traces, const PeerStream *stream) {
         Stream *s = model_new(Stream, stream__init);
         int r;
 
@@ -120,7 +120,7 @@ static int note(Traces *traces, const ImageStream *stream) {
 }
 
 int image_streams_note(int images_fd, Tree *tree) {
-        _cleanup_(freep) ImageStream *streams = NULL;
+        _cleanup_(freep) PeerStream *streams = NULL;
         Traces *traces;
         size_t n;
         int r;
@@ -139,7 +139,7 @@ int image_streams_note(int images_fd, Tree *tree) {
         return r;
 }
 
-static int read_note(const Stream *s, ImageStream *ret) {
+static int read_note(const Stream *s, PeerStream *ret) {
         if (s->local.len != sizeof ret->local || s->remote.len != sizeof ret->remote ||
             s->local_port > UINT16_MAX || s->remote_port > UINT16_MAX)
                 return err_say(-EBADMSG, "the ticket has a connection that there cannot be");
@@ -153,8 +153,8 @@ static int read_note(const Stream *s, ImageStream *ret) {
         return 0;
 }
 
-int image_streams_noted(const Tree *tree, ImageStream **ret, size_t *ret_n) {
-        _cleanup_(freep) ImageStream *streams = NULL;
+int image_streams_noted(const Tree *tree, PeerStream **ret, size_t *ret_n) {
+        _cleanup_(freep) PeerStream *streams = NULL;
         size_t n = tree->traces ? tree->traces->n_streams : 0;
 
         if (!tree->traces)

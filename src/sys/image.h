@@ -9,6 +9,7 @@
  */
 
 #include "model/model.h"
+#include "model/stream.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,20 +53,12 @@ int image_pids(int images_fd, uint32_t **ret, size_t *ret_n);
 int image_processes(int images_fd, uint32_t **ret, size_t *ret_n);
 bool image_has_number(const uint32_t *sorted, size_t n, uint32_t number);
 
-/* A connection whose peer may still send. IPv4 addresses are v4-mapped, whatever the socket's family. */
-typedef struct ImageStream {
-        uint8_t local[16], remote[16]; /* network order */
-        uint16_t local_port, remote_port;
-        uint32_t received; /* the sequence number that the peer's next byte has */
-        uint32_t sent;     /* that our next one has: behind all that was ever sent */
-        uint32_t acked;    /* that the first byte has which the peer had not acknowledged */
-} ImageStream;
-
-int image_streams(int images_fd, ImageStream **ret, size_t *ret_n); /* caller frees *ret */
+/* The connections whose peers may still send; the caller frees *ret. */
+int image_streams(int images_fd, PeerStream **ret, size_t *ret_n);
 /* The same in the tree's traces, for whoever cannot read its images, and from there; answer 1: an older save
  * has noted none. */
 int image_streams_note(int images_fd, Tree *tree);
-int image_streams_noted(const Tree *tree, ImageStream **ret, size_t *ret_n);
+int image_streams_noted(const Tree *tree, PeerStream **ret, size_t *ret_n);
 
 /* A quick walk that every *.img of a dump has a known magic and whole entries up to its end: what post-dump
  * trusts before the original dies. pages-*.img have no framing and are checked against their pagemap's page

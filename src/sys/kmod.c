@@ -1,33 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/*
- * Modules are wanted, never required: what a kernel has built in, or does not have at all, shows later in
- * the feature probe that needs it. They are loaded early and all at once because a package upgrade may take
- * the running kernel's modules away under us, and sock_diag answers a missing one with -ENOENT
- * (docs/CRIU.md, "What cannot be dumped").
- */
+/* Modules are wanted, never required: what a kernel has built in, or does not have at all, shows later in
+ * the feature probe that needs it. */
 
 #include "sys/kmod.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "sys/netfilter.h"
 
 #include <errno.h>
 #include <libkmod.h>
 #include <stdarg.h>
 #include <string.h>
-#include <unistd.h>
-
-static const char *const of_criu[] = {
-                /* what CRIU asks sock_diag for */
-                "unix_diag", "inet_diag", "tcp_diag", "udp_diag", "raw_diag", "netlink_diag",
-                "af_packet_diag",
-                /* CRIU's own lock, and its probe of it */
-                "nf_tables", "iptable_filter", "ip6table_filter", NULL};
-
-/* Entries of held connections are read by it. It brings nf_conntrack along, which nobody else may want. */
-static const char *const of_conntrack[] = {"nf_conntrack_netlink", NULL};
 
 static void silent(void *data, int priority, const char *file, int line, const char *fn, const char *format,
                    va_list args) {
@@ -64,13 +48,5 @@ int modules_load(const char *const *names) {
         for (; *names; names++)
                 failed += !load_one(ctx, *names);
         kmod_unref(ctx);
-        return failed;
-}
-
-int modules_prepare(void) {
-        int failed = modules_load(of_criu) + modules_load(hold_modules);
-
-        if (access("/sys/module/nf_conntrack", F_OK) >= 0)
-                failed += modules_load(of_conntrack);
         return failed;
 }

@@ -7,7 +7,3 @@
  * unknown to this kernel is fine; a load that fails is counted and the rest goes on. Returns the number that
  * failed (0 is best). */
 int modules_load(const char *const *names);
-
-/* All that CRIU, the hold and the next save need of the running kernel, while it is still on disk. Returns
- * as modules_load(). */
-int modules_prepare(void);

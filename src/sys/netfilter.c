@@ -24,31 +24,6 @@ const char *const hold_modules[] = {
                 "xt_tcpudp", "nfnetlink",   "nf_tables",  NULL,
 };
 
-static const char *const backend_names[] = {
-                [HOLD_AUTO] = "auto",
-                [HOLD_IPTABLES] = "iptables",
-                [HOLD_NFTABLES] = "nftables",
-};
-
-const char *hold_backend_text(HoldBackend backend) {
-        return (size_t)backend < ELEMENTS(backend_names) ? backend_names[backend] : "?";
-}
-
-int hold_backend_parse(const char *text, HoldBackend *ret) {
-        for (size_t i = 0; i < ELEMENTS(backend_names); i++)
-                if (strcmp(text, backend_names[i]) == 0) {
-                        *ret = (HoldBackend)i;
-                        return 0;
-                }
-        return -EINVAL;
-}
-
-HoldBackend hold_backend_of(const char *text) {
-        HoldBackend backend;
-
-        return hold_backend_parse(text, &backend) < 0 ? HOLD_AUTO : backend;
-}
-
 /* Writes the address as packets carry it; its length, or 0 if it is none. */
 static size_t address_on_wire(ProtobufCBinaryData address, uint8_t out[static 16]) {
         static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};

@@ -94,9 +94,3 @@ extern const char *const hold_modules[];
 /* CRIU 3.17.1 with its nftables lock leaves tables `inet CRIU-<pid>` behind when it fails: removes the one
  * of this root pid. */
 int hold_remove_criu_table(uint32_t root_pid);
-
-const char *hold_backend_text(HoldBackend backend);         /* "iptables", "nftables", "auto" */
-int hold_backend_parse(const char *text, HoldBackend *ret); /* -EINVAL */
-
-/* Of a message that another version may have written: HOLD_AUTO for one that is not known here. */
-HoldBackend hold_backend_of(const char *text);

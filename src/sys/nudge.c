@@ -38,7 +38,7 @@
 
 typedef struct Peer {
         IpAddress local, remote;
-        const ImageStream *stream;
+        const PeerStream *stream;
         bool is_moved; /* the local address is not this machine's */
 } Peer;
 
@@ -140,7 +140,7 @@ static IpAddress address_of(const uint8_t bytes[static 16]) {
         return a;
 }
 
-static Peer peer_of(const ImageStream *stream, const Held *held, size_t n) {
+static Peer peer_of(const PeerStream *stream, const Held *held, size_t n) {
         Peer peer = {.local = address_of(stream->local),
                      .remote = address_of(stream->remote),
                      .stream = stream,
@@ -235,7 +235,7 @@ static void all_peers(const Peer *peers, size_t n, void (*what)(const Peer *peer
                 what(peers + i);
 }
 
-static void in_rounds(const ImageStream *streams, size_t n, void (*first)(const Peer *peer),
+static void in_rounds(const PeerStream *streams, size_t n, void (*first)(const Peer *peer),
                       uint64_t pause_usec, void (*then)(const Peer *peer)) {
         const struct timespec pause = {.tv_nsec = (long)(pause_usec * NSEC_PER_USEC)};
         _cleanup_(freep) Peer *peers = calloc(n ?: 1, sizeof *peers);
@@ -253,10 +253,10 @@ static void in_rounds(const ImageStream *streams, size_t n, void (*first)(const 
         }
 }
 
-void nudge_peers(const ImageStream *streams, size_t n) {
+void nudge_peers(const PeerStream *streams, size_t n) {
         in_rounds(streams, n, ask, NUDGE_PAUSE_USEC, say_unreachable);
 }
 
-void dismiss_peers(const ImageStream *streams, size_t n) {
+void dismiss_peers(const PeerStream *streams, size_t n) {
         in_rounds(streams, n, dismiss, DISMISS_PAUSE_USEC, NULL);
 }

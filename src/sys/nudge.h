@@ -30,7 +30,9 @@
  *    goes elsewhere or nowhere: one made here, if there is a route to the peer.
  */
 
-#include "sys/image.h"
+#include "model/stream.h"
+
+#include <stddef.h>
 
 /*
  * The connections are held no more. Those of nudge_peers() are restored (or closed, then their peers get
@@ -38,5 +40,5 @@
  * a second, and does not wait for an answer. Needs CAP_NET_RAW, acts in the network namespace of the caller.
  * Nothing is lost where it fails.
  */
-void nudge_peers(const ImageStream *streams, size_t n);
-void dismiss_peers(const ImageStream *streams, size_t n);
+void nudge_peers(const PeerStream *streams, size_t n);
+void dismiss_peers(const PeerStream *streams, size_t n);

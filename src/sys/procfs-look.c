@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/model.h"
-#include "sys/criu-process.h"
+#include "sys/process-tree.h"
 #include "sys/procfs-internal.h"
 
 #include <fcntl.h>
@@ -408,7 +408,7 @@ int snapshot_frozen(pid_t root, const SnapLook *limits, const Snapshot *before, 
         look.roots = &root;
         look.n = 1;
         procfs_own(proc, s);
-        r = criu_tree_list(root, &list.pids, &list.n);
+        r = process_tree_list(root, &list.pids, &list.n);
         if (r >= 0 && look.max_processes && list.n > look.max_processes)
                 r = err_say(-E2BIG, "this tree has %zu processes by now, more than are carried", list.n);
         if (r >= 0)

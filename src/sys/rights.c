@@ -11,8 +11,8 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/criu-process.h"
 #include "sys/held.h"
+#include "sys/process-tree.h"
 #include "sys/procfs-internal.h"
 
 #include <fcntl.h>
@@ -234,7 +234,7 @@ static int look_at_all(Look *look, pid_t root) {
 
         r = held_begin(&look->held);
         if (r >= 0)
-                r = criu_tree_list(root, &pids, &n);
+                r = process_tree_list(root, &pids, &n);
         for (size_t i = 0; r >= 0 && i < n; i++)
                 r = look_at_process(look, pids[i]);
         held_end(&look->held);

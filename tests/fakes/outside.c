@@ -87,11 +87,6 @@ int store_key_forget(void) {
         return 0;
 }
 
-const char *hold_backend_text(HoldBackend backend) {
-        (void)backend;
-        return "iptables";
-}
-
 int hold_remove_criu_table(uint32_t root_pid) {
         (void)root_pid;
         return 0;
@@ -104,12 +99,12 @@ int network_wait(const Tree *tree, uint64_t deadline_monotonic, int stop_fd) {
         return 0;
 }
 
-void nudge_peers(const ImageStream *streams, size_t n) {
+void nudge_peers(const PeerStream *streams, size_t n) {
         (void)streams;
         (void)n;
 }
 
-void dismiss_peers(const ImageStream *streams, size_t n) {
+void dismiss_peers(const PeerStream *streams, size_t n) {
         (void)streams;
         (void)n;
 }
@@ -160,7 +155,7 @@ int login_put_back(Bus *manager, const Tree *tree) {
         return 1;
 }
 
-int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, ImageStream **ret,
+int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, PeerStream **ret,
                   size_t *ret_n) {
         (void)store;
         (void)keys;

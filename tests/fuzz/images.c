@@ -100,7 +100,7 @@ static void expect_ascending(int r, uint32_t *numbers, size_t n) {
 static void look(int fd) {
         ImageTerminal *terminals;
         uint32_t *numbers = NULL, pid, sid;
-        ImageStream *streams;
+        PeerStream *streams;
         size_t n = 0;
         int r;
 

@@ -119,12 +119,12 @@ static void copy_address(ProtobufCBinaryData address, uint8_t out[static 16]) {
         memcpy(out + 16 - address.len, address.data, address.len);
 }
 
-static ImageStream stream_of(const Line *l, const Frozen *f) {
-        ImageStream s = {.local_port = (uint16_t)l->connection->local_port,
-                         .remote_port = (uint16_t)l->connection->remote_port,
-                         .received = (uint32_t)f->received,
-                         .sent = (uint32_t)f->sent,
-                         .acked = (uint32_t)(f->sent - f->unacked)};
+static PeerStream stream_of(const Line *l, const Frozen *f) {
+        PeerStream s = {.local_port = (uint16_t)l->connection->local_port,
+                        .remote_port = (uint16_t)l->connection->remote_port,
+                        .received = (uint32_t)f->received,
+                        .sent = (uint32_t)f->sent,
+                        .acked = (uint32_t)(f->sent - f->unacked)};
 
         copy_address(l->connection->local, s.local);
         copy_address(l->connection->remote, s.remote);
@@ -158,7 +158,7 @@ static void sleep_until(uint64_t deadline) {
 
 /* Restores our ends, and measures how long each peer is silent after the hold. */
 static void wake(Case *c, uint64_t silent[static 2 * FLAVOURS], uint64_t patience) {
-        ImageStream streams[FLAVOURS];
+        PeerStream streams[FLAVOURS];
         struct pollfd fds[2 * FLAVOURS];
         Frozen frozen;
         uint64_t began;
@@ -260,7 +260,7 @@ static void check_reset(const Case *c, size_t n) {
 }
 
 static void check_dismissed(Case *c, bool had_run) {
-        ImageStream streams[FLAVOURS];
+        PeerStream streams[FLAVOURS];
         Frozen frozen;
 
         for (int i = 0; i < FLAVOURS; i++) {
@@ -290,7 +290,7 @@ static void test_nobody_is_there_any_more(void **state) {
 /* The network gave us other addresses. Of each flavour one connection is idle, and of one the last segment
  * was lost on its way. */
 static void test_address_is_another(void **state) {
-        ImageStream streams[2 * FLAVOURS];
+        PeerStream streams[2 * FLAVOURS];
         Case *c = *state;
         Frozen frozen;
 

@@ -22,7 +22,7 @@ static void test_without_images(void **state) {
                        far[4] = {192, 0, 2, 2};
         static const uint8_t key[BOX_KEY];
         char path[] = "/tmp/carryover-test-XXXXXX";
-        _cleanup_(freep) ImageStream *streams = NULL;
+        _cleanup_(freep) PeerStream *streams = NULL;
         Connection wire = CONNECTION__INIT, *wires[] = {&wire};
         Stream stream = STREAM__INIT, *noted[] = {&stream};
         Traces traces = TRACES__INIT;

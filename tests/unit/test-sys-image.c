@@ -609,7 +609,7 @@ static void test_fix_tcp(void **state) {
 static void test_streams(void **state) {
         static const uint8_t v4[16] = {[10] = 0xff, 0xff, 192, 0, 2, 2},
                              v6[16] = {0x20, 1, 0xd, 0xb8, [15] = 2};
-        _cleanup_(freep) ImageStream *streams = NULL, *noted = NULL;
+        _cleanup_(freep) PeerStream *streams = NULL, *noted = NULL;
         Tree tree = TREE__INIT;
         size_t n, n_noted;
 
@@ -644,7 +644,7 @@ static void test_streams_out_of_range(void **state) {
         uint32_t address[4] = {0};
         ImgInetSocket inet = IMG_INET_SOCKET__INIT;
         ImgFile file = IMG_FILE__INIT;
-        ImageStream *streams;
+        PeerStream *streams;
         size_t n;
 
         file.inet = &inet;
@@ -668,7 +668,7 @@ static void test_streams_out_of_range(void **state) {
 static int read_all(void) {
         _cleanup_(freep) ImageTerminal *terminals = NULL;
         _cleanup_(freep) uint32_t *pids = NULL;
-        _cleanup_(freep) ImageStream *streams = NULL;
+        _cleanup_(freep) PeerStream *streams = NULL;
         int r = image_verify(dir);
         size_t n;
 

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The processes of a tree, by number. They are those that were meant only while the tree is frozen, or its
+ * processes are the caller's to reap. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Root first, then its descendants, parents before children. The caller frees *ret. -E2BIG above 65536. */
+int process_tree_list(pid_t root, pid_t **ret, size_t *ret_n);
+
+/* SIGKILL to each. */
+void processes_kill(const pid_t *pids, size_t n);
+
+/* Returns when the last one is dead. -ETIMEDOUT at the deadline (monotonic, in microseconds). */
+int processes_wait(const pid_t *pids, size_t n, uint64_t deadline);
+
+/* SIGKILL to each descendant of the process, and not to itself. */
+void process_kill_descendants(pid_t pid);
