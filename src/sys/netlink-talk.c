@@ -11,7 +11,6 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netlink/attr.h>
@@ -19,28 +18,6 @@
 #include <string.h>
 
 #define LOWER_UP 0x10000u /* IFF_LOWER_UP, which net/if.h does not have and linux/if.h cannot be beside */
-
-bool ip_from(ProtobufCBinaryData data, IpAddress *ret) {
-        static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-        IpAddress a = {0};
-
-        if (data.len == 4) {
-                a.family = AF_INET;
-                a.length = 4;
-                memcpy(a.bytes, data.data, 4);
-        } else if (data.len == 16 && memcmp(data.data, mapped, sizeof mapped) == 0) {
-                a.family = AF_INET;
-                a.length = 4;
-                memcpy(a.bytes, data.data + 12, 4);
-        } else if (data.len == 16) {
-                a.family = AF_INET6;
-                a.length = 16;
-                memcpy(a.bytes, data.data, 16);
-        } else
-                return false;
-        *ret = a;
-        return true;
-}
 
 bool ip_from_attr(uint8_t family, const struct nlattr *attr, IpAddress *ret) {
         IpAddress a = {.family = family, .length = family == AF_INET ? 4 : 16};
@@ -50,20 +27,6 @@ bool ip_from_attr(uint8_t family, const struct nlattr *attr, IpAddress *ret) {
         memcpy(a.bytes, nla_data(attr), a.length);
         *ret = a;
         return true;
-}
-
-bool ip_equal(const IpAddress *a, const IpAddress *b) {
-        return a->family == b->family && memcmp(a->bytes, b->bytes, a->length) == 0;
-}
-
-bool ip_is_loopback(const IpAddress *a) {
-        if (a->family == AF_INET)
-                return a->bytes[0] == 127;
-        return memcmp(a->bytes, &in6addr_loopback, 16) == 0;
-}
-
-const char *ip_text(const IpAddress *a, char buffer[static 46]) {
-        return inet_ntop(a->family, a->bytes, buffer, 46) ? buffer : "?";
 }
 
 typedef struct Talk {
@@ -126,7 +89,7 @@ int talk(struct nl_msg *m, TalkEach each, void *userdata) {
         return t.r;
 }
 
-static struct nl_msg *request(int type, int flags, const void *header, size_t size) {
+struct nl_msg *talk_request(int type, int flags, const void *header, size_t size) {
         struct nl_msg *m = nlmsg_alloc_simple(type, flags);
 
         if (m && nlmsg_append(m, (void *)header, size, NLMSG_ALIGNTO) < 0) {
@@ -154,7 +117,7 @@ static int on_link(struct nlmsghdr *h, void *userdata) {
 
 int link_get(int index, const char *name, Link *ret) {
         struct ifinfomsg i = {.ifi_family = AF_UNSPEC, .ifi_index = name ? 0 : index};
-        _cleanup_(nl_msgp) struct nl_msg *m = request(RTM_GETLINK, NLM_F_REQUEST, &i, sizeof i);
+        _cleanup_(nl_msgp) struct nl_msg *m = talk_request(RTM_GETLINK, NLM_F_REQUEST, &i, sizeof i);
         Link l = {0};
         int r;
 
@@ -195,7 +158,8 @@ static int on_carrier(struct nlmsghdr *h, void *userdata) {
 
 int links_carry(bool *ret) {
         struct ifinfomsg i = {.ifi_family = AF_UNSPEC};
-        _cleanup_(nl_msgp) struct nl_msg *m = request(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, &i, sizeof i);
+        _cleanup_(nl_msgp) struct nl_msg *m =
+                        talk_request(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, &i, sizeof i);
         Carriers c = {0};
         int r;
 
@@ -206,54 +170,6 @@ int links_carry(bool *ret) {
                 return r;
         *ret = c.hardware ? c.on_hardware : c.on_other;
         return 0;
-}
-
-typedef struct HeldList {
-        Held *all;
-        size_t n;
-} HeldList;
-
-static int on_address(struct nlmsghdr *h, void *userdata) {
-        struct nlattr *tb[IFA_MAX + 1];
-        struct ifaddrmsg *a = nlmsg_data(h);
-        HeldList *list = userdata;
-        Held held = {0};
-
-        if (h->nlmsg_type != RTM_NEWADDR || nlmsg_parse(h, sizeof *a, tb, IFA_MAX, NULL) < 0)
-                return 0;
-        if (a->ifa_family != AF_INET && a->ifa_family != AF_INET6)
-                return 0;
-        /* On a point-to-point link IFA_ADDRESS is the other side's. */
-        if (!ip_from_attr(a->ifa_family, tb[IFA_LOCAL] ?: tb[IFA_ADDRESS], &held.address))
-                return 0;
-        held.index = (int)a->ifa_index;
-        held.flags = tb[IFA_FLAGS] ? nla_get_u32(tb[IFA_FLAGS]) : a->ifa_flags;
-        return model_append(list->all, list->n, held);
-}
-
-int held_list(Held **ret, size_t *ret_n) {
-        struct ifaddrmsg a = {.ifa_family = AF_UNSPEC};
-        _cleanup_(nl_msgp) struct nl_msg *m = request(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, &a, sizeof a);
-        HeldList list = {0};
-        int r;
-
-        if (!m)
-                return -ENOMEM;
-        r = talk(m, on_address, &list);
-        if (r < 0) {
-                free(list.all);
-                return err_born(r, "cannot list the addresses of this machine");
-        }
-        *ret = list.all;
-        *ret_n = list.n;
-        return 0;
-}
-
-const Held *held_find(const Held *held, size_t n, const IpAddress *a) {
-        for (size_t i = 0; i < n; i++)
-                if (ip_equal(&held[i].address, a))
-                        return &held[i];
-        return NULL;
 }
 
 static int on_path(struct nlmsghdr *h, void *userdata) {
@@ -291,7 +207,7 @@ int path_get(const IpAddress *to, const IpAddress *from, Path *ret) {
 
         if (from && from->family == to->family)
                 rt.rtm_src_len = (unsigned char)(from->length * 8);
-        m = request(RTM_GETROUTE, NLM_F_REQUEST, &rt, sizeof rt);
+        m = talk_request(RTM_GETROUTE, NLM_F_REQUEST, &rt, sizeof rt);
         if (!m || nla_put(m, RTA_DST, to->length, to->bytes) < 0 ||
             (rt.rtm_src_len && nla_put(m, RTA_SRC, from->length, from->bytes) < 0))
                 return -ENOMEM;
@@ -333,8 +249,8 @@ int route_put(const IpAddress *to, const Path *path, uint32_t metric, uint32_t m
                            .rtm_scope = path->has_gateway || to->family == AF_INET6 ? RT_SCOPE_UNIVERSE
                                                                                     : RT_SCOPE_LINK,
                            .rtm_flags = path->has_gateway ? RTNH_F_ONLINK : 0};
-        _cleanup_(nl_msgp) struct nl_msg *m =
-                        request(RTM_NEWROUTE, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE, &rt, sizeof rt);
+        _cleanup_(nl_msgp) struct nl_msg *m = talk_request(
+                        RTM_NEWROUTE, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE, &rt, sizeof rt);
 
         if (!m || nla_put(m, RTA_DST, to->length, to->bytes) < 0 ||
             nla_put_u32(m, RTA_OIF, (uint32_t)path->index) < 0 ||
@@ -352,7 +268,7 @@ int route_drop(const IpAddress *to, uint32_t table, uint32_t metric) {
                            .rtm_table = table < 256 ? (unsigned char)table : RT_TABLE_UNSPEC,
                            .rtm_protocol = ROUTE_PROTOCOL,
                            .rtm_scope = RT_SCOPE_NOWHERE};
-        _cleanup_(nl_msgp) struct nl_msg *m = request(RTM_DELROUTE, NLM_F_REQUEST, &rt, sizeof rt);
+        _cleanup_(nl_msgp) struct nl_msg *m = talk_request(RTM_DELROUTE, NLM_F_REQUEST, &rt, sizeof rt);
         int r;
 
         if (!m || nla_put(m, RTA_DST, to->length, to->bytes) < 0 || nla_put_u32(m, RTA_TABLE, table) < 0 ||
@@ -387,7 +303,7 @@ static int on_own(struct nlmsghdr *h, void *userdata) {
 int own_routes(OwnRoute **ret, size_t *ret_n) {
         struct rtmsg rt = {.rtm_family = AF_UNSPEC};
         _cleanup_(nl_msgp) struct nl_msg *m =
-                        request(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP, &rt, sizeof rt);
+                        talk_request(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP, &rt, sizeof rt);
         OwnList list = {0};
         int r;
 

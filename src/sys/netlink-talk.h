@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Inside sys: what is asked of the kernel by rtnetlink. */
+/* Inside this room: what is asked of the kernel by rtnetlink. */
 
 #include "model/model.h"
+#include "sys/netlink-address.h"
 
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -18,18 +19,7 @@ static inline void nl_msgp(struct nl_msg **p) {
                 nlmsg_free(*p);
 }
 
-typedef struct IpAddress {
-        uint8_t family; /* AF_INET, AF_INET6 */
-        uint8_t length; /* 4, 16 */
-        uint8_t bytes[16];
-} IpAddress;
-
-/* False for anything that is not 4 or 16 bytes. */
-bool ip_from(ProtobufCBinaryData data, IpAddress *ret);
 bool ip_from_attr(uint8_t family, const struct nlattr *attr, IpAddress *ret);
-bool ip_equal(const IpAddress *a, const IpAddress *b);
-bool ip_is_loopback(const IpAddress *a);
-const char *ip_text(const IpAddress *a, char buffer[static 46]);
 
 /*
  * Sends one request and waits for its answer; `each` (may be NULL) sees every message of it and stops the
@@ -38,6 +28,9 @@ const char *ip_text(const IpAddress *a, char buffer[static 46]);
  */
 typedef int (*TalkEach)(struct nlmsghdr *h, void *userdata);
 int talk(struct nl_msg *m, TalkEach each, void *userdata);
+
+/* A request that begins with this header. The caller frees it; NULL: out of memory. */
+struct nl_msg *talk_request(int type, int flags, const void *header, size_t size);
 
 typedef struct Link {
         int index;
@@ -50,18 +43,6 @@ int link_get(int index, const char *name, Link *ret);
 
 /* Whether an interface has a carrier: of hardware, or of anything but the loopback where there is none. */
 int links_carry(bool *ret);
-
-/* One address of this machine. */
-typedef struct Held {
-        IpAddress address;
-        int index;
-        uint32_t flags; /* IFA_F_* */
-} Held;
-
-/* Caller frees. */
-int held_list(Held **ret, size_t *ret_n);
-/* NULL: it is another machine's. */
-const Held *held_find(const Held *held, size_t n, const IpAddress *a);
 
 typedef struct Path {
         uint8_t type; /* RTN_* */

@@ -82,48 +82,48 @@ static int note_device(Ticket *ticket, const char *device, unsigned depth) {
         return r;
 }
 
-static int note_held(Ticket *ticket, const Held *held) {
+static int note_own(Ticket *ticket, const OwnAddress *own) {
         Link link;
         int r;
 
-        r = link_get(held->index, NULL, &link);
+        r = link_get(own->index, NULL, &link);
         if (r < 0)
                 return err_born(r, "cannot tell the interface of an address");
         return note_device(ticket, link.name, 0);
 }
 
-static int note_local(Ticket *ticket, const Held *held, size_t n, ProtobufCBinaryData address) {
-        const Held *h;
+static int note_local(Ticket *ticket, const OwnAddress *own, size_t n, ProtobufCBinaryData address) {
+        const OwnAddress *h;
         IpAddress local;
 
         if (!ip_from(address, &local))
                 return err_say(-EINVAL, "a connection has an address of an unknown kind");
-        h = ip_is_loopback(&local) ? NULL : held_find(held, n, &local);
-        return h ? note_held(ticket, h) : 0;
+        h = ip_is_loopback(&local) ? NULL : own_address_find(own, n, &local);
+        return h ? note_own(ticket, h) : 0;
 }
 
 int network_drivers(const HoldSet *set, Ticket *ticket) {
-        _cleanup_(freep) Held *held = NULL;
-        size_t n_held;
+        _cleanup_(freep) OwnAddress *own = NULL;
+        size_t n_own;
         int r;
 
-        r = held_list(&held, &n_held);
+        r = own_addresses(&own, &n_own);
         if (r < 0)
                 return err_pass(r);
         for (size_t i = 0; r >= 0 && i < set->n_connections; i++)
-                r = note_local(ticket, held, n_held, set->connections[i]->local);
+                r = note_local(ticket, own, n_own, set->connections[i]->local);
         for (size_t i = 0; r >= 0 && i < set->n_ports; i++)
-                r = note_local(ticket, held, n_held, set->ports[i]->local);
+                r = note_local(ticket, own, n_own, set->ports[i]->local);
         return r < 0 ? err_pass(r) : 0;
 }
 
-static void forget_foreign(const Held *held, size_t n_held, ProtobufCBinaryData *addresses, size_t *n) {
+static void forget_foreign(const OwnAddress *own, size_t n_own, ProtobufCBinaryData *addresses, size_t *n) {
         size_t kept = 0;
 
         for (size_t i = 0; i < *n; i++) {
                 IpAddress a;
 
-                if (ip_from(addresses[i], &a) && (ip_is_loopback(&a) || held_find(held, n_held, &a)))
+                if (ip_from(addresses[i], &a) && (ip_is_loopback(&a) || own_address_find(own, n_own, &a)))
                         addresses[kept++] = addresses[i];
                 else
                         free(addresses[i].data);
@@ -132,15 +132,15 @@ static void forget_foreign(const Held *held, size_t n_held, ProtobufCBinaryData 
 }
 
 int network_forget_foreign(Tree *tree) {
-        _cleanup_(freep) Held *held = NULL;
-        size_t n_held;
+        _cleanup_(freep) OwnAddress *own = NULL;
+        size_t n_own;
         int r;
 
-        r = held_list(&held, &n_held);
+        r = own_addresses(&own, &n_own);
         if (r < 0)
                 return err_pass(r);
-        forget_foreign(held, n_held, tree->listens, &tree->n_listens);
-        forget_foreign(held, n_held, tree->binds, &tree->n_binds);
+        forget_foreign(own, n_own, tree->listens, &tree->n_listens);
+        forget_foreign(own, n_own, tree->binds, &tree->n_binds);
         return 0;
 }
 
@@ -176,8 +176,8 @@ static int drain(int fd) {
         }
 }
 
-static int look_address(const Held *held, size_t n, ProtobufCBinaryData wanted) {
-        const Held *h;
+static int look_address(const OwnAddress *own, size_t n, ProtobufCBinaryData wanted) {
+        const OwnAddress *h;
         char text[46];
         IpAddress a;
 
@@ -185,7 +185,7 @@ static int look_address(const Held *held, size_t n, ProtobufCBinaryData wanted) 
                 return err_say(-EBADMSG, "the ticket has an address of an unknown kind");
         if (ip_is_loopback(&a))
                 return 0;
-        h = held_find(held, n, &a);
+        h = own_address_find(own, n, &a);
         if (h && h->flags & IFA_F_DADFAILED) {
                 (void)err_say(-ETIMEDOUT, "another machine has our address %s", ip_text(&a, text));
                 return 1;
@@ -220,21 +220,21 @@ static int look_route(const Connection *c) {
 }
 
 static int look_tree(const Tree *tree) {
-        _cleanup_(freep) Held *held = NULL;
+        _cleanup_(freep) OwnAddress *own = NULL;
         size_t n;
         int r;
 
-        r = held_list(&held, &n);
+        r = own_addresses(&own, &n);
         if (r < 0)
                 return err_pass(r);
         for (size_t i = 0; r == 0 && i < tree->n_connections; i++)
-                r = look_address(held, n, tree->connections[i]->local);
+                r = look_address(own, n, tree->connections[i]->local);
         for (size_t i = 0; r == 0 && i < tree->n_datagrams; i++)
-                r = look_address(held, n, tree->datagrams[i]->local);
+                r = look_address(own, n, tree->datagrams[i]->local);
         for (size_t i = 0; r == 0 && i < tree->n_listens; i++)
-                r = look_address(held, n, tree->listens[i]);
+                r = look_address(own, n, tree->listens[i]);
         for (size_t i = 0; r == 0 && i < tree->n_binds; i++)
-                r = look_address(held, n, tree->binds[i]);
+                r = look_address(own, n, tree->binds[i]);
         for (size_t i = 0; r == 0 && i < tree->n_connections; i++)
                 r = look_route(tree->connections[i]);
         for (size_t i = 0; r == 0 && i < tree->n_datagrams; i++)

@@ -140,7 +140,7 @@ static IpAddress address_of(const uint8_t bytes[static 16]) {
         return a;
 }
 
-static Peer peer_of(const PeerStream *stream, const Held *held, size_t n) {
+static Peer peer_of(const PeerStream *stream, const OwnAddress *own, size_t n) {
         Peer peer = {.local = address_of(stream->local),
                      .remote = address_of(stream->remote),
                      .stream = stream,
@@ -149,7 +149,7 @@ static Peer peer_of(const PeerStream *stream, const Held *held, size_t n) {
         if (ip_is_loopback(&peer.local))
                 peer.is_moved = false;
         for (size_t i = 0; peer.is_moved && i < n; i++)
-                peer.is_moved = !ip_equal(&held[i].address, &peer.local);
+                peer.is_moved = !ip_equal(&own[i].address, &peer.local);
         return peer;
 }
 
@@ -239,13 +239,13 @@ static void in_rounds(const PeerStream *streams, size_t n, void (*first)(const P
                       uint64_t pause_usec, void (*then)(const Peer *peer)) {
         const struct timespec pause = {.tv_nsec = (long)(pause_usec * NSEC_PER_USEC)};
         _cleanup_(freep) Peer *peers = calloc(n ?: 1, sizeof *peers);
-        _cleanup_(freep) Held *held = NULL;
-        size_t n_held = 0;
+        _cleanup_(freep) OwnAddress *own = NULL;
+        size_t n_own = 0;
 
-        if (!peers || held_list(&held, &n_held) < 0)
+        if (!peers || own_addresses(&own, &n_own) < 0)
                 return;
         for (size_t i = 0; i < n; i++)
-                peers[i] = peer_of(streams + i, held, n_held);
+                peers[i] = peer_of(streams + i, own, n_own);
         for (int k = 0; n > 0 && k < MESSAGES; k++) {
                 all_peers(peers, n, first);
                 (void)nanosleep(&pause, NULL);

@@ -2,9 +2,8 @@
 
 /*
  * Sockets by sock_diag, one dump per family and protocol. CRIU asks the same way, so a kernel that cannot
- * answer (the
- * *_diag modules went with a package upgrade) is one on which CRIU fails too: that is a finding for
- * preflight and no error here.
+ * answer (the *_diag modules went with a package upgrade) is one on which CRIU fails too: that is a finding
+ * for preflight and no error here.
  */
 
 #include "base/cleanup.h"
@@ -13,7 +12,8 @@
 #include "base/fd.h"
 #include "model/members.h"
 #include "model/model.h"
-#include "sys/netlink-talk.h"
+#include "sys/netlink-address.h"
+#include "sys/netlink-diag.h"
 #include "sys/procfs-internal.h"
 
 #include <fcntl.h>
@@ -24,8 +24,6 @@
 #include <linux/unix_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -47,7 +45,6 @@ typedef struct Diag {
         bool peers; /* those of the wanted as well, where the peer says so */
         int protocol;
         SocketBounds bounds;
-        int r;
 } Diag;
 
 static void inodes_done(Inodes *inodes) {
@@ -132,9 +129,9 @@ static bool is_late(Diag *d) {
         return true;
 }
 
-static int unix_name(const struct nlattr *name, char **ret) {
-        size_t l = (size_t)nla_len(name);
-        const char *p = nla_data(name);
+static int unix_name(DiagAttribute name, char **ret) {
+        const char *p = name.data;
+        size_t l = name.size;
         char *text;
 
         if (l == 0)
@@ -157,40 +154,45 @@ static int unix_name(const struct nlattr *name, char **ret) {
         return 0;
 }
 
-static int on_unix(struct nl_msg *msg, void *userdata) {
-        struct nlmsghdr *h = nlmsg_hdr(msg);
-        const struct unix_diag_msg *m = nlmsg_data(h);
-        struct nlattr *a[UNIX_DIAG_MAX + 1];
+/* How far a socket's ends are shut down, if the answer says so. */
+static uint8_t shutdown_of(DiagAttribute a) {
+        return a.size >= 1 ? *(const uint8_t *)a.data : 0;
+}
+
+static bool is_volatile_name(const Mounts *mounts, DiagAttribute a, const char *path) {
+        struct unix_diag_vfs v;
+
+        if (!path || a.size < sizeof v)
+                return false;
+        memcpy(&v, a.data, sizeof v);
+        return mount_forgets(mounts_by_device(mounts, v.udiag_vfs_dev >> KERNEL_MINOR,
+                                              v.udiag_vfs_dev & ((1u << KERNEL_MINOR) - 1)),
+                             path);
+}
+
+static int on_unix(const void *body, const DiagAttribute a[static DIAG_ATTRIBUTES], void *userdata) {
+        const struct unix_diag_msg *m = body;
         Diag *d = userdata;
-        SnapUnix u = {0};
+        SnapUnix u = {.ino = m->udiag_ino, .type = m->udiag_type, .state = m->udiag_state};
+        int r = 0;
 
         if (is_late(d))
-                return NL_STOP;
-        if (nlmsg_parse(h, sizeof *m, a, UNIX_DIAG_MAX, NULL) < 0)
-                return NL_SKIP;
-        u.ino = m->udiag_ino;
-        u.type = m->udiag_type;
-        u.state = m->udiag_state;
-        if (a[UNIX_DIAG_PEER])
-                u.peer = nla_get_u32(a[UNIX_DIAG_PEER]);
+                return 1;
+        if (a[UNIX_DIAG_PEER].size >= sizeof(uint32_t))
+                memcpy(&u.peer, a[UNIX_DIAG_PEER].data, sizeof(uint32_t));
         if (!inodes_have(d->wanted, u.ino) &&
             !(d->peers && d->s->n_unixes < d->bounds.most && inodes_have(d->wanted, u.peer)))
-                return NL_SKIP;
-        if (u.state == TCP_ESTABLISHED && u.peer == 0 && a[UNIX_DIAG_SHUTDOWN])
-                u.dead_peer = nla_get_u8(a[UNIX_DIAG_SHUTDOWN]) == BOTH_DIRECTIONS;
-        d->r = a[UNIX_DIAG_NAME] ? unix_name(a[UNIX_DIAG_NAME], &u.path) : 0;
-        if (a[UNIX_DIAG_VFS] && nla_len(a[UNIX_DIAG_VFS]) >= (int)sizeof(struct unix_diag_vfs)) {
-                const struct unix_diag_vfs *v = nla_data(a[UNIX_DIAG_VFS]);
-                const MountLine *mount = mounts_by_device(d->mounts, v->udiag_vfs_dev >> KERNEL_MINOR,
-                                                          v->udiag_vfs_dev & ((1u << KERNEL_MINOR) - 1));
-
-                u.is_volatile = u.path && mount_forgets(mount, u.path);
-        }
-        if (d->r >= 0)
-                d->r = DIAG_APPEND(d->s->unixes, d->s->n_unixes, u);
-        if (d->r < 0)
+                return 0;
+        if (u.state == TCP_ESTABLISHED && u.peer == 0)
+                u.dead_peer = shutdown_of(a[UNIX_DIAG_SHUTDOWN]) == BOTH_DIRECTIONS;
+        if (a[UNIX_DIAG_NAME].data)
+                r = unix_name(a[UNIX_DIAG_NAME], &u.path);
+        u.is_volatile = is_volatile_name(d->mounts, a[UNIX_DIAG_VFS], u.path);
+        if (r >= 0)
+                r = DIAG_APPEND(d->s->unixes, d->s->n_unixes, u);
+        if (r < 0)
                 free(u.path);
-        return d->r < 0 ? NL_STOP : NL_OK;
+        return r;
 }
 
 /* Time-wait and the like are nobody's any more, or nobody's yet. */
@@ -208,17 +210,16 @@ static bool is_noted(Diag *d, const struct inet_diag_msg *m) {
         return d->s->n_inets < d->bounds.most;
 }
 
-static int on_inet(struct nl_msg *msg, void *userdata) {
-        struct nlmsghdr *h = nlmsg_hdr(msg);
-        const struct inet_diag_msg *m = nlmsg_data(h);
+static int on_inet(const void *body, const DiagAttribute a[static DIAG_ATTRIBUTES], void *userdata) {
+        const struct inet_diag_msg *m = body;
         Diag *d = userdata;
         size_t l = m->idiag_family == AF_INET ? 4 : 16;
         SnapInet i = {0};
 
         if (is_late(d))
-                return NL_STOP;
-        if (!nlmsg_valid_hdr(h, sizeof *m) || m->idiag_inode == 0 || !is_noted(d, m))
-                return NL_SKIP;
+                return 1;
+        if (m->idiag_inode == 0 || !is_noted(d, m))
+                return 0;
         i.ino = m->idiag_inode;
         i.family = m->idiag_family;
         i.protocol = d->protocol;
@@ -228,40 +229,17 @@ static int on_inet(struct nl_msg *msg, void *userdata) {
         i.local_port = ntohs(m->id.idiag_sport);
         i.remote_port = ntohs(m->id.idiag_dport);
         i.rqueue = m->idiag_rqueue;
-        d->r = DIAG_APPEND(d->s->inets, d->s->n_inets, i);
-        return d->r < 0 ? NL_STOP : NL_OK;
+        return DIAG_APPEND(d->s->inets, d->s->n_inets, i);
 }
 
-static void nl_socket_freep(struct nl_sock **sock) {
-        if (*sock)
-                nl_socket_free(*sock);
-}
-
-/* A socket of its own for each dump: one that was stopped half-way has answers left in it. */
-static int dump(Diag *d, nl_recvmsg_msg_cb_t callback, const void *request, size_t size) {
-        _cleanup_(nl_socket_freep) struct nl_sock *sock = nl_socket_alloc();
+static int dump(Diag *d, DiagDump dump) {
         int r;
 
-        if (!sock)
-                return -ENOMEM;
-        d->r = 0;
-        nl_socket_disable_auto_ack(sock);
-        r = nl_connect(sock, NETLINK_SOCK_DIAG);
-        if (r < 0)
-                return err_say(-EIO, "cannot open a sock_diag socket: %s", nl_geterror(r));
-        (void)nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, callback, d);
-        r = nl_send_simple(sock, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, (void *)(uintptr_t)request, size);
-        if (r >= 0)
-                r = nl_recvmsgs_default(sock);
-        if (d->r < 0)
-                return err_pass(d->r);
-        if (r == -NLE_OBJ_NOTFOUND || r == -NLE_OPNOTSUPP || r == -NLE_INVAL || r == -NLE_PROTO_MISMATCH) {
+        dump.userdata = d;
+        r = diag_dump(&dump);
+        if (r > 0)
                 d->s->no_diag = true;
-                return 0;
-        }
-        if (r == -NLE_DUMP_INTR)
-                return 0; /* the list changed under us: as good as a moment later */
-        return r < 0 ? err_say(-EIO, "cannot list sockets: %s", nl_geterror(r)) : 0;
+        return r < 0 ? err_pass(r) : 0;
 }
 
 static int dump_unix(Diag *d) {
@@ -271,19 +249,20 @@ static int dump_unix(Diag *d) {
                         .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_VFS | UDIAG_SHOW_PEER,
         };
 
+        const DiagDump unixes = {&request, sizeof request, sizeof(struct unix_diag_msg), on_unix, NULL};
         _cleanup_(inodes_done) Inodes missing = {0};
         const Inodes *wanted = d->wanted;
         int r;
 
         d->peers = true;
-        r = dump(d, on_unix, &request, sizeof request);
+        r = dump(d, unixes);
         if (r >= 0)
                 r = inodes_missing(d->s, wanted, &missing);
         if (r < 0 || missing.n == 0)
                 return err_pass(r);
         d->peers = false;
         d->wanted = &missing;
-        r = dump(d, on_unix, &request, sizeof request);
+        r = dump(d, unixes);
         d->wanted = wanted;
         return err_pass(r);
 }
@@ -296,7 +275,8 @@ static int dump_inet(Diag *d, int family, int protocol) {
         };
 
         d->protocol = protocol;
-        return err_pass(dump(d, on_inet, &request, sizeof request));
+        return err_pass(dump(d, (DiagDump){&request, sizeof request, sizeof(struct inet_diag_msg), on_inet,
+                                           NULL}));
 }
 
 typedef struct Unread {
@@ -346,29 +326,28 @@ static int netlink_unread(const Inodes *wanted, Snapshot *s) {
         return 0;
 }
 
-static bool is_of_any_interface(struct nlattr **a) {
-        const struct packet_diag_info *info;
-        const struct packet_diag_mclist *member;
+static bool is_of_any_interface(const DiagAttribute a[static DIAG_ATTRIBUTES]) {
+        DiagAttribute members = a[PACKET_DIAG_MCLIST];
+        struct packet_diag_info info;
+        struct packet_diag_mclist member;
 
-        if (!a[PACKET_DIAG_INFO] || nla_len(a[PACKET_DIAG_INFO]) < (int)sizeof *info ||
-            !a[PACKET_DIAG_MCLIST])
+        if (a[PACKET_DIAG_INFO].size < sizeof info || !members.data)
                 return false;
-        info = nla_data(a[PACKET_DIAG_INFO]);
-        member = nla_data(a[PACKET_DIAG_MCLIST]);
-        for (size_t i = 0; i < (size_t)nla_len(a[PACKET_DIAG_MCLIST]) / sizeof *member; i++)
-                if (member[i].pdmc_index != 0)
+        memcpy(&info, a[PACKET_DIAG_INFO].data, sizeof info);
+        for (size_t at = 0; at + sizeof member <= members.size; at += sizeof member) {
+                memcpy(&member, (const char *)members.data + at, sizeof member);
+                if (member.pdmc_index != 0)
                         return false;
-        return info->pdi_index == 0;
+        }
+        return info.pdi_index == 0;
 }
 
-static int on_packet(struct nl_msg *msg, void *userdata) {
-        struct nlmsghdr *h = nlmsg_hdr(msg);
-        const struct packet_diag_msg *m = nlmsg_data(h);
-        struct nlattr *a[PACKET_DIAG_MAX + 1];
+static int on_packet(const void *body, const DiagAttribute a[static DIAG_ATTRIBUTES], void *userdata) {
+        const struct packet_diag_msg *m = body;
         Diag *d = userdata;
 
-        if (nlmsg_parse(h, sizeof *m, a, PACKET_DIAG_MAX, NULL) < 0 || !is_of_any_interface(a))
-                return NL_SKIP;
+        if (!is_of_any_interface(a))
+                return 0;
         for (size_t i = 0; i < d->s->n_processes; i++)
                 for (size_t k = 0; k < d->s->processes[i].n_fds; k++) {
                         SnapFd *f = d->s->processes[i].fds + k;
@@ -376,7 +355,7 @@ static int on_packet(struct nl_msg *msg, void *userdata) {
                         if (f->kind == FD_PACKET && f->ino == m->pdiag_ino)
                                 f->any_interface = true;
                 }
-        return NL_OK;
+        return 0;
 }
 
 static bool has_packet_sockets(const Snapshot *s) {
@@ -394,25 +373,28 @@ static int dump_packet(Diag *d) {
                         .pdiag_show = PACKET_SHOW_INFO | PACKET_SHOW_MCLIST,
         };
 
-        return has_packet_sockets(d->s) ? err_pass(dump(d, on_packet, &request, sizeof request)) : 0;
+        if (!has_packet_sockets(d->s))
+                return 0;
+        return err_pass(dump(d, (DiagDump){&request, sizeof request, sizeof(struct packet_diag_msg),
+                                           on_packet, NULL}));
 }
 
-static bool is_own(const Held *held, size_t n, const SnapInet *i) {
+static bool is_own(const OwnAddress *own, size_t n, const SnapInet *i) {
         ProtobufCBinaryData remote = {.len = i->family == AF_INET ? 4 : 16, .data = (uint8_t *)i->remote};
         IpAddress a;
 
-        return ip_from(remote, &a) && (ip_is_loopback(&a) || held_find(held, n, &a));
+        return ip_from(remote, &a) && (ip_is_loopback(&a) || own_address_find(own, n, &a));
 }
 
 static int find_own(Snapshot *s) {
-        _cleanup_(freep) Held *held = NULL;
+        _cleanup_(freep) OwnAddress *own = NULL;
         size_t n;
-        int r = held_list(&held, &n);
+        int r = own_addresses(&own, &n);
 
         if (r < 0)
                 return err_pass(r);
         for (size_t k = 0; k < s->n_inets; k++)
-                s->inets[k].to_self = members_is_connected(s->inets + k) && is_own(held, n, s->inets + k);
+                s->inets[k].to_self = members_is_connected(s->inets + k) && is_own(own, n, s->inets + k);
         return 0;
 }
 

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "sys/netlink-address.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "sys/netlink-talk.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netlink/attr.h>
+#include <string.h>
+
+bool ip_from(ProtobufCBinaryData data, IpAddress *ret) {
+        static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+        IpAddress a = {0};
+
+        if (data.len == 4) {
+                a.family = AF_INET;
+                a.length = 4;
+                memcpy(a.bytes, data.data, 4);
+        } else if (data.len == 16 && memcmp(data.data, mapped, sizeof mapped) == 0) {
+                a.family = AF_INET;
+                a.length = 4;
+                memcpy(a.bytes, data.data + 12, 4);
+        } else if (data.len == 16) {
+                a.family = AF_INET6;
+                a.length = 16;
+                memcpy(a.bytes, data.data, 16);
+        } else
+                return false;
+        *ret = a;
+        return true;
+}
+
+bool ip_equal(const IpAddress *a, const IpAddress *b) {
+        return a->family == b->family && memcmp(a->bytes, b->bytes, a->length) == 0;
+}
+
+bool ip_is_loopback(const IpAddress *a) {
+        if (a->family == AF_INET)
+                return a->bytes[0] == 127;
+        return memcmp(a->bytes, &in6addr_loopback, 16) == 0;
+}
+
+const char *ip_text(const IpAddress *a, char buffer[static 46]) {
+        return inet_ntop(a->family, a->bytes, buffer, 46) ? buffer : "?";
+}
+
+typedef struct OwnAddresses {
+        OwnAddress *all;
+        size_t n;
+} OwnAddresses;
+
+static int on_address(struct nlmsghdr *h, void *userdata) {
+        struct nlattr *tb[IFA_MAX + 1];
+        struct ifaddrmsg *a = nlmsg_data(h);
+        OwnAddresses *list = userdata;
+        OwnAddress own = {0};
+
+        if (h->nlmsg_type != RTM_NEWADDR || nlmsg_parse(h, sizeof *a, tb, IFA_MAX, NULL) < 0)
+                return 0;
+        if (a->ifa_family != AF_INET && a->ifa_family != AF_INET6)
+                return 0;
+        /* On a point-to-point link IFA_ADDRESS is the other side's. */
+        if (!ip_from_attr(a->ifa_family, tb[IFA_LOCAL] ?: tb[IFA_ADDRESS], &own.address))
+                return 0;
+        own.index = (int)a->ifa_index;
+        own.flags = tb[IFA_FLAGS] ? nla_get_u32(tb[IFA_FLAGS]) : a->ifa_flags;
+        return model_append(list->all, list->n, own);
+}
+
+int own_addresses(OwnAddress **ret, size_t *ret_n) {
+        struct ifaddrmsg a = {.ifa_family = AF_UNSPEC};
+        _cleanup_(nl_msgp) struct nl_msg *m =
+                        talk_request(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, &a, sizeof a);
+        OwnAddresses list = {0};
+        int r;
+
+        if (!m)
+                return -ENOMEM;
+        r = talk(m, on_address, &list);
+        if (r < 0) {
+                free(list.all);
+                return err_born(r, "cannot list the addresses of this machine");
+        }
+        *ret = list.all;
+        *ret_n = list.n;
+        return 0;
+}
+
+const OwnAddress *own_address_find(const OwnAddress *own, size_t n, const IpAddress *a) {
+        for (size_t i = 0; i < n; i++)
+                if (ip_equal(&own[i].address, a))
+                        return &own[i];
+        return NULL;
+}
