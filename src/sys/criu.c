@@ -34,7 +34,6 @@
 #include "base/text.h"
 #include "sys/cgroup.h"
 #include "sys/criu-process.h"
-#include "sys/image-file.h"
 #include "sys/image.h"
 #include "sys/process-tree.h"
 #include "sys/remap.h"

@@ -291,24 +291,6 @@ int image_each(int images_fd, const char *prefix, const char *suffix,
         }
 }
 
-static int add_size(int images_fd, const char *name, void *userdata) {
-        uint64_t *bytes = userdata;
-        struct stat st;
-
-        if (fstatat(images_fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0)
-                *bytes += (uint64_t)st.st_blocks * 512;
-        return 0;
-}
-
-uint64_t images_bytes(int images_fd) {
-        ErrRecord kept = err_keep();
-        uint64_t bytes = 0;
-
-        (void)image_each(images_fd, "", "", add_size, &bytes);
-        err_put_back(&kept);
-        return bytes;
-}
-
 void image_writer_done(ImageWriter *writer) {
         free(writer->data);
         *writer = (ImageWriter){};

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The bytes of one CRIU image file. For sys/image*.c and sys/criu.c only. An image is
+ * The bytes of one CRIU image file. For this room only. An image is
  *
  *         u32 LE    0x54564319, in front of every type but the inventory (0x55105940: service files)
  *         u32 LE    magic of the type
@@ -76,12 +76,6 @@ int image_bad(const Image *image, const char *why);
 /* Calls each(name) for every name in the directory that begins and ends so; stops at the first error. */
 int image_each(int images_fd, const char *prefix, const char *suffix,
                int (*each)(int images_fd, const char *name, void *userdata), void *userdata);
-
-/* What all files in the directory take on disk. */
-uint64_t images_bytes(int images_fd);
-
-/* The root of the tree: its PID and SID. */
-int image_root(int images_fd, uint32_t *ret_pid, uint32_t *ret_sid);
 
 /* A changed image, built in memory. */
 typedef struct ImageWriter {

@@ -17,9 +17,11 @@
 
 #include "criu-image.pb-c.h"
 
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define TTY_TYPE_PTY 1u /* other types are not made anew by CRIU */
 
@@ -258,4 +260,22 @@ int image_fix_tcp(int images_fd) {
 
         r = image_each(images_fd, "tcp-stream-", ".img", fix_tcp_file, &changed);
         return r < 0 ? err_pass(r) : changed;
+}
+
+static int add_size(int images_fd, const char *name, void *userdata) {
+        uint64_t *bytes = userdata;
+        struct stat st;
+
+        if (fstatat(images_fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0)
+                *bytes += (uint64_t)st.st_blocks * 512;
+        return 0;
+}
+
+uint64_t images_bytes(int images_fd) {
+        ErrRecord kept = err_keep();
+        uint64_t bytes = 0;
+
+        (void)image_each(images_fd, "", "", add_size, &bytes);
+        err_put_back(&kept);
+        return bytes;
 }

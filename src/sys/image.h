@@ -64,3 +64,9 @@ int image_streams_noted(const Tree *tree, PeerStream **ret, size_t *ret_n);
  * trusts before the original dies. pages-*.img have no framing and are checked against their pagemap's page
  * count instead. */
 int image_verify(int images_fd);
+
+/* What all files in the directory take on disk. */
+uint64_t images_bytes(int images_fd);
+
+/* The root of the tree: its PID and SID. */
+int image_root(int images_fd, uint32_t *ret_pid, uint32_t *ret_sid);
