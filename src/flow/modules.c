@@ -7,7 +7,7 @@
 
 #include "flow/flow.h"
 
-#include "sys/kmod.h"
+#include "kernel/kmod.h"
 #include "sys/netfilter.h"
 
 #include <unistd.h>

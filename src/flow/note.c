@@ -9,9 +9,9 @@
 #include "base/text.h"
 #include "flow/flow.h"
 #include "flow/kept.h"
+#include "kernel/kexec.h"
 #include "report/text.h"
 #include "sys/config.h"
-#include "sys/kexec.h"
 #include "sys/procfs.h"
 #include "sys/terminal.h"
 

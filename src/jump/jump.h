@@ -6,8 +6,8 @@
  * do with what we send along. Starting kexec.target is flow's.
  */
 
+#include "kernel/kexec.h"
 #include "model/model.h"
-#include "sys/kexec.h"
 
 /*
  * Whether sessions can be carried into this kernel; nothing is loaded. -ENOENT: its modules are not there;

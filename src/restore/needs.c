@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "sys/apparmor.h"
-#include "sys/mounts.h"
+#include "kernel/apparmor.h"
+#include "kernel/mounts.h"
 #include "sys/netlink.h"
 
 #include <string.h>

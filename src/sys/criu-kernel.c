@@ -9,8 +9,8 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "kernel/kexec.h"
 #include "sys/criu.h"
-#include "sys/kexec.h"
 
 /* Ascending. */
 static const struct {

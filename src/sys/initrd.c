@@ -20,6 +20,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define HEADER        110u /* of newc: magic and 13 numbers of 8 hexadecimal digits */
@@ -28,6 +29,8 @@
 #define AT_NAMESIZE   (6u + 11 * 8)
 
 DEFINE_CLEANUP(struct archive *, archive_read_free)
+DEFINE_CLEANUP(struct archive *, archive_write_free)
+DEFINE_CLEANUP(struct archive_entry *, archive_entry_free)
 
 static bool is_named(const char *path, const char *base_name) {
         const char *slash = strrchr(path, '/');
@@ -136,4 +139,54 @@ int initrd_contains(const char *path, const char *base_name) {
         if (r < 0)
                 return err_say(r, "the initrd %s is damaged", path);
         return r;
+}
+
+static int cpio_entry(struct archive *a, const char *path, mode_t mode, size_t size) {
+        _cleanup_(archive_entry_freep) struct archive_entry *e = archive_entry_new();
+
+        if (!e)
+                return -ENOMEM;
+        archive_entry_set_pathname(e, path);
+        archive_entry_set_mode(e, mode);
+        archive_entry_set_nlink(e, S_ISDIR(mode) ? 2 : 1);
+        archive_entry_set_size(e, (la_int64_t)size);
+        if (archive_write_header(a, e) != ARCHIVE_OK)
+                return err_say(-EIO, "cannot pack %s: %s", path, archive_error_string(a));
+        return 0;
+}
+
+int cpio_with_file(const char *path, const void *data, size_t size, void **ret, size_t *ret_size) {
+        _cleanup_(archive_write_freep) struct archive *a = archive_write_new();
+        _cleanup_(freep) char *parent = strdup(path), *buffer = NULL;
+        /* Headers of at most 512 bytes for each entry and the trailer, and the blocking to 512. */
+        size_t entries = 2, room, used = 0;
+        int r;
+
+        if (!a || !parent)
+                return -ENOMEM;
+        for (const char *p = path; *p; p++)
+                entries += *p == '/';
+        room = size + strlen(path) * entries + entries * 512 + 1024;
+        buffer = malloc(room);
+        if (!buffer)
+                return -ENOMEM;
+        archive_write_set_format_cpio_newc(a);
+        archive_write_set_bytes_per_block(a, 512);
+        if (archive_write_open_memory(a, buffer, room, &used) != ARCHIVE_OK)
+                return err_say(-EIO, "cannot pack %s: %s", path, archive_error_string(a));
+        for (char *p = strchr(parent, '/'); p; p = strchr(p + 1, '/')) {
+                *p = '\0';
+                r = cpio_entry(a, parent, S_IFDIR | 0700, 0);
+                if (r < 0)
+                        return err_pass(r);
+                *p = '/';
+        }
+        r = cpio_entry(a, path, S_IFREG | 0600, size);
+        if (r < 0)
+                return err_pass(r);
+        if (archive_write_data(a, data, size) != (la_ssize_t)size || archive_write_close(a) != ARCHIVE_OK)
+                return err_say(-EIO, "cannot pack %s: %s", path, archive_error_string(a));
+        *ret = TAKE(buffer);
+        *ret_size = used;
+        return 0;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
+#include <stddef.h>
+
 /* Our part of it. */
 #define INITRD_PROGRAM "carryover-early" /* base name of what the initramfs hooks pack */
 #define INITRD_EARLY                                                                                        \
@@ -11,3 +13,7 @@
  * name, 0 if not. -EBADMSG: it cannot be read as such.
  */
 int initrd_contains(const char *path, const char *base_name);
+
+/* An uncompressed newc cpio archive with one regular file (mode 0600, root) at `path` ("carryover/early")
+ * and its parent directories, by libarchive. Caller frees *ret. */
+int cpio_with_file(const char *path, const void *data, size_t size, void **ret, size_t *ret_size);

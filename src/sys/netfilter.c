@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "sys/kmod.h"
+#include "kernel/kmod.h"
 #include "sys/netfilter-backend.h"
 
 #include <errno.h>

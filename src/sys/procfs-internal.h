@@ -3,8 +3,8 @@
 
 /* Shared by procfs*.c only. */
 
+#include "kernel/mounts.h"
 #include "model/snapshot.h"
-#include "sys/mounts.h"
 #include "sys/procfs.h"
 
 #include <stdatomic.h>

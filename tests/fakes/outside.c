@@ -5,13 +5,13 @@
 
 #include "tests/fakes/outside.h"
 
+#include "kernel/kmod.h"
 #include "model/connections.h"
 #include "preflight/preflight.h"
 #include "restore/restore.h"
 #include "sys/bus.h"
 #include "sys/conntrack.h"
 #include "sys/criu.h"
-#include "sys/kmod.h"
 #include "sys/netfilter.h"
 #include "sys/netlink.h"
 #include "sys/nudge.h"

@@ -5,7 +5,7 @@
  * So what counts is whether the kernel has them. Each change of its policy makes `revision` readable.
  */
 
-#include "sys/apparmor.h"
+#include "kernel/apparmor.h"
 
 #include "base/await.h"
 #include "base/cleanup.h"

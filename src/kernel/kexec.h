@@ -34,7 +34,3 @@ int kexec_load_kernel(const Kernel *kernel, const void *extra, size_t extra_size
 
 int kexec_loaded(void); /* 1/0 from /sys/kernel/kexec_loaded */
 int kexec_unload(void); /* fine if none is */
-
-/* An uncompressed newc cpio archive with one regular file (mode 0600, root) at `path` ("carryover/early")
- * and its parent directories, by libarchive. Caller frees *ret. */
-int cpio_with_file(const char *path, const void *data, size_t size, void **ret, size_t *ret_size);

@@ -6,7 +6,7 @@
  * with blanks, tabs, line breaks and backslashes of names as "\040". The optional fields end with the "-".
  */
 
-#include "sys/mounts.h"
+#include "kernel/mounts.h"
 
 #include "base/await.h"
 #include "base/cleanup.h"

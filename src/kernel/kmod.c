@@ -3,7 +3,7 @@
 /* Modules are wanted, never required: what a kernel has built in, or does not have at all, shows later in
  * the feature probe that needs it. */
 
-#include "sys/kmod.h"
+#include "kernel/kmod.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"

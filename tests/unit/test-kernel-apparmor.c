@@ -5,7 +5,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "sys/apparmor.h"
+#include "kernel/apparmor.h"
 
 #include <fcntl.h>
 #include <pthread.h>

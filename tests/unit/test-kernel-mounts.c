@@ -5,8 +5,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "kernel/mounts.h"
 #include "sys/bus.h"
-#include "sys/mounts.h"
 #include "sys/procfs.h"
 
 #include <fcntl.h>

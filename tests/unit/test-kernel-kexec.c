@@ -3,7 +3,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "sys/kexec.h"
+#include "kernel/kexec.h"
+#include "sys/initrd.h"
 
 #include <archive.h>
 #include <archive_entry.h>
