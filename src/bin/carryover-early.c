@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "early/early.h"
-#include "sys/config.h"
+#include "files/config.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "cli/output.h"
 #include "cli/target.h"
-#include "sys/config.h"
+#include "files/config.h"
 
 #include <inttypes.h>
 #include <stdio.h>

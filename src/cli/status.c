@@ -6,9 +6,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "cli/output.h"
+#include "files/config.h"
 #include "report/report.h"
 #include "restore/restore.h"
-#include "sys/config.h"
 #include "sys/netfilter.h"
 #include "sys/store.h"
 

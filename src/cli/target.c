@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "cli/output.h"
-#include "sys/config.h"
+#include "files/config.h"
 
 #include <stdio.h>
 #include <unistd.h>

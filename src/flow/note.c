@@ -7,11 +7,11 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "files/config.h"
 #include "flow/flow.h"
 #include "flow/kept.h"
 #include "kernel/kexec.h"
 #include "report/text.h"
-#include "sys/config.h"
 #include "sys/procfs.h"
 #include "sys/terminal.h"
 

@@ -13,12 +13,12 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "early/early.h"
+#include "files/config.h"
 #include "flow/flow.h"
 #include "flow/wait.h"
 #include "report/report.h"
 #include "restore/restore.h"
 #include "sys/bus.h"
-#include "sys/config.h"
 #include "sys/store.h"
 
 #include <stdio.h>

@@ -13,8 +13,8 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "files/initrd.h"
 #include "model/codec.h"
-#include "sys/initrd.h"
 
 #include <fcntl.h>
 #include <stdio.h>

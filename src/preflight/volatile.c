@@ -7,10 +7,10 @@
  */
 
 #include "base/cleanup.h"
+#include "files/pax.h"
 #include "model/members.h"
 #include "preflight/bytes.h"
 #include "preflight/checks.h"
-#include "sys/pax.h"
 
 #include <stdlib.h>
 #include <string.h>

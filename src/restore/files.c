@@ -14,8 +14,8 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "files/pax.h"
 #include "model/model.h"
-#include "sys/pax.h"
 
 #include <fcntl.h>
 #include <limits.h>

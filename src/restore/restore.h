@@ -10,10 +10,10 @@
  * nothing of it had run.
  */
 
+#include "files/by-inode.h"
 #include "model/config.h"
 #include "model/timeline.h"
 #include "sys/bus.h"
-#include "sys/by-inode.h"
 #include "sys/criu.h"
 #include "sys/image.h"
 #include "sys/pty.h"

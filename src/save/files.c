@@ -17,8 +17,8 @@
 #include "base/fd.h"
 #include "base/file-set.h"
 #include "base/text.h"
+#include "files/pax.h"
 #include "model/members.h"
-#include "sys/pax.h"
 #include "sys/store.h"
 
 #include <fcntl.h>

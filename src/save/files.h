@@ -3,9 +3,9 @@
 
 /* Inside save: the files of a tree that the next boot does not have (SnapFd.is_volatile). */
 
+#include "files/pax.h"
 #include "model/model.h"
 #include "model/snapshot.h"
-#include "sys/pax.h"
 
 /*
  * Writes them as STORE_VOLATILE beside the images, with the directories that lead there. The tree stands

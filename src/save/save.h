@@ -12,10 +12,10 @@
  * Never kills a process itself. Thread safe: several trees are saved side by side.
  */
 
+#include "files/by-inode.h"
 #include "model/config.h"
 #include "model/snapshot.h"
 #include "model/timeline.h"
-#include "sys/by-inode.h"
 #include "sys/criu.h"
 #include "sys/store.h"
 

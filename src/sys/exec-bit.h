@@ -9,8 +9,8 @@
  * not come back.
  */
 
+#include "files/by-inode.h"
 #include "model/model.h"
-#include "sys/by-inode.h"
 
 /* Notes in tree->exec_bits which files of a running tree will be lent one, and have a name and so outlive
  * the jump; nothing is changed yet. The others become part of the images as they are. */

@@ -18,8 +18,8 @@
  * Directories are never reached through a symbolic link.
  */
 
+#include "files/by-inode.h"
 #include "model/model.h"
-#include "sys/by-inode.h"
 
 #include <stdbool.h>
 #include <stddef.h>

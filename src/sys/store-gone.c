@@ -9,11 +9,11 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "files/wipe.h"
 #include "model/box.h"
 #include "sys/remap.h"
 #include "sys/store-message.h"
 #include "sys/store.h"
-#include "sys/wipe.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/room.h"
+#include "files/space.h"
 
 static int put(int dir_fd, const char *name, CodecKind kind, const ProtobufCMessage *message,
                int (*replace)(int dir_fd, const char *name, const void *data, size_t size)) {

@@ -8,7 +8,7 @@
 #include <protobuf-c/protobuf-c.h>
 
 int store_message_write(int dir_fd, const char *name, CodecKind kind, const ProtobufCMessage *message);
-/* Also where the disk is full by now: sys/room.h. */
+/* Also where the disk is full by now: files/space.h. */
 int store_message_note(int dir_fd, const char *name, CodecKind kind, const ProtobufCMessage *message);
 /* `where` names the directory for people. Answer 1: there is no such file. */
 int store_message_read(int dir_fd, const char *where, const char *name, CodecKind kind,

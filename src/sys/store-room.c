@@ -7,7 +7,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "sys/room.h"
+#include "files/space.h"
 #include "sys/store-gone.h"
 
 #include <fcntl.h>

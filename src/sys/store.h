@@ -51,7 +51,7 @@ int store_tree_fail(const Store *store, const char *ticket_id, const char *tree,
 int store_tree_retry(const Store *store, const char *ticket_id, const char *tree);
 
 /*
- * What is gone still lies on the disk. Overwrites and removes it, where that reaches the disk (sys/wipe.h),
+ * What is gone still lies on the disk. Overwrites and removes it, where that reaches the disk (files/wipe.h),
  * else removes it; at idle priority, which the calling thread keeps. Answer 1: stop_fd has become readable,
  * and the rest waits for another call. -ETIMEDOUT: it took too long, and the rest was only removed.
  */

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "sys/config.h"
+#include "files/config.h"
 
 #include <string.h>
 

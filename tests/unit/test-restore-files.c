@@ -5,8 +5,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "files/pax.h"
 #include "restore/files.h"
-#include "sys/pax.h"
 
 #include <fcntl.h>
 #include <limits.h>

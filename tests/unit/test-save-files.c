@@ -6,8 +6,8 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "files/pax.h"
 #include "save/files.h"
-#include "sys/pax.h"
 #include "sys/procfs.h"
 #include "sys/store.h"
 

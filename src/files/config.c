@@ -5,7 +5,7 @@
  * misspelt KeepSshSessions= would be noticed only by the sessions that are gone.
  */
 
-#include "sys/config.h"
+#include "files/config.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

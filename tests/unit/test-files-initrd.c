@@ -5,8 +5,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "files/initrd.h"
 #include "kernel/kexec.h"
-#include "sys/initrd.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "sys/memory.h"
+#include "files/memory.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>

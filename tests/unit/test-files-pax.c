@@ -5,7 +5,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "sys/pax.h"
+#include "files/pax.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "sys/wipe.h"
+#include "files/wipe.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

@@ -7,7 +7,7 @@
  * alone, and libarchive gets what is left from the first packed byte on.
  */
 
-#include "sys/initrd.h"
+#include "files/initrd.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

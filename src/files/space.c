@@ -4,7 +4,7 @@
  * (ext4, xfs, btrfs), which a block that was written is not everywhere: so nothing is written into a room
  * before it is needed. */
 
-#include "sys/room.h"
+#include "files/space.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

@@ -7,7 +7,7 @@
  * come along without further code.
  */
 
-#include "sys/pax.h"
+#include "files/pax.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/config.h"
+#include "files/config.h"
 #include "sys/login.h"
 
 #include <fcntl.h>

@@ -5,10 +5,10 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "files/wipe.h"
 #include "model/box.h"
 #include "model/model.h"
 #include "sys/store.h"
-#include "sys/wipe.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
