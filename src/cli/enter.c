@@ -17,7 +17,7 @@
 #include "sys/ns.h"
 #include "sys/procfs.h"
 #include "sys/store.h"
-#include "sys/terminal.h"
+#include "tty/terminal.h"
 
 #include <limits.h>
 #include <pwd.h>

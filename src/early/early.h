@@ -40,7 +40,7 @@ int early_initramfs(EarlySay say);
  * and the network waits for us. carryover.service does it.
  *
  * Terminal numbers are not reserved here: a reservation is open descriptors, which end with this process;
- * carryover-restore makes it (sys/pty.h) before any login is possible.
+ * carryover-restore makes it (tty/pty.h) before any login is possible.
  */
 int early_service(const Config *config, EarlySay say);
 

@@ -13,7 +13,7 @@
 #include "kernel/kexec.h"
 #include "report/text.h"
 #include "sys/procfs.h"
-#include "sys/terminal.h"
+#include "tty/terminal.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -16,8 +16,8 @@
 #include "sys/bus.h"
 #include "sys/criu.h"
 #include "sys/image.h"
-#include "sys/pty.h"
 #include "sys/store.h"
+#include "tty/pty.h"
 
 #include <pthread.h>
 

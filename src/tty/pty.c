@@ -10,7 +10,7 @@
  * restore makes it, and not a oneshot before it.
  */
 
-#include "sys/pty.h"
+#include "tty/pty.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

@@ -5,7 +5,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "sys/pty.h"
+#include "tty/pty.h"
 
 #include <fcntl.h>
 #include <sched.h>

@@ -5,7 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "sys/terminal.h"
+#include "tty/terminal.h"
 
 #include <errno.h>
 #include <fcntl.h>

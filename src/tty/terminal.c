@@ -7,7 +7,7 @@
  * wait for us.
  */
 
-#include "sys/terminal.h"
+#include "tty/terminal.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
