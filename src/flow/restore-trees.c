@@ -12,9 +12,9 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "model/connections.h"
+#include "netlink/network.h"
+#include "netlink/nudge.h"
 #include "report/report.h"
-#include "sys/netlink.h"
-#include "sys/nudge.h"
 
 #include <string.h>
 

@@ -16,10 +16,10 @@
 #include "flow/hold-note.h"
 #include "model/connections.h"
 #include "model/waiting.h"
+#include "netlink/network.h"
 #include "preflight/preflight.h"
 #include "select/select.h"
 #include "sys/conntrack.h"
-#include "sys/netlink.h"
 #include "sys/procfs.h"
 
 #include <stdlib.h>

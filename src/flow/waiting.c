@@ -6,8 +6,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "netlink/network.h"
 #include "report/report.h"
-#include "sys/netlink.h"
 
 #include <string.h>
 

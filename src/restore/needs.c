@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "kernel/apparmor.h"
 #include "kernel/mounts.h"
-#include "sys/netlink.h"
+#include "netlink/network.h"
 
 #include <string.h>
 

@@ -16,6 +16,7 @@
 #include "files/memory.h"
 #include "model/box.h"
 #include "model/codec.h"
+#include "netlink/network.h"
 #include "restore/files.h"
 #include "restore/init.h"
 #include "restore/needs.h"
@@ -25,7 +26,6 @@
 #include "sys/cpu.h"
 #include "sys/exec-bit.h"
 #include "sys/image.h"
-#include "sys/netlink.h"
 #include "sys/remap.h"
 #include "sys/rights.h"
 

@@ -84,7 +84,7 @@ int restore_tree(const RestoreJob *job, Tree *tree);
  * brings. Looks once. */
 int restore_waits_for(const Tree *tree);
 
-/* The connections whose peers do not know yet what became of the tree (sys/nudge.h), as those know them,
+/* The connections whose peers do not know yet what became of the tree (netlink/nudge.h), as those know them,
  * from the ticket; that of an older version leaves it to the images. Caller frees *ret. */
 int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, PeerStream **ret,
                   size_t *ret_n);

@@ -12,8 +12,8 @@
 #include "base/fd.h"
 #include "model/members.h"
 #include "model/model.h"
-#include "sys/netlink-address.h"
-#include "sys/netlink-diag.h"
+#include "netlink/address.h"
+#include "netlink/diag.h"
 #include "sys/procfs-internal.h"
 
 #include <fcntl.h>

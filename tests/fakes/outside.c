@@ -7,14 +7,14 @@
 
 #include "kernel/kmod.h"
 #include "model/connections.h"
+#include "netlink/network.h"
+#include "netlink/nudge.h"
 #include "preflight/preflight.h"
 #include "restore/restore.h"
 #include "sys/bus.h"
 #include "sys/conntrack.h"
 #include "sys/criu.h"
 #include "sys/netfilter.h"
-#include "sys/netlink.h"
-#include "sys/nudge.h"
 #include "sys/procfs.h"
 #include "sys/store-key.h"
 

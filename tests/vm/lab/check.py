@@ -21,7 +21,7 @@ from .util import wait_for
 # What a restore may still take after `carryover reboot` has returned: logind's restart, the report.
 SETTLED = 60.0
 
-# Marks our routes (src/sys/netlink-talk.h).
+# Marks our routes (src/netlink/talk.h).
 ROUTE_PROTOCOL = 0xC1
 
 

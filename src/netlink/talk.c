@@ -6,7 +6,7 @@
  * are five times as large, and this code is in the initramfs, too.
  */
 
-#include "sys/netlink-talk.h"
+#include "netlink/talk.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

@@ -3,7 +3,8 @@
 
 /* IP addresses, and which of them this machine has. */
 
-#include <protobuf-c/protobuf-c.h>
+#include "model/model.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

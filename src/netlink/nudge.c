@@ -6,12 +6,12 @@
  * an address that we had to the peer it is the reset that nobody else can send.
  */
 
-#include "sys/nudge.h"
+#include "netlink/nudge.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
-#include "sys/netlink-talk.h"
+#include "netlink/talk.h"
 
 #include <arpa/inet.h>
 #include <netinet/icmp6.h>

@@ -8,9 +8,9 @@
  * nobody has to understand why an event came, and lost events (ENOBUFS) cost nothing but one look more.
  */
 
-#include "sys/netlink.h"
+#include "netlink/network.h"
 
-#include "sys/netlink-talk.h"
+#include "netlink/talk.h"
 
 #include "base/await.h"
 #include "base/cleanup.h"

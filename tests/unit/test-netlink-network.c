@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "sys/netlink.h"
+#include "netlink/network.h"
 
 #include <arpa/inet.h>
 #include <linux/tcp.h>

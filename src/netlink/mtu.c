@@ -17,9 +17,9 @@
  * Which of them the kernel uses is all the same.
  */
 
-#include "sys/netlink.h"
+#include "netlink/network.h"
 
-#include "sys/netlink-talk.h"
+#include "netlink/talk.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "sys/netlink-address.h"
+#include "netlink/address.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "sys/netlink-talk.h"
+#include "netlink/talk.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

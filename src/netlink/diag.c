@@ -2,7 +2,7 @@
 
 /* A socket of its own for each dump: one that was stopped half-way has answers left in it. */
 
-#include "sys/netlink-diag.h"
+#include "netlink/diag.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
