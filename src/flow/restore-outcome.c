@@ -8,9 +8,9 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "flow/aftermath.h"
+#include "image/remap.h"
 #include "report/report.h"
 #include "sys/exec-bit.h"
-#include "sys/remap.h"
 
 void restoring_say(const Restoring *x, EventKind kind, const Tree *tree, const char *reason) {
         report_event(&(Event){

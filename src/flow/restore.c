@@ -21,12 +21,12 @@
 #include "flow/aftermath.h"
 #include "flow/flow.h"
 #include "flow/hold-note.h"
+#include "image/remap.h"
 #include "model/connections.h"
 #include "netlink/network.h"
 #include "report/report.h"
 #include "sys/conntrack.h"
 #include "sys/procfs.h"
-#include "sys/remap.h"
 #include "sys/store-key.h"
 
 #include <signal.h>

@@ -21,10 +21,10 @@
 #include "files/config.h"
 #include "flow/aftermath.h"
 #include "flow/flow.h"
+#include "image/remap.h"
 #include "sys/criu.h"
 #include "sys/exec-bit.h"
 #include "sys/procfs.h"
-#include "sys/remap.h"
 
 #include <string.h>
 

@@ -21,6 +21,7 @@
 #include "flow/facts.h"
 #include "flow/flow.h"
 #include "flow/kept.h"
+#include "image/remap.h"
 #include "jump/jump.h"
 #include "model/connections.h"
 #include "model/digest.h"
@@ -28,7 +29,6 @@
 #include "sys/cpu.h"
 #include "sys/exec-bit.h"
 #include "sys/procfs.h"
-#include "sys/remap.h"
 #include "sys/store-key.h"
 #include "sys/store-room.h"
 

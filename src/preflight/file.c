@@ -90,7 +90,7 @@ static int check_named(const Check *c, const SnapFd *f) {
         if (f->is_volatile && f->kind != FD_DIR && is_others(c, f->uid))
                 return note_others(c, f->target);
         if (f->unlinked)
-                return 0; /* CRIU gives it a name until the restore (sys/remap.h) */
+                return 0; /* CRIU gives it a name until the restore (image/remap.h) */
         if (f->path_replaced)
                 return note_refused(c, "path-reused", "close it, or give it back its name",
                                     "%s has a file open that is covered: its name %s is another file's",

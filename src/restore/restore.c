@@ -14,6 +14,8 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "files/memory.h"
+#include "image/image.h"
+#include "image/remap.h"
 #include "model/box.h"
 #include "model/codec.h"
 #include "netlink/network.h"
@@ -25,8 +27,6 @@
 #include "restore/running.h"
 #include "sys/cpu.h"
 #include "sys/exec-bit.h"
-#include "sys/image.h"
-#include "sys/remap.h"
 #include "sys/rights.h"
 
 #include <fcntl.h>
@@ -321,7 +321,7 @@ static int told_to_stop(const RestoreJob *job) {
         return poll(&p, 1, 0) > 0 ? err_say(-ECANCELED, "told to stop waiting for another tree") : 0;
 }
 
-/* sys/remap.h: why only one at a time. Before it has begun: whoever dies while it waits has not lost it. The
+/* image/remap.h: why only one at a time. Before it has begun: whoever dies while it waits has not lost it. The
  * CRIU of a start before this one may still be at work. */
 static int turn_take(const RestoreJob *job, int images_fd, pthread_mutex_t **ret) {
         _cleanup_(remaps_done) Remaps remaps = {0};

@@ -11,11 +11,11 @@
  */
 
 #include "files/by-inode.h"
+#include "image/image.h"
 #include "model/config.h"
 #include "model/timeline.h"
 #include "sys/bus.h"
 #include "sys/criu.h"
-#include "sys/image.h"
 #include "sys/store.h"
 #include "tty/pty.h"
 
@@ -93,7 +93,7 @@ int restore_peers(const Store *store, const ImageKeys *keys, const Tree *tree, P
 bool restore_is_encrypted(const Store *store, const Tree *tree);
 
 /* A tree that nobody will restore any more: removes what its save, and a restore that died, have left in the
- * directories of its files (sys/remap.h). restore_tree() does so itself when it fails. Answer: whether its
+ * directories of its files (image/remap.h). restore_tree() does so itself when it fails. Answer: whether its
  * restore had begun, so that it may have run. */
 bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree, Sweep *sweep);
 

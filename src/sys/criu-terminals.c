@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/image.h"
+#include "image/image.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -32,11 +32,11 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "image/image.h"
+#include "image/remap.h"
 #include "sys/cgroup.h"
 #include "sys/criu-process.h"
-#include "sys/image.h"
 #include "sys/process-tree.h"
-#include "sys/remap.h"
 
 #include <fcntl.h>
 #include <signal.h>

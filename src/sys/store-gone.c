@@ -10,8 +10,8 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "files/wipe.h"
+#include "image/remap.h"
 #include "model/box.h"
-#include "sys/remap.h"
 #include "sys/store-message.h"
 #include "sys/store.h"
 

@@ -5,7 +5,7 @@
 
 #include "model/codec.h"
 
-#include <protobuf-c/protobuf-c.h>
+#include "model/model.h"
 
 int store_message_write(int dir_fd, const char *name, CodecKind kind, const ProtobufCMessage *message);
 /* Also where the disk is full by now: files/space.h. */

@@ -167,7 +167,7 @@ static int tree_home(const Store *store, const char *ticket_id, const char *tree
 /* What a restore notes beside the images of a tree. */
 static const char *const notes[] = {"begun", "runs", "done"};
 
-/* What sys/image.h and sys/remap.h change for a restore. Each change makes a new file, and a link keeps the
+/* What image/image.h and image/remap.h change for a restore. Each change makes a new file, and a link keeps the
  * old one; it ends like an image, and is one wherever those are removed. */
 static const char *const rewritten[][2] = {
                 {"files.img", "sealed-files.img"},

@@ -12,9 +12,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "sys/image-file.h"
-#include "sys/image.h"
-#include "sys/remap.h"
+#include "image/image.h"
+#include "image/internal.h"
+#include "image/remap.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

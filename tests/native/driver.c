@@ -12,8 +12,8 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "image/image.h"
 #include "sys/criu.h"
-#include "sys/image.h"
 #include "sys/rights.h"
 
 #include <fcntl.h>

@@ -4,8 +4,8 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "image/internal.h"
 #include "restore/restore.h"
-#include "sys/image-file.h"
 
 #include "criu-image.pb-c.h"
 

@@ -3,7 +3,7 @@
 /* Every length is compared with what is left of the file before it is used for anything. The walk over an
  * entry's protobuf needs no schema, so it also finds damage in the types that we know nothing of. */
 
-#include "sys/image-file.h"
+#include "image/internal.h"
 
 #include "base/err.h"
 #include "base/fd.h"

@@ -6,14 +6,14 @@
  * they came from a tree's owner, so what is removed is removed by its directory's descriptor.
  */
 
-#include "sys/remap.h"
+#include "image/remap.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "image/internal.h"
 #include "model/model.h"
-#include "sys/image-file.h"
 
 #include "criu-image.pb-c.h"
 

@@ -3,12 +3,12 @@
 /* A connection is in two places: addresses and state in files.img, queues and their numbers in a file of its
  * own that carries the socket's inode in its name. */
 
-#include "sys/image.h"
+#include "image/image.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "image/internal.h"
 #include "model/model.h"
-#include "sys/image-file.h"
 
 #include "criu-image.pb-c.h"
 

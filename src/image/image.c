@@ -6,14 +6,14 @@
  * of the work.
  */
 
-#include "sys/image.h"
+#include "image/image.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "image/internal.h"
 #include "model/model.h"
-#include "sys/image-file.h"
 
 #include "criu-image.pb-c.h"
 

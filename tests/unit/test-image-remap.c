@@ -6,8 +6,8 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/image-file.h"
-#include "sys/remap.h"
+#include "image/internal.h"
+#include "image/remap.h"
 
 #include "criu-image.pb-c.h"
 

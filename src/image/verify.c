@@ -9,9 +9,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "image/image.h"
+#include "image/internal.h"
 #include "model/model.h"
-#include "sys/image-file.h"
-#include "sys/image.h"
 
 #include "criu-image.pb-c.h"
 

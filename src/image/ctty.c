@@ -6,13 +6,13 @@
  * finds no external terminal with the number 5:0 left that lacks a path, and changes nothing.
  */
 
-#include "sys/image.h"
+#include "image/image.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "image/internal.h"
 #include "model/model.h"
-#include "sys/image-file.h"
 
 #include "criu-image.pb-c.h"
 
