@@ -11,8 +11,8 @@
 #include "flow/flow.h"
 #include "flow/kept.h"
 #include "kernel/kexec.h"
+#include "proc/procfs.h"
 #include "report/text.h"
-#include "sys/procfs.h"
 #include "tty/terminal.h"
 
 #include <stdio.h>

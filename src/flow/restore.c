@@ -24,9 +24,9 @@
 #include "image/remap.h"
 #include "model/connections.h"
 #include "netlink/network.h"
+#include "proc/procfs.h"
 #include "report/report.h"
 #include "sys/conntrack.h"
-#include "sys/procfs.h"
 #include "sys/store-key.h"
 
 #include <signal.h>

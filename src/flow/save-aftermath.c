@@ -22,9 +22,9 @@
 #include "flow/aftermath.h"
 #include "flow/flow.h"
 #include "image/remap.h"
+#include "proc/procfs.h"
 #include "sys/criu.h"
 #include "sys/exec-bit.h"
-#include "sys/procfs.h"
 
 #include <string.h>
 

@@ -18,9 +18,9 @@
 #include "model/waiting.h"
 #include "netlink/network.h"
 #include "preflight/preflight.h"
+#include "proc/procfs.h"
 #include "select/select.h"
 #include "sys/conntrack.h"
-#include "sys/procfs.h"
 
 #include <stdlib.h>
 

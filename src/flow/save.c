@@ -26,9 +26,9 @@
 #include "model/connections.h"
 #include "model/digest.h"
 #include "netlink/network.h"
-#include "sys/cpu.h"
+#include "proc/cpu.h"
+#include "proc/procfs.h"
 #include "sys/exec-bit.h"
-#include "sys/procfs.h"
 #include "sys/store-key.h"
 #include "sys/store-room.h"
 

@@ -12,8 +12,8 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "proc/procfs.h"
 #include "report/report.h"
-#include "sys/procfs.h"
 #include "sys/store.h"
 
 #include <fcntl.h>

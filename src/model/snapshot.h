@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 /* Of SnapFd, SnapMap, SnapProcess: a new pointer is also released in snapshot.c, and sent and received in
- * sys/procfs-child.c. */
+ * proc/child.c. */
 
 typedef struct SnapProcess {
         pid_t pid, ppid, pgid, sid;
@@ -70,7 +70,7 @@ typedef struct SnapInet {
 
 /* Who outside the trees holds the other end of a pipe (id: inode), unix socket (its inode), terminal
  * (index), or a descriptor of the same internet socket (FD_UNIX, too; its inode), as far as it was found in
- * the time that this is worth: root's processes first, and of anybody's a part (sys/procfs-holders.c). */
+ * the time that this is worth: root's processes first, and of anybody's a part (proc/holders.c). */
 typedef struct SnapHolder {
         FdKind kind;
         uint64_t id;

@@ -12,8 +12,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "proc/rights.h"
 #include "restore/process.h"
-#include "sys/rights.h"
 
 #include <fcntl.h>
 #include <sched.h>

@@ -19,15 +19,15 @@
 #include "model/box.h"
 #include "model/codec.h"
 #include "netlink/network.h"
+#include "proc/cpu.h"
+#include "proc/rights.h"
 #include "restore/files.h"
 #include "restore/init.h"
 #include "restore/needs.h"
 #include "restore/outside.h"
 #include "restore/process.h"
 #include "restore/running.h"
-#include "sys/cpu.h"
 #include "sys/exec-bit.h"
-#include "sys/rights.h"
 
 #include <fcntl.h>
 #include <poll.h>

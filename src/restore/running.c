@@ -7,10 +7,10 @@
 #include "base/err.h"
 #include "base/fault.h"
 #include "base/fd.h"
+#include "proc/procfs.h"
 #include "restore/process.h"
 #include "restore/restore.h"
 #include "sys/cgroup.h"
-#include "sys/procfs.h"
 
 #include <string.h>
 

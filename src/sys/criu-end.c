@@ -10,8 +10,8 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "model/snapshot.h"
+#include "proc/procfs.h"
 #include "sys/criu.h"
-#include "sys/procfs.h"
 
 #include <poll.h>
 #include <signal.h>

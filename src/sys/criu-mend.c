@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/process-tree.h"
+#include "proc/process-tree.h"
 
 #include <dirent.h>
 #include <errno.h>

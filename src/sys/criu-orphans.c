@@ -10,7 +10,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/snapshot.h"
-#include "sys/procfs.h"
+#include "proc/procfs.h"
 
 #include <limits.h>
 #include <poll.h>

@@ -34,9 +34,9 @@
 #include "base/text.h"
 #include "image/image.h"
 #include "image/remap.h"
+#include "proc/process-tree.h"
 #include "sys/cgroup.h"
 #include "sys/criu-process.h"
-#include "sys/process-tree.h"
 
 #include <fcntl.h>
 #include <signal.h>

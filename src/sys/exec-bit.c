@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/process-tree.h"
+#include "proc/process-tree.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -10,12 +10,12 @@
 #include "netlink/network.h"
 #include "netlink/nudge.h"
 #include "preflight/preflight.h"
+#include "proc/procfs.h"
 #include "restore/restore.h"
 #include "sys/bus.h"
 #include "sys/conntrack.h"
 #include "sys/criu.h"
 #include "sys/netfilter.h"
-#include "sys/procfs.h"
 #include "sys/store-key.h"
 
 #include "base/err.h"

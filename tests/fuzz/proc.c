@@ -14,12 +14,12 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "preflight/preflight.h"
+#include "proc/cpu.h"
+#include "proc/procfs.h"
 #include "report/trees.h"
 #include "select/select.h"
 #include "sys/cgroup.h"
-#include "sys/cpu.h"
 #include "sys/login.h"
-#include "sys/procfs.h"
 #include "sys/store.h"
 
 #include <fcntl.h>

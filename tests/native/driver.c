@@ -13,8 +13,8 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "image/image.h"
+#include "proc/rights.h"
 #include "sys/criu.h"
-#include "sys/rights.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "flow/aftermath.h"
 #include "flow/saving.h"
-#include "sys/procfs.h"
+#include "proc/procfs.h"
 #include "tests/unit/own-run.h"
 #include "tests/unit/ticket.h"
 

@@ -6,8 +6,8 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "kernel/mounts.h"
+#include "proc/procfs.h"
 #include "sys/bus.h"
-#include "sys/procfs.h"
 
 #include <fcntl.h>
 #include <pthread.h>

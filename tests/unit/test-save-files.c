@@ -7,8 +7,8 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "files/pax.h"
+#include "proc/procfs.h"
 #include "save/files.h"
-#include "sys/procfs.h"
 #include "sys/store.h"
 
 #include <fcntl.h>

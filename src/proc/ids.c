@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/procfs.h"
+#include "proc/procfs.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,14 +5,14 @@
  * reads was not there. Which are read, and how much of them, is in procfs-look.c; it has a child do it.
  */
 
-#include "sys/procfs.h"
+#include "proc/procfs.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/model.h"
-#include "sys/procfs-internal.h"
+#include "proc/internal.h"
 
 #include <dirent.h>
 #include <fcntl.h>

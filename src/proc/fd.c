@@ -8,12 +8,12 @@
  * the user's own and never answer: what the kernel knows will do.
  */
 
+#include "base/fd.h"
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "base/fd.h"
 #include "base/text.h"
 #include "model/model.h"
-#include "sys/procfs-internal.h"
+#include "proc/internal.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -10,7 +10,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/model.h"
-#include "sys/procfs-internal.h"
+#include "proc/internal.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

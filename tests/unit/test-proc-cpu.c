@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "sys/cpu.h"
+#include "proc/cpu.h"
 
 #include <errno.h>
 #include <setjmp.h>

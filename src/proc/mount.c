@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "model/model.h"
-#include "sys/procfs-internal.h"
+#include "proc/internal.h"
 
 #include <fcntl.h>
 #include <string.h>

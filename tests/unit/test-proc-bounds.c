@@ -5,8 +5,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
-#include "sys/procfs-internal.h"
-#include "sys/procfs.h"
+#include "proc/internal.h"
+#include "proc/procfs.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 
 /* The processes of a tree, by the kernel's lists of children, which are exact while the tree is frozen. */
 
-#include "sys/process-tree.h"
+#include "proc/process-tree.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

@@ -13,8 +13,8 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/model.h"
-#include "sys/process-tree.h"
-#include "sys/procfs-internal.h"
+#include "proc/internal.h"
+#include "proc/process-tree.h"
 
 #include <fcntl.h>
 #include <string.h>

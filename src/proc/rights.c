@@ -5,15 +5,15 @@
  * A label is compared only if it was one that confines.
  */
 
-#include "sys/rights.h"
+#include "proc/rights.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/held.h"
-#include "sys/process-tree.h"
-#include "sys/procfs-internal.h"
+#include "proc/held.h"
+#include "proc/internal.h"
+#include "proc/process-tree.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "model/model.h"
-#include "sys/procfs-internal.h"
+#include "proc/internal.h"
 
 #include <dirent.h>
 #include <fcntl.h>

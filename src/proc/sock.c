@@ -14,7 +14,7 @@
 #include "model/model.h"
 #include "netlink/address.h"
 #include "netlink/diag.h"
-#include "sys/procfs-internal.h"
+#include "proc/internal.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "sys/ns.h"
+#include "proc/ns.h"
 
 #include <errno.h>
 #include <fcntl.h>

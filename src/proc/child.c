@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "sys/procfs-internal.h"
+#include "proc/internal.h"
 
 #include <fcntl.h>
 #include <poll.h>

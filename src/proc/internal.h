@@ -5,7 +5,7 @@
 
 #include "kernel/mounts.h"
 #include "model/snapshot.h"
-#include "sys/procfs.h"
+#include "proc/procfs.h"
 
 #include <stdatomic.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* For sys/rights.c only: the files that one process holds and that are not its user's own. */
+/* For proc/rights.c only: the files that one process holds and that are not its user's own. */
 
 #include "model/model.h"
 
