@@ -7,9 +7,9 @@
 #include "base/err.h"
 #include "cli/output.h"
 #include "files/config.h"
+#include "netfilter/hold.h"
 #include "report/report.h"
 #include "restore/restore.h"
-#include "sys/netfilter.h"
 #include "sys/store.h"
 
 #include <inttypes.h>

@@ -22,8 +22,8 @@
 #include "kernel/kmod.h"
 #include "model/codec.h"
 #include "model/connections.h"
+#include "netfilter/hold.h"
 #include "proc/procfs.h"
-#include "sys/netfilter.h"
 #include "sys/store-key.h"
 #include "sys/store.h"
 

@@ -14,12 +14,12 @@
 #include "jump/jump.h"
 #include "kernel/apparmor.h"
 #include "kernel/kexec.h"
+#include "netfilter/hold.h"
 #include "proc/procfs.h"
 #include "report/report.h"
 #include "sys/bus.h"
 #include "sys/criu.h"
 #include "sys/login.h"
-#include "sys/netfilter.h"
 #include "sys/store-room.h"
 
 #include <fcntl.h>

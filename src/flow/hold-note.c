@@ -4,7 +4,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "sys/netfilter.h"
+#include "netfilter/hold.h"
 #include "sys/store.h"
 
 int hold_note_write(const Ticket *ticket, HoldBackend used, const HoldSet *all) {

@@ -8,7 +8,7 @@
 #include "flow/flow.h"
 
 #include "kernel/kmod.h"
-#include "sys/netfilter.h"
+#include "netfilter/hold.h"
 
 #include <unistd.h>
 

@@ -20,12 +20,12 @@
 #include "jump/jump.h"
 #include "model/connections.h"
 #include "model/waiting.h"
+#include "netfilter/hold.h"
 #include "proc/procfs.h"
 #include "report/report.h"
 #include "report/text.h"
 #include "report/trees.h"
 #include "sys/bus.h"
-#include "sys/netfilter.h"
 #include "sys/store-key.h"
 #include "sys/store.h"
 

@@ -23,10 +23,10 @@
 #include "flow/hold-note.h"
 #include "image/remap.h"
 #include "model/connections.h"
+#include "netfilter/conntrack.h"
 #include "netlink/network.h"
 #include "proc/procfs.h"
 #include "report/report.h"
-#include "sys/conntrack.h"
 #include "sys/store-key.h"
 
 #include <signal.h>

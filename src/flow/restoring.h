@@ -6,9 +6,9 @@
 #include "model/box.h"
 #include "model/config.h"
 #include "model/model.h"
+#include "netfilter/hold.h"
 #include "report/event.h"
 #include "restore/restore.h"
-#include "sys/netfilter.h"
 
 #include <pthread.h>
 

@@ -16,11 +16,11 @@
 #include "flow/hold-note.h"
 #include "model/connections.h"
 #include "model/waiting.h"
+#include "netfilter/conntrack.h"
 #include "netlink/network.h"
 #include "preflight/preflight.h"
 #include "proc/procfs.h"
 #include "select/select.h"
-#include "sys/conntrack.h"
 
 #include <stdlib.h>
 

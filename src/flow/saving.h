@@ -9,11 +9,11 @@
 #include "model/config.h"
 #include "model/model.h"
 #include "model/snapshot.h"
+#include "netfilter/hold.h"
 #include "preflight/preflight.h"
 #include "report/event.h"
 #include "save/save.h"
 #include "sys/bus.h"
-#include "sys/netfilter.h"
 
 #include <pthread.h>
 

@@ -7,9 +7,9 @@
 #include "files/config.h"
 #include "flow/flow.h"
 #include "model/model.h"
+#include "netfilter/hold.h"
 #include "sys/bus.h"
 #include "sys/criu.h"
-#include "sys/netfilter.h"
 #include "sys/store.h"
 
 #include <string.h>

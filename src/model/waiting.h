@@ -16,7 +16,7 @@ int waiting_name_apart(Ticket *ticket, const Ticket *waiting);
 int waiting_join(Ticket *ticket, const Ticket *waiting);
 
 /* The waiting trees' connection tracking entries, behind those of the new ones: of two that name the same
- * connection the first one counts (sys/conntrack.h). */
+ * connection the first one counts (netfilter/conntrack.h). */
 int waiting_join_tracking(Ticket *ticket, const Ticket *waiting);
 
 /* Takes the waiting trees out again: the ticket has its first n trees. */

@@ -20,10 +20,10 @@
 #include "kernel/apparmor.h"
 #include "model/box.h"
 #include "model/codec.h"
+#include "netfilter/hold.h"
 #include "proc/rights.h"
 #include "save/files.h"
 #include "sys/exec-bit.h"
-#include "sys/netfilter.h"
 #include "sys/store-room.h"
 
 #include <dirent.h>

@@ -7,15 +7,15 @@
 
 #include "kernel/kmod.h"
 #include "model/connections.h"
+#include "netfilter/conntrack.h"
+#include "netfilter/hold.h"
 #include "netlink/network.h"
 #include "netlink/nudge.h"
 #include "preflight/preflight.h"
 #include "proc/procfs.h"
 #include "restore/restore.h"
 #include "sys/bus.h"
-#include "sys/conntrack.h"
 #include "sys/criu.h"
-#include "sys/netfilter.h"
 #include "sys/store-key.h"
 
 #include "base/err.h"

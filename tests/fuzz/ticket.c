@@ -15,13 +15,13 @@
 #include "model/codec.h"
 #include "model/connections.h"
 #include "model/timeline.h"
+#include "netfilter/conntrack.h"
+#include "netfilter/hold.h"
+#include "netfilter/internal.h"
 #include "report/report.h"
 #include "report/trees.h"
 #include "restore/outside.h"
 #include "select/select.h"
-#include "sys/conntrack.h"
-#include "sys/netfilter-backend.h"
-#include "sys/netfilter.h"
 
 #include <json-c/json.h>
 

@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "sys/netfilter.h"
+#include "netfilter/hold.h"
 #include "world.h"
 
 #include <setjmp.h>

@@ -6,7 +6,7 @@
 #include "world.h"
 
 #include "base/text.h"
-#include "sys/netfilter.h"
+#include "netfilter/hold.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

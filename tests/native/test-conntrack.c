@@ -7,8 +7,8 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/conntrack.h"
-#include "sys/netfilter.h"
+#include "netfilter/conntrack.h"
+#include "netfilter/hold.h"
 #include "world.h"
 
 #include <setjmp.h>

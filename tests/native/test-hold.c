@@ -11,8 +11,8 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "netfilter/hold.h"
 #include "suite.h"
-#include "sys/netfilter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "netfilter/hold.h"
 #include "netlink/nudge.h"
-#include "sys/netfilter.h"
 #include "world.h"
 
 #include <setjmp.h>

@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "flow/flow.h"
 #include "flow/hold-note.h"
-#include "sys/netfilter.h"
+#include "netfilter/hold.h"
 #include "sys/store.h"
 #include "tests/unit/own-run.h"
 

@@ -9,14 +9,14 @@
  * own table goes with it, the hold stays. Whatever it had open would keep the store from being unmounted.
  */
 
-#include "sys/netfilter.h"
+#include "netfilter/hold.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/netfilter-backend.h"
+#include "netfilter/internal.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -9,13 +9,13 @@
  * cache and answers in microseconds however large other people's rulesets are.
  */
 
-#include "sys/netfilter.h"
+#include "netfilter/hold.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/netfilter-backend.h"
+#include "netfilter/internal.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>

@@ -23,8 +23,8 @@
  * release it.
  */
 
-#include "sys/netfilter-backend.h"
-#include "sys/netfilter-xtables.h"
+#include "netfilter/internal.h"
+#include "netfilter/xtables.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

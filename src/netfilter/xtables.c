@@ -5,7 +5,7 @@
  * entries; here they get one face.
  */
 
-#include "sys/netfilter-xtables.h"
+#include "netfilter/xtables.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

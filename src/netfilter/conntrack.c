@@ -15,11 +15,11 @@
  * middle.
  */
 
-#include "sys/conntrack.h"
+#include "netfilter/conntrack.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "sys/netfilter-backend.h"
+#include "netfilter/internal.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>

@@ -3,7 +3,7 @@
 /* What is asked to be held, before any backend sees it. */
 
 #include "base/cleanup.h"
-#include "sys/netfilter-backend.h"
+#include "netfilter/internal.h"
 
 #include <netinet/in.h>
 #include <setjmp.h>

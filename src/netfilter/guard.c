@@ -11,12 +11,12 @@
  * The socket is libnftables' own, inside the context, so the context lives as long as the guard.
  */
 
-#include "sys/netfilter.h"
+#include "netfilter/hold.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "sys/netfilter-backend.h"
+#include "netfilter/internal.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>

@@ -6,12 +6,12 @@
  * for a moment is no harm; a packet let through draws a reset from a kernel that has no socket for it.
  */
 
-#include "sys/netfilter.h"
+#include "netfilter/hold.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "kernel/kmod.h"
-#include "sys/netfilter-backend.h"
+#include "netfilter/internal.h"
 
 #include <errno.h>
 #include <netinet/in.h>
