@@ -3,7 +3,7 @@
 /*
  * A tree whose process numbers were taken lives in a PID namespace of its own. Nothing can leave such a
  * namespace, so the way out is a shell that systemd starts on the host, on a terminal that this process
- * shows (sys/bus-service.h); the way in is the tree's init (proc/ns.h).
+ * shows (systemd/bus-service.h); the way in is the tree's init (proc/ns.h).
  */
 
 #include "base/cleanup.h"
@@ -15,8 +15,8 @@
 #include "files/config.h"
 #include "proc/ns.h"
 #include "proc/procfs.h"
-#include "sys/bus-service.h"
 #include "sys/store.h"
+#include "systemd/bus-service.h"
 #include "tty/terminal.h"
 
 #include <limits.h>

@@ -17,10 +17,10 @@
 #include "netfilter/hold.h"
 #include "proc/procfs.h"
 #include "report/report.h"
-#include "sys/bus.h"
 #include "sys/criu.h"
-#include "sys/login.h"
 #include "sys/store-room.h"
+#include "systemd/bus.h"
+#include "systemd/login.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -6,8 +6,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/facts.h"
-#include "sys/stop-order.h"
 #include "sys/store.h"
+#include "systemd/stop-order.h"
 
 #include <string.h>
 

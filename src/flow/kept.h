@@ -19,7 +19,7 @@ void trees_done(Trees *trees);
 /* The ticket has these trees from now on, and no others. */
 void trees_give(Trees *trees, Ticket *ticket);
 
-/* A shutdown stops the units of these trees only after the save (sys/stop-order.h). */
+/* A shutdown stops the units of these trees only after the save (systemd/stop-order.h). */
 int trees_stop_order(const Trees *trees);
 
 /* The session that a process is in, as a target that means the same later; NULL if it is in none. The caller

@@ -25,9 +25,9 @@
 #include "report/report.h"
 #include "report/text.h"
 #include "report/trees.h"
-#include "sys/bus.h"
 #include "sys/store-key.h"
 #include "sys/store.h"
+#include "systemd/bus.h"
 
 #include <fcntl.h>
 #include <stdio.h>

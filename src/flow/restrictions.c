@@ -9,8 +9,8 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "model/cgroup-path.h"
-#include "sys/bus.h"
-#include "sys/cgroup-limits.h"
+#include "systemd/bus.h"
+#include "systemd/cgroup-limits.h"
 
 #include <string.h>
 

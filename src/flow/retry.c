@@ -18,8 +18,8 @@
 #include "flow/wait.h"
 #include "report/report.h"
 #include "restore/restore.h"
-#include "sys/bus.h"
 #include "sys/store.h"
+#include "systemd/bus.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -13,7 +13,7 @@
 #include "preflight/preflight.h"
 #include "report/event.h"
 #include "save/save.h"
-#include "sys/bus.h"
+#include "systemd/bus.h"
 
 #include <pthread.h>
 

@@ -8,9 +8,9 @@
 #include "flow/flow.h"
 #include "model/model.h"
 #include "netfilter/hold.h"
-#include "sys/bus.h"
 #include "sys/criu.h"
 #include "sys/store.h"
+#include "systemd/bus.h"
 
 #include <string.h>
 #include <systemd/sd-daemon.h>

@@ -9,7 +9,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "restore/restore.h"
-#include "sys/cgroup.h"
+#include "systemd/cgroup.h"
 
 #include <dirent.h>
 #include <fcntl.h>

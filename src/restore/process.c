@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "restore/restore.h"
-#include "sys/cgroup.h"
+#include "systemd/cgroup.h"
 
 #include <limits.h>
 #include <linux/ioprio.h>

@@ -14,9 +14,9 @@
 #include "image/image.h"
 #include "model/config.h"
 #include "model/timeline.h"
-#include "sys/bus.h"
 #include "sys/criu.h"
 #include "sys/store.h"
+#include "systemd/bus.h"
 #include "tty/pty.h"
 
 #include <pthread.h>
@@ -118,5 +118,5 @@ int restore_compare_cpu(const Ticket *ticket);
  */
 int login_put_back(Bus *manager, const Tree *tree);
 
-/* Before logind starts: new logins leave the numbers of these sessions alone (sys/login.h). */
+/* Before logind starts: new logins leave the numbers of these sessions alone (systemd/login.h). */
 int login_reserve(const Ticket *ticket);

@@ -10,7 +10,7 @@
 #include "proc/procfs.h"
 #include "restore/process.h"
 #include "restore/restore.h"
-#include "sys/cgroup.h"
+#include "systemd/cgroup.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
 #include "base/fd.h"
 #include "model/cgroup-path.h"
 #include "restore/restore.h"
-#include "sys/cgroup.h"
+#include "systemd/cgroup.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "select/select.h"
 #include "select/tree.h"
-#include "sys/login.h"
+#include "systemd/login.h"
 
 #include <string.h>
 

@@ -35,8 +35,8 @@
 #include "image/image.h"
 #include "image/remap.h"
 #include "proc/process-tree.h"
-#include "sys/cgroup.h"
 #include "sys/criu-process.h"
+#include "systemd/cgroup.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -14,9 +14,9 @@
 #include "preflight/preflight.h"
 #include "proc/procfs.h"
 #include "restore/restore.h"
-#include "sys/bus.h"
 #include "sys/criu.h"
 #include "sys/store-key.h"
+#include "systemd/bus.h"
 
 #include "base/err.h"
 #include "base/fd.h"

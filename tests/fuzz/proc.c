@@ -18,9 +18,9 @@
 #include "proc/procfs.h"
 #include "report/trees.h"
 #include "select/select.h"
-#include "sys/cgroup.h"
-#include "sys/login.h"
 #include "sys/store.h"
+#include "systemd/cgroup.h"
+#include "systemd/login.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -7,7 +7,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "files/config.h"
-#include "sys/login.h"
+#include "systemd/login.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -7,7 +7,7 @@
 #include "base/fd.h"
 #include "kernel/mounts.h"
 #include "proc/procfs.h"
-#include "sys/bus.h"
+#include "systemd/bus.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -4,7 +4,7 @@
 
 #include "../../src/restore/login.c"
 
-#include "../../src/sys/login.c"
+#include "../../src/systemd/login.c"
 
 #include <inttypes.h>
 #include <setjmp.h>

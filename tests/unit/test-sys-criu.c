@@ -6,8 +6,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "sys/cgroup.h"
 #include "sys/criu.h"
+#include "systemd/cgroup.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

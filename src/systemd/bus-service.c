@@ -6,7 +6,7 @@
  * drops the unit; a question afterwards would come too late.
  */
 
-#include "sys/bus-service.h"
+#include "systemd/bus-service.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

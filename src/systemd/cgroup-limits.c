@@ -3,7 +3,7 @@
 /* Limits are files. What a unit may reach is decided by programs that are attached to its cgroup, which the
  * kernel lists but does not explain: by what they are attached to one can tell which property it was. */
 
-#include "sys/cgroup-limits.h"
+#include "systemd/cgroup-limits.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

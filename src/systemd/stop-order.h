@@ -4,8 +4,8 @@
 /*
  * A shutdown stops everything at once but for what is ordered: a process that is kept would get its SIGTERM
  * while the save looks at it. Login scopes have a drop-in of the package (units/session-.scope.d), the
- * scopes of what was restored are made so (sys/bus.h); any other unit in which something is kept, a service
- * or the manager of a user, gets one in /run, which the next boot does not see.
+ * scopes of what was restored are made so (systemd/bus.h); any other unit in which something is kept, a
+ * service or the manager of a user, gets one in /run, which the next boot does not see.
  */
 
 #include <stddef.h>

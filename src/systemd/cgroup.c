@@ -2,7 +2,7 @@
 
 /* One file each: cgroup.procs of the unified hierarchy, and /proc/PID/cgroup. */
 
-#include "sys/cgroup.h"
+#include "systemd/cgroup.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

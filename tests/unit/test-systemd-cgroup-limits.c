@@ -6,7 +6,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/cgroup-path.h"
-#include "sys/cgroup-limits.h"
+#include "systemd/cgroup-limits.h"
 
 #include <fcntl.h>
 #include <linux/bpf.h>

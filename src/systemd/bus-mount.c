@@ -6,7 +6,7 @@
  * either. autofs is asked for what is below it.
  */
 
-#include "sys/bus.h"
+#include "systemd/bus.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

@@ -5,14 +5,14 @@
  * carries the whole file across the jump. Unknown lines are kept and ignored.
  */
 
-#include "sys/login.h"
+#include "systemd/login.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/cgroup-path.h"
-#include "sys/cgroup.h"
+#include "systemd/cgroup.h"
 
 #include <dirent.h>
 #include <fcntl.h>

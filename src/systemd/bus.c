@@ -5,7 +5,7 @@
  * or not started yet (early boot); the price is that only root gets in, which is who we are.
  */
 
-#include "sys/bus.h"
+#include "systemd/bus.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "sys/stop-order.h"
+#include "systemd/stop-order.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/bus.h"
+#include "systemd/bus.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
