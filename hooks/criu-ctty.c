@@ -14,7 +14,7 @@
  *   openat()   of ptmx, later, yields the held masters in turn; CRIU asks until it sees the number that it
  *              wants (32 times).
  *
- * CARRYOVER_CTTY="BROKER LEADER:MASTER:SLAVE ...", descriptors of the broker's; src/sys/criu-terminals.c.
+ * CARRYOVER_CTTY="BROKER LEADER:MASTER:SLAVE ...", descriptors of the broker's; src/criu/terminals.c.
  */
 
 #include "criu-ctty.h"

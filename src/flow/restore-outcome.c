@@ -7,10 +7,10 @@
 #include "base/err.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "criu/exec-bit.h"
 #include "flow/aftermath.h"
 #include "image/remap.h"
 #include "report/report.h"
-#include "sys/exec-bit.h"
 
 void restoring_say(const Restoring *x, EventKind kind, const Tree *tree, const char *reason) {
         report_event(&(Event){

@@ -18,13 +18,13 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "criu/criu.h"
+#include "criu/exec-bit.h"
 #include "files/config.h"
 #include "flow/aftermath.h"
 #include "flow/flow.h"
 #include "image/remap.h"
 #include "proc/procfs.h"
-#include "sys/criu.h"
-#include "sys/exec-bit.h"
 
 #include <string.h>
 

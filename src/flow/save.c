@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "criu/exec-bit.h"
 #include "files/config.h"
 #include "files/memory.h"
 #include "flow/aftermath.h"
@@ -28,7 +29,6 @@
 #include "netlink/network.h"
 #include "proc/cpu.h"
 #include "proc/procfs.h"
-#include "sys/exec-bit.h"
 #include "sys/store-key.h"
 #include "sys/store-room.h"
 

@@ -4,11 +4,11 @@
 #include "base/err.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "criu/criu.h"
 #include "files/config.h"
 #include "flow/flow.h"
 #include "model/model.h"
 #include "netfilter/hold.h"
-#include "sys/criu.h"
 #include "sys/store.h"
 #include "systemd/bus.h"
 

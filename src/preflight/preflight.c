@@ -11,9 +11,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "criu/criu.h"
 #include "preflight/bytes.h"
 #include "preflight/checks.h"
-#include "sys/criu.h"
 
 #include <inttypes.h>
 #include <stdio.h>

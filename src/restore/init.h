@@ -8,8 +8,8 @@
  * first the host's PID of the init, then how the restore went.
  */
 
+#include "criu/criu.h"
 #include "model/model.h"
-#include "sys/criu.h"
 
 #define INIT_FD_JOB     3
 #define INIT_FD_ANSWER  4

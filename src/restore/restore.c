@@ -13,6 +13,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "criu/exec-bit.h"
 #include "files/memory.h"
 #include "image/image.h"
 #include "image/remap.h"
@@ -27,7 +28,6 @@
 #include "restore/outside.h"
 #include "restore/process.h"
 #include "restore/running.h"
-#include "sys/exec-bit.h"
 
 #include <fcntl.h>
 #include <poll.h>

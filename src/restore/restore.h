@@ -10,11 +10,11 @@
  * nothing of it had run.
  */
 
+#include "criu/criu.h"
 #include "files/by-inode.h"
 #include "image/image.h"
 #include "model/config.h"
 #include "model/timeline.h"
-#include "sys/criu.h"
 #include "sys/store.h"
 #include "systemd/bus.h"
 #include "tty/pty.h"

@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "criu/exec-bit.h"
 #include "files/memory.h"
 #include "image/image.h"
 #include "image/remap.h"
@@ -23,7 +24,6 @@
 #include "netfilter/hold.h"
 #include "proc/rights.h"
 #include "save/files.h"
-#include "sys/exec-bit.h"
 #include "sys/store-room.h"
 
 #include <dirent.h>

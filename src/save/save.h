@@ -12,11 +12,11 @@
  * Never kills a process itself. Thread safe: several trees are saved side by side.
  */
 
+#include "criu/criu.h"
 #include "files/by-inode.h"
 #include "model/config.h"
 #include "model/snapshot.h"
 #include "model/timeline.h"
-#include "sys/criu.h"
 #include "sys/store.h"
 
 typedef struct SaveJob {

@@ -5,6 +5,7 @@
 
 #include "tests/fakes/outside.h"
 
+#include "criu/criu.h"
 #include "kernel/kmod.h"
 #include "model/connections.h"
 #include "netfilter/conntrack.h"
@@ -14,7 +15,6 @@
 #include "preflight/preflight.h"
 #include "proc/procfs.h"
 #include "restore/restore.h"
-#include "sys/criu.h"
 #include "sys/store-key.h"
 #include "systemd/bus.h"
 

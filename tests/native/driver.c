@@ -12,9 +12,9 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "criu/criu.h"
 #include "image/image.h"
 #include "proc/rights.h"
-#include "sys/criu.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>

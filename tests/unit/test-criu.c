@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "sys/criu.h"
+#include "criu/criu.h"
 #include "systemd/cgroup.h"
 
 #include <fcntl.h>

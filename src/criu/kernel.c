@@ -9,8 +9,8 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "criu/criu.h"
 #include "kernel/kexec.h"
-#include "sys/criu.h"
 
 /* Ascending. */
 static const struct {

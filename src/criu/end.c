@@ -9,9 +9,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "criu/criu.h"
 #include "model/snapshot.h"
 #include "proc/procfs.h"
-#include "sys/criu.h"
 
 #include <poll.h>
 #include <signal.h>

@@ -3,11 +3,11 @@
 
 /*
  * One running `criu swrk`: started, talked to, ended. For sys/criu-*.c only; the contract for others is in
- * sys/criu.h.
+ * criu/criu.h.
  */
 
 #include "base/cleanup.h"
-#include "sys/criu.h"
+#include "criu/criu.h"
 
 #include "criu-rpc.pb-c.h"
 

@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/criu-process.h"
+#include "criu/internal.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

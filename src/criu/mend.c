@@ -7,7 +7,7 @@
  * undoes is TCP repair mode, a property of the sockets: they would neither send nor receive for ever.
  */
 
-#include "sys/criu.h"
+#include "criu/criu.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

@@ -3,7 +3,7 @@
 /* A pty exists while somebody has an end of it open: both ends are held here, the slave's because the kernel
  * takes a terminal away from its session when its last descriptor is closed. */
 
-#include "sys/criu-process.h"
+#include "criu/internal.h"
 
 #include "base/err.h"
 #include "base/fd.h"

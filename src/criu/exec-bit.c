@@ -4,7 +4,7 @@
  * executes something else meanwhile changes nothing about which file that is. That of a dead one is looked
  * for by its name and its inode. */
 
-#include "sys/exec-bit.h"
+#include "criu/exec-bit.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

@@ -91,10 +91,10 @@ typedef struct CriuJob {
         void *userdata;
 } CriuJob;
 
-/* A restore removes what each of its tries has left of files that had lost their names (image/remap.h), and is
- * -EBUSY if a deleted directory is there again. Two such restores at once destroy each other. What runs of a
- * tree whose restore failed has ended then, or the sentence says that it does not: by its numbers in the
- * cgroup, or everybody, if the caller is PID 1.
+/* A restore removes what each of its tries has left of files that had lost their names (image/remap.h), and
+ * is -EBUSY if a deleted directory is there again. Two such restores at once destroy each other. What runs
+ * of a tree whose restore failed has ended then, or the sentence says that it does not: by its numbers in
+ * the cgroup, or everybody, if the caller is PID 1.
  *
  * Always: tcp_established, ext_unix_sk, file_locks, link_remap, manage_cgroups IGNORE. On failure the
  * sentence carries CRIU's own first error line from the log, and the error number is CRIU's where it gives

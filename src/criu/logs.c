@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "sys/criu.h"
+#include "criu/criu.h"
 
 #include <ctype.h>
 #include <dirent.h>

@@ -11,7 +11,7 @@
  * that descriptor stays here and needs no passing on.
  */
 
-#include "sys/criu-process.h"
+#include "criu/internal.h"
 
 #include "base/clock.h"
 #include "base/err.h"

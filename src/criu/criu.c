@@ -24,7 +24,7 @@
  *  - The time that the caller's notify function takes (it syncs images) is its own and moves the deadline.
  */
 
-#include "sys/criu.h"
+#include "criu/criu.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -32,10 +32,10 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "criu/internal.h"
 #include "image/image.h"
 #include "image/remap.h"
 #include "proc/process-tree.h"
-#include "sys/criu-process.h"
 #include "systemd/cgroup.h"
 
 #include <fcntl.h>

@@ -4,8 +4,8 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "criu/exec-bit.h"
 #include "model/model.h"
-#include "sys/exec-bit.h"
 
 #include <errno.h>
 #include <fcntl.h>
