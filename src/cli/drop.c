@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "cli/target.h"
-#include "sys/store.h"
+#include "store/store.h"
 
 #include <stdio.h>
 #include <string.h>

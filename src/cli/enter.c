@@ -15,7 +15,7 @@
 #include "files/config.h"
 #include "proc/ns.h"
 #include "proc/procfs.h"
-#include "sys/store.h"
+#include "store/store.h"
 #include "systemd/bus-service.h"
 #include "tty/terminal.h"
 

@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "cli/target.h"
 #include "flow/flow.h"
-#include "sys/store.h"
+#include "store/store.h"
 
 #include <stdio.h>
 #include <string.h>

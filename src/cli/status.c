@@ -10,7 +10,7 @@
 #include "netfilter/hold.h"
 #include "report/report.h"
 #include "restore/restore.h"
-#include "sys/store.h"
+#include "store/store.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -24,8 +24,8 @@
 #include "model/connections.h"
 #include "netfilter/hold.h"
 #include "proc/procfs.h"
-#include "sys/store-key.h"
-#include "sys/store.h"
+#include "store/key.h"
+#include "store/store.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>

@@ -4,7 +4,7 @@
 /* What a save has left that did not come to its end (save-aftermath.c); flow_save_aftermath() is in
  * flow.h. */
 
-#include "sys/store.h"
+#include "store/store.h"
 
 /* The consequence of sweep_end(), for log_failed(). */
 #define LEFT_BESIDE "links and exec bits of ours may stay beside files of a session"

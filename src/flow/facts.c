@@ -18,7 +18,7 @@
 #include "netfilter/hold.h"
 #include "proc/procfs.h"
 #include "report/report.h"
-#include "sys/store-room.h"
+#include "store/room.h"
 #include "systemd/bus.h"
 #include "systemd/login.h"
 

@@ -8,7 +8,7 @@
 #include "model/model.h"
 #include "preflight/preflight.h"
 #include "select/select.h"
-#include "sys/store.h"
+#include "store/store.h"
 
 /* Processes and login sessions as they are now. */
 typedef struct World {

@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "netfilter/hold.h"
-#include "sys/store.h"
+#include "store/store.h"
 
 int hold_note_write(const Ticket *ticket, HoldBackend used, const HoldSet *all) {
         Early early = EARLY__INIT;

@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/facts.h"
-#include "sys/store.h"
+#include "store/store.h"
 #include "systemd/stop-order.h"
 
 #include <string.h>

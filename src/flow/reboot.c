@@ -25,8 +25,8 @@
 #include "report/report.h"
 #include "report/text.h"
 #include "report/trees.h"
-#include "sys/store-key.h"
-#include "sys/store.h"
+#include "store/key.h"
+#include "store/store.h"
 #include "systemd/bus.h"
 
 #include <fcntl.h>

@@ -27,7 +27,7 @@
 #include "netlink/network.h"
 #include "proc/procfs.h"
 #include "report/report.h"
-#include "sys/store-key.h"
+#include "store/key.h"
 
 #include <signal.h>
 #include <stdlib.h>

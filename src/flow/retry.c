@@ -18,7 +18,7 @@
 #include "flow/wait.h"
 #include "report/report.h"
 #include "restore/restore.h"
-#include "sys/store.h"
+#include "store/store.h"
 #include "systemd/bus.h"
 
 #include <stdio.h>

@@ -29,8 +29,8 @@
 #include "netlink/network.h"
 #include "proc/cpu.h"
 #include "proc/procfs.h"
-#include "sys/store-key.h"
-#include "sys/store-room.h"
+#include "store/key.h"
+#include "store/room.h"
 
 #include <signal.h>
 #include <stdio.h>

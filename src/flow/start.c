@@ -9,7 +9,7 @@
 #include "flow/flow.h"
 #include "model/model.h"
 #include "netfilter/hold.h"
-#include "sys/store.h"
+#include "store/store.h"
 #include "systemd/bus.h"
 
 #include <string.h>

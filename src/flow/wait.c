@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "proc/procfs.h"
 #include "report/report.h"
-#include "sys/store.h"
+#include "store/store.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 /* Trees of the last save that are not back yet when the next one is asked for: they go along. */
 
 #include "model/model.h"
-#include "sys/store.h"
+#include "store/store.h"
 
 /* A ticket with those trees alone, or answer 1 if there are none. -EEXIST with a sentence: somebody must
  * start their restore, which has died. */

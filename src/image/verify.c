@@ -92,7 +92,7 @@ static const Type types[] = {
                 {"ip6tables-*.img", 0, BARE},
                 {"nftables-*.img", 0, BARE},
                 {"tmpfs-*.img", 0, BARE},
-                {"volatile.img", 0, BARE}, /* ours: sys/store.h */
+                {"volatile.img", 0, BARE}, /* ours: store/store.h */
 };
 
 /* Flags of a run of pages, as 3.17.1 and later write them. */

@@ -15,7 +15,7 @@
 #include "image/image.h"
 #include "model/config.h"
 #include "model/timeline.h"
-#include "sys/store.h"
+#include "store/store.h"
 #include "systemd/bus.h"
 #include "tty/pty.h"
 

@@ -19,7 +19,7 @@
 #include "base/text.h"
 #include "files/pax.h"
 #include "model/members.h"
-#include "sys/store.h"
+#include "store/store.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -24,7 +24,7 @@
 #include "netfilter/hold.h"
 #include "proc/rights.h"
 #include "save/files.h"
-#include "sys/store-room.h"
+#include "store/room.h"
 
 #include <dirent.h>
 #include <fcntl.h>

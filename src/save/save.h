@@ -17,7 +17,7 @@
 #include "model/config.h"
 #include "model/snapshot.h"
 #include "model/timeline.h"
-#include "sys/store.h"
+#include "store/store.h"
 
 typedef struct SaveJob {
         const Config *config;

@@ -117,7 +117,7 @@ static int session_fill(const char *root, const char *id, Session *session) {
         if (r >= 0 && !session->user) /* required in a ticket */
                 r = model_set_string(&session->user, "");
         if (r >= 0 && !(session->scope && name_is_safe(session->scope)))
-                r = model_set_string(&session->scope, ""); /* no ticket may name it (sys/store.h) */
+                r = model_set_string(&session->scope, ""); /* no ticket may name it (store/store.h) */
         if (r < 0)
                 return r;
         if (!login_field(session, "UID", value, sizeof value) || parse_u64(value, UINT32_MAX - 1, &uid) < 0)

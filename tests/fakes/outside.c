@@ -15,7 +15,7 @@
 #include "preflight/preflight.h"
 #include "proc/procfs.h"
 #include "restore/restore.h"
-#include "sys/store-key.h"
+#include "store/key.h"
 #include "systemd/bus.h"
 
 #include "base/err.h"

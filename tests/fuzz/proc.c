@@ -18,7 +18,7 @@
 #include "proc/procfs.h"
 #include "report/trees.h"
 #include "select/select.h"
-#include "sys/store.h"
+#include "store/store.h"
 #include "systemd/cgroup.h"
 #include "systemd/login.h"
 

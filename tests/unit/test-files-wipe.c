@@ -8,7 +8,7 @@
 #include "files/wipe.h"
 #include "model/box.h"
 #include "model/model.h"
-#include "sys/store.h"
+#include "store/store.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

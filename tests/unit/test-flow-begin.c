@@ -14,7 +14,7 @@
 #include "flow/flow.h"
 #include "flow/saving.h"
 #include "model/model.h"
-#include "sys/store.h"
+#include "store/store.h"
 #include "tests/fakes/outside.h"
 #include "tests/unit/own-run.h"
 #include "tests/unit/ticket.h"

@@ -7,7 +7,7 @@
 #include "flow/flow.h"
 #include "flow/hold-note.h"
 #include "netfilter/hold.h"
-#include "sys/store.h"
+#include "store/store.h"
 #include "tests/unit/own-run.h"
 
 #include <netinet/in.h>

@@ -9,7 +9,7 @@
 #include "files/pax.h"
 #include "proc/procfs.h"
 #include "save/files.h"
-#include "sys/store.h"
+#include "store/store.h"
 
 #include <fcntl.h>
 #include <limits.h>

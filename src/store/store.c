@@ -3,7 +3,7 @@
 /* The commit points on disk. Every change of state is one rename in one directory, followed by an fsync of
  * it: a power cut leaves the state before or the state after. */
 
-#include "sys/store.h"
+#include "store/store.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -12,9 +12,9 @@
 #include "base/text.h"
 #include "files/space.h"
 #include "model/codec.h"
-#include "sys/store-gone.h"
-#include "sys/store-message.h"
-#include "sys/store-room.h"
+#include "store/gone.h"
+#include "store/message.h"
+#include "store/room.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -167,8 +167,8 @@ static int tree_home(const Store *store, const char *ticket_id, const char *tree
 /* What a restore notes beside the images of a tree. */
 static const char *const notes[] = {"begun", "runs", "done"};
 
-/* What image/image.h and image/remap.h change for a restore. Each change makes a new file, and a link keeps the
- * old one; it ends like an image, and is one wherever those are removed. */
+/* What image/image.h and image/remap.h change for a restore. Each change makes a new file, and a link keeps
+ * the old one; it ends like an image, and is one wherever those are removed. */
 static const char *const rewritten[][2] = {
                 {"files.img", "sealed-files.img"},
                 {"tty-info.img", "sealed-tty-info.img"},

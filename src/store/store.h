@@ -16,13 +16,13 @@
  *         failed/ID/NAME/    images of trees that could not come back
  *         gone/NAME.N/       images that nobody needs any more, until store_wipe()
  *
- * and /run/carryover (sys/run.h; 0700, root, dies with the boot): keep, request, progress, hold, claimed,
+ * and /run/carryover (store/run.h; 0700, root, dies with the boot): keep, request, progress, hold, claimed,
  * unreported and locks.
  */
 
 #include "model/config.h"
 #include "model/model.h"
-#include "sys/run.h"
+#include "store/run.h"
 
 #define STORE_VOLATILE "volatile.img"
 
@@ -51,9 +51,10 @@ int store_tree_fail(const Store *store, const char *ticket_id, const char *tree,
 int store_tree_retry(const Store *store, const char *ticket_id, const char *tree);
 
 /*
- * What is gone still lies on the disk. Overwrites and removes it, where that reaches the disk (files/wipe.h),
- * else removes it; at idle priority, which the calling thread keeps. Answer 1: stop_fd has become readable,
- * and the rest waits for another call. -ETIMEDOUT: it took too long, and the rest was only removed.
+ * What is gone still lies on the disk. Overwrites and removes it, where that reaches the disk
+ * (files/wipe.h), else removes it; at idle priority, which the calling thread keeps. Answer 1: stop_fd has
+ * become readable, and the rest waits for another call. -ETIMEDOUT: it took too long, and the rest was only
+ * removed.
  */
 int store_wipe(const Store *store, int stop_fd);
 

@@ -2,7 +2,7 @@
 
 /* By plain system calls: five of them do not need a library, which would go into every initramfs. */
 
-#include "sys/store-key.h"
+#include "store/key.h"
 
 #include "base/err.h"
 

@@ -3,7 +3,7 @@
 
 /* Space in the store: what may be taken of it, and what is taken early. */
 
-#include "sys/store.h"
+#include "store/store.h"
 
 /* In bytes: of the whole file system; that others may use too, less a headroom for what they write until the
  * next boot is through; and that images take already, of trees that failed and of whatever is over. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "sys/store-message.h"
+#include "store/message.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

@@ -2,7 +2,7 @@
 
 /* What is in gone/ is nobody's any more, whoever put it there and whenever. */
 
-#include "sys/store-gone.h"
+#include "store/gone.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -12,8 +12,8 @@
 #include "files/wipe.h"
 #include "image/remap.h"
 #include "model/box.h"
-#include "sys/store-message.h"
-#include "sys/store.h"
+#include "store/message.h"
+#include "store/store.h"
 
 #include <dirent.h>
 #include <fcntl.h>

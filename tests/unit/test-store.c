@@ -10,7 +10,7 @@
 #include "model/codec.h"
 #include "model/model.h"
 #include "model/waiting.h"
-#include "sys/store-room.h"
+#include "store/room.h"
 #include "tests/unit/own-run.h"
 #include "tests/unit/ticket.h"
 

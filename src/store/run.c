@@ -3,7 +3,7 @@
 /* In /run/carryover: who is at work, and how far. The locks are those of a process, which no child inherits:
  * it is the kernel that takes them off, and that tells who has one. */
 
-#include "sys/run.h"
+#include "store/run.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"

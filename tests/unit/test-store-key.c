@@ -3,7 +3,7 @@
 /* In a user namespace, whose root has keys of his own: those of the machine are left alone. */
 
 #include "base/fd.h"
-#include "sys/store-key.h"
+#include "store/key.h"
 
 #include <linux/keyctl.h>
 #include <sched.h>

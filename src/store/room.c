@@ -2,13 +2,13 @@
 
 /* What is taken early is taken while the save can still be refused. */
 
-#include "sys/store-room.h"
+#include "store/room.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "files/space.h"
-#include "sys/store-gone.h"
+#include "store/gone.h"
 
 #include <fcntl.h>
 #include <limits.h>
