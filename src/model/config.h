@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* /etc/carryover/carryover.conf and carryover.conf.d/ as data; config_load() is in files/config.h. Defaults in
- * brackets. */
+/* /etc/carryover/carryover.conf and carryover.conf.d/ as data; config_load() is in files/config.h. Defaults
+ * in brackets. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -11,12 +11,12 @@
  * one is the restore's.
  */
 
+#include "systemd/login.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "restore/restore.h"
-#include "systemd/login.h"
 
 #include <fcntl.h>
 #include <stdio.h>

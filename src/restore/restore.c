@@ -321,8 +321,8 @@ static int told_to_stop(const RestoreJob *job) {
         return poll(&p, 1, 0) > 0 ? err_say(-ECANCELED, "told to stop waiting for another tree") : 0;
 }
 
-/* image/remap.h: why only one at a time. Before it has begun: whoever dies while it waits has not lost it. The
- * CRIU of a start before this one may still be at work. */
+/* image/remap.h: why only one at a time. Before it has begun: whoever dies while it waits has not lost it.
+ * The CRIU of a start before this one may still be at work. */
 static int turn_take(const RestoreJob *job, int images_fd, pthread_mutex_t **ret) {
         _cleanup_(remaps_done) Remaps remaps = {0};
         int r, stop;
