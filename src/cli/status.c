@@ -9,7 +9,7 @@
 #include "files/config.h"
 #include "netfilter/hold.h"
 #include "report/report.h"
-#include "restore/restore.h"
+#include "restore/needs.h"
 #include "store/store.h"
 
 #include <inttypes.h>

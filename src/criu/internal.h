@@ -2,12 +2,12 @@
 #pragma once
 
 /*
- * One running `criu swrk`: started, talked to, ended. For sys/criu-*.c only; the contract for others is in
- * criu/criu.h.
+ * One running `criu swrk`: started, talked to, ended. Inside this room; the contract for others is in
+ * criu.h.
  */
 
 #include "base/cleanup.h"
-#include "criu/criu.h"
+#include "criu/job.h"
 
 #include "criu-rpc.pb-c.h"
 

@@ -7,6 +7,7 @@
  * github.com/checkpoint-restore/criu.
  */
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
 #include "criu/criu.h"

@@ -3,6 +3,7 @@
 /* A CRIU is told from other programs of that name by what nobody else can have: it is root's, and belongs
  * to PID 1 since its client died. */
 
+#include "criu/criu.h"
 #include "criu/internal.h"
 
 #include "base/clock.h"

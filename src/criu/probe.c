@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "criu/criu.h"
 #include "criu/internal.h"
 
 #include <fcntl.h>

@@ -3,6 +3,8 @@
 /* What became of each tree: durable before its images go, for a restore that is started again. */
 
 #include "flow/restoring.h"
+#include "restore/login.h"
+#include "restore/running.h"
 
 #include "base/err.h"
 #include "base/fault.h"

@@ -8,6 +8,8 @@
  */
 
 #include "flow/restoring.h"
+#include "restore/login.h"
+#include "restore/running.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -28,6 +30,7 @@
 #include "proc/procfs.h"
 #include "report/report.h"
 #include "store/key.h"
+#include "store/sweep.h"
 
 #include <signal.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* A restore in progress, shared by the files of this room that make it; nobody else includes this. */
+/* A restore in progress, shared by the files that make it. Inside this room. */
 
 #include "model/box.h"
 #include "model/config.h"
@@ -9,6 +9,7 @@
 #include "netfilter/hold.h"
 #include "report/event.h"
 #include "restore/restore.h"
+#include "restore/scope.h"
 
 #include <pthread.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* A save in progress, shared by the files of this room that make it; nobody else includes this. */
+/* A save in progress, shared by the files that make it. Inside this room. */
 
 #include "base/clock.h"
 #include "flow/kept.h"

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The bytes of one CRIU image file. For this room only. An image is
+ * The bytes of one CRIU image file. Inside this room. An image is
  *
  *         u32 LE    0x54564319, in front of every type but the inventory (0x55105940: service files)
  *         u32 LE    magic of the type

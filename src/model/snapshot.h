@@ -2,7 +2,7 @@
 #pragma once
 
 /* What /proc and sock_diag told about processes at one moment: plain data, so that select and preflight are
- * tested without any process. sys/procfs makes one. */
+ * tested without any process. proc/procfs.h makes one. */
 
 #include "model/snap-mount.h"
 #include "model/snapshot-fd.h"

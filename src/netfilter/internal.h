@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Private to netfilter*.c: what the front hands to a backend. */
+/* Inside this room: what the front hands to a backend. */
 
 #include "model/connections.h"
 

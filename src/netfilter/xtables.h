@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Private to netfilter*.c: rules of iptables' table `raw`, of both families. */
+/* Inside this room: rules of iptables' table `raw`, of both families. */
 
 #include <libiptc/libiptc.h>
 #include <stdbool.h>

@@ -10,6 +10,7 @@
 
 #include "netlink/network.h"
 
+#include "netlink/address.h"
 #include "netlink/talk.h"
 
 #include "base/await.h"

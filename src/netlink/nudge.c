@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "netlink/address.h"
 #include "netlink/talk.h"
 
 #include <arpa/inet.h>

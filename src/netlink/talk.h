@@ -4,7 +4,7 @@
 /* Inside this room: what is asked of the kernel by rtnetlink. */
 
 #include "model/model.h"
-#include "netlink/address.h"
+#include "netlink/ip.h"
 
 #include <linux/rtnetlink.h>
 #include <net/if.h>

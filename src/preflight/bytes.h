@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Inside preflight: sums of sizes that processes are free to make up. */
+/* Inside this room: sums of sizes that processes are free to make up. */
 
 #include <stdint.h>
 

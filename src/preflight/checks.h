@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Inside preflight: one function per thing that a process can hold. Each adds its notes. */
+/* Inside this room: one function per thing that a process can hold. Each adds its notes. */
 
 #include "model/members.h"
-#include "preflight/preflight.h"
+#include "model/verdict.h"
+#include "preflight/facts.h"
 
 typedef struct Check {
         const Members *m;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* For proc/rights.c only: the files that one process holds and that are not its user's own. */
+/* Inside this room, for rights.c: the files that one process holds and that are not its user's own. */
 
 #include "model/model.h"
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Shared by procfs*.c only. */
+/* Inside this room: what the files that look at processes share. */
 
 #include "kernel/mounts.h"
 #include "model/snapshot.h"
-#include "proc/procfs.h"
 
 #include <stdatomic.h>
 

@@ -15,6 +15,7 @@
 #include "model/model.h"
 #include "proc/internal.h"
 #include "proc/process-tree.h"
+#include "proc/procfs.h"
 
 #include <fcntl.h>
 #include <string.h>

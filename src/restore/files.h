@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Inside restore: putting files back that no boot brings. */
+/* Inside this room: putting files back that no boot brings. */
 
 #include "base/file-set.h"
 

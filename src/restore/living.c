@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "restore/restore.h"
+#include "restore/scope.h"
 #include "systemd/cgroup.h"
 
 #include <dirent.h>

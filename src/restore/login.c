@@ -12,11 +12,12 @@
  */
 
 #include "systemd/login.h"
+#include "restore/login.h"
+
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "restore/restore.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,7 +5,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
-#include "restore/restore.h"
+#include "criu/criu.h"
+#include "restore/scope.h"
 #include "systemd/cgroup.h"
 
 #include <limits.h>

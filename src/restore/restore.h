@@ -10,40 +10,9 @@
  * nothing of it had run.
  */
 
-#include "criu/criu.h"
 #include "files/by-inode.h"
 #include "image/image.h"
-#include "model/config.h"
-#include "model/timeline.h"
-#include "store/store.h"
-#include "systemd/bus.h"
-#include "tty/pty.h"
-
-#include <pthread.h>
-
-/* The units that the trees come back in: one scope for each login session, shared by its trees. A scope
- * lives as long as there is a process in it; a waiting child of ours holds it open until scopes_release().
- */
-#define SCOPE_NAME_MAX 160
-
-typedef struct Scope {
-        char name[SCOPE_NAME_MAX];
-        char *cgroup;
-        int procs_fd;
-        pid_t holder;
-} Scope;
-
-typedef struct Scopes {
-        Scope *items;
-        size_t n;
-} Scopes;
-
-/* Makes (or finds) the scope of a tree; *ret stays the Scopes'. Not thread safe. */
-int scopes_get(Scopes *scopes, Bus *manager, const Tree *tree, uint64_t deadline_monotonic,
-               const Scope **ret);
-void scopes_release(Scopes *scopes);
-/* Whether a cgroup is that of the tree's scope. */
-bool scope_is_of(const Tree *tree, const char *cgroup);
+#include "restore/job.h"
 
 /*
  * Puts back the files that no boot brings (STORE_VOLATILE), of every tree that is pending, before any of
@@ -52,23 +21,6 @@ bool scope_is_of(const Tree *tree, const char *cgroup);
  * outcome, and restore_tree() gives that as its answer.
  */
 void restore_files(const Store *store, const Ticket *ticket, const ImageKeys *keys, Timeline *timeline);
-
-typedef struct RestoreJob {
-        const Config *config;
-        const Store *store;
-        const CriuFeatures *features;
-        ImageKeys keys;
-        Timeline *timeline;
-        PtyReserve *ptys;
-        pthread_mutex_t *ptys_lock;
-        pthread_mutex_t *remaps_lock; /* one restore at a time with files that have lost their names */
-        int stop_fd;                  /* readable: give up waiting */
-
-        /* Asked when everything that can be looked at before has been: waits until CRIU's features are known
-         * and the tree's scope is there. 0, or why there will be none. */
-        int (*ready)(const Tree *tree, int *ret_procs_fd, void *userdata);
-        void *userdata;
-} RestoreJob;
 
 /*
  * Restores one tree into its scope: checks its images and decrypts them into memory (keys.box), waits for
@@ -79,10 +31,6 @@ typedef struct RestoreJob {
  * come, or CRIU did not end.
  */
 int restore_tree(const RestoreJob *job, Tree *tree);
-
-/* What a tree that is pending waits for now, as the sentence of -ETIMEDOUT; 0: for nothing that a boot
- * brings. Looks once. */
-int restore_waits_for(const Tree *tree);
 
 /* The connections whose peers do not know yet what became of the tree (netlink/nudge.h), as those know them,
  * from the ticket; that of an older version leaves it to the images. Caller frees *ret. */
@@ -97,26 +45,5 @@ bool restore_is_encrypted(const Store *store, const Tree *tree);
  * restore had begun, so that it may have run. */
 bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree, Sweep *sweep);
 
-/* Whether a process of the tree lives, in the host's PID namespace or in one of its own: 0 with its number,
- * or answer 1. Before it is brought back once more. */
-int restore_living(const Tree *tree, pid_t *ret);
-
-/* A tree that is noted to run, and does: true, with its outcome filled. */
-bool restore_runs(const Store *store, Tree *tree);
-
-/* A tree that ran again, by its note, and does so no more: the machine went down with it, or it has ended.
- * *ret: as it was noted; the caller frees. */
-bool restore_had_run(const Store *store, const Tree *tree, Tree **ret);
-
 /* Notes with each tree of the ticket which instruction sets this machine lacks, and the saved one had. */
 int restore_compare_cpu(const Ticket *ticket);
-
-/*
- * Login sessions as logind and utmp know them. logind reads /run/systemd/sessions/ when it starts, as after
- * its own upgrade: session and FIFO go there before it starts; when it already runs it is restarted. Answer
- * 1: a running logind must be restarted.
- */
-int login_put_back(Bus *manager, const Tree *tree);
-
-/* Before logind starts: new logins leave the numbers of these sessions alone (systemd/login.h). */
-int login_reserve(const Ticket *ticket);

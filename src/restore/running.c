@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include "restore/running.h"
+#include "restore/scope.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -9,7 +10,6 @@
 #include "base/fd.h"
 #include "proc/procfs.h"
 #include "restore/process.h"
-#include "restore/restore.h"
 #include "systemd/cgroup.h"
 
 #include <string.h>

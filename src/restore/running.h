@@ -7,7 +7,7 @@
  * the note nobody would know whether it had lived.
  */
 
-#include "restore/restore.h"
+#include "restore/job.h"
 
 /* Durably, in its images. It runs whatever comes of this: a failure leaves the window open until its end is
  * noted. */
@@ -22,3 +22,10 @@ int running_outcome(Tree *tree, const char *mode, pid_t pid);
  * outcome filled; else -EALREADY, and what CRIU had made of it is ended.
  */
 int running_adopt(const RestoreJob *job, int home_fd, Tree *tree);
+
+/* A tree that is noted to run, and does: true, with its outcome filled. */
+bool restore_runs(const Store *store, Tree *tree);
+
+/* A tree that ran again, by its note, and does so no more: the machine went down with it, or it has ended.
+ * *ret: as it was noted; the caller frees. */
+bool restore_had_run(const Store *store, const Tree *tree, Tree **ret);

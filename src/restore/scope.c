@@ -3,11 +3,12 @@
 /* A scope needs a live process from its first moment, and CRIU starts one at a time per tree: so a child
  * that only waits opens the scope, everything restored joins its cgroup, and the child goes last. */
 
+#include "restore/scope.h"
+
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "model/cgroup-path.h"
-#include "restore/restore.h"
 #include "systemd/cgroup.h"
 
 #include <signal.h>

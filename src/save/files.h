@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Inside save: the files of a tree that the next boot does not have (SnapFd.is_volatile). */
+/* Inside this room: the files of a tree that the next boot does not have (SnapFd.is_volatile). */
 
 #include "files/pax.h"
 #include "model/model.h"

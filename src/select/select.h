@@ -20,12 +20,7 @@
 #include "model/model.h"
 #include "model/snapshot.h"
 #include "model/verdict.h"
-
-typedef struct SelectWorld {
-        const Snapshot *all; /* SNAP_PROCESSES is enough */
-        Session *const *sessions;
-        size_t n_sessions;
-} SelectWorld;
+#include "select/world.h"
 
 /*
  * -EINVAL: no target has this form; -ESRCH: there is no such session, unit or process; -EPERM: it must not

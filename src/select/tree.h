@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Inside select: what a process says, and a Tree out of its root. */
+/* Inside this room: what a process says, and a Tree out of its root. */
 
 #include "model/model.h"
 #include "model/snapshot.h"
-#include "select/select.h"
+#include "model/verdict.h"
+#include "select/world.h"
 
 /* An sshd of root's: the monitor of a session, or the listener. Its name says nothing, since anybody may
  * have it. */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* One message of model/codec.h in one file, replaced as a whole and durably. For sys/store*.c only. */
+/* One message of model/codec.h in one file, replaced as a whole and durably. Inside this room. */
 
 #include "model/codec.h"
-
 #include "model/model.h"
 
 int store_message_write(int dir_fd, const char *name, CodecKind kind, const ProtobufCMessage *message);

@@ -3,7 +3,8 @@
 
 /* Space in the store: what may be taken of it, and what is taken early. */
 
-#include "store/store.h"
+#include "model/model.h"
+#include "store/handle.h"
 
 /* In bytes: of the whole file system; that others may use too, less a headroom for what they write until the
  * next boot is through; and that images take already, of trees that failed and of whatever is over. */

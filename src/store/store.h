@@ -22,14 +22,8 @@
 
 #include "model/config.h"
 #include "model/model.h"
+#include "store/handle.h"
 #include "store/run.h"
-
-#define STORE_VOLATILE "volatile.img"
-
-typedef struct Store {
-        int fd; /* of the store */
-        char path[256];
-} Store;
 
 /* Opens (and makes) the store; refuses one that is not root's own 0700 directory: -EPERM with the remedy. */
 int store_open(const Config *config, Store *ret);
@@ -49,20 +43,6 @@ int store_tree_fail(const Store *store, const char *ticket_id, const char *tree,
 /* Moves them back, without the notes that their restore has begun and ended, for another one that somebody
  * asks for by hand. -ENOENT: they are gone. */
 int store_tree_retry(const Store *store, const char *ticket_id, const char *tree);
-
-/*
- * What is gone still lies on the disk. Overwrites and removes it, where that reaches the disk
- * (files/wipe.h), else removes it; at idle priority, which the calling thread keeps. Answer 1: stop_fd has
- * become readable, and the rest waits for another call. -ETIMEDOUT: it took too long, and the rest was only
- * removed.
- */
-int store_wipe(const Store *store, int stop_fd);
-
-/*
- * Puts away (gone/) images of trees that could not come back and that nobody can or will try again: those of
- * any save but the last, and those that are older. Nothing while a ticket waits, or lies here damaged.
- */
-int store_age(const Store *store, uint64_t before_realtime);
 
 /* Whether a ticket lies here that could not be believed (ticket.bad); somebody must look at it. The next
  * seal removes it. */

@@ -14,7 +14,9 @@
 #include "netlink/nudge.h"
 #include "preflight/preflight.h"
 #include "proc/procfs.h"
+#include "restore/login.h"
 #include "restore/restore.h"
+#include "restore/scope.h"
 #include "store/key.h"
 #include "systemd/bus.h"
 

@@ -20,7 +20,9 @@
 #include "netfilter/internal.h"
 #include "report/report.h"
 #include "report/trees.h"
+#include "restore/needs.h"
 #include "restore/outside.h"
+#include "restore/restore.h"
 #include "select/select.h"
 
 #include <json-c/json.h>

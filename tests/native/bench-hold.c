@@ -3,7 +3,7 @@
 /*
  * What the hold costs: the time of hold_set(), and what every packet of the machine pays meanwhile, as the
  * time of a round trip of one byte over a veth pair on a connection that is not held. The figures that
- * decide what HOLD_AUTO means are ratios of one run (src/sys/README.md).
+ * decide what HOLD_AUTO means are ratios of one run (src/netfilter/README.md).
  */
 
 #include "base/cleanup.h"

@@ -2,7 +2,7 @@
 
 /*
  * driver ours|bare PIG IMAGES: one guinea pig's two lives. It is saved, killed and restored either by
- * carryover's code (sys/criu and sys/image, with the images checked, corrected and synced in post-dump) or
+ * carryover's code (the rooms criu and image, with the images checked, corrected and synced in post-dump) or
  * by the criu command with the same options, and woken to judge itself. Prints one line of JSON. Stands for
  * the outside world too: it is the peer of the pig's connection.
  */

@@ -9,6 +9,7 @@
 #include "model/box.h"
 #include "model/model.h"
 #include "store/store.h"
+#include "store/sweep.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -11,6 +11,8 @@
 #include "model/model.h"
 #include "model/waiting.h"
 #include "store/room.h"
+#include "store/store.h"
+#include "store/sweep.h"
 #include "tests/unit/own-run.h"
 #include "tests/unit/ticket.h"
 
