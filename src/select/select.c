@@ -164,11 +164,16 @@ static bool has_ancestor_in(const Snapshot *s, const SnapProcess *p, const Targe
         return false;
 }
 
+/* Ours: while a restore waits, such a process keeps each scope open (restore/scope.h). */
+static bool is_scope_holder(const SnapProcess *p) {
+        return p->uid == 0 && p->euid == 0 && p->exe && ends_with(p->exe, "/carryover-restore");
+}
+
 static int roots_in(const Snapshot *s, const Target *t, Roots *ret) {
         for (size_t i = 0; i < s->n_processes; i++) {
                 const SnapProcess *p = s->processes + i;
 
-                if (p->state == 'Z' || !is_in(p, t) || has_ancestor_in(s, p, t))
+                if (p->state == 'Z' || !is_in(p, t) || is_scope_holder(p) || has_ancestor_in(s, p, t))
                         continue;
                 if (model_append(ret->list, ret->n, p) < 0)
                         return -ENOMEM;

@@ -149,6 +149,21 @@ static void test_default(void **state) {
 }
 
 /* A ticket with a name that is no unit's would not be sealed, for nobody. */
+/* A session that is half back: what keeps its scope open is none of its trees; a user's own program of that
+ * name is. */
+static void test_scope_holder(void **state) {
+        World *w = *state;
+        SnapProcess *p = world_process(w->s, 380, 370, "carryover-hold", S4);
+
+        free(p->exe);
+        p->exe = strdup("/usr/lib/carryover/carryover-restore");
+        assert_int_equal(resolve(w, "session:4", 506), 0);
+        assert_int_equal(w->n, 2);
+        world_at(w->s, 380)->uid = world_at(w->s, 380)->euid = 1000;
+        assert_int_equal(resolve(w, "session:4", 506), 0);
+        assert_int_equal(w->n, 3);
+}
+
 static void test_cgroup_made_by_hand(void **state) {
         World *w = *state;
 
@@ -781,18 +796,31 @@ static void test_describe_schedule(void **state) {
 int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
-                        T(test_session),       T(test_cgroup_made_by_hand),
-                        T(test_default),       T(test_no_logind_session),
-                        T(test_openssh_10),    T(test_unit),
-                        T(test_pid),           T(test_refusals),
-                        T(test_many_jobs),     T(test_zombie_root),
-                        T(test_user_units),    T(test_others_cgroups),
-                        T(test_own_cgroups),   T(test_owners),
-                        T(test_whose_session), T(test_named_sshd),
-                        T(test_must_stay),     T(test_kept_without),
-                        T(test_kept),          T(test_describe_files),
-                        T(test_describe_unix), T(test_describe_tcp),
-                        T(test_describe_many), T(test_describe_schedule),
+                        T(test_session),
+                        T(test_scope_holder),
+                        T(test_cgroup_made_by_hand),
+                        T(test_default),
+                        T(test_no_logind_session),
+                        T(test_openssh_10),
+                        T(test_unit),
+                        T(test_pid),
+                        T(test_refusals),
+                        T(test_many_jobs),
+                        T(test_zombie_root),
+                        T(test_user_units),
+                        T(test_others_cgroups),
+                        T(test_own_cgroups),
+                        T(test_owners),
+                        T(test_whose_session),
+                        T(test_named_sshd),
+                        T(test_must_stay),
+                        T(test_kept_without),
+                        T(test_kept),
+                        T(test_describe_files),
+                        T(test_describe_unix),
+                        T(test_describe_tcp),
+                        T(test_describe_many),
+                        T(test_describe_schedule),
 
         };
 
