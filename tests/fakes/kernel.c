@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* kernel/: one kernel beside the one that runs; every module, mount and profile is there. */
+
+#include "base/err.h"
+#include "kernel/apparmor.h"
+#include "kernel/kexec.h"
+#include "kernel/kmod.h"
+#include "kernel/mounts.h"
+#include "tests/fakes/fake.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int kernel_find(const char *boot, const char *version, Kernel *ret) {
+        int r = fake_call("kernel_find", "%s", version ? version : "");
+
+        *ret = (Kernel){0};
+        snprintf(ret->version, sizeof ret->version, "%s", version ? version : FAKE_NEXT);
+        snprintf(ret->image, sizeof ret->image, "%s/vmlinuz-%.100s", boot, ret->version);
+        snprintf(ret->initrd, sizeof ret->initrd, "%s/initrd.img-%.100s", boot, ret->version);
+        return r;
+}
+
+int kexec_allowed(void) {
+        return fake_call("kexec_allowed", "%s", "");
+}
+
+int kexec_load_kernel(const Kernel *kernel, const void *extra, size_t extra_size, const char *cmdline) {
+        int r = fake_call("kexec_load_kernel", "%s", kernel->version);
+
+        if (r >= 0 && (!extra || extra_size == 0))
+                r = err_say(-EINVAL, "the next kernel would have no early part");
+        if (r < 0)
+                return r;
+        fake->loaded = true;
+        snprintf(fake->loaded_cmdline, sizeof fake->loaded_cmdline, "%s", cmdline);
+        return 0;
+}
+
+int kexec_loaded(void) {
+        return fake->loaded;
+}
+
+int kexec_unload(void) {
+        int r = fake_call("kexec_unload", "%s", "");
+
+        fake->loaded = fake->loaded && r < 0;
+        return r;
+}
+
+int modules_load(const char *const *names) {
+        return fake_call("modules_load", "%s", names[0] ? names[0] : "") < 0;
+}
+
+int profiles_read(char **ret) {
+        (void)ret;
+        return fake_call("profiles_read", "%s", "") ?: 1;
+}
+
+int profiles_note(Tree *tree) {
+        return fake_call("profiles_note", "%s", tree->name);
+}
+
+int profiles_missing(const Tree *tree) {
+        return fake_call("profiles_missing", "%s", tree->name);
+}
+
+int profiles_wait(const Tree *tree, uint64_t usec, int stop_fd) {
+        (void)usec;
+        (void)stop_fd;
+        return fake_call("profiles_wait", "%s", tree->name);
+}
+
+int mounts_read(Mounts *ret) {
+        *ret = (Mounts){0};
+        return fake_call("mounts_read", "%s", "");
+}
+
+int mounts_missing(const Mounts *mounts, const Tree *tree, const char *below) {
+        (void)mounts;
+        (void)below;
+        return fake_call("mounts_missing", "%s", tree->name);
+}
+
+int mounts_wait(const Tree *tree, uint64_t usec, int stop_fd) {
+        (void)usec;
+        (void)stop_fd;
+        return fake_call("mounts_wait", "%s", tree->name);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* preflight/: says what the machine's trees are told to be said (FakeTree). */
+
+#include "preflight/preflight.h"
+
+#include "base/err.h"
+#include "tests/fakes/fake.h"
+
+int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *facts, Verdict *ret) {
+        const FakeTree *t = fake_tree((pid_t)tree->root_pid);
+        int r = fake_call("preflight_tree", "%s", tree->name);
+
+        *ret = (Verdict){0};
+        if (r >= 0 && !snapshot_process(s, (pid_t)tree->root_pid))
+                return verdict_add(ret, VERDICT_REFUSED, "gone", NULL, "it has ended");
+        if (r >= 0 && t && t->refusal[0])
+                r = verdict_add(ret, VERDICT_REFUSED, "fake", "wait", "%s", t->refusal);
+        if (r >= 0 && t && t->loss[0])
+                r = verdict_add(ret, VERDICT_DEGRADED, "loss", NULL, "%s", t->loss);
+        if (r >= 0 && t && t->beyond[0] && facts->frozen)
+                r = verdict_add(ret, VERDICT_REFUSED, "beyond", NULL, "%s", t->beyond);
+        return r;
+}
+
+int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
+        int r = fake_call("preflight_machine", "%s", "");
+
+        *ret = (Verdict){0};
+        if (r >= 0 && fake->machine_refusal[0])
+                r = verdict_add(ret, VERDICT_REFUSED, "fake", "wait", "%s", fake->machine_refusal);
+        if (r >= 0 && facts->store_error)
+                r = verdict_add(ret, VERDICT_REFUSED, "store", NULL, "%s", facts->store_error);
+        return r;
+}
+
+int preflight_limits(const PreflightFacts *facts, PreflightClaim *claims, size_t n,
+                     Verdict *const *verdicts) {
+        (void)facts;
+        (void)verdicts;
+        for (size_t i = 0; i < n; i++)
+                claims[i].limit = (PreflightLimit){.bytes = UINT64_C(1) << 20, .names = 100};
+        return fake_call("preflight_limits", "%zu", n);
+}
+
+int preflight_needs(const Snapshot *s, const Tree *tree, PreflightNeeds *ret) {
+        (void)s;
+        *ret = (PreflightNeeds){.bytes = 1};
+        return fake_call("preflight_needs", "%s", tree->name);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* tty/: nobody has a terminal. */
+
+#include "base/err.h"
+#include "tests/fakes/fake.h"
+#include "tty/pty.h"
+#include "tty/terminal.h"
+
+int pty_reserve(const uint32_t *wanted, size_t n, PtyReserve **ret) {
+        (void)wanted;
+        *ret = NULL;
+        return fake_call("pty_reserve", "%zu", n);
+}
+
+PtyReserve *pty_reserve_free(PtyReserve *reserve) {
+        (void)reserve;
+        return NULL;
+}
+
+int pty_take(PtyReserve *reserve, uint32_t index) {
+        (void)reserve;
+        (void)fake_call("pty_take", "%u", index);
+        return err_say(-ENOENT, "there is no terminal %u", index);
+}
+
+int terminal_tell(const char *tty, const char *text) {
+        (void)text;
+        return fake_call("terminal_tell", "%s", tty);
+}
