@@ -14,7 +14,7 @@ import pytest
 
 from conftest import Lab
 from lab.scene import BACK, GONE, LOST, UNTOLD, Scene
-from lab.util import wait_for
+from lab.util import LabError, wait_for
 
 # What may become of a tree. Untold is one that was not yet touched: the power went before its save began.
 ALLOWED = {BACK, GONE, LOST, UNTOLD}
@@ -36,6 +36,23 @@ def whole(scene: Scene) -> float:
     return took
 
 
+def boot(scene: Scene) -> None:
+    """
+    Power on. QEMU 10 now and then ends in the middle of a boot by an assertion of its own (msix_table_mmio_write): that is one more
+    power cut.
+    """
+    scene.machine.power_on()
+    try:
+        scene.machine.wait_for_ssh(BOOT_BOUND)
+    except LabError as error:
+        if scene.machine.alive() or "msix_table_mmio_write" not in str(error):
+            raise
+        print(f"one more power cut: {error}")
+        scene.machine.power_cut()
+        scene.machine.power_on()
+        scene.machine.wait_for_ssh(BOOT_BOUND)
+
+
 def one_cut(scene: Scene, after: float) -> dict[str, str]:
     """The power goes that long after the shutdown has begun; what becomes of the trees."""
     old = scene.begin()
@@ -45,8 +62,7 @@ def one_cut(scene: Scene, after: float) -> dict[str, str]:
     scene.session.expect("jumping into", 60)
     time.sleep(after)  # the moment is the point
     scene.machine.power_cut()
-    scene.machine.power_on()
-    scene.machine.wait_for_ssh(BOOT_BOUND)
+    boot(scene)
     wait_for("the end of the restore", scene.is_over, BOOT_BOUND, 1)
     became = scene.what_became(old)
     scene.nothing_left()
