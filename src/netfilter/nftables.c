@@ -220,8 +220,6 @@ int hold_nftables_run(struct nft_ctx *context, const char *text, const char *wha
         if (r == 0)
                 return 0;
         complaint = nft_ctx_get_error_buffer(context) ?: "";
-        if (strstr(complaint, "Operation not permitted"))
-                error = EPERM;
         return err_say(error > 0 ? -error : -EIO, "cannot %s: nftables says: %.*s", what,
                        (int)strcspn(complaint, "\n"), complaint);
 }
