@@ -14,7 +14,9 @@
  *   openat()   of ptmx, later, yields the held masters in turn; CRIU asks until it sees the number that it
  *              wants (32 times).
  *
- * CARRYOVER_CTTY="BROKER LEADER:MASTER:SLAVE ...", descriptors of the broker's; src/criu/terminals.c.
+ * CARRYOVER_CTTY="BROKER HEARD LEADER:MASTER:SLAVE ...", descriptors of the broker's; src/criu/terminals.c.
+ * HEARD is an eventfd. CRIU's first openat() that comes by here adds to it: the broker then knows that this
+ * CRIU asks here for its terminals.
  */
 
 #include "criu-ctty.h"
@@ -22,6 +24,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -38,6 +41,7 @@ typedef struct Terminal {
 static Terminal terminals[TERMINALS_MAX];
 static size_t n_terminals, next;
 static pid_t broker;
+static int heard = -1; /* -1: nobody need be told any more */
 
 static int number(char **at, char end) {
         char *from = *at;
@@ -53,6 +57,8 @@ __attribute__((constructor)) static void read_environment(void) {
         char *at = getenv("CARRYOVER_CTTY");
 
         broker = at ? number(&at, ' ') : -1;
+        if (broker > 0)
+                heard = number(&at, ' ');
         while (broker > 0 && *at && n_terminals < TERMINALS_MAX) {
                 Terminal t = {.leader = number(&at, ':')};
 
@@ -113,8 +119,20 @@ static int open_master(int flags) {
         return fd;
 }
 
+static void tell_broker(void) {
+        const uint64_t one = 1;
+        int fd = heard >= 0 ? borrow(heard) : -1;
+
+        heard = -1;
+        if (fd < 0)
+                return;
+        (void)!write(fd, &one, sizeof one);
+        close(fd);
+}
+
 int ctty_open(const char *path, int flags) {
         const char *name = strrchr(path, '/');
 
+        tell_broker();
         return n_terminals > 0 && strcmp(name ? name + 1 : path, "ptmx") == 0 ? open_master(flags) : -1;
 }

@@ -533,16 +533,16 @@ static int restore_and_sweep(const CriuJob *job, const CriuTerminals *terminals,
 
 int criu_restore(const CriuJob *job, pid_t *ret_pid) {
         CriuTerminals terminals;
+        bool in_the_way;
         int r;
 
         r = criu_terminals_open(job, &terminals);
         if (r < 0)
                 return err_pass(r);
         r = restore_and_sweep(job, &terminals, ret_pid);
+        in_the_way = r == -EIO && !criu_terminals_are_used(&terminals);
         criu_terminals_close(&terminals);
-        /* "Unable to open dev/ptmx with specified index": this CRIU does not ask our hook for terminals, so
-         * it meets them as somebody else's. They are gone now. */
-        if (r == -EIO && strstr(err_text(r), "ptmx"))
+        if (in_the_way) /* they are free now */
                 r = restore_and_sweep(job, &terminals, ret_pid);
         return r < 0 ? err_pass(r) : 0;
 }

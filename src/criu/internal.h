@@ -45,6 +45,7 @@ typedef struct CriuSpawn {
 typedef struct CriuTerminals {
         int *fds;
         size_t n_fds;
+        int heard_fd; /* eventfd: the hook was asked; -1: no terminals */
         char *words, preload[256];
         const char *environment[3]; /* points into this very struct */
 } CriuTerminals;
@@ -53,6 +54,9 @@ typedef struct CriuTerminals {
  * fail soft: whatever is in the way, CRIU makes them itself and processes but the sessions' leaders come
  * back without a controlling one. Takes what it can use of job->masters, and closes the rest. */
 int criu_terminals_open(const CriuJob *job, CriuTerminals *ret);
+/* Whether a CRIU with this environment opened files by way of the hook: only such a one gets the terminals
+ * that are held, and to any other they are somebody else's. True where none are held. */
+bool criu_terminals_are_used(const CriuTerminals *terminals);
 /* Leaves what is preloaded in the environment. */
 void criu_terminals_close(CriuTerminals *terminals);
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -72,6 +73,7 @@ static int add_pair(CriuTerminals *t, const CriuJob *job, const ImageTerminal *i
 void criu_terminals_close(CriuTerminals *t) {
         while (t->n_fds > 0)
                 fd_close(t->fds[--t->n_fds]);
+        t->heard_fd = fd_close(t->heard_fd);
         free(t->fds);
         free(t->words);
         t->fds = NULL;
@@ -81,12 +83,13 @@ void criu_terminals_close(CriuTerminals *t) {
 
 static void terminals_make(const CriuJob *job, CriuTerminals *ret) {
         _cleanup_(freep) ImageTerminal *images = NULL;
-        _cleanup_(criu_terminals_close) CriuTerminals t = {0};
+        _cleanup_(criu_terminals_close)
+                        CriuTerminals t = {.heard_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
         size_t n;
 
-        if (image_terminals(job->images_fd, &images, &n) < 0 || n == 0 || n > MAX)
+        if (t.heard_fd < 0 || image_terminals(job->images_fd, &images, &n) < 0 || n == 0 || n > MAX)
                 return;
-        t.words = text_format("CARRYOVER_CTTY=%d", getpid());
+        t.words = text_format("CARRYOVER_CTTY=%d %d", getpid(), t.heard_fd);
         t.fds = calloc(n * 2, sizeof *t.fds);
         if (!t.words || !t.fds)
                 return;
@@ -94,13 +97,19 @@ static void terminals_make(const CriuJob *job, CriuTerminals *ret) {
                 if (add_pair(&t, job, images + i) < 0)
                         return;
         *ret = t;
-        t = (CriuTerminals){0};
+        t = (CriuTerminals){.heard_fd = -1};
+}
+
+bool criu_terminals_are_used(const CriuTerminals *t) {
+        uint64_t n;
+
+        return t->heard_fd < 0 || read(t->heard_fd, &n, sizeof n) == sizeof n;
 }
 
 int criu_terminals_open(const CriuJob *job, CriuTerminals *ret) {
         int r = access(job->preload, R_OK) < 0 ? -errno : 0;
 
-        *ret = (CriuTerminals){0};
+        *ret = (CriuTerminals){.heard_fd = -1};
         if (r >= 0)
                 terminals_make(job, ret);
         for (size_t i = 0; i < job->n_masters; i++) /* for CRIU to make again */
