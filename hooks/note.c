@@ -23,5 +23,5 @@ int main(int argc, char **argv) {
         }
         log_error("carryover-note is run as root by hooks of apt and needrestart, alone or with --session "
                   "PID");
-        return 2;
+        return EXIT_USAGE;
 }

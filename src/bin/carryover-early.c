@@ -5,11 +5,12 @@
  * carryover-early                  carryover-early.service: the same in the real root, and the claim
  * carryover-early --list-modules   for the initramfs hooks: what they must pack
  *
- * Never fails a boot: the exit status is 0 unless the arguments are wrong.
+ * Never fails a boot: the exit status is EXIT_OK unless the arguments are wrong.
  */
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/exit.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -33,24 +34,24 @@ static void say_log(int priority, const char *sentence) {
         log_line(priority, "%s", sentence);
 }
 
-static int in_initramfs(void) {
+static ExitStatus in_initramfs(void) {
         if (early_initramfs(say_kmsg) > 0)
                 say_kmsg(LOG_WARNING, "continuing boot");
-        return 0;
+        return EXIT_OK;
 }
 
-static int in_system(void) {
+static ExitStatus in_system(void) {
         Config config;
 
         log_failed(config_load_anyway("", &config), "going on with the rest of it, and defaults");
         (void)early_service(&config, say_log);
-        return 0;
+        return EXIT_OK;
 }
 
-static int list_modules(void) {
+static ExitStatus list_modules(void) {
         for (const char *const *m = early_modules(); *m; m++)
                 puts(*m);
-        return 0;
+        return EXIT_OK;
 }
 
 int main(int argc, char *argv[]) {
@@ -61,5 +62,5 @@ int main(int argc, char *argv[]) {
         if (argc == 2 && strcmp(argv[1], "--list-modules") == 0)
                 return list_modules();
         fputs("usage: carryover-early [--initramfs | --list-modules]\n", stderr);
-        return 2;
+        return EXIT_USAGE;
 }

@@ -2,6 +2,7 @@
 
 /* PID 1 of a carried tree's namespace; started by the restore only (src/restore/init.h). */
 
+#include "base/exit.h"
 #include "restore/init.h"
 
 #include <stdio.h>
@@ -11,7 +12,7 @@ int main(int argc, char **argv) {
         (void)argv;
         if (argc != 1 || isatty(INIT_FD_ANSWER)) {
                 fprintf(stderr, "carryover-init is started by carryover-restore, not by hand\n");
-                return 2;
+                return EXIT_USAGE;
         }
         return init_run();
 }

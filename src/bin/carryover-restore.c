@@ -16,5 +16,5 @@ int main(int argc, char **argv) {
         log_error("carryover-restore is run as root: by carryover-restore.service, or by "
                   "carryover-give-up.service "
                   "with --give-up");
-        return 2;
+        return EXIT_USAGE;
 }

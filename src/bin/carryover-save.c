@@ -22,5 +22,5 @@ int main(int argc, char **argv) {
         log_error("carryover-save is run as root: by carryover.service with --start, --stop or --stopped, "
                   "by "
                   "the package's removal with --release");
-        return 2;
+        return EXIT_USAGE;
 }

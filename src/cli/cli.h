@@ -3,20 +3,14 @@
 
 /*
  * The verb table in main.c is the only place that knows the verbs and their options: dispatch, --help and
- * the shell's completion read it. A verb is one file with one function, whose return value is the exit
- * status.
+ * the shell's completion read it. A verb is one file with one function, which returns the exit status: an
+ * ExitStatus, but for enter, which passes on what the shell or command ended with.
  */
+
+#include "base/exit.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-
-typedef enum CliExit {
-        CLI_OK = 0,
-        CLI_FAILED = 1,
-        CLI_USAGE = 2,
-        CLI_NOTHING = 3, /* nothing is kept */
-        CLI_REFUSED = 4, /* by preflight, or because it must never be carried */
-} CliExit;
 
 typedef enum CliJson { CLI_TEXT, CLI_JSON_SHORT, CLI_JSON_PRETTY } CliJson;
 
@@ -38,7 +32,7 @@ typedef struct CliVerb {
         bool needs_root;
         const char *help;                   /* NULL: not shown */
         CliOption options[CLI_MAX_OPTIONS]; /* ends with an empty one */
-        int (*run)(const CliCall *call);
+        ExitStatus (*run)(const CliCall *call);
 } CliVerb;
 
 struct CliCall {
@@ -57,16 +51,16 @@ const char *cli_option(const CliCall *call, const char *name);
 /* The argument at this place, or NULL. */
 const char *cli_arg(const CliCall *call, size_t index);
 
-/* Prints the one line on stderr that err_text(r) gives. Evaluates to the exit status: CLI_USAGE, CLI_REFUSED
- * or CLI_FAILED as the error of a target says (select/select.h), CLI_FAILED for any other. */
-int cli_fail(int r);
-int cli_fail_target(int r);
+/* Prints the one line on stderr that err_text(r) gives. Evaluates to the exit status: EXIT_USAGE,
+ * EXIT_REFUSED or EXIT_FAILED as the error of a target says (select/select.h), EXIT_FAILED for any other. */
+ExitStatus cli_fail(int r);
+ExitStatus cli_fail_target(int r);
 
-int verb_check(const CliCall *call);
-int verb_drop(const CliCall *call);
-int verb_enter(const CliCall *call);
-int verb_keep(const CliCall *call);
-int verb_list(const CliCall *call);
-int verb_reboot(const CliCall *call);
-int verb_restore(const CliCall *call);
-int verb_status(const CliCall *call);
+ExitStatus verb_check(const CliCall *call);
+ExitStatus verb_drop(const CliCall *call);
+ExitStatus verb_enter(const CliCall *call);
+ExitStatus verb_keep(const CliCall *call);
+ExitStatus verb_list(const CliCall *call);
+ExitStatus verb_reboot(const CliCall *call);
+ExitStatus verb_restore(const CliCall *call);
+ExitStatus verb_status(const CliCall *call);

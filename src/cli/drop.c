@@ -55,7 +55,7 @@ static int wanted_target(const CliCall *call, char **ret) {
         return r < 0 ? r : select_stable(trees.items[0], ret);
 }
 
-int verb_drop(const CliCall *call) {
+ExitStatus verb_drop(const CliCall *call) {
         _cleanup_(freep) char *wanted = NULL;
         bool all = cli_option(call, "all");
         int r;
@@ -63,7 +63,7 @@ int verb_drop(const CliCall *call) {
         if (all && call->n_args > 0) {
                 (void)cli_fail(err_say(-EINVAL,
                                        "drop takes a TARGET or --all, not both: see carryover --help"));
-                return CLI_USAGE;
+                return EXIT_USAGE;
         }
         if (!all) {
                 r = wanted_target(call, &wanted);
@@ -74,7 +74,7 @@ int verb_drop(const CliCall *call) {
         if (r == 0) {
                 (void)cli_fail(all ? err_say(-ENOENT, "nothing is kept")
                                    : err_say(-ENOENT, "%.200s is not kept: see carryover list", wanted));
-                return CLI_NOTHING;
+                return EXIT_NOTHING;
         }
-        return r < 0 ? cli_fail(r) : CLI_OK;
+        return r < 0 ? cli_fail(r) : EXIT_OK;
 }

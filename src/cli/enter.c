@@ -181,8 +181,8 @@ static int go_in(const CliCall *call, int *ret_status) {
         return ns_run(pidfd, (char *const *)argv, ret_status);
 }
 
-int verb_enter(const CliCall *call) {
-        int host, status = CLI_FAILED, r;
+ExitStatus verb_enter(const CliCall *call) {
+        int host, status = EXIT_FAILED, r;
 
         host = ns_is_host();
         if (host < 0)
@@ -195,5 +195,5 @@ int verb_enter(const CliCall *call) {
                 r = err_say(-EINVAL, "from inside a namespace only carryover enter without a name works");
         else
                 r = host ? go_in(call, &status) : leave(&status);
-        return r < 0 ? cli_fail(r) : status;
+        return r < 0 ? cli_fail(r) : (ExitStatus)status;
 }

@@ -41,18 +41,19 @@ static int keep(const Tree *tree) {
         return r < 0 ? err_pass(r) : r;
 }
 
-int verb_keep(const CliCall *call) {
+ExitStatus verb_keep(const CliCall *call) {
         _cleanup_(inspection_done) Inspection inspection = {0};
         _cleanup_(trees_done) Trees trees = {0};
+        ExitStatus status;
         int r;
 
-        r = target_inspect(call, &trees, &inspection);
-        if (r == CLI_OK)
-                r = target_show(call, &trees, &inspection);
-        if (r == CLI_OK)
-                r = target_refused(&inspection, "not kept");
-        if (r != CLI_OK)
-                return r;
+        status = target_inspect(call, &trees, &inspection);
+        if (status == EXIT_OK)
+                status = target_show(call, &trees, &inspection);
+        if (status == EXIT_OK)
+                status = target_refused(&inspection, "not kept");
+        if (status != EXIT_OK)
+                return status;
         r = trees_stop_order(&trees);
         if (r >= 0)
                 r = keep(trees.items[0]);
@@ -62,5 +63,5 @@ int verb_keep(const CliCall *call) {
                 fprintf(stderr, "carryover: some kernel modules could not be loaded; a save may fail\n");
         if (call->json == CLI_TEXT)
                 printf("%s is %s.\n", trees.items[0]->target, r == 0 ? "kept already" : "kept");
-        return CLI_OK;
+        return EXIT_OK;
 }

@@ -42,8 +42,9 @@ static int show_table(const Trees *trees) {
         return 0;
 }
 
-int verb_list(const CliCall *call) {
+ExitStatus verb_list(const CliCall *call) {
         _cleanup_(trees_done) Trees trees = {0};
+        ExitStatus status;
         Config config;
         int r;
 
@@ -66,6 +67,6 @@ int verb_list(const CliCall *call) {
                 output_end();
                 return cli_fail(r);
         }
-        r = output_finish();
-        return r == CLI_OK && trees.n == 0 ? CLI_NOTHING : r;
+        status = output_finish();
+        return status == EXIT_OK && trees.n == 0 ? EXIT_NOTHING : status;
 }

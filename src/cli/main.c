@@ -21,8 +21,8 @@
 
 #define usage_error(format, ...) err_say(-EINVAL, format ": see carryover --help" __VA_OPT__(, ) __VA_ARGS__)
 
-static int verb_completion(const CliCall *call);
-static int verb_help(const CliCall *call);
+static ExitStatus verb_completion(const CliCall *call);
+static ExitStatus verb_help(const CliCall *call);
 
 static const CliVerb verbs[] = {
                 {.name = "check",
@@ -103,15 +103,15 @@ const char *cli_arg(const CliCall *call, size_t index) {
         return index < call->n_args ? call->args[index] : NULL;
 }
 
-int cli_fail(int r) {
+ExitStatus cli_fail(int r) {
         fprintf(stderr, "carryover: %s\n", err_text(r));
         log_debug("%s", err_way());
-        return CLI_FAILED;
+        return EXIT_FAILED;
 }
 
-int cli_fail_target(int r) {
+ExitStatus cli_fail_target(int r) {
         cli_fail(r);
-        return r == -EINVAL ? CLI_USAGE : r == -EPERM ? CLI_REFUSED : CLI_FAILED;
+        return r == -EINVAL ? EXIT_USAGE : r == -EPERM ? EXIT_REFUSED : EXIT_FAILED;
 }
 
 /* Help. */
@@ -128,7 +128,7 @@ static void show_options(const CliOption *options, size_t n) {
         }
 }
 
-static int show_help(const CliVerb *verb) {
+static ExitStatus show_help(const CliVerb *verb) {
         if (verb && verb->help) {
                 printf("carryover %s%s%s%s\n\n%s.\n\nOptions:\n", verb->name, verb->args[0] ? " " : "",
                        verb->args, verb->options[0].name ? " [OPTION...]" : "", verb->help);
@@ -149,14 +149,14 @@ static int show_help(const CliVerb *verb) {
         show_options(globals, ELEMENTS(globals));
         if (!verb || !verb->help)
                 printf("\nExit status: 0 ok, 1 failed, 2 usage, 3 nothing kept, 4 refused.\n");
-        return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
+        return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
 }
 
-static int verb_help(const CliCall *call) {
+static ExitStatus verb_help(const CliCall *call) {
         return show_help(NULL);
 }
 
-static int verb_completion(const CliCall *call) {
+static ExitStatus verb_completion(const CliCall *call) {
         printf("# bash completion for carryover, made by `carryover completion`\n_carryover() {\n"
                "    local cur=${COMP_WORDS[COMP_CWORD]} verb= word\n"
                "    for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
@@ -185,7 +185,7 @@ static int verb_completion(const CliCall *call) {
         printf("    esac\n    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
                "    [[ ${COMPREPLY[0]} == *[=:] ]] && compopt -o nospace 2>/dev/null\n    return 0\n}\n"
                "complete -F _carryover carryover\n");
-        return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
+        return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
 }
 
 /* The command line. */
@@ -312,19 +312,19 @@ int main(int argc, char **argv) {
         r = parse(argc, argv, &p);
         if (r < 0) {
                 (void)cli_fail(r);
-                return CLI_USAGE;
+                return EXIT_USAGE;
         }
         if (p.help)
                 return show_help(p.call.verb);
         if (p.version) {
                 printf("carryover " PROJECT_VERSION "\n");
-                return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
+                return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
         }
 #if WITH_FAULTS
         if (p.list_faults) {
                 for (const char *const *name = fault_names; *name; name++)
                         puts(*name);
-                return CLI_OK;
+                return EXIT_OK;
         }
 #endif
         if (p.call.verb->needs_root && geteuid() != 0)

@@ -32,14 +32,14 @@ static bool wants_colour(void) {
 
 static void run_pager(int from, int keep_out) {
         if (dup2(from, STDIN_FILENO) < 0)
-                _exit(1);
+                _exit(EXIT_FAILED);
         close(keep_out);
         setenv("LESS", "FRSXMK", 1);
         setenv("LESSSECURE", "1", 1);
         execl("/usr/bin/less", "less", (char *)NULL);
         /* There is none: pass on what comes. */
         execl("/bin/cat", "cat", (char *)NULL);
-        _exit(1);
+        _exit(EXIT_FAILED);
 }
 
 static void start_pager(void) {
@@ -85,13 +85,13 @@ ReportStyle output_style(void) {
         return output.style;
 }
 
-int output_finish(void) {
+ExitStatus output_finish(void) {
         int r = 0;
 
         if (fflush(stdout) != 0 || ferror(stdout))
                 r = output.pager > 0 && errno == EPIPE ? 0 : err_born(-errno, "cannot write the output");
         output_end();
-        return r < 0 ? cli_fail(r) : CLI_OK;
+        return r < 0 ? cli_fail(r) : EXIT_OK;
 }
 
 static void table_row(const char *const *cells, const size_t *widths, size_t columns) {

@@ -14,8 +14,8 @@ void output_end(void);
 /* Valid after output_begin(): the pager passes colours on. */
 ReportStyle output_style(void);
 
-/* CLI_OK, or CLI_FAILED with a line on stderr if stdout did not take everything. */
-int output_finish(void);
+/* EXIT_OK, or EXIT_FAILED with a line on stderr if stdout did not take everything. */
+ExitStatus output_finish(void);
 
 /* A table with a header line, columns as wide as they need: header has `columns` texts, cells n times as
  * many. Texts are made printable. */

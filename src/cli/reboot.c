@@ -3,7 +3,7 @@
 #include "cli/cli.h"
 #include "flow/flow.h"
 
-int verb_reboot(const CliCall *call) {
+ExitStatus verb_reboot(const CliCall *call) {
         const RebootOptions options = {
                         .kernel = cli_option(call, "kernel"),
                         .append = cli_option(call, "append"),

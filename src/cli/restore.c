@@ -3,6 +3,6 @@
 #include "cli/cli.h"
 #include "flow/flow.h"
 
-int verb_restore(const CliCall *call) {
+ExitStatus verb_restore(const CliCall *call) {
         return flow_retry(cli_arg(call, 0), cli_option(call, "force"));
 }

@@ -118,7 +118,7 @@ static void show_now(const ReportNow *now) {
                 printf("; no hold\n");
 }
 
-static int show(const CliCall *call, const Ticket *ticket, const ReportNow *now) {
+static ExitStatus show(const CliCall *call, const Ticket *ticket, const ReportNow *now) {
         int r = 0;
 
         output_begin(call);
@@ -149,18 +149,19 @@ static bool has_failed(const Ticket *ticket) {
         return false;
 }
 
-static int exit_status(const Ticket *ticket, const ReportNow *now) {
+static ExitStatus exit_status(const Ticket *ticket, const ReportNow *now) {
         if (!ticket)
-                return now->kept > 0 ? CLI_OK : CLI_NOTHING;
+                return now->kept > 0 ? EXIT_OK : EXIT_NOTHING;
         if (now->phase == PHASE_INTERRUPTED || has_failed(ticket))
-                return CLI_FAILED;
-        return report_verdict(ticket) == REPORT_STOPPED ? CLI_FAILED : CLI_OK;
+                return EXIT_FAILED;
+        return report_verdict(ticket) == REPORT_STOPPED ? EXIT_FAILED : EXIT_OK;
 }
 
-int verb_status(const CliCall *call) {
+ExitStatus verb_status(const CliCall *call) {
         _cleanup_(store_close) Store store = {.fd = -1};
         _cleanup_(ticket_freep) Ticket *ticket = NULL;
         ReportNow now = {.phase = PHASE_IDLE};
+        ExitStatus shown;
         Config config;
         int r;
 
@@ -176,12 +177,12 @@ int verb_status(const CliCall *call) {
                            : err_say(-ENOENT, "there was no save yet: see carryover keep");
         if (r < 0)
                 return cli_fail(r);
-        r = show(call, ticket, &now);
-        if (r == CLI_OK && store_bad(&store))
+        shown = show(call, ticket, &now);
+        if (shown == EXIT_OK && store_bad(&store))
                 return cli_fail(err_say(
                                 -EBADMSG,
                                 "a ticket was cut short or altered, and nothing of it was used: look "
                                 "at %s/ticket.bad and remove it",
                                 store.path));
-        return r == CLI_OK ? exit_status(ticket, &now) : r;
+        return shown == EXIT_OK ? exit_status(ticket, &now) : shown;
 }

@@ -28,7 +28,7 @@ int target_trees(const CliCall *call, Trees *ret) {
         return 0;
 }
 
-int target_inspect(const CliCall *call, Trees *ret, Inspection *ret_inspection) {
+ExitStatus target_inspect(const CliCall *call, Trees *ret, Inspection *ret_inspection) {
         _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
         _cleanup_(trees_done) Trees trees = {0};
         Config config;
@@ -46,20 +46,20 @@ int target_inspect(const CliCall *call, Trees *ret, Inspection *ret_inspection) 
                 return cli_fail(r);
         *ret = trees;
         trees = (Trees){0};
-        return CLI_OK;
+        return EXIT_OK;
 }
 
-int target_refused(const Inspection *inspection, const char *consequence) {
+ExitStatus target_refused(const Inspection *inspection, const char *consequence) {
         _cleanup_(freep) char *why = NULL;
 
         if (inspection->worst != VERDICT_REFUSED)
-                return CLI_OK;
+                return EXIT_OK;
         why = inspection_refusal(inspection);
         (void)cli_fail(err_say(-EPERM, "%s: %s", consequence, why ?: "no memory to say why"));
-        return CLI_REFUSED;
+        return EXIT_REFUSED;
 }
 
-int target_show(const CliCall *call, const Trees *trees, const Inspection *inspection) {
+ExitStatus target_show(const CliCall *call, const Trees *trees, const Inspection *inspection) {
         int r = 0;
 
         output_begin(call);

@@ -10,11 +10,11 @@
 /* The trees of the call's TARGET, or of the caller's session. Errors as in select/select.h. */
 int target_trees(const CliCall *call, Trees *ret);
 
-/* The same, looked at in depth. Returns the exit status, and has said on stderr why it is not CLI_OK. */
-int target_inspect(const CliCall *call, Trees *ret, Inspection *ret_inspection);
+/* The same, looked at in depth. Returns the exit status, and has said on stderr why it is not EXIT_OK. */
+ExitStatus target_inspect(const CliCall *call, Trees *ret, Inspection *ret_inspection);
 
-/* CLI_REFUSED with one line on stderr, "consequence: why", if anything is refused; else CLI_OK. */
-int target_refused(const Inspection *inspection, const char *consequence);
+/* EXIT_REFUSED with one line on stderr, "consequence: why", if anything is refused; else EXIT_OK. */
+ExitStatus target_refused(const Inspection *inspection, const char *consequence);
 
 /* Shows trees with their verdicts as the call wants it. Returns the exit status. */
-int target_show(const CliCall *call, const Trees *trees, const Inspection *inspection);
+ExitStatus target_show(const CliCall *call, const Trees *trees, const Inspection *inspection);

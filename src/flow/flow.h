@@ -3,9 +3,10 @@
 
 /*
  * The order of the steps, the commit points, and who is told what: nothing else knows them. Each of these is
- * the whole of one program or verb. They log (this is the layer that speaks) and return an exit status as in
- * DESIGN: 0 ok, 1 failed, 2 which tree was not said, 3 nothing kept, 4 refused.
+ * the whole of one program or verb. They log (this is the layer that speaks) and return an exit status.
  */
+
+#include "base/exit.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -19,39 +20,42 @@ typedef struct RebootOptions {
         bool force;         /* go on without the trees that fail */
 } RebootOptions;
 
+/* For verbs: says err_text(r) as one line on stderr, and returns EXIT_FAILED. */
+ExitStatus flow_fail(int r);
+
 /* `carryover reboot`: asks for the shutdown and waits; inside a kept tree it returns in the new kernel. */
-int flow_reboot(const RebootOptions *options);
+ExitStatus flow_reboot(const RebootOptions *options);
 
 /* carryover.service, ExecStart: loads modules while they are there, and warms CRIU's cache. */
-int flow_start(void);
+ExitStatus flow_start(void);
 
 /* Loads all that CRIU, the hold and the next save need of the running kernel, while it is still on disk.
  * Returns how many could not be loaded. */
 int modules_prepare(void);
 
 /* carryover.service, ExecStop: saves what is kept if the system goes down, else does nothing. */
-int flow_save(void);
+ExitStatus flow_save(void);
 
 /* carryover.service, ExecStopPost: puts in order what a save has left that died. */
-int flow_save_aftermath(void);
+ExitStatus flow_save_aftermath(void);
 
 /* Before carryover is removed from the system: no hold is left that nobody could end. */
-int flow_release(void);
+ExitStatus flow_release(void);
 
 /* If a reboot is due, says what it would carry and what it would end: of all sessions, on stdout, or
  * (session is one of its processes) of one, on its terminal. */
-int flow_note(pid_t session);
+ExitStatus flow_note(pid_t session);
 
 /* systemd-shutdown's last hook: whether the hold still stands, just before the jump; puts it back. */
-int flow_last(void);
+ExitStatus flow_last(void);
 
 /* `carryover restore`: one more try for a tree that could not be brought back (NULL: the only one), and with
  * force also for one that may have run already. Waits for the report. */
-int flow_retry(const char *name, bool force);
+ExitStatus flow_retry(const char *name, bool force);
 
 /* carryover-restore.service. */
-int flow_restore(void);
+ExitStatus flow_restore(void);
 
 /* carryover-give-up.service, when systemd starts the restore no more: what is not back has failed, and its
  * peers are told. */
-int flow_give_up(void);
+ExitStatus flow_give_up(void);

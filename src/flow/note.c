@@ -22,7 +22,8 @@
 
 #define REBOOT_REQUIRED "/run/reboot-required" /* Debian's packages touch it */
 
-/* A text if a reboot is due, or NULL. Not where somebody works in the root directory of another system. */
+/* *ret: a text if a reboot is due, or NULL. Not where somebody works in the root directory of another
+ * system. */
 static int reboot_due(char **ret) {
         char running[128];
         Kernel newest;
@@ -59,6 +60,7 @@ static void show_name(bool first, const char *label, const char *target, const S
                 printf(" (%s)", user);
 }
 
+/* How many. */
 static size_t show_carried(const Trees *trees) {
         size_t n = 0;
 
@@ -152,7 +154,7 @@ static int note_session(pid_t pid) {
                 return r;
         r = session_terminal(pid, tty);
         if (r != 0)
-                return r;
+                return r < 0 ? err_pass(r) : 0;
         r = config_load("", &config);
         if (r >= 0)
                 r = kept_trees(&config, NULL, &kept);
@@ -165,10 +167,10 @@ static int note_session(pid_t pid) {
         return text ? terminal_tell(tty, text) : -ENOMEM;
 }
 
-int flow_note(pid_t session) {
+ExitStatus flow_note(pid_t session) {
         int r = session > 0 ? note_session(session) : note();
 
         if (r < 0)
                 log_error("cannot say what a reboot would carry: %s", err_text(r));
-        return r < 0;
+        return r < 0 ? EXIT_FAILED : EXIT_OK;
 }

@@ -39,12 +39,14 @@
 /* Processes that may still be born in the kept sessions between the load and the freeze, generously. */
 #define PIDS_UNTIL_SAVED 1000u
 
-/* Shows what is not ok; the number of refused trees (all of them, if the machine is), and why. */
-static int check_all(const Config *config, const RebootOptions *options, Trees *trees, char **ret_why) {
+/* Shows what is not ok. *ret_refused: how many trees (all of them, if the machine is), and *ret_why. */
+static int check_all(const Config *config, const RebootOptions *options, Trees *trees, size_t *ret_refused,
+                     char **ret_why) {
         _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
         _cleanup_(inspection_done) Inspection found = {0};
         ReportStyle style = {.colour = isatty(STDOUT_FILENO)};
-        int r, refused = 0;
+        size_t refused = 0;
+        int r;
 
         r = facts_gather(config, options->kernel, !options->no_kexec, &facts);
         facts.must_kexec = !options->no_kexec;
@@ -62,7 +64,8 @@ static int check_all(const Config *config, const RebootOptions *options, Trees *
         }
         (void)fflush(stdout);
         *ret_why = inspection_refusal(&found);
-        return found.machine.level == VERDICT_REFUSED ? (int)trees->n : refused;
+        *ret_refused = found.machine.level == VERDICT_REFUSED ? trees->n : refused;
+        return 0;
 }
 
 /* With what waits for its restore, and goes along. */
@@ -153,31 +156,26 @@ static int ask(const RebootOptions *options) {
         return r < 0 ? err_pass(r) : 0;
 }
 
-static int fail(int r) {
-        log_error("carryover: %s", err_text(r));
-        return 1;
-}
-
-/* The exit status: 0 if it may go on. */
-static int refuse(const RebootOptions *options, int refused, size_t n, const char *why) {
-        bool some = (size_t)refused < n;
+/* EXIT_OK: it may go on. */
+static ExitStatus refuse(const RebootOptions *options, size_t refused, size_t n, const char *why) {
+        bool some = refused < n;
 
         if (refused == 0 || (options->force && some))
-                return 0;
+                return EXIT_OK;
         fprintf(stderr, "carryover: not rebooted: %s%s\n", why ?: "no memory to say why",
                 some ? "; or --force leaves it behind" : "");
-        return 4;
+        return EXIT_REFUSED;
 }
 
-static int check_kept(const RebootOptions *options, const Trees *trees) {
+static ExitStatus check_kept(const RebootOptions *options, const Trees *trees) {
         if (trees->refused && !options->force)
                 return refuse(options, 1, trees->n + 1, trees->refused);
         if (trees->refused)
                 fprintf(stderr, "carryover: %s\n", trees->refused);
         if (trees->n > 0)
-                return 0;
+                return EXIT_OK;
         fprintf(stderr, "carryover: nothing is kept, and this is no login session: carryover keep TARGET\n");
-        return 3;
+        return EXIT_NOTHING;
 }
 
 static void keeping(const Tree *tree) {
@@ -186,41 +184,44 @@ static void keeping(const Tree *tree) {
         printf("keeping %s (%s)\n", tree->name, comm ?: "?");
 }
 
-/* All that can be refused, and the load. 0, or the exit status. Nothing of this is open or mapped any more
+/* All that can be refused, and the load. Nothing of this is open or mapped any more
  * when this process is saved. */
-static int get_ready(const RebootOptions *options, const Config *config, const Kernel *kernel,
-                     const char *own, Request *request) {
+static ExitStatus get_ready(const RebootOptions *options, const Config *config, const Kernel *kernel,
+                            const char *own, Request *request) {
         _cleanup_(trees_done) Trees trees = {0};
         _cleanup_(freep) char *why = NULL;
+        ExitStatus status;
+        size_t refused = 0;
         int r;
 
         r = kept_trees(config, own, &trees);
         if (r < 0)
-                return fail(r);
-        r = check_kept(options, &trees);
-        if (r != 0)
-                return r;
-        r = check_all(config, options, &trees, &why);
+                return flow_fail(r);
+        status = check_kept(options, &trees);
+        if (status != EXIT_OK)
+                return status;
+        r = check_all(config, options, &trees, &refused, &why);
         if (r < 0)
-                return fail(r);
-        r = refuse(options, r, trees.n, why);
-        if (r != 0)
-                return r;
+                return flow_fail(r);
+        status = refuse(options, refused, trees.n, why);
+        if (status != EXIT_OK)
+                return status;
         r = trees_stop_order(&trees);
         if (r >= 0 && !options->no_kexec)
                 r = load_now(config, options, &trees, kernel, request);
         if (r < 0)
-                return fail(r);
+                return flow_fail(r);
         for (size_t i = 0; i < trees.n; i++)
                 keeping(trees.items[i]);
-        return 0;
+        return EXIT_OK;
 }
 
 /* As long as `carryover reboot` is not yet one of those that are saved: they must not hold a lock. */
-static int begin(const RebootOptions *options, const Config *config, Kernel *kernel, Request *request,
-                 Wait *ret_wait) {
+static ExitStatus begin(const RebootOptions *options, const Config *config, Kernel *kernel, Request *request,
+                        Wait *ret_wait) {
         _cleanup_(closep) int lock = run_lock("reboot");
         _cleanup_(freep) char *own = NULL;
+        ExitStatus status;
         int r = lock;
 
         if (r >= 0)
@@ -228,42 +229,43 @@ static int begin(const RebootOptions *options, const Config *config, Kernel *ker
         if (r >= 0 && !options->no_kexec)
                 r = kernel_find("/boot", options->kernel, kernel);
         if (r < 0)
-                return fail(r);
+                return flow_fail(r);
         r = kept_own(getpid(), &own);
         if (r < 0) {
-                (void)fail(r);
-                return r == -EPERM ? 4 : 1; /* it is larger than any tree may be */
+                status = flow_fail(r);
+                return r == -EPERM ? EXIT_REFUSED : status; /* it is larger than any tree may be */
         }
-        r = get_ready(options, config, kernel, own, request);
-        if (r != 0)
-                return r;
+        status = get_ready(options, config, kernel, own, request);
+        if (status != EXIT_OK)
+                return status;
         *ret_wait = wait_begin(config, request->realtime);
         r = request_leave(options, kernel, own, request);
         if (r >= 0)
                 r = ask(options);
         if (r >= 0)
-                return 0;
+                return EXIT_OK;
         (void)run_request_remove();
         if (!options->no_kexec)
                 (void)kexec_unload();
-        return fail(r);
+        return flow_fail(r);
 }
 
-int flow_reboot(const RebootOptions *options) {
+ExitStatus flow_reboot(const RebootOptions *options) {
         Request *request = model_new(Request, request__init);
         Kernel kernel = {0};
         Config config;
+        ExitStatus status;
         Wait wait;
         int r;
 
         if (!request)
-                return fail(-ENOMEM);
+                return flow_fail(-ENOMEM);
         request->realtime = now_realtime();
         r = config_load("", &config);
-        r = r < 0 ? fail(r) : begin(options, &config, &kernel, request, &wait);
+        status = r < 0 ? flow_fail(r) : begin(options, &config, &kernel, request, &wait);
         model_free(request);
-        if (r != 0)
-                return r;
+        if (status != EXIT_OK)
+                return status;
         if (options->no_kexec)
                 printf("rebooting\n");
         else

@@ -433,7 +433,7 @@ static int keep_out(void) {
         return r < 0 ? r : run_lock("restore");
 }
 
-static int restore(int (*what)(Restoring *x)) {
+static ExitStatus restore(int (*what)(Restoring *x)) {
         _cleanup_(restoring_done) Restoring x = {
                         .store.fd = -1,
                         .stop_fd = -1,
@@ -448,13 +448,13 @@ static int restore(int (*what)(Restoring *x)) {
 
         if (early_off()) { /* said by carryover-early.service; the ticket stays sealed */
                 sd_notify(0, "READY=1");
-                return 0;
+                return EXIT_OK;
         }
         x.stop_fd = stop_signal_fd(); /* first: nobody sends a signal to who has no lock */
         r = keep_out();
         if (r == -EBUSY || r == -ETIMEDOUT) { /* what there is to do is being done */
                 log_error("cannot restore: %s", err_text(r));
-                return 1;
+                return EXIT_FAILED;
         }
         log_failed(r, "another restore would not be kept out");
         log_failed(config_load_anyway("", &x.config), "restoring with the rest of it, and defaults");
@@ -469,7 +469,7 @@ static int restore(int (*what)(Restoring *x)) {
                 aftermath_of_boot(&x.store); /* the boot goes on */
         if (r != 0) {
                 wipe(&x);
-                return r < 0;
+                return r < 0 ? EXIT_FAILED : EXIT_OK;
         }
         hold_note_forget();
         log_failed(run_unreported(false), "nobody will wait for the report");
@@ -479,19 +479,19 @@ static int restore(int (*what)(Restoring *x)) {
                 give_up(&x, r);
         finish(&x);
         wipe(&x);
-        return is_well(x.ticket) ? 0 : 1;
+        return is_well(x.ticket) ? EXIT_OK : EXIT_FAILED;
 }
 
-int flow_restore(void) {
+ExitStatus flow_restore(void) {
         return restore(restore_claimed);
 }
 
 /* systemd also calls when a restore has ended by itself and said what failed, and says "success" of one that
  * was started anew meanwhile (systemd.exec(5)). */
-int flow_give_up(void) {
+ExitStatus flow_give_up(void) {
         const char *result = getenv("MONITOR_SERVICE_RESULT");
 
         if (!result || strcmp(result, "exit-code") == 0 || strcmp(result, "success") == 0)
-                return 0;
+                return EXIT_OK;
         return restore(forsaken);
 }

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "base/log.h"
 #include "early/early.h"
 #include "files/config.h"
 #include "flow/flow.h"
@@ -119,13 +118,14 @@ static int start_restore(void) {
                      : 0;
 }
 
-static int status_of_refusal(int r) {
-        return r == -EINVAL ? 2 : r == -EPERM ? 4 : 1;
+static ExitStatus status_of_refusal(int r) {
+        return r == -EINVAL ? EXIT_USAGE : r == -EPERM ? EXIT_REFUSED : EXIT_FAILED;
 }
 
-/* The name of the tree is the caller's to free. *ret_status: what to exit with, after an error. */
+/* An errno. *ret: the name of the tree, the caller's to free. *ret_status: what to exit with if it was
+ * refused. */
 static int ask(const Config *config, const char *name, bool force, uint64_t request, char **ret,
-               int *ret_status) {
+               ExitStatus *ret_status) {
         _cleanup_(store_close) Store store = {.fd = -1};
         _cleanup_(ticket_freep) Ticket *report = NULL;
         _cleanup_(closep) int lock = run_lock("retry");
@@ -156,12 +156,13 @@ static int ask(const Config *config, const char *name, bool force, uint64_t requ
         return hand_over(&store, report, tree);
 }
 
-int flow_retry(const char *name, bool force) {
+ExitStatus flow_retry(const char *name, bool force) {
         _cleanup_(freep) char *tree = NULL;
         uint64_t request = now_realtime();
-        int r, status = 1;
+        ExitStatus status = EXIT_FAILED;
         Config config;
         Wait wait;
+        int r;
 
         r = early_off() ? err_say(-EPERM,
                                   "carryover=off is on this kernel's command line, nothing is restored in "
@@ -178,6 +179,6 @@ int flow_retry(const char *name, bool force) {
                 fflush(stdout);
                 return wait_answer(&wait, tree);
         }
-        log_error("carryover: %s", err_text(r));
+        (void)flow_fail(r);
         return status;
 }

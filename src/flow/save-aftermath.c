@@ -95,19 +95,19 @@ static void end_living(Saving *s, const bool *living) {
 }
 
 /* All of it was sealed and has died as it should: the shutdown goes on, and the next boot has the rest. */
-static int all_sealed(Saving *s) {
+static ExitStatus all_sealed(Saving *s) {
         log_warning("the save died behind the seal: the next boot brings everything back");
         log_failed(store_saving_end(&s->store), "an old note of this save stays in the store");
-        return 0;
+        return EXIT_OK;
 }
 
 /* The ticket keeps what has died; that comes back as soon as the shutdown is taken back, or with the next
  * boot. */
-static int partly_sealed(Saving *s) {
+static ExitStatus partly_sealed(Saving *s) {
         log_failed(saving_hold(s), "peers of what lives hear nothing");
         log_failed(store_saving_end(&s->store), "an old note of this save stays in the store");
         saving_take_back(s);
-        return 1;
+        return EXIT_FAILED;
 }
 
 /* Out of the ticket with what lives. */
@@ -144,7 +144,7 @@ int aftermath_settle(Saving *s, Seal seal) {
         return seal != SEAL_NONE && n_sealed > 0 ? AFTERMATH_PARTLY : AFTERMATH_STOPPED;
 }
 
-static int end_save(Saving *s) {
+static int end_save(Saving *s, ExitStatus *ret) {
         _cleanup_(ticket_freep) Ticket *sealed = NULL;
         Seal seal = SEAL_NONE;
         int r;
@@ -167,11 +167,13 @@ static int end_save(Saving *s) {
         }
         s->n_own = s->ticket->n_trees;
         r = aftermath_settle(s, seal);
-        if (r == AFTERMATH_STOPPED)
-                return saving_stop(s, err_say(-EINTR, INTERRUPTED));
         if (r < 0)
                 return err_pass(r);
-        return r == AFTERMATH_SEALED ? all_sealed(s) : partly_sealed(s);
+        if (r == AFTERMATH_STOPPED)
+                *ret = saving_stop(s, err_say(-EINTR, INTERRUPTED));
+        else
+                *ret = r == AFTERMATH_SEALED ? all_sealed(s) : partly_sealed(s);
+        return 0;
 }
 
 /* Answer 1: no save of this boot has died. */
@@ -196,24 +198,23 @@ static int find_save(Saving *s) {
         return r < 0 ? err_pass(r) : 0;
 }
 
-int flow_save_aftermath(void) {
+ExitStatus flow_save_aftermath(void) {
         _cleanup_(closep) int lock = run_lock("save");
         _cleanup_(saving_done) Saving s = SAVING_INIT;
+        ExitStatus status = EXIT_OK;
         int r;
 
         if (lock == -EBUSY) { /* it has not died */
                 log_error("nothing was put in order: %s", err_text(lock));
-                return 1;
+                return EXIT_FAILED;
         }
         r = find_save(&s);
         if (r == 0)
-                r = end_save(&s);
-        else if (r > 0)
-                return 0;
+                r = end_save(&s, &status);
         if (r >= 0)
-                return r;
+                return status;
         log_error("a save died, and what it left could not be put in order: %s", err_text(r));
-        return 1;
+        return EXIT_FAILED;
 }
 
 static int unsealed(const Store *store, const Ticket *ticket, Tree *tree, Sweep *sweep) {

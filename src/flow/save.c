@@ -310,14 +310,14 @@ void saving_take_back(Saving *s) {
 }
 
 /* Before there is a ticket, and perhaps a store to report to. */
-static int not_begun(Saving *s, const Trees *kept, int why) {
+static ExitStatus not_begun(Saving *s, const Trees *kept, int why) {
         log_error("nothing was saved: %s", err_text(why));
         for (size_t i = 0; i < kept->n; i++)
                 report_event(&(Event){.kind = EVENT_TREE_REFUSED,
                                       .tree = kept->items[i]->name,
                                       .reason = err_text(why)});
         saving_take_back(s);
-        return 1;
+        return EXIT_FAILED;
 }
 
 /* Images of trees that are not in the sealed ticket are secrets of nobody's use. */
@@ -344,7 +344,7 @@ static void sweep_beside(const Ticket *ticket) {
         log_failed(sweep_end(&sweep), LEFT_BESIDE);
 }
 
-int saving_stop(Saving *s, int why) {
+ExitStatus saving_stop(Saving *s, int why) {
         _cleanup_(freep) char *reason = strdup(err_text(why));
         _cleanup_(freep) char *fate = text_format("the save was stopped; %s", saving_fate(s));
 
@@ -363,7 +363,7 @@ int saving_stop(Saving *s, int why) {
         saving_take_back(s);
         sweep_beside(s->ticket);
         log_failed(store_saving_end(&s->store), "the next boot will report this save once more");
-        return 1;
+        return EXIT_FAILED;
 }
 
 /* Answer 1: nothing is to be saved, and the shutdown is not kept waiting. */
@@ -451,14 +451,14 @@ static void finish(Saving *s) {
                 saving_take_back(s);
 }
 
-static int save(void) {
+static ExitStatus save(void) {
         _cleanup_(saving_done) Saving s = SAVING_INIT;
         _cleanup_(trees_done) Trees kept = {0};
         int r;
 
         r = saving_ask(&s, &kept);
         if (r > 0)
-                return 0;
+                return EXIT_OK;
         if (r >= 0)
                 r = saving_open(&s);
         if (r < 0)
@@ -474,7 +474,7 @@ static int save(void) {
         if (s.ticket->n_trees == 0) {
                 log_info("what was kept has ended meanwhile");
                 log_failed(store_saving_end(&s.store), "the next boot will report a save of nothing");
-                return 0;
+                return EXIT_OK;
         }
         saving_say(&s, EVENT_SAVE_BEGUN, NULL, NULL);
         r = saving_note_touched(&s);
@@ -498,16 +498,16 @@ static int save(void) {
         }
         log_failed(guard_leave(&s), "a firewall service that flushes its rules may open the hold");
         finish(&s);
-        return 0;
+        return EXIT_OK;
 }
 
 /* Two at once would freeze the same trees, and each take the other's note for that of one that has died. */
-int flow_save(void) {
+ExitStatus flow_save(void) {
         _cleanup_(closep) int lock = run_lock("save");
 
         if (lock == -EBUSY) {
                 log_error("nothing was saved here: %s", err_text(lock));
-                return 1;
+                return EXIT_FAILED;
         }
         log_failed(lock, "another save would not be kept out");
         return save();

@@ -4,6 +4,7 @@
 /* A save in progress, shared by the files that make it. Inside this room. */
 
 #include "base/clock.h"
+#include "base/exit.h"
 #include "flow/kept.h"
 #include "model/box.h"
 #include "model/config.h"
@@ -64,7 +65,7 @@ void saving_done(Saving *s);
 
 /* Before the seal, or without one: nothing was killed, so nothing is to be undone but the hold and the
  * files. Reports why, takes the shutdown back if it was ours, and returns the exit status. */
-int saving_stop(Saving *s, int why);
+ExitStatus saving_stop(Saving *s, int why);
 
 /* What waits for its restore when a save begins (save-waiting.c). */
 

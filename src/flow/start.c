@@ -42,45 +42,45 @@ static void stale_hold_clear(const Config *config) {
                 log_warning("the stale hold stays");
 }
 
-int flow_release(void) {
+ExitStatus flow_release(void) {
         int r = hold_guard_end();
 
         if (r >= 0)
                 r = hold_clear();
         if (r < 0)
                 log_error("the hold stays: %s", err_text(r));
-        return r < 0;
+        return r < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
 /* The very last moment: nobody flushes rules any more, and the machine still answers packets until the new
  * kernel runs. What is mounted by now is the root and /run. */
-int flow_last(void) {
+ExitStatus flow_last(void) {
         _cleanup_(early_freep) Early *held = NULL;
         HoldSet set = {0};
         int r;
 
         r = fault_point("jump:last");
         if (r >= 0 && hold_present(NULL) > 0)
-                return 0;
+                return EXIT_OK;
         if (r >= 0)
                 r = run_hold_read(&held);
         if (r == 0)
                 set = hold_set_of_early(held);
         if (r >= 0 && hold_set_is_empty(&set)) /* or nothing is noted */
-                return 0;
+                return EXIT_OK;
         if (r < 0) {
                 log_warning("no hold is there before the jump, and whether one is needed cannot be seen: %s",
                             err_text(r));
-                return 1;
+                return EXIT_FAILED;
         }
         r = hold_set(hold_backend_of(held->hold_backend), &set, NULL);
         log_warning(r < 0 ? "the hold is gone before the jump, and cannot be put back: %s"
                           : "the hold was gone before the jump; it is back%s",
                     r < 0 ? err_text(r) : "");
-        return r < 0;
+        return r < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
-int flow_start(void) {
+ExitStatus flow_start(void) {
         Config config;
         int r;
 
@@ -96,5 +96,5 @@ int flow_start(void) {
                 r = criu_check(config.criu);
         if (r < 0)
                 log_warning("nothing can be saved on this system: %s", err_text(r));
-        return 0;
+        return EXIT_OK;
 }

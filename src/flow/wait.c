@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "flow/flow.h"
 #include "proc/procfs.h"
 #include "report/report.h"
 #include "store/store.h"
@@ -116,7 +117,12 @@ static bool is_back(const Ticket *report, const char *name) {
         return tree && tree->outcome && tree->outcome->state == OUTCOME__STATE__CARRIED;
 }
 
-int wait_answer(Wait *w, const char *tree) {
+ExitStatus flow_fail(int r) {
+        log_error("carryover: %s", err_text(r));
+        return EXIT_FAILED;
+}
+
+ExitStatus wait_answer(Wait *w, const char *tree) {
         _cleanup_(ticket_freep) Ticket *report = NULL;
         int r;
 
@@ -130,16 +136,14 @@ int wait_answer(Wait *w, const char *tree) {
                 /* EINTR is the restore itself (docs/CRIU.md, "Time"): look at once. */
                 (void)nanosleep(&pause, NULL);
         }
-        if (r < 0) {
-                log_error("carryover: %s", err_text(r));
-                return 1;
-        }
+        if (r < 0)
+                return flow_fail(r);
         if (report->stopped && report_verdict(report) == REPORT_STOPPED) {
                 fprintf(stderr, "carryover: not rebooted, everything goes on: %s\n", report->stopped);
-                return 1;
+                return EXIT_FAILED;
         }
         report_summary(stdout, report, isatty(STDOUT_FILENO));
-        return (tree ? is_back(report, tree) : report_ok(report)) ? 0 : 1;
+        return (tree ? is_back(report, tree) : report_ok(report)) ? EXIT_OK : EXIT_FAILED;
 }
 
 /* An older save's lines are not ours. */

@@ -3,6 +3,7 @@
 
 /* Waiting for the report that answers a request, also over a jump, as one of the carried processes. */
 
+#include "base/exit.h"
 #include "model/config.h"
 
 #include <sys/types.h>
@@ -27,6 +28,6 @@ typedef struct Wait {
  * `request`. */
 Wait wait_begin(const Config *config, uint64_t request);
 
-/* Shows what is told of the progress, and then the report. The exit status: whether all went well, or this
- * tree is back, if one is named. */
-int wait_answer(Wait *w, const char *tree);
+/* Shows what is told of the progress, and then the report. EXIT_OK: all went well, or this tree is back, if
+ * one is named. */
+ExitStatus wait_answer(Wait *w, const char *tree);
