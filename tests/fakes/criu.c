@@ -65,9 +65,9 @@ int criu_dump(const CriuJob *job) {
                 r = fake_call("criu_dump_images", "%s", t->name);
         if (r >= 0)
                 r = job->notify("post-dump", job->pid, job->userdata);
+        t->life = r < 0 ? FAKE_RUNS : FAKE_DEAD;
         if (r >= 0)
                 (void)fault_point("save:committed");
-        t->life = r < 0 ? FAKE_RUNS : FAKE_DEAD;
         return r < 0 ? err_pass(r) : fake_call("criu_dump_end", "%s", t->name);
 }
 

@@ -38,6 +38,7 @@ typedef struct Shared {
         size_t n_events;
         Strike strikes[STRIKES];
         size_t n_strikes;
+        char struck[96];
 } Shared;
 
 static Shared *shared;
@@ -124,11 +125,11 @@ void fake_reboot(void) {
         empty_run();
 }
 
-/* The whole event, or its function. */
+/* The whole event, or its function; "": any. */
 static bool is_of(const char *event, const char *name) {
         size_t l = strlen(name);
 
-        return strncmp(event, name, l) == 0 && (event[l] == '\0' || event[l] == ' ');
+        return l == 0 || (strncmp(event, name, l) == 0 && (event[l] == '\0' || event[l] == ' '));
 }
 
 static void add_strike(const char *event, unsigned nth, int r) {
@@ -152,6 +153,7 @@ void fake_die(const char *event, unsigned nth) {
 
 void fake_heal(void) {
         shared->n_strikes = 0;
+        shared->struck[0] = '\0';
 }
 
 bool fake_struck(void) {
@@ -174,6 +176,10 @@ int fake_place(const char *event) {
                 if (is_of(shared->events[i], event))
                         return (int)i;
         return -1;
+}
+
+const char *fake_struck_event(void) {
+        return shared->struck;
 }
 
 const char *fake_event(size_t i) {
@@ -225,6 +231,7 @@ int fake_call(const char *function, const char *format, ...) {
                 if (s->struck || !is_of(event, s->event) || --s->left > 0)
                         continue;
                 s->struck = true;
+                memcpy(shared->struck, event, sizeof shared->struck);
                 if (s->r == 0)
                         leave(FAKE_DEAD);
                 r = s->r;

@@ -72,7 +72,8 @@ FakeTree *fake_tree(pid_t pid); /* NULL if there is none */
 /* The power goes, or the kernel changes: everything that lived is dead, /run/carryover is empty. */
 void fake_reboot(void);
 
-/* How the next calls end. `event` is "FUNCTION" or the whole event; nth counts from now on, 1 is the next.
+/* How the next calls end. `event` is "FUNCTION" or the whole event, "" is any; nth counts from now on, 1 is
+ * the next.
  */
 void fake_fail(const char *event, unsigned nth, int r);
 void fake_die(const char *event, unsigned nth);
@@ -82,6 +83,7 @@ void fake_heal(void);
 /* Whether what was told to fail was asked for. A test that fails a call which nobody makes proves nothing.
  */
 bool fake_struck(void);
+const char *fake_struck_event(void); /* the last such call; "": none was made */
 
 /* How many events there are of this name, and the place of the first one from 0; -1: there is none. */
 size_t fake_count(const char *event);

@@ -5,10 +5,12 @@
 #include "base/err.h"
 #include "systemd/bus.h"
 #include "systemd/cgroup-limits.h"
+#include "systemd/cgroup.h"
 #include "systemd/login.h"
 #include "systemd/stop-order.h"
 #include "tests/fakes/fake.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -152,4 +154,10 @@ int cgroup_limits(const char *root, const char *cgroup, Limits *limits, CgroupBa
         (void)limits;
         (void)bar;
         return fake_call("cgroup_limits", "%s", cgroup);
+}
+
+int cgroup_open_procs(const char *path) {
+        int r = fake_call("cgroup_open_procs", "%s", path);
+
+        return r < 0 ? r : open("/dev/null", O_WRONLY | O_CLOEXEC);
 }
