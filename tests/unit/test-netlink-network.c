@@ -164,6 +164,7 @@ static void test_wait_datagrams(void **state) {
                                       connection("192.0.2.1", "198.51.100.7")),
                          0);
         assert_int_equal(network_wait(connected, in_ms(50), -1), -ETIMEDOUT);
+        assert_string_equal(err_text(-ETIMEDOUT), "the address 192.0.2.1 did not come back");
         wait_while(bound, "ip addr add 192.0.2.1/24 dev v0");
         assert_int_equal(network_wait(connected, in_ms(50), -1), -ETIMEDOUT);
         assert_string_equal(err_text(-ETIMEDOUT), "there is no route to 198.51.100.7");
@@ -202,12 +203,15 @@ static void test_wait_patiently(void **state) {
         _cleanup_(closep) int stop = eventfd(1, EFD_CLOEXEC);
         _cleanup_(tree_freep) Tree *tree = NULL;
         pthread_t thread;
+        uint64_t begin;
 
         NEED_NETNS();
         tree = tree_with(1, "192.0.2.1", "192.0.2.7");
         assert_int_equal(network_missing(tree), 1);
         assert_string_equal(err_text(-ETIMEDOUT), "the address 192.0.2.1 did not come back");
+        begin = now_monotonic();
         assert_int_equal(network_wait_patiently(tree, 50 * USEC_PER_MSEC, -1), -ETIMEDOUT);
+        assert_true(now_monotonic() - begin >= 50 * USEC_PER_MSEC);
         assert_true(sh("ip link set v1 down"));
         assert_int_equal(network_missing(tree), 1);
         assert_string_equal(err_text(-ETIMEDOUT), "no network interface has a carrier");
