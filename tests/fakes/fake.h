@@ -51,7 +51,7 @@ typedef struct FakeMachine {
         size_t n_held;       /* connections */
         bool guard_left;
         bool loaded; /* a kernel to jump into */
-        char loaded_cmdline[256];
+        char loaded_cmdline[4096];
         bool has_key; /* in the keyring */
         uint8_t key[32];
         char started[64];         /* the unit that was started last */

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What status says of each state that the store can be in, restore's refusals, and where colours and the
+ * pager are. */
+
+#include "tests/fakes/clock.h"
+#include "tests/unit/cli-run.h"
+#include "tests/unit/ticket.h"
+
+#include <poll.h>
+#include <pty.h>
+
+#define FIRST  4000001u
+#define SECOND 4000002u
+
+static Store store;
+
+static int set_up(void **state) {
+        (void)fresh_machine(state);
+        fake_on_sleep = NULL;
+        store = machine_store();
+        return 0;
+}
+
+static int tear_down(void **state) {
+        store_close(&store);
+        return 0;
+}
+
+static Ticket *two_trees(void) {
+        Ticket *t = sample_ticket("aa");
+
+        (void)sample_tree(t, "one", FIRST);
+        (void)sample_tree(t, "two", SECOND);
+        return t;
+}
+
+static void outcome(Tree *tree, Outcome__State state, const char *reason) {
+        tree->outcome = model_new(Outcome, outcome__init);
+        assert_non_null(tree->outcome);
+        tree->outcome->state = state;
+        if (reason)
+                assert_int_equal(model_set_string(&tree->outcome->reason, reason), 0);
+}
+
+static void reported(Outcome__State first, Outcome__State second) {
+        _cleanup_(ticket_freep) Ticket *t = two_trees();
+
+        outcome(t->trees[0], first, "its first reason");
+        outcome(t->trees[1], second, "its second reason");
+        assert_int_equal(store_report_write(&store, t), 0);
+}
+
+static void test_nothing(void **state) {
+        assert_int_equal(cli("status"), EXIT_NOTHING);
+        cli_shows("Now: nothing under way; 0 kept; no hold\n");
+        cli_shows("No save yet: see carryover keep\n");
+        assert_string_equal(cli_err, "");
+        (void)fake_add_tree((pid_t)FIRST);
+        fake_keep();
+        assert_int_equal(cli("status"), EXIT_OK);
+        cli_shows("; 1 kept; ");
+        assert_int_equal(cli("status", "one"), EXIT_FAILED);
+        cli_says("there was no save yet");
+        assert_int_equal(cli("status", "--json=short"), EXIT_OK);
+        cli_json(false);
+        cli_shows("\"idle\"");
+}
+
+static void test_sealed(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = two_trees();
+
+        reported(OUTCOME__STATE__FAILED, OUTCOME__STATE__FAILED); /* of an older save, and not shown */
+        assert_int_equal(store_seal(&store, t, NULL), 0);
+        fake->hold = true;
+        fake->n_held = 1;
+        assert_int_equal(cli("status"), EXIT_OK);
+        cli_shows("Now: sealed, waiting for the next boot; 0 kept; the hold stands, 1 connection\n");
+        assert_null(strstr(cli_out, "reason"));
+        fake->n_held = 2;
+        assert_int_equal(cli("status"), EXIT_OK);
+        cli_shows("the hold stands, 2 connections\n");
+        assert_int_equal(cli("status", "--json=pretty"), EXIT_OK);
+        cli_json(true);
+        cli_shows("\"sealed\"");
+}
+
+static void test_restoring(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = two_trees();
+
+        assert_int_equal(store_seal(&store, t, NULL), 0);
+        assert_int_equal(store_claim(&store, t), 0);
+        assert_int_equal(cli("status"), EXIT_OK);
+        cli_shows("Now: a restore is under way; ");
+
+        /* one has failed already: that is told while the other one is under way */
+        outcome(t->trees[0], OUTCOME__STATE__FAILED, "its image is cut short");
+        (void)fd_close(store_tree_create(&store, "one"));
+        assert_int_equal(store_tree_done(&store, t->id, t->trees[0]), 0);
+        assert_int_equal(cli("status"), EXIT_FAILED);
+        cli_shows("its image is cut short");
+
+        fake_fail("store_tree_recall", 1, -EIO);
+        assert_int_equal(cli("status"), EXIT_FAILED);
+        cli_says("store_tree_recall was told to fail");
+}
+
+static void test_what_it_waits_for(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = two_trees();
+
+        assert_int_equal(store_seal(&store, t, NULL), 0);
+        assert_int_equal(store_claim(&store, t), 0);
+        fake_fail("profiles_missing one", 1, -ETIMEDOUT);
+        assert_int_equal(cli("status"), EXIT_OK);
+        cli_shows("profiles_missing was told to fail");
+}
+
+/* The boot that had claimed it is over. */
+static void test_interrupted(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = two_trees();
+
+        assert_int_equal(store_seal(&store, t, NULL), 0);
+        assert_int_equal(store_claim(&store, t), 0);
+        fake_reboot();
+        assert_int_equal(cli("status"), EXIT_FAILED);
+        cli_shows("Now: a restore was interrupted by the end of its boot; ");
+}
+
+static void test_report(void **state) {
+        reported(OUTCOME__STATE__CARRIED, OUTCOME__STATE__CARRIED);
+        assert_int_equal(cli("status"), EXIT_OK);
+        cli_shows("Now: nothing under way; ");
+        cli_shows("one");
+        cli_shows("two");
+
+        reported(OUTCOME__STATE__CARRIED, OUTCOME__STATE__LOST);
+        assert_int_equal(cli("status"), EXIT_FAILED);
+        cli_shows("its second reason");
+        assert_int_equal(cli("status", "one"), EXIT_OK);
+        assert_null(strstr(cli_out, "its second reason"));
+        assert_int_equal(cli("status", "two"), EXIT_FAILED);
+        cli_shows("its second reason");
+        assert_int_equal(cli("status", "three"), EXIT_FAILED);
+        cli_says("the last save had no tree 'three': see carryover status");
+        assert_string_equal(cli_out, "");
+}
+
+/* Steps of one tree are not the other one's. */
+static void test_steps(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = two_trees();
+        static const char *const trees[] = {"one", "two", NULL};
+
+        outcome(t->trees[0], OUTCOME__STATE__CARRIED, NULL);
+        outcome(t->trees[1], OUTCOME__STATE__CARRIED, NULL);
+        for (size_t i = 0; i < ELEMENTS(trees); i++) {
+                Step *step = model_new(Step, step__init);
+
+                assert_non_null(step);
+                assert_int_equal(model_set_string(&step->name, trees[i] ? trees[i] : "everybody"), 0);
+                if (trees[i])
+                        assert_int_equal(model_set_string(&step->tree, trees[i]), 0);
+                assert_int_equal(model_append(t->steps, t->n_steps, step), 0);
+        }
+        assert_int_equal(store_report_write(&store, t), 0);
+        assert_int_equal(cli("status", "two", "--json=short"), EXIT_OK);
+        cli_json(false);
+        cli_shows("everybody");
+        cli_shows("\"two\"");
+        assert_null(strstr(cli_out, "\"one\""));
+}
+
+static void test_stopped(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = two_trees();
+
+        outcome(t->trees[0], OUTCOME__STATE__CARRIED, NULL);
+        outcome(t->trees[1], OUTCOME__STATE__CARRIED, NULL);
+        assert_int_equal(model_set_string(&t->stopped, "the next kernel could not be loaded"), 0);
+        assert_int_equal(store_report_write(&store, t), 0);
+        assert_int_equal(cli("status"), EXIT_FAILED);
+        cli_shows("the next kernel could not be loaded");
+}
+
+static void test_bad_ticket(void **state) {
+        reported(OUTCOME__STATE__CARRIED, OUTCOME__STATE__CARRIED);
+        assert_int_equal(file_replace(store.fd, "ticket", "cut", 3), 0);
+        assert_int_equal(cli("status"), EXIT_FAILED); /* sets it aside */
+        assert_int_equal(cli("status"), EXIT_FAILED);
+        cli_shows("Now: nothing under way; "); /* what else there is to know is shown */
+        cli_says("look at " MACHINE_STORE "/ticket.bad and remove it");
+        assert_int_equal(unlinkat(store.fd, "ticket.bad", 0), 0);
+        assert_int_equal(cli("status"), EXIT_OK);
+}
+
+static void test_cannot_look(void **state) {
+        fake_fail("run_keep_read", 1, -EIO);
+        assert_int_equal(cli("status"), EXIT_FAILED);
+        cli_says("run_keep_read was told to fail");
+        assert_string_equal(cli_out, "");
+}
+
+/* restore. */
+
+static void failed(Outcome__State first, Outcome__State second) {
+        static const char *const names[] = {"one", "two"};
+        _cleanup_(ticket_freep) Ticket *t = two_trees();
+        const Outcome__State states[] = {first, second};
+
+        for (size_t i = 0; i < ELEMENTS(names); i++) {
+                outcome(t->trees[i], states[i], "a reason");
+                if (states[i] == OUTCOME__STATE__CARRIED)
+                        continue;
+                (void)fd_close(store_tree_create(&store, names[i]));
+                assert_int_equal(store_tree_fail(&store, t->id, names[i], &t->trees[i]->outcome->images), 0);
+        }
+        assert_int_equal(store_report_write(&store, t), 0);
+}
+
+static void test_restore_which(void **state) {
+        assert_int_equal(cli("restore"), EXIT_FAILED);
+        cli_says("there was no save yet");
+        failed(OUTCOME__STATE__FAILED, OUTCOME__STATE__FAILED);
+        assert_int_equal(cli("restore"), EXIT_USAGE);
+        cli_says("name one: one, two");
+        assert_int_equal(cli("restore", "three"), EXIT_FAILED);
+        cli_says("no tree 'three'");
+        failed(OUTCOME__STATE__CARRIED, OUTCOME__STATE__LOST);
+        assert_int_equal(cli("restore"), EXIT_FAILED);
+        cli_says("nothing waits to be restored");
+        assert_int_equal(cli("restore", "one"), EXIT_REFUSED);
+        cli_says("one runs: it was carried");
+        assert_int_equal(cli("restore", "two"), EXIT_REFUSED);
+        cli_says("--force restores it all the same");
+        assert_string_equal(fake->started, "");
+}
+
+static void came_back(void) {
+        _cleanup_(ticket_freep) Ticket *t = NULL;
+        Store own = machine_store();
+
+        assert_int_equal(store_ticket(&own, &t), 0);
+        assert_int_equal(store_claim(&own, t), 0);
+        for (size_t i = 0; i < t->n_trees; i++)
+                if (!t->trees[i]->outcome)
+                        outcome(t->trees[i], OUTCOME__STATE__CARRIED, NULL);
+        t->has_done_at = true;
+        assert_int_equal(store_report_write(&own, t), 0);
+        store_close(&own);
+}
+
+static void test_restore(void **state) {
+        failed(OUTCOME__STATE__FAILED, OUTCOME__STATE__LOST);
+        fake_on_sleep = came_back;
+        assert_int_equal(cli("restore"), EXIT_OK); /* that it is back, not that all are */
+        cli_shows("restoring one\n");
+        assert_string_equal(fake->started, "carryover-restore.service");
+        fake->started[0] = '\0';
+        assert_int_equal(cli("restore", "--force", "two"), EXIT_OK);
+        cli_shows("restoring two\n");
+        assert_string_equal(fake->started, "carryover-restore.service");
+}
+
+/* The terminal. */
+
+static const char colour[] = "\033[";
+
+/* What a terminal gets to see. A pager that does not leave by itself is a failure of the test's timeout. */
+static void on_terminal(int argc, const char *const *words) {
+        const struct winsize size = {.ws_row = 60, .ws_col = 80};
+        int master, slave, kept_in = dup(STDIN_FILENO);
+        size_t n = 0;
+
+        assert_int_equal(openpty(&master, &slave, NULL, NULL, &size), 0);
+        (void)dup2(slave, STDIN_FILENO);
+        (void)cli_call(slave, argc, words);
+        (void)dup2(kept_in, STDIN_FILENO);
+        (void)close(kept_in);
+        for (;;) {
+                struct pollfd p = {.fd = master, .events = POLLIN};
+                ssize_t got;
+
+                if (poll(&p, 1, 0) <= 0 || !(p.revents & POLLIN))
+                        break;
+                got = read(master, cli_out + n, sizeof cli_out - 1 - n);
+                if (got <= 0)
+                        break;
+                n += (size_t)got;
+        }
+        cli_out[n] = '\0';
+        (void)close(slave);
+        (void)close(master);
+}
+
+static void test_terminal(void **state) {
+        reported(OUTCOME__STATE__CARRIED, OUTCOME__STATE__CARRIED);
+        (void)setenv("TERM", "xterm", 1);
+        (void)unsetenv("NO_COLOR");
+        on_terminal(CLI_WORDS("status", "--no-pager"));
+        cli_shows(colour);
+        cli_shows("Now: nothing under way; ");
+        (void)setenv("NO_COLOR", "1", 1);
+        on_terminal(CLI_WORDS("status", "--no-pager"));
+        assert_null(strstr(cli_out, colour));
+        cli_shows("Now: nothing under way; ");
+        (void)setenv("NO_COLOR", "", 1); /* as no-color.org has it */
+        on_terminal(CLI_WORDS("status", "--no-pager"));
+        cli_shows(colour);
+        (void)setenv("TERM", "dumb", 1);
+        on_terminal(CLI_WORDS("status", "--no-pager"));
+        assert_null(strstr(cli_out, colour));
+        (void)setenv("TERM", "xterm", 1);
+        assert_int_equal(cli("status"), EXIT_OK); /* a file is none */
+        assert_null(strstr(cli_out, colour));
+        on_terminal(CLI_WORDS("status", "--json=short"));
+        assert_int_equal(cli_out[0], '{');
+}
+
+/* Behind it the command goes on, with the exit status that it has without. */
+static void test_pager(void **state) {
+        reported(OUTCOME__STATE__CARRIED, OUTCOME__STATE__LOST);
+        (void)setenv("TERM", "xterm", 1);
+        (void)setenv("PAGER", "/bin/false", 1);
+        on_terminal(CLI_WORDS("status"));
+        assert_int_equal(cli_status, EXIT_FAILED);
+        cli_shows("Now: nothing under way; ");
+        cli_shows("its second reason");
+        assert_string_equal(cli_err, "");
+}
+
+#define WITH_SET_UP(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        WITH_SET_UP(test_nothing),       WITH_SET_UP(test_sealed),
+                        WITH_SET_UP(test_restoring),     WITH_SET_UP(test_what_it_waits_for),
+                        WITH_SET_UP(test_interrupted),   WITH_SET_UP(test_report),
+                        WITH_SET_UP(test_steps),         WITH_SET_UP(test_stopped),
+                        WITH_SET_UP(test_bad_ticket),    WITH_SET_UP(test_cannot_look),
+                        WITH_SET_UP(test_restore_which), WITH_SET_UP(test_restore),
+                        WITH_SET_UP(test_terminal),      WITH_SET_UP(test_pager),
+        };
+        int r = own_machine();
+
+        return r ?: cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* The verbs with the real flow on a machine of fakes: what they do, what they print where, what they end
+ * with. The words that the command refuses, its help and its completion are tests/style/check-cli's. */
+
+#include "tests/fakes/clock.h"
+#include "tests/unit/cli-run.h"
+
+#define FIRST  4000001
+#define SECOND 4000002
+
+#define FIRST_KEPT "pid:4000001@4000001"
+
+static int set_up(void **state) {
+        (void)fresh_machine(state);
+        (void)fake_add_tree(FIRST);
+        (void)fake_add_tree(SECOND);
+        fake_on_sleep = NULL;
+        return 0;
+}
+
+static size_t kept(void) {
+        _cleanup_(keep_freep) Keep *keep = NULL;
+
+        assert_int_equal(run_keep_read(&keep), 0);
+        return keep->n_targets;
+}
+
+/* The command line. */
+
+static const CliCall *parsed(Parse *p, int argc, const char *const *words) {
+        char *argv[16] = {(char *)"carryover"};
+
+        *p = (Parse){0};
+        for (int i = 0; i < argc; i++)
+                argv[i + 1] = (char *)words[i];
+        assert_int_equal(parse(argc + 1, argv, p), 0);
+        return &p->call;
+}
+
+#define PARSED(p, ...) parsed(p, CLI_WORDS(__VA_ARGS__))
+
+static void test_words(void **state) {
+        const CliCall *call;
+        Parse p;
+
+        call = PARSED(&p, "--json", "pretty", "reboot", "--kernel", "6.1", "--append=a b=c", "--force");
+        assert_string_equal(call->verb->name, "reboot");
+        assert_int_equal(call->json, CLI_JSON_PRETTY);
+        assert_string_equal(cli_option(call, "kernel"), "6.1");
+        assert_string_equal(cli_option(call, "append"), "a b=c");
+        assert_string_equal(cli_option(call, "force"), "");
+        assert_null(cli_option(call, "no-kexec"));
+        assert_null(cli_option(call, "no-such"));
+        assert_null(cli_arg(call, 0));
+
+        call = PARSED(&p, "list", "--json=off", "--no-pager");
+        assert_int_equal(call->json, CLI_TEXT);
+        assert_true(call->no_pager);
+
+        call = PARSED(&p, "enter", "a", "--", "ls", "--json=x", "-h", "--");
+        assert_int_equal(call->n_args, 5);
+        assert_string_equal(cli_arg(call, 2), "--json=x");
+        assert_string_equal(cli_arg(call, 4), "--");
+        assert_null(cli_arg(call, 5));
+        assert_false(p.help);
+
+        /* whoever asks for help need not know the verb yet */
+        (void)PARSED(&p, "--help");
+        assert_true(p.help && !p.call.verb);
+}
+
+static void wrong(int argc, const char *const *words, const char *says) {
+        assert_int_equal(cli_call(-1, argc, words), EXIT_USAGE);
+        cli_says(says);
+        cli_says(": see carryover --help");
+        assert_string_equal(cli_out, "");
+}
+
+static void test_wrong_words(void **state) {
+        wrong(CLI_WORDS("--kernel=6.1", "reboot"), "there is no option --kernel=6.1"); /* of no verb yet */
+        wrong(CLI_WORDS("reboot", "--append"), "--append needs a value: WORDS");
+        wrong(CLI_WORDS("status", "--force"), "there is no option --force of status");
+        wrong(CLI_WORDS("restore", "--force=yes"), "--force takes no value");
+        wrong(CLI_WORDS("--", "--help"), "there is no verb '--help'");
+        wrong(CLI_WORDS("--no-pager"), "a verb is missing");
+        wrong(CLI_WORDS("drop", "-a"), "there is no option -a");
+}
+
+/* What a script has asked for must have come to it. */
+static void test_full_disk(void **state) {
+        assert_int_equal(cli_full("--help"), EXIT_FAILED);
+        assert_int_equal(cli_full("drop", "--help"), EXIT_FAILED);
+        assert_int_equal(cli_full("help"), EXIT_FAILED);
+        assert_int_equal(cli_full("completion"), EXIT_FAILED);
+        assert_int_equal(cli_full("--version"), EXIT_FAILED);
+        fake_keep();
+        assert_int_equal(cli_full("check", "pid:4000001"), EXIT_FAILED);
+        cli_says("cannot write the output");
+        assert_int_equal(cli_full("list", "--json=short"), EXIT_FAILED);
+        cli_says("cannot write the output");
+        assert_int_equal(cli_full("status"), EXIT_FAILED);
+        cli_says("cannot write the output");
+}
+
+static void test_list_faults(void **state) {
+        assert_int_equal(cli("--list-faults"), EXIT_OK);
+        assert_string_equal(cli_out, "cli:one\ncli:two\n");
+        assert_int_equal(cli("--help"), EXIT_OK);
+        assert_null(strstr(cli_out, "list-faults"));
+}
+
+/* check. */
+
+static void test_check(void **state) {
+        assert_int_equal(cli("check", "pid:4000001"), EXIT_OK);
+        cli_shows("pid-4000001 - ok\n");
+        cli_shows("this machine - ok\n");
+        assert_string_equal(cli_err, "");
+        assert_null(strstr(cli_out, "4000002"));
+        assert_int_equal(kept(), 0);
+
+        assert_int_equal(cli("check", "unit:pid-4000002"), EXIT_OK);
+        cli_shows("unit:pid-4000002.service");
+
+        assert_int_equal(cli("check", "pid:4000001", "--json=short"), EXIT_OK);
+        cli_json(false);
+        cli_shows("\"level\":\"ok\"");
+        assert_int_equal(cli("check", "pid:4000001", "--json", "pretty"), EXIT_OK);
+        cli_json(true);
+}
+
+static void test_check_lossy(void **state) {
+        strcpy(fake->trees[0].loss, "Its shared memory with a very long sentence, so long that no terminal");
+        assert_int_equal(cli("check", "pid:4000001"), EXIT_OK);
+        cli_shows("pid-4000001 - degraded\n");
+        cli_fits();
+        assert_string_equal(cli_err, "");
+}
+
+static void test_check_refused(void **state) {
+        strcpy(fake->trees[0].refusal, "it has an io_uring");
+        assert_int_equal(cli("check", "pid:4000001"), EXIT_REFUSED);
+        cli_shows("pid-4000001 - refused\n");
+        cli_says("it cannot be carried as it is: ");
+        cli_says("it has an io_uring");
+        assert_int_equal(cli("check", "pid:4000001", "--json=short"), EXIT_REFUSED);
+        cli_json(false);
+        cli_shows("\"level\":\"refused\"");
+
+        assert_int_equal(cli("check", "pid:4000002"), EXIT_OK);
+        strcpy(fake->machine_refusal, "there is no CRIU");
+        assert_int_equal(cli("check", "pid:4000002"), EXIT_REFUSED);
+        cli_shows("this machine - refused\n");
+        cli_says("there is no CRIU");
+}
+
+static void test_check_what(void **state) {
+        assert_int_equal(cli("check", "pid:4000003"), EXIT_FAILED);
+        cli_says("4000003");
+        assert_int_equal(cli("check", "4000001"), EXIT_USAGE);
+        cli_says("is no target");
+        assert_int_equal(cli("check"), EXIT_FAILED);
+        cli_says("does not run in a login session");
+        assert_string_equal(cli_out, "");
+        fake_fail("snapshot_take", 1, -EIO);
+        assert_int_equal(cli("check", "pid:4000001"), EXIT_FAILED);
+        cli_says("snapshot_take was told to fail");
+        fake_fail("snapshot_look", 1, -EIO);
+        assert_int_equal(cli("check", "pid:4000001"), EXIT_FAILED);
+        cli_says("snapshot_look was told to fail");
+        assert_string_equal(cli_out, "");
+}
+
+static void test_broken_config(void **state) {
+        configure("Nonsense=yes\n");
+        assert_int_equal(cli("check", "pid:4000001"), EXIT_FAILED);
+        cli_says("Nonsense");
+        assert_int_equal(cli("list"), EXIT_FAILED);
+        cli_says("Nonsense");
+        assert_int_equal(cli("status"), EXIT_FAILED);
+        cli_says("Nonsense");
+        assert_int_equal(cli("reboot"), EXIT_FAILED);
+        cli_says("Nonsense");
+        assert_int_equal(cli("restore"), EXIT_FAILED);
+        cli_says("Nonsense");
+}
+
+/* keep, drop, list. */
+
+static void test_keep(void **state) {
+        assert_int_equal(cli("keep", "pid:4000001"), EXIT_OK);
+        cli_shows("pid-4000001 - ok\n");
+        cli_shows("pid:4000001 is kept.\n");
+        assert_string_equal(cli_err, "");
+        assert_int_equal(kept(), 1);
+        assert_int_equal(fake_count("stop_order"), 1);
+
+        assert_int_equal(cli("keep", "pid:4000001"), EXIT_OK);
+        cli_shows("pid:4000001 is kept already.\n");
+        assert_int_equal(kept(), 1);
+
+        assert_int_equal(cli("keep", "unit:pid-4000002", "--json=short"), EXIT_OK);
+        cli_json(false); /* and no sentence behind it */
+        assert_int_equal(kept(), 2);
+}
+
+static void test_not_kept(void **state) {
+        strcpy(fake->trees[0].refusal, "it has an io_uring");
+        assert_int_equal(cli("keep", "pid:4000001"), EXIT_REFUSED);
+        cli_says("not kept: ");
+        assert_int_equal(kept(), 0);
+        assert_int_equal(fake_count("stop_order"), 0);
+
+        assert_int_equal(cli("keep", "pid:4000003"), EXIT_FAILED);
+        assert_int_equal(cli("keep", "nonsense"), EXIT_USAGE);
+
+        /* a shutdown would end it before the save */
+        fake_fail("stop_order", 1, -EIO);
+        assert_int_equal(cli("keep", "pid:4000002"), EXIT_FAILED);
+        cli_says("stop_order was told to fail");
+        assert_int_equal(kept(), 0);
+}
+
+static void test_keep_without_modules(void **state) {
+        fake_fail("modules_load", 1, -ENOENT);
+        assert_int_equal(cli("keep", "pid:4000001"), EXIT_OK);
+        cli_says("some kernel modules could not be loaded");
+        assert_int_equal(kept(), 1);
+}
+
+static void test_drop(void **state) {
+        fake_keep();
+        assert_int_equal(cli("drop", "pid:400000"), EXIT_NOTHING); /* the beginning of both */
+        cli_says("pid:400000 is not kept: see carryover list");
+        assert_int_equal(kept(), 2);
+        assert_int_equal(cli("drop", "pid:4000002"), EXIT_OK);
+        assert_string_equal(cli_err, "");
+        assert_string_equal(cli_out, "");
+        assert_int_equal(kept(), 1);
+        fake->trees[0].life = FAKE_DEAD; /* what has ended can be dropped, too */
+        assert_int_equal(cli("drop", FIRST_KEPT), EXIT_OK);
+        assert_int_equal(kept(), 0);
+
+        assert_int_equal(cli("keep", "unit:pid-4000002"), EXIT_OK);
+        assert_int_equal(cli("drop", "unit:pid-400000"), EXIT_NOTHING);
+        assert_int_equal(cli("drop", "unit:pid-4000002"), EXIT_OK);
+        assert_int_equal(kept(), 0);
+}
+
+static void test_drop_all(void **state) {
+        assert_int_equal(cli("drop", "--all"), EXIT_NOTHING);
+        cli_says("nothing is kept");
+        fake_keep();
+        assert_int_equal(cli("drop", "--all", "pid:4000001"), EXIT_USAGE);
+        cli_says("not both");
+        assert_int_equal(cli("drop", "nonsense"), EXIT_USAGE);
+        cli_says("is no target");
+        assert_int_equal(cli("drop"), EXIT_FAILED);
+        cli_says("does not run in a login session");
+        assert_int_equal(kept(), 2);
+        assert_int_equal(cli("drop", "--all"), EXIT_OK);
+        assert_int_equal(kept(), 0);
+}
+
+static void test_list(void **state) {
+        assert_int_equal(cli("list"), EXIT_NOTHING);
+        cli_says("nothing is kept: see carryover keep");
+        assert_string_equal(cli_out, "");
+        assert_int_equal(cli("list", "--json=short"), EXIT_NOTHING);
+        cli_json(false);
+
+        fake_keep();
+        assert_int_equal(cli("list"), EXIT_OK);
+        assert_string_equal(cli_out, "NAME         TARGET       USER  PID      PROCESSES  COMMAND\n"
+                                     "pid-4000001  pid:4000001  1000  4000001  1          job\n"
+                                     "pid-4000002  pid:4000002  1000  4000002  1          job\n");
+        assert_string_equal(cli_err, "");
+        cli_fits();
+        assert_int_equal(cli("list", "--json=pretty"), EXIT_OK);
+        cli_json(true);
+
+        fake->trees[0].life = FAKE_DEAD;
+        assert_int_equal(cli("list"), EXIT_OK);
+        assert_int_equal(cli_lines(cli_out), 2);
+        fake_fail("run_keep_read", 1, -EIO);
+        assert_int_equal(cli("list"), EXIT_FAILED);
+        cli_says("run_keep_read was told to fail");
+}
+
+/* reboot. */
+
+/* As the restore does, but for the trees. */
+static void answer_well(void) {
+        _cleanup_(ticket_freep) Ticket *report = model_new(Ticket, ticket__init);
+        _cleanup_(request_freep) Request *request = NULL;
+        Store store = machine_store();
+
+        assert_int_equal(run_request_read(&request), 0);
+        assert_non_null(request);
+        report->has_request_at = report->has_done_at = true;
+        report->request_at = request->realtime;
+        assert_int_equal(model_set_string(&report->id, "aa") | model_set_string(&report->version, "1") |
+                                         model_set_string(&report->old_boot, "b") |
+                                         model_set_string(&report->old_kernel, "k") |
+                                         model_set_string(&report->machine, "m") |
+                                         model_set_string(&report->action, "kexec") |
+                                         model_set_string(&report->hold_backend, "auto"),
+                         0);
+        assert_int_equal(store_report_write(&store, report), 0);
+        assert_int_equal(run_request_remove(), 0);
+        store_close(&store);
+}
+
+static void nobody(void) {
+        (void)run_request_remove();
+}
+
+static void test_reboot(void **state) {
+        fake_keep();
+        fake_on_sleep = answer_well;
+        assert_int_equal(cli("reboot", "--kernel=6.1.0-9-x", "--append", "quiet debug"), EXIT_OK);
+        cli_shows("keeping pid-4000001 (job)\nkeeping pid-4000002 (job)\njumping into Linux 6.1.0-9-x\n");
+        assert_string_equal(fake->started, "kexec.target");
+        assert_true(fake_count("kernel_find 6.1.0-9-x") > 0);
+        assert_non_null(strstr(fake->loaded_cmdline, "quiet debug"));
+
+        assert_int_equal(cli("reboot", "--no-kexec"), EXIT_OK);
+        cli_shows("rebooting\n");
+        assert_string_equal(fake->started, "reboot.target");
+}
+
+static void test_reboot_nobody_answers(void **state) {
+        fake_keep();
+        fake_on_sleep = nobody;
+        assert_int_equal(cli("reboot"), EXIT_FAILED);
+        cli_says("nobody answers any more");
+}
+
+static void test_reboot_refused(void **state) {
+        fake_on_sleep = nobody;
+        assert_int_equal(cli("reboot"), EXIT_NOTHING);
+        cli_says("nothing is kept, and this is no login session");
+        fake_keep();
+        strcpy(fake->trees[0].refusal, "it has an io_uring");
+        assert_int_equal(cli("reboot"), EXIT_REFUSED);
+        cli_says("not rebooted: ");
+        cli_says("or --force leaves it behind");
+        assert_string_equal(fake->started, "");
+        assert_false(fake->loaded);
+        assert_int_equal(cli("reboot", "--force"), EXIT_FAILED);
+        assert_string_equal(fake->started, "kexec.target");
+
+        fake->started[0] = '\0';
+        strcpy(fake->machine_refusal, "there is no CRIU");
+        assert_int_equal(cli("reboot", "--force"), EXIT_REFUSED);
+        assert_null(strstr(cli_err, "--force"));
+        assert_string_equal(fake->started, "");
+        strcpy(fake->shutdown, "reboot");
+        assert_int_equal(cli("reboot"), EXIT_FAILED);
+        cli_says("is under way already");
+}
+
+static void test_needs_root(void **state) {
+        assert_int_equal(seteuid(65534), 0);
+        cli("list");
+        assert_int_equal(seteuid(0), 0);
+        assert_int_equal(cli_status, EXIT_FAILED);
+        cli_says("list needs root: try sudo carryover list");
+}
+
+#define WITH_SET_UP(test) cmocka_unit_test_setup(test, set_up)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        WITH_SET_UP(test_words),
+                        WITH_SET_UP(test_wrong_words),
+                        WITH_SET_UP(test_full_disk),
+                        WITH_SET_UP(test_list_faults),
+                        WITH_SET_UP(test_check),
+                        WITH_SET_UP(test_check_lossy),
+                        WITH_SET_UP(test_check_refused),
+                        WITH_SET_UP(test_check_what),
+                        WITH_SET_UP(test_broken_config),
+                        WITH_SET_UP(test_keep),
+                        WITH_SET_UP(test_not_kept),
+                        WITH_SET_UP(test_keep_without_modules),
+                        WITH_SET_UP(test_drop),
+                        WITH_SET_UP(test_drop_all),
+                        WITH_SET_UP(test_list),
+                        WITH_SET_UP(test_reboot),
+                        WITH_SET_UP(test_reboot_nobody_answers),
+                        WITH_SET_UP(test_reboot_refused),
+                        WITH_SET_UP(test_needs_root),
+        };
+        int r = own_machine();
+
+        return r ?: cmocka_run_group_tests(tests, NULL, NULL);
+}
