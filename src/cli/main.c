@@ -215,7 +215,9 @@ static int global_set(Parse *p, const CliOption *option, const char *value) {
                 p->call.json = CLI_JSON_SHORT;
         else if (strcmp(value, "pretty") == 0)
                 p->call.json = CLI_JSON_PRETTY;
-        else if (strcmp(value, "off") != 0)
+        else if (strcmp(value, "off") == 0)
+                p->call.json = CLI_TEXT;
+        else
                 return usage_error("--json= is short, pretty or off, not '%.64s'", value);
         return 0;
 }

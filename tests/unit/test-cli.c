@@ -54,7 +54,7 @@ static void test_words(void **state) {
         assert_null(cli_option(call, "no-such"));
         assert_null(cli_arg(call, 0));
 
-        call = PARSED(&p, "list", "--json=off", "--no-pager");
+        call = PARSED(&p, "list", "--json=short", "--json=off", "--no-pager");
         assert_int_equal(call->json, CLI_TEXT);
         assert_true(call->no_pager);
 
