@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "tests/fakes/fake.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 static const char *name_of(pid_t pid) {
@@ -37,12 +38,17 @@ int criu_fits_kernel(const CriuFeatures *features, const char *running, const ch
         return fake_call("criu_fits_kernel", "%s", target);
 }
 
-static int write_images(const CriuJob *job, const char *name) {
+static int write_images(const CriuJob *job, const FakeTree *t) {
         static const char *const files[] = {"inventory.img", "core-1.img"};
-        int r = 0;
+        static const char block[1024];
+        _cleanup_(closep) int fd = openat(job->images_fd, "pages-1.img",
+                                          O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        int r = fd < 0 ? -errno : 0;
 
         for (size_t i = 0; r >= 0 && i < ELEMENTS(files); i++)
-                r = file_replace(job->images_fd, files[i], name, strlen(name));
+                r = file_replace(job->images_fd, files[i], t->name, strlen(t->name));
+        for (unsigned i = 0; r >= 0 && i < t->image_kib; i++)
+                r = fd_write_all(fd, block, sizeof block);
         return r;
 }
 
@@ -60,7 +66,7 @@ int criu_dump(const CriuJob *job) {
         t->life = FAKE_FROZEN;
         r = job->notify("query-ext-files", job->pid, job->userdata);
         if (r >= 0)
-                r = write_images(job, t->name);
+                r = write_images(job, t);
         if (r >= 0)
                 r = fake_call("criu_dump_images", "%s", t->name);
         if (r >= 0)

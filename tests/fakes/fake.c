@@ -44,6 +44,8 @@ typedef struct Shared {
 static Shared *shared;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of one process: the others are dead or wait */
 FakeMachine *fake;
+static void (*meanwhile)(void);
+static char meanwhile_event[96];
 
 /* A child that ends by _exit() has its part in the coverage. */
 void __gcov_dump(void) __attribute__((weak));
@@ -64,6 +66,7 @@ void fake_begin(void) {
         if (!shared)
                 map_memory();
         memset(shared, 0, sizeof *shared);
+        meanwhile = NULL;
         fake->boot = 1;
         fake->lock_skip = true;
         fake->backend = HOLD_NFTABLES;
@@ -149,6 +152,11 @@ void fake_fail(const char *event, unsigned nth, int r) {
 
 void fake_die(const char *event, unsigned nth) {
         add_strike(event, nth, 0);
+}
+
+void fake_meanwhile(const char *event, void (*happens)(void)) {
+        snprintf(meanwhile_event, sizeof meanwhile_event, "%s", event);
+        meanwhile = happens;
 }
 
 void fake_heal(void) {
@@ -237,6 +245,8 @@ int fake_call(const char *function, const char *format, ...) {
                 r = s->r;
         }
         pthread_mutex_unlock(&lock);
+        if (meanwhile && is_of(event, meanwhile_event))
+                meanwhile();
         return r < 0 ? err_say(r, "%s was told to fail", function) : 0;
 }
 

@@ -33,11 +33,12 @@ typedef struct FakeTree {
         pid_t pid;
         uint64_t start;
         FakeLife life;
-        bool carries;      /* has a connection */
-        unsigned returned; /* how often a restore has brought it back */
-        char refusal[64];  /* what preflight says to it; empty: nothing */
-        char loss[64];     /* likewise, but it is carried */
-        char beyond[64];   /* what preflight says to it when it stands frozen */
+        bool carries;       /* has a connection */
+        unsigned image_kib; /* of its images, beside two small files */
+        unsigned returned;  /* how often a restore has brought it back */
+        char refusal[64];   /* what preflight says to it; empty: nothing */
+        char loss[64];      /* likewise, but it is carried */
+        char beyond[64];    /* what preflight says to it when it stands frozen */
 } FakeTree;
 
 typedef struct FakeMachine {
@@ -77,6 +78,8 @@ void fake_reboot(void);
  */
 void fake_fail(const char *event, unsigned nth, int r);
 void fake_die(const char *event, unsigned nth);
+/* What happens while that call is made, each time; NULL: nothing. */
+void fake_meanwhile(const char *event, void (*happens)(void));
 /* Nothing more fails. */
 void fake_heal(void);
 

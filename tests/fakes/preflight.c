@@ -31,6 +31,8 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
                 r = verdict_add(ret, VERDICT_REFUSED, "fake", "wait", "%s", fake->machine_refusal);
         if (r >= 0 && facts->store_error)
                 r = verdict_add(ret, VERDICT_REFUSED, "store", NULL, "%s", facts->store_error);
+        if (r >= 0 && facts->encrypt_error)
+                r = verdict_add(ret, VERDICT_REFUSED, "encrypt", NULL, "%s", facts->encrypt_error);
         return r;
 }
 
