@@ -5,6 +5,7 @@
 
 #include "store/store.h"
 
+#include "base/fd.h"
 #include "store/room.h"
 #include "tests/fakes/fake.h"
 
@@ -59,3 +60,4 @@ WRAP(run_hold_read, (Early * *ret), "", (ret))
 WRAP(run_hold_write, (const Early *early), "", (early))
 WRAP(run_hold_remove, (void), "", ())
 WRAP(run_unreported, (bool unreported), "", (unreported))
+WRAP(sync_tree, (int dir_fd), "", (dir_fd))

@@ -121,7 +121,8 @@ static void test_order(void **state) {
                         "sync_machine",       "store_reserve",
                         "hold_set",           "fault_point save:before-freeze",
                         "criu_dump_images",   "image_verify",
-                        "store_tree_reserve", "fault_point save:before-seal",
+                        "store_tree_reserve", "sync_tree",
+                        "report_event saved", "fault_point save:before-seal",
                         "store_seal",         "report_event sealed",
                         "hold_guard_leave",   "kexec_load_kernel",
                         "store_amend",        "store_saving_end",
@@ -136,6 +137,8 @@ static void test_order(void **state) {
         assert_int_equal(fake_count("process_is_traced"), 4); /* before the seal, and once more behind it */
         assert_int_equal(fake_count("sync_machine"), 2);
         assert_int_equal(fake_count("store_saving_begin"), 2);
+        assert_int_equal(fake_count("sync_tree"), 2);
+        assert_int_equal(fake_count("exec_bits_return") + fake_count("remaps_sweep_lost"), 0);
 }
 
 static void test_nothing_to_do(void **state) {
