@@ -8,11 +8,10 @@
  * without: no /dev/tty (passwords, editors, pagers), and no job control in a shell inside a shell (sudo -i).
  * CRIU is not changed for that, but two calls that it makes of libc come by here:
  *
- *   setsid()   a leader gets its terminal at once, before it forks the others. The terminal is there
- * already: whoever started CRIU ("broker") holds both its ends, and an end is taken from it by
- *              pidfd_getfd(2).
- *   openat()   of ptmx, later, yields the held masters in turn; CRIU asks until it sees the number that it
- *              wants (32 times).
+ *   setsid()   A leader gets its terminal at once, before it forks the others. The terminal exists:
+ *              whoever started CRIU ("broker") holds both its ends, and pidfd_getfd(2) takes one.
+ *   openat()   Later, of ptmx, it yields the held masters in turn. CRIU asks until it sees the number
+ *              that it wants (32 times).
  *
  * CARRYOVER_CTTY="BROKER HEARD LEADER:MASTER:SLAVE ...", descriptors of the broker's; src/criu/terminals.c.
  * HEARD is an eventfd. CRIU's first openat() that comes by here adds to it: the broker then knows that this

@@ -9,8 +9,8 @@
  *         NAME:kill    SIGKILL to the process itself
  *         NAME:crash   the same, each time that it gets there
  *         NAME:hang    says so in the kernel's log and waits for ever: for who cuts the power then
- *         NAME:hook    runs FAULT_HOOK with the name and goes on when that has ended: for who kills CRIU,
- * fills the disk or breaks it
+ *         NAME:hook    runs FAULT_HOOK with the name and goes on when that has ended: to kill CRIU, to
+ *                      fill the disk or to break it
  *
  * All but crash happen once in a boot: FAULT_DONE followed by the name says that it has (remove it for
  * another time). `carryover --list-faults` prints the names; the test that walks them knows no others.

@@ -39,8 +39,7 @@ struct CliCall {
         const CliVerb *verb;
         const char *args[CLI_MAX_ARGS];
         size_t n_args;
-        const char *values[CLI_MAX_OPTIONS]; /* as verb->options; "" for one without a value, NULL: not given
-                                              */
+        const char *values[CLI_MAX_OPTIONS]; /* as verb->options; "": takes no value, NULL: not given */
         CliJson json;
         bool no_pager;
 };

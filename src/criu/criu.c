@@ -3,24 +3,24 @@
 /*
  * Dump and restore. Who may stop what, and when:
  *
- *  - A dump can be taken back until post-dump is answered with yes, but only CRIU can do that: it has code
- * of its own in the tree and the threads' registers in its memory. Measured with SIGKILL at random moments,
- *    one tree in ten ran into that code and died of SIGTRAP, and as many connections stayed in TCP repair
- *    mode. So at the deadline CRIU's next question gets a no, which makes it put the tree back. One that
- * asks nothing gets SIGALRM, upon which its own handler makes the system call it hangs in fail. SIGKILL is
- * the end of patience, and criu-mend.c then repairs what can be repaired.
- *  - CRIU does not kill the tree, we do. Asked to kill it itself, it takes the unread bytes out of the
- *    terminals and sets O_NONBLOCK on both ends before it asks post-dump, and a no does not put them back: a
- *    program that reads its terminal then fails with EAGAIN. Asked to leave it stopped, it tidies up at
- * once.
+ *  - A dump can be taken back until post-dump is answered with yes. Only CRIU can do that: it has code of
+ *    its own in the tree, and the threads' registers in its memory. With SIGKILL at random moments, one tree
+ *    in ten ran into that code and died of SIGTRAP, and as many connections stayed in TCP repair mode. So at
+ *    the deadline CRIU's next question gets a no, which makes it put the tree back. A CRIU that asks nothing
+ *    gets SIGALRM: its own handler then makes the system call that it hangs in fail. SIGKILL comes last, and
+ *    mend.c then repairs what can be repaired.
+ *  - CRIU does not kill the tree, we do. A CRIU that is asked to kill it takes the unread bytes out of the
+ *    terminals and sets O_NONBLOCK on both ends before it asks post-dump. A no does not put them back: a
+ *    program that reads its terminal then fails with EAGAIN. A CRIU that is asked to leave the tree stopped
+ *    tidies up at once.
  *  - With the yes to post-dump the tree has to die, whatever becomes of CRIU: the caller may have promised
- *    that it comes back, and it must not live twice. So it dies before CRIU hears the yes: that then finds
- *    nobody to leave stopped, and what it says of this does not matter (cr-dump.c: what it undoes for a dump
- *    that has failed, it has passed by then).
- *  - A restore can be taken back until post-restore is answered with yes; nothing has run before. Nor has it
- * at pre-resume, where all is as it will be; a no there is kept by killing the tree, at the cost of its
- *    connections. At the
- *    deadline its processes are killed, CRIU sees that and ends by itself, undoing what it put on disk.
+ *    that it comes back, and it must not live twice. So it dies before CRIU hears the yes. CRIU then finds
+ *    nobody to leave stopped. What it says of this does not matter: by then cr-dump.c has passed what it
+ *    undoes for a dump that has failed.
+ *  - A restore can be taken back until post-restore is answered with yes. Nothing has run before, nor at
+ *    pre-resume, where all is as it will be. A no to pre-resume is kept by killing the tree, at the cost of
+ *    its connections. At the deadline the restore's processes are killed. CRIU sees that and ends by itself,
+ *    and undoes what it put on disk.
  *  - The time that the caller's notify function takes (it syncs images) is its own and moves the deadline.
  */
 

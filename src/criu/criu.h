@@ -3,8 +3,8 @@
 
 /*
  * CRIU by RPC: `criu --no-default-config [argv] swrk FD`, one process per request, messages of
- * proto/criu-rpc.proto (our subset of CRIU's rpc.proto, wire compatible). Never patched, never the CLI for
- * dump or restore. Thread safe: no state outside the arguments.
+ * proto/criu-rpc.proto (our subset of CRIU's rpc.proto, wire compatible). CRIU is never patched, and its
+ * command line is never used for a dump or restore. Thread safe: no state outside the arguments.
  */
 
 #include "config-build.h"
@@ -19,9 +19,9 @@ typedef struct CriuFeatures {
         uint32_t major, minor, sub; /* for people, and for criu_fits_kernel() alone */
 } CriuFeatures;
 
-/* Finds the executable (absolute path, or a name looked up in
- * /usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin), asks its version, probes features. -ENOENT with a sentence
- * that names the package if there is none. */
+/* Finds the executable, asks its version and probes its features. `criu` is an absolute path, or a name that
+ * is looked up in /usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin. -ENOENT with a sentence that names the
+ * package if there is none. */
 int criu_probe(const char *criu, CriuFeatures *ret);
 
 /* `criu check` as RPC (CHECK): 0 if CRIU says that this kernel has what it needs; -EOPNOTSUPP with CRIU's
@@ -38,20 +38,24 @@ int criu_fits_kernel(const CriuFeatures *features, const char *running, const ch
 /* What keeps CRIU from following a user's links, and gives processes their terminals (hooks/). */
 #define CRIU_PRELOAD LIBEXECDIR "/carryover-criu.so"
 
-/* A restore removes what each of its tries has left of files that had lost their names (image/remap.h), and
- * is -EBUSY if a deleted directory is there again. Two such restores at once destroy each other. What runs
- * of a tree whose restore failed has ended then, or the sentence says that it does not: by its numbers in
- * the cgroup, or everybody, if the caller is PID 1.
+/*
+ * Dumps or restores one tree. Always: tcp_established, ext_unix_sk, file_locks, link_remap, manage_cgroups
+ * IGNORE. fds below 3 cannot be inherited (-EINVAL).
  *
- * Always: tcp_established, ext_unix_sk, file_locks, link_remap, manage_cgroups IGNORE. On failure the
- * sentence carries CRIU's own first error line from the log, and the error number is CRIU's where it gives
- * one (-EEXIST from a restore: a PID is taken), else -EIO; what notify refused with is returned as it is,
- * with its sentence. fds below 3 cannot be inherited (-EINVAL).
+ * On failure the sentence carries CRIU's own first error line from the log. The error number is CRIU's where
+ * it gives one (-EEXIST from a restore: a PID is taken), else -EIO. What notify refused with is returned as
+ * it is, with its sentence.
  *
- * A 0 of notify to post-dump commits criu_dump: the whole tree is killed (by us) whatever becomes of CRIU,
- * and the only failure left is -ETIMEDOUT for a process that does not die. Its dead wait to be reaped by
- * their parents; until then their numbers, and as SID or PGID those of others, cannot be restored (-EEXIST).
- * Any failure before: the tree lives. */
+ * Dump: a 0 of notify to post-dump commits. The whole tree is killed (by us) whatever becomes of CRIU, and
+ * the only failure left is -ETIMEDOUT for a process that does not die. Its dead wait to be reaped by their
+ * parents. Until then their numbers, and as SID or PGID those of others, cannot be restored (-EEXIST). Any
+ * failure before: the tree lives.
+ *
+ * Restore: removes what each of its tries has left of files that had lost their names (image/remap.h).
+ * -EBUSY if a deleted directory is there again. Two such restores at once destroy each other. What runs of a
+ * tree whose restore failed has ended then, or the sentence says that it has not: it is found by its numbers
+ * in the cgroup; if the caller is PID 1, it is everybody.
+ */
 int criu_dump(const CriuJob *job);
 int criu_restore(const CriuJob *job, pid_t *ret_pid);
 
@@ -68,13 +72,14 @@ bool criu_is_run_by(const char *criu, pid_t pid);
 int criu_wait_orphans(const char *criu, uint64_t deadline_monotonic);
 
 /* Ends a tree that must not live on, and no other process: its root is known by when it began, and the
- * others are stopped before they are looked for once more. Comes back when all are dead. -ETIMEDOUT: one is
- * not. */
+ * others are stopped before they are looked for once more. Comes back when all are dead; -ETIMEDOUT if one
+ * does not die. */
 int criu_tree_end(pid_t root, uint64_t start);
 
-/* Sockets of a tree that a killed CRIU left in TCP repair mode, in which no data moves, are put back to
- * work. */
+/* Puts back to work the sockets of a tree that a killed CRIU left in TCP repair mode, in which no data
+ * moves. */
 int criu_tree_mend(pid_t root);
+
 /* Appends CRIU's logs, of images that are in memory, to those beside the images in the store. They tell of
  * names and numbers, and nothing of what is in memory. */
 int criu_keep_logs(int from_fd, int to_fd);

@@ -22,41 +22,66 @@ typedef struct CriuMaster {
         int fd; /* -1: none any more */
 } CriuMaster;
 
-/* What happens inside a running request; called in the caller's thread. Return 0 to go on, negative to make
- * CRIU stop and undo: dump: "pre-dump", "query-ext-files" (frozen, nothing saved), "post-dump" (refusing
- * thaws the tree); restore: "pre-restore", "post-restore" (refusing kills what was restored; nothing has run
- * yet), "pre-resume" (likewise, but its connections are reset), "post-resume". For restore `pid` is the
- * root's PID as CRIU's namespace sees it (0 before it is known). */
+/*
+ * What happens inside a running request; called in the caller's thread. Return 0 to go on, negative to make
+ * CRIU stop and undo. Scripts of a dump:
+ *
+ *  - "pre-dump";
+ *  - "query-ext-files": the tree is frozen, nothing is saved;
+ *  - "post-dump": a no thaws the tree.
+ *
+ * Scripts of a restore, where `pid` is the root's PID as CRIU's namespace sees it (0 before it is known):
+ *
+ *  - "pre-restore";
+ *  - "post-restore": a no kills what was restored; nothing has run yet;
+ *  - "pre-resume": likewise, but its connections are reset;
+ *  - "post-resume".
+ */
 typedef int (*CriuNotify)(const char *script, pid_t pid, void *userdata);
 
 typedef struct CriuJob {
         const char *criu;
-        int images_fd;        /* directory; log file is written there too: "dump.log", "restore.log" (earlier
-                                 tries': "restore.log.1", ...) */
-        pid_t pid;            /* dump: root of the tree */
-        bool shell_job;       /* the root leads no session; it comes back in the one it had, if its number is
-                                 free, else in one of its own */
-        bool lock_skip;       /* network_lock: SKIP, else NFTABLES, which a dump leaves out all the same
-                                 (hooks/criu-lock.c) */
-        bool tcp_close;       /* restore: connections come back closed, all of them; what listens does not */
+
+        /* A directory. The logs are written there too: "dump.log", "restore.log"; those of earlier tries are
+         * "restore.log.1" and so on. */
+        int images_fd;
+
+        /* Dump: the root of the tree. */
+        pid_t pid;
+
+        /* The root leads no session. It comes back in the one that it had, if that number is free, else in
+         * one of its own. */
+        bool shell_job;
+
+        /* network_lock: SKIP, else NFTABLES, which a dump leaves out all the same (hooks/criu-lock.c). */
+        bool lock_skip;
+
+        /* Restore: all connections come back closed. What listens does not. */
+        bool tcp_close;
+
         uint64_t ghost_limit; /* bytes; 0: CRIU's default */
         uint64_t max_bytes;   /* dump: once the images take more, every write fails; 0: no matter. -EDQUOT */
+
         const char *const *externals; /* dump: values of --external; NULL-terminated or NULL */
         const CriuFd *fds;            /* restore: inherit_fd */
         size_t n_fds;
         const char *preload; /* CRIU_PRELOAD; without it nothing is done */
-        CriuMaster *masters; /* restore: of terminals that the images make anew, so that nobody takes their
-                                numbers meanwhile; criu_restore() takes them over and closes them */
+
+        /* Restore: of terminals that the images make anew, so that nobody takes their numbers meanwhile.
+         * criu_restore() takes them over and closes them. */
+        CriuMaster *masters;
         size_t n_masters;
-        uint64_t timeout_usec; /* deadline of the whole request, not counting the time spent in notify:
-                                  -ETIMEDOUT, up to 10 s later. A dump is then taken back by CRIU's own means
-                                  where it still listens; else CRIU is killed and the tree's sockets are
-                                  taken out of TCP repair mode. A restore's half-made processes are killed.
-                                */
-        int cgroup_procs_fd;   /* if >= 0: the CRIU process writes itself into this cgroup.procs before it
-                                  executes, so that what it restores lives there (cgroup mode is always
-                                  IGNORE)
-                                */
-        CriuNotify notify;     /* may be NULL */
+
+        /* Deadline of the whole request, not counting the time spent in notify: -ETIMEDOUT, up to 10 s
+         * later. A dump is then taken back by CRIU's own means where it still listens. Else CRIU is killed
+         * and the tree's sockets are taken out of TCP repair mode. A restore's half-made processes are
+         * killed. */
+        uint64_t timeout_usec;
+
+        /* If >= 0: the CRIU process writes itself into this cgroup.procs before it executes, so that what it
+         * restores lives there (the cgroup mode is always IGNORE). */
+        int cgroup_procs_fd;
+
+        CriuNotify notify; /* may be NULL */
         void *userdata;
 } CriuJob;

@@ -2,7 +2,7 @@
 
 /*
  * The kernel keeps its promises to programs, but CRIU looks behind them: now and then a new kernel breaks
- * every restore until CRIU follows. What a running kernel is good for is tried out (criu-probe.c); for the
+ * every restore until CRIU follows. What a running kernel is good for is tried out (probe.c); for the
  * one that is to be jumped into there is only this list. The numbers are issues of CRIU's, at
  * github.com/checkpoint-restore/criu.
  */

@@ -14,8 +14,7 @@
 typedef struct Pax Pax;
 
 typedef struct PaxEntry {
-        const char *path; /* absolute, without ".", ".." or empty parts. The archive's, until the next entry
-                           */
+        const char *path; /* absolute, no ".", ".." or empty parts; the archive's, until the next entry */
         const char *link; /* another name of the same file, of an entry before; else NULL */
         struct stat st;   /* mode with the type (file, directory or FIFO), owner, size, mtime, atime */
 } PaxEntry;

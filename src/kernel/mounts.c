@@ -2,7 +2,9 @@
 
 /*
  * A line of mountinfo:
+ *
  *         36 35 98:0 /directory/there /here rw,noatime master:1 - ext3 /dev/root rw,errors=continue
+ *
  * with blanks, tabs, line breaks and backslashes of names as "\040". The optional fields end with the "-".
  */
 

@@ -9,8 +9,7 @@
 /* About the machine. The sentences are NULL where all is well; release with preflight_facts_done(). */
 typedef struct PreflightFacts {
         char *criu_error;    /* none found, or `criu check` says that it cannot work on this kernel */
-        bool criu_lock_skip; /* network_lock SKIP: also the mark of a CRIU that knows no_new_privs and pidfds
-                              */
+        bool criu_lock_skip; /* network_lock SKIP; such a CRIU knows no_new_privs and pidfds as well */
         char *service_error; /* carryover.service would not hear of a shutdown */
         char *retry_left;    /* what of the last save can still be tried again, but not after another one */
         char *waiting;       /* what of the last save is not back yet: it goes along */

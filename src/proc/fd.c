@@ -27,9 +27,9 @@
 #include <unistd.h>
 
 #define DELETED " (deleted)"
-#define FDINFO_LIMIT                                                                                        \
-        (1u << 20) /* an inotify or epoll descriptor with thousands of entries has a long one               \
-                    */
+
+/* An inotify or epoll descriptor with thousands of entries has a long one. */
+#define FDINFO_LIMIT (1u << 20)
 
 static FdKind socket_kind(const char *protocol) {
         static const struct {

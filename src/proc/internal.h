@@ -57,7 +57,7 @@ int procfs_holders(Snapshot *s);
 int procfs_holders_before(const Snapshot *before, Snapshot *s);
 
 /*
- * A child that looks (procfs-child.c). `work` runs in it, with a descriptor to send frames to; it calls
+ * A child that looks (child.c). `work` runs in it, with a descriptor to send frames to; it calls
  * child_begins() for each process and child_step() for each little thing that it does. What it has begun
  * with last is child->page->at, without its pointers.
  */

@@ -2,7 +2,7 @@
 
 /*
  * One process. /proc is read one process at a time while all of them run: whatever disappears between two
- * reads was not there. Which are read, and how much of them, is in procfs-look.c; it has a child do it.
+ * reads was not there. Which are read, and how much of them, is in look.c; it has a child do it.
  */
 
 #include "proc/procfs.h"

@@ -5,8 +5,9 @@
  * What the processes of a tree may do: noted while they stand frozen, looked at once more when they are back
  * and have not run yet. CRIU restores as root, from images and by names; what came of it is what counts.
  *
- * - Of each thread its users, groups, capabilities, no_new_privs, seccomp mode, number of
- *   seccomp filters and AppArmor label, and whether others of its user can look into it ("dumpable").
+ * - Of each thread its users, groups, capabilities, no_new_privs, seccomp mode, number of seccomp filters
+ *   and AppArmor label, and whether others of its user can look into it ("dumpable").
+ *
  * - The files that it has open, executes or maps and that are not its own user's. A file is known by its
  *   mount point, its inode and its owner; what no boot brings, and a file of sysfs and its like, by its name
  *   and owner; a device by its number; one without a name by its owner. Directories give nobody anything

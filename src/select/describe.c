@@ -4,15 +4,15 @@
  * What of a tree lies outside CRIU's images. The rules, all from runs (docs/CRIU.md,
  * "Sockets with a peer outside", "FIFOs and pipes", "Terminals"):
  *
- *  - logind's FIFO was opened in logind's mount namespace, so CRIU cannot find it: declared by mount and
- * inode. Any other FIFO is CRIU's. Only root's own path is declared, for restore makes the FIFO there as
- * root.
- *  - A stream socket whose peer is alive outside is declared at dump and inherited at restore; one whose
- * peer has closed must be left alone (declaring it makes CRIU 3.17.1 wait for ever).
+ *  - logind's FIFO was opened in logind's mount namespace, so CRIU cannot find it. It is declared by mount
+ *    and inode. Any other FIFO is CRIU's. Only root's own path is declared, since restore makes the FIFO
+ *    there as root.
+ *  - A stream socket whose peer is alive outside is declared at dump and inherited at restore. One whose
+ *    peer has closed must be left alone (declaring it makes CRIU 3.17.1 wait for ever).
  *  - A pipe whose other end is outside needs nothing at dump, and an inherited end at restore.
  *  - A terminal whose master is outside is declared at both.
- *  - Connections that packets can leave the machine for are held. IPv4 in IPv6 sockets is written as IPv4,
- * since that is what the packets are. Of UDP it is the ports that are held, as those of listeners are.
+ *  - Connections whose packets can leave the machine are held. IPv4 in IPv6 sockets is written as IPv4,
+ *    since that is what the packets are. Of UDP the ports are held, as those of listeners are.
  */
 
 #include "base/cleanup.h"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-The connection itself lives through the jump, whole and as well as before: bulk data both ways (issue 2, "Shown
-by" 2b), a peer that never stops sending (2c), latency and throughput (2h), and the gap that the report tells (3).
+The connection itself lives through the jump, whole and as well as before: bulk data both ways, a peer that never
+stops sending, latency and throughput, and the gap that the report tells.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lab.ssh import SshSession, SshShell
 
 MB = 1_000_000
 
-# How much worse a carried connection may be than it was (issue 2, 2h).
+# How much worse a carried connection may be than it was.
 LATENCY = 1.5
 THROUGHPUT = 0.9
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-What comes to a port while nobody has it (issue 9, 8): a roaming client goes on with its server, a peer whose socket is connected
+What comes to a port while nobody has it: a roaming client goes on with its server, a peer whose socket is connected
 hears no ICMP error, and who begins to connect in the gap is let in when it is over.
 """
 

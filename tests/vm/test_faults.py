@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Every fault point, in every way that applies (issue 4): docs/RELIABILITY.md has the promise and its three forms. A suite of its own,
+Every fault point, in every way that applies: docs/RELIABILITY.md has the promise and its three forms. A suite of its own,
 scripts/test --suite faults; the ordinary run takes one of them, by the commit.
 
 A fault hits one of two kept trees, or both (lab/scene.py); whatever becomes of each must be what is promised here.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
 Firewalls that stop behind the save, start beside the restore, and load their rules again and again in both, while the peer
-never stops sending (issue 4, "Hostile firewalls").
+never stops sending.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Networks that come back late, or otherwise than they were (issue 4, "Hostile firewalls and networks"): the session is carried and no
+Networks that come back late, or otherwise than they were: the session is carried and no
 peer sees a reset; or it fails with the reason, and its peers see one soon.
 """
 
@@ -24,7 +24,7 @@ OTHER4 = "10.0.2.77"
 PORT = 7000
 CALLER_TREE = "unit-caller.service"
 
-# How soon a peer hears of a connection that does not come back (issue 4, shown by 3).
+# How soon a peer hears of a connection that does not come back.
 RESET_WITHIN = 10.0
 
 

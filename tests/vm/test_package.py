@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-The package's life (issue 3, "Packages", "Apt and kernel hooks" and "Shown by" 4), on both releases. Its first installation is
-that of every machine of the lab; here it is upgraded, removed, purged and installed again.
+The package's life, on both releases. Its first installation is that of every machine of the lab; here it is upgraded, removed, purged and installed again.
 """
 
 from __future__ import annotations

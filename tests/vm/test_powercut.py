@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Power cuts at random moments, from the start of a save to the end of its restore (issue 4): no tree is lost without a word, none comes
+Power cuts at random moments, from the start of a save to the end of its restore: no tree is lost without a word, none comes
 back twice, no hold stays, no boot hangs. A suite of its own: scripts/test --suite powercut -n 40 -- --seed 7
 """
 

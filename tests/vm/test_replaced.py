@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-What a package upgrade does to the files of a running tree (issue 3): replaced, unlinked, renamed, without their
+What a package upgrade does to the files of a running tree: replaced, unlinked, renamed, without their
 exec bit, their directories gone; all of them at once, the way dpkg does it, and then a jump.
 """
 

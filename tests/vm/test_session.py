@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Sessions live through a real kexec (issue 2, "Shown by" 2a, 2d to 2g, 2i and 3). One machine per test,
-and as much looked at per jump as possible: a jump takes a minute.
+Sessions live through a real kexec. One machine per test, and as much looked at per jump as possible: a jump
+takes a minute.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Debian is upgraded to its next release in an open ssh session, and the session is carried into the new kernel
-(issue 3, "Shown by" 1). A suite of its own, for the time that it takes: scripts/test --suite upgrade
+Debian is upgraded to its next release in an open ssh session, and the session is carried into the new kernel.
+A suite of its own, for the time that it takes: scripts/test --suite upgrade
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def status(machine: Machine) -> dict:
 
 def gap_agrees(machine: Machine, session: SshSession, since: float,
                old: Before | None = None) -> tuple[float, float]:
-    """The report's gap and the silence that the client saw agree within 10 % or 0.5 s (issue 2, 3). Where
+    """The report's gap and the silence that the client saw agree within 10 % or 0.5 s. Where
     several sessions are carried, each has a gap of its own: that of `old`."""
     report = status(machine)
     assert report["steps"], "the report has no steps"
