@@ -176,6 +176,6 @@ bool place_in_devices(const Place *place) {
 
         if (type == SYSFS_MAGIC || type == DEVPTS_SUPER_MAGIC)
                 return true;
-        return (type == TMPFS_MAGIC || type == RAMFS_MAGIC) && place->roots_alone &&
+        return (type == TMPFS_MAGIC || (unsigned)type == RAMFS_MAGIC) && place->roots_alone &&
                fstat(place->dir, &st) == 0 && is_on(st.st_dev, "/dev") && !is_on(st.st_dev, "/");
 }

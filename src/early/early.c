@@ -116,7 +116,7 @@ static int guard(EarlySay say, HoldBackend backend, const HoldSet *all) {
 static bool root_is_memory(void) {
         struct statfs fs;
 
-        return statfs("/", &fs) == 0 && (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC);
+        return statfs("/", &fs) == 0 && ((unsigned)fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC);
 }
 
 /* Where carryover-restore finds it, and no file has it any more. */

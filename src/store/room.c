@@ -55,7 +55,7 @@ int store_lasts(const Store *store) {
 
         if (fstatfs(store->fd, &fs) < 0)
                 return err_born(-errno, "cannot ask what %s lies on", store->path);
-        if (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC)
+        if (fs.f_type != TMPFS_MAGIC && (unsigned)fs.f_type != RAMFS_MAGIC)
                 return 0;
         return err_say(-EOPNOTSUPP,
                        "the store %s is in memory, which no reboot leaves as it is: set Store= in "

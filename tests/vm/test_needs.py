@@ -34,7 +34,7 @@ def disks(machine: Machine) -> None:
     """A home on a server and a disk that fstab lists; and a disk that somebody has mounted."""
     machine.run("mkdir /mnt/home /mnt/listed /mnt/hand; for i in listed hand; do truncate -s 8M /root/$i.img; "
                 "mke2fs -q -t ext4 /root/$i.img; done")
-    machine.run(f"cat >> /etc/fstab; systemctl daemon-reload; mount /mnt/home && mount /mnt/listed; "
+    machine.run("cat >> /etc/fstab; systemctl daemon-reload; mount /mnt/home && mount /mnt/listed; "
                 "mount -o loop /root/hand.img /mnt/hand", stdin=FSTAB)
     # What would be found under the mount point.
     machine.run("mount --bind / /media && echo wrong > /media/mnt/home/log; umount /media")

@@ -119,8 +119,8 @@ def test_several(lab: Lab) -> None:
     root, joe = machine.session("root"), machine.session("joe", family=6)
     sessions = [(root, check.before(machine, root)), (joe, check.before(machine, joe))]
     # It has its session's terminal open, so it must not come back before that does; nothing else keeps it waiting.
-    job = check.answer(joe, "setsid sh -c 'i=0; while sleep 0.2; do i=$((i+1)); echo $i >>job; [ -e speak ] && rm speak && "
-                       "echo speaks-$i-; done' & sleep 1; pgrep -f 'i=0; whil[e]'").split()
+    check.answer(joe, "setsid sh -c 'i=0; while sleep 0.2; do i=$((i+1)); echo $i >>job; [ -e speak ] && rm speak && "
+                 "echo speaks-$i-; done' & sleep 1; pgrep -f 'i=0; whil[e]'")
     counters = [check.counter(root), check.counter(joe)]
     began, _ = check.reboot(root, "bash ./script")
     for (session, old), ticks in zip(sessions, counters):
