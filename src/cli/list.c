@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include "base/cleanup.h"
-#include "base/err.h"
-#include "base/text.h"
 #include "cli/output.h"
-#include "cli/target.h"
-#include "files/config.h"
+#include "flow/keep.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -45,12 +42,9 @@ static int show_table(const Trees *trees) {
 ExitStatus verb_list(const CliCall *call) {
         _cleanup_(trees_done) Trees trees = {0};
         ExitStatus status;
-        Config config;
         int r;
 
-        r = config_load("", &config);
-        if (r >= 0)
-                r = kept_trees(&config, NULL, &trees);
+        r = keep_list(&trees);
         if (r < 0)
                 return cli_fail(r);
         if (trees.n == 0)

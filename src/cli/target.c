@@ -4,49 +4,18 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "base/text.h"
 #include "cli/output.h"
-#include "files/config.h"
 
 #include <stdio.h>
-#include <unistd.h>
-
-int target_trees(const CliCall *call, Trees *ret) {
-        _cleanup_(world_done) World world = {0};
-        SelectWorld select;
-        Trees trees = {0};
-        int r;
-
-        r = world_look(&world);
-        if (r < 0)
-                return err_pass(r);
-        select = world_select(&world);
-        r = select_resolve(&select, cli_arg(call, 0), getpid(), &trees.items, &trees.n);
-        if (r < 0)
-                return err_pass(r);
-        *ret = trees;
-        return 0;
-}
 
 ExitStatus target_inspect(const CliCall *call, Trees *ret, Inspection *ret_inspection) {
-        _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
-        _cleanup_(trees_done) Trees trees = {0};
-        Config config;
         int r;
 
-        r = target_trees(call, &trees);
+        r = keep_resolve(cli_arg(call, 0), ret);
         if (r < 0)
                 return cli_fail_target(r);
-        r = config_load("", &config);
-        if (r >= 0)
-                r = facts_gather(&config, NULL, true, &facts);
-        if (r >= 0)
-                r = inspect(&facts, trees.items, trees.n, ret_inspection);
-        if (r < 0)
-                return cli_fail(r);
-        *ret = trees;
-        trees = (Trees){0};
-        return EXIT_OK;
+        r = keep_inspect(ret, ret_inspection);
+        return r < 0 ? cli_fail(r) : EXIT_OK;
 }
 
 ExitStatus target_refused(const Inspection *inspection, const char *consequence) {

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* What check, keep, drop and list begin with. */
+/* What check and keep begin with. */
 
 #include "cli/cli.h"
-#include "flow/facts.h"
-#include "flow/kept.h"
+#include "flow/keep.h"
 
-/* The trees of the call's TARGET, or of the caller's session. Errors as in select/select.h. */
-int target_trees(const CliCall *call, Trees *ret);
-
-/* The same, looked at in depth. Returns the exit status, and has said on stderr why it is not EXIT_OK. */
+/* The trees of the call's TARGET, or of the caller's session, looked at in depth; the caller releases both.
+ * Has said on stderr why it is not EXIT_OK. */
 ExitStatus target_inspect(const CliCall *call, Trees *ret, Inspection *ret_inspection);
 
 /* EXIT_REFUSED with one line on stderr, "consequence: why", if anything is refused; else EXIT_OK. */

@@ -8,11 +8,14 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/text.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -113,6 +116,62 @@ int run_keep_change(int (*change)(Keep *keep, void *userdata), void *userdata) {
         if (r > 0)
                 r = run_keep_write(keep);
         return r < 0 ? err_pass(r) : changed;
+}
+
+/* Answer 1: the list has changed. */
+static int add(Keep *keep, void *userdata) {
+        const char *target = userdata;
+        char *copy;
+        int r;
+
+        for (size_t i = 0; i < keep->n_targets; i++)
+                if (strcmp(keep->targets[i], target) == 0)
+                        return 0;
+        copy = strdup(target);
+        r = copy ? model_append(keep->targets, keep->n_targets, copy) : -ENOMEM;
+        if (r < 0)
+                free(copy);
+        return r < 0 ? r : 1;
+}
+
+int run_keep_add(const char *target) {
+        int r = run_keep_change(add, (void *)(uintptr_t)target);
+
+        return r < 0 ? err_pass(r) : r == 0;
+}
+
+static bool matches(const char *kept, const char *wanted) {
+        size_t l = strlen(wanted);
+
+        if (strcmp(kept, wanted) == 0)
+                return true;
+        if (starts_with(wanted, "pid:"))
+                return strncmp(kept, wanted, l) == 0 && kept[l] == '@';
+        /* "unit:x" is "unit:x.service" */
+        return starts_with(wanted, "unit:") && strncmp(kept, wanted, l) == 0 &&
+               strcmp(kept + l, ".service") == 0;
+}
+
+/* Answer 1: the list has changed. */
+static int take_off(Keep *keep, void *userdata) {
+        const char *wanted = userdata;
+        size_t left = 0;
+        bool changed;
+
+        for (size_t i = 0; i < keep->n_targets; i++)
+                if (!wanted || matches(keep->targets[i], wanted))
+                        free(keep->targets[i]);
+                else
+                        keep->targets[left++] = keep->targets[i];
+        changed = left < keep->n_targets;
+        keep->n_targets = left;
+        return changed;
+}
+
+int run_keep_drop(const char *target) {
+        int r = run_keep_change(take_off, (void *)(uintptr_t)target);
+
+        return r < 0 ? err_pass(r) : r == 0;
 }
 
 int run_progress(const char *format, ...) {

@@ -12,6 +12,12 @@ int run_keep_write(const Keep *keep);
 /* Reads it, has it changed and writes it, one process at a time. change: 1 to write it, or 0, which is the
  * answer. -EBUSY: others are at it for 10 s. */
 int run_keep_change(int (*change)(Keep *keep, void *userdata), void *userdata);
+/* Answer 1: it is on the list already. */
+int run_keep_add(const char *target);
+/* Takes a target (NULL: every one) off the list. Answer 1: it was not on it. Compared as text, so that what
+ * has ended meanwhile can be dropped too; "pid:N" means the "pid:N@START" that is there, and "unit:x" the
+ * "unit:x.service". */
+int run_keep_drop(const char *target);
 int run_request_read(Request **ret); /* answer 1 if none */
 int run_request_write(const Request *request);
 int run_request_remove(void);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * What is kept is prepared now, while its user is there to change something: its units are ordered, so that
+ * a shutdown which somebody else begins stops them only after the save, and the kernel's modules are loaded
+ * before a package upgrade takes them away (the reboot is often there because of one).
+ */
+
+#include "flow/keep.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "files/config.h"
+#include "flow/flow.h"
+#include "store/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int keep_resolve(const char *target, Trees *ret) {
+        _cleanup_(world_done) World world = {0};
+        SelectWorld select;
+        int r;
+
+        r = world_look(&world);
+        if (r < 0)
+                return err_pass(r);
+        select = world_select(&world);
+        r = select_resolve(&select, target, getpid(), &ret->items, &ret->n);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int keep_inspect(const Trees *trees, Inspection *ret) {
+        _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
+        Config config;
+        int r;
+
+        r = config_load("", &config);
+        if (r >= 0)
+                r = facts_gather(&config, NULL, true, &facts);
+        if (r >= 0)
+                r = inspect(&facts, trees->items, trees->n, ret);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int keep_trees(const Trees *trees, int *ret_modules) {
+        _cleanup_(freep) char *name = NULL;
+        int r;
+
+        r = trees_stop_order(trees);
+        if (r >= 0) /* all trees of a session or unit have the same target */
+                r = select_stable(trees->items[0], &name);
+        if (r >= 0)
+                r = run_keep_add(name);
+        if (r < 0)
+                return err_pass(r);
+        *ret_modules = modules_prepare();
+        return r;
+}
+
+int keep_name(const char *target, char **ret) {
+        _cleanup_(trees_done) Trees own = {0};
+        int r;
+
+        if (target) {
+                r = select_check(target);
+                if (r < 0)
+                        return err_pass(r);
+                *ret = strdup(target);
+                return *ret ? 0 : -ENOMEM;
+        }
+        r = keep_resolve(NULL, &own);
+        if (r >= 0)
+                r = select_stable(own.items[0], ret);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int keep_drop(const char *name) {
+        return run_keep_drop(name);
+}
+
+int keep_list(Trees *ret) {
+        Config config;
+        int r;
+
+        r = config_load("", &config);
+        if (r >= 0)
+                r = kept_trees(&config, NULL, ret);
+        return r < 0 ? err_pass(r) : 0;
+}

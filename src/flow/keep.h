@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* What check, keep, drop and list ask: which trees a target means, what is to be said of them, and the keep
+ * list. Errors of a target are those of select/select.h: -EINVAL, -ESRCH, -EPERM. */
+
+#include "flow/facts.h"
+#include "flow/kept.h"
+
+/* The trees of a target, or (NULL) of the session that the caller is in. */
+int keep_resolve(const char *target, Trees *ret);
+
+/* Looks at them in depth, and at the machine. */
+int keep_inspect(const Trees *trees, Inspection *ret);
+
+/*
+ * Keeps their target: from now on a shutdown stops their units only after the save, the target is on the
+ * keep list, and the modules that a save and a hold need are loaded. Answer 1: it was on the list already.
+ * *ret_modules: how many modules could not be loaded.
+ */
+int keep_trees(const Trees *trees, int *ret_modules);
+
+/* What the keep list calls a target, which need not be there any more, or (NULL) the caller's session. The
+ * caller frees. */
+int keep_name(const char *target, char **ret);
+
+/* Takes a name (NULL: every one) off the keep list. Answer 1: it was not on it. */
+int keep_drop(const char *name);
+
+/* The trees that are kept now, as kept_trees(). */
+int keep_list(Trees *ret);
