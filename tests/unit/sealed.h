@@ -137,6 +137,11 @@ static inline void sealed_two(void) {
         sealed_reboot();
 }
 
+/* Both were asked for, and in this order. */
+static inline bool is_before(const char *first, const char *second) {
+        return fake_place(first) >= 0 && fake_place(first) < fake_place(second);
+}
+
 static inline Ticket *sealed_report(void) {
         _cleanup_(store_close) Store store = {.fd = -1};
         Ticket *report = NULL;

@@ -85,15 +85,14 @@ static void test_all_come_back(void **state) {
 static void test_order(void **state) {
         sealed_two();
         assert_int_equal(fake_run(program, NULL), 0);
-        assert_true(fake_place("renameat ticket.claimed") >= 0);
-        assert_true(fake_place("renameat ticket.claimed") < fake_place("hold_set"));
-        assert_true(fake_place("renameat begun") < fake_place("criu_restore"));
-        assert_true(fake_place("criu_restore") < fake_place("renameat runs"));
-        assert_true(fake_place("renameat runs") < fake_place("nudge_peers"));
-        assert_true(fake_place("nudge_peers") < fake_place("renameat done"));
-        assert_true(fake_place("renameat done") < fake_place("renameat report"));
-        assert_true(fake_place("renameat report") < fake_place("unlinkat ticket.claimed"));
-        assert_true(fake_place("hold_clear") < fake_place("renameat report"));
+        assert_true(is_before("renameat ticket.claimed", "hold_set"));
+        assert_true(is_before("renameat begun", "criu_restore"));
+        assert_true(is_before("criu_restore", "renameat runs"));
+        assert_true(is_before("renameat runs", "nudge_peers"));
+        assert_true(is_before("nudge_peers", "renameat done"));
+        assert_true(is_before("renameat done", "renameat report"));
+        assert_true(is_before("renameat report", "unlinkat ticket.claimed"));
+        assert_true(is_before("hold_clear", "renameat report"));
         is_on_disk();
 }
 
