@@ -173,3 +173,20 @@ static inline void is_on_disk(void) {
         if (durable_violation())
                 fail_msg("%s", durable_violation());
 }
+
+/* Sets what the kernel was started with. */
+static inline void boot_with(const char *cmdline) {
+        FILE *f = fopen("/run/cmdline", "we");
+
+        assert_non_null(f);
+        fprintf(f, "%s\n", cmdline);
+        assert_int_equal(fclose(f), 0);
+        assert_int_equal(mount("/run/cmdline", "/proc/cmdline", NULL, MS_BIND, NULL), 0);
+}
+
+/* A test teardown. */
+static inline int boot_ends(void **state) {
+        (void)state;
+        (void)umount2("/proc/cmdline", MNT_DETACH);
+        return 0;
+}

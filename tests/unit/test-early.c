@@ -55,21 +55,6 @@ static int initramfs(void *userdata) {
         return early_initramfs(say);
 }
 
-/* Sets what the kernel was started with. */
-static void boot_with(const char *cmdline) {
-        FILE *f = fopen("/run/cmdline", "we");
-
-        assert_non_null(f);
-        fprintf(f, "%s\n", cmdline);
-        assert_int_equal(fclose(f), 0);
-        assert_int_equal(mount("/run/cmdline", "/proc/cmdline", NULL, MS_BIND, NULL), 0);
-}
-
-static int boot_ends(void **state) {
-        (void)umount2("/proc/cmdline", MNT_DETACH);
-        return 0;
-}
-
 /* Held, and claimed: the restore takes it up from there. Numbers first, then the hold, then the claim. */
 static void test_claims(void **state) {
         sealed_two();
