@@ -34,6 +34,9 @@ int kexec_load_kernel(const Kernel *kernel, const void *extra, size_t extra_size
         if (r < 0)
                 return r;
         fake->loaded = true;
+        fake->loaded_size = extra_size;
+        memcpy(fake->loaded_part, extra,
+               extra_size < sizeof fake->loaded_part ? extra_size : sizeof fake->loaded_part);
         snprintf(fake->loaded_cmdline, sizeof fake->loaded_cmdline, "%s", cmdline);
         return 0;
 }

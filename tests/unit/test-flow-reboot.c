@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* `carryover reboot` on a machine of fakes: what it refuses before anything stops, what it leaves behind
+ * when it cannot go on, and the whole way over a save, a jump and a restore to its answer. */
+
+#include "early/early.h"
+#include "flow/flow.h"
+#include "tests/fakes/clock.h"
+#include "tests/unit/promise.h"
+
+#define FIRST  4000001
+#define SECOND 4000002
+
+static RebootOptions options;
+
+static int run_reboot(void *userdata) {
+        (void)userdata;
+        return flow_reboot(&options);
+}
+
+static int run_save(void *userdata) {
+        (void)userdata;
+        return flow_save();
+}
+
+static void say_nothing(int priority, const char *sentence) {
+        (void)priority;
+        (void)sentence;
+}
+
+static int run_next_boot(void *userdata) {
+        Config config;
+
+        (void)userdata;
+        assert_int_equal(config_load("", &config), 0);
+        (void)early_service(&config, say_nothing);
+        return flow_restore();
+}
+
+static int set_up(void **state) {
+        (void)fresh_machine(state);
+        (void)fake_add_tree(FIRST);
+        (void)fake_add_tree(SECOND);
+        fake_keep();
+        options = (RebootOptions){0};
+        fake_on_sleep = NULL;
+        return 0;
+}
+
+/* The first time that it waits: the system goes down, and comes back unless the save has stopped. */
+static void way_over(void) {
+        static unsigned times;
+
+        assert_true(++times < 1000); /* an answer comes */
+        if (!fake->started[0])
+                return;
+        strcpy(fake->shutdown, strcmp(fake->started, "kexec.target") == 0 ? "kexec" : "reboot");
+        fake->started[0] = '\0';
+        (void)fake_run(run_save, NULL);
+        if (fake->cancelled)
+                return;
+        fake_reboot();
+        (void)fake_run(run_next_boot, NULL);
+}
+
+static void assert_not_begun(int status) {
+        assert_int_equal(fake_run(run_reboot, NULL), status);
+        assert_int_equal(fake->started[0], '\0');
+        assert_int_equal(access(RUN_REQUEST, F_OK), -1);
+        assert_false(fake->loaded || fake->hold);
+        promise_one_life(NULL);
+}
+
+static void test_over_and_back(void **state) {
+        _cleanup_(ticket_freep) Ticket *report = NULL;
+
+        (void)state;
+        fake_on_sleep = way_over;
+        assert_int_equal(fake_run(run_reboot, NULL), 0);
+        report = promise_report();
+        assert_true(report->has_request_at);
+        assert_true(fake_tree(FIRST)->returned == 1 && fake_tree(SECOND)->returned == 1);
+        /* What was loaded before the save will do, and the trees do not stand while it is done again. */
+        assert_int_equal(fake_count("kexec_load_kernel"), 1);
+        assert_true(fake_place("kexec_load_kernel") < fake_place("store_saving_begin"));
+        assert_true(fake_place("stop_order") < fake_place("bus_start_unit kexec.target"));
+        assert_true(fake_place("run_request_write") < fake_place("bus_start_unit kexec.target"));
+}
+
+/* Somebody has kept another tree since: early boot must know of that. */
+static void keep_one_more(void) {
+        if (fake->n_trees == 2) {
+                (void)fake_add_tree(SECOND + 1);
+                fake_keep();
+        }
+        way_over();
+}
+
+static void test_loaded_again(void **state) {
+        (void)state;
+        fake_on_sleep = keep_one_more;
+        assert_int_equal(fake_run(run_reboot, NULL), 0);
+        assert_int_equal(fake_count("kexec_load_kernel"), 2);
+        assert_int_equal(fake_tree(SECOND + 1)->returned, 1);
+}
+
+static void test_through_the_firmware(void **state) {
+        (void)state;
+        options.no_kexec = true;
+        fake_on_sleep = way_over;
+        assert_int_equal(fake_run(run_reboot, NULL), 0);
+        assert_int_equal(fake_count("kexec_load_kernel"), 0);
+        assert_int_equal(fake_count("bus_start_unit reboot.target"), 1);
+        assert_int_equal(fake_tree(FIRST)->returned, 1);
+}
+
+static void test_encrypted(void **state) {
+        (void)state;
+        configure("Encrypt=yes\n");
+        fake_on_sleep = way_over;
+        assert_int_equal(fake_run(run_reboot, NULL), 1); /* this machine's jump loses the key */
+        assert_int_equal(fake_count("kexec_load_kernel"), 1);
+        assert_int_equal(fake_tree(FIRST)->returned, 0);
+}
+
+/* Nothing is rebooted, everything goes on, and the kernel that was loaded is not there to be jumped into. */
+static void test_save_stops(void **state) {
+        (void)state;
+        fake_on_sleep = way_over;
+        fake_fail("fault_point save:before-seal", 1, -EIO);
+        assert_int_equal(fake_run(run_reboot, NULL), 1);
+        assert_true(fake->cancelled);
+        assert_false(fake->loaded || fake->hold);
+        promise_one_life(NULL);
+        assert_int_equal(access(RUN_REQUEST, F_OK), -1);
+}
+
+static void test_nothing_is_kept(void **state) {
+        Keep keep = KEEP__INIT;
+
+        (void)state;
+        assert_int_equal(run_keep_write(&keep), 0);
+        assert_not_begun(3);
+}
+
+static void test_refused(void **state) {
+        (void)state;
+        strcpy(fake_tree(SECOND)->refusal, "it is refused");
+        assert_not_begun(4);
+        options.force = true;
+        fake_on_sleep = way_over;
+        assert_int_equal(fake_run(run_reboot, NULL), 1); /* one did not go along */
+        assert_int_equal(fake_tree(FIRST)->returned, 1);
+        assert_int_equal(fake_tree(SECOND)->returned, 0);
+}
+
+static void test_all_refused(void **state) {
+        (void)state;
+        options.force = true;
+        strcpy(fake_tree(FIRST)->refusal, "it is refused");
+        strcpy(fake_tree(SECOND)->refusal, "it is refused");
+        assert_not_begun(4);
+}
+
+static void test_machine_refused(void **state) {
+        (void)state;
+        options.force = true;
+        strcpy(fake->machine_refusal, "no CRIU");
+        assert_not_begun(4);
+}
+
+static void test_under_way(void **state) {
+        (void)state;
+        strcpy(fake->shutdown, "poweroff");
+        assert_not_begun(1);
+        assert_int_equal(fake_count("snapshot_look"), 0);
+}
+
+/* Whatever it cannot do, it leaves nothing of itself. */
+static void test_fails(void **state) {
+        static const char *const calls[] = {"bus_shutdown_action", "kernel_find",       "run_keep_read",
+                                            "snapshot_look",       "preflight_machine", "stop_order",
+                                            "kexec_load_kernel",   "run_request_write", "bus_start_unit"};
+
+        for (size_t i = 0; i < ELEMENTS(calls); i++) {
+                (void)set_up(state);
+                fake_fail(calls[i], 1, -EIO);
+                assert_not_begun(1);
+                assert_true(fake_struck());
+        }
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test_setup(test_over_and_back, set_up),
+                        cmocka_unit_test_setup(test_loaded_again, set_up),
+                        cmocka_unit_test_setup(test_through_the_firmware, set_up),
+                        cmocka_unit_test_setup(test_encrypted, set_up),
+                        cmocka_unit_test_setup(test_save_stops, set_up),
+                        cmocka_unit_test_setup(test_nothing_is_kept, set_up),
+                        cmocka_unit_test_setup(test_refused, set_up),
+                        cmocka_unit_test_setup(test_all_refused, set_up),
+                        cmocka_unit_test_setup(test_machine_refused, set_up),
+                        cmocka_unit_test_setup(test_under_way, set_up),
+                        cmocka_unit_test_setup(test_fails, set_up),
+        };
+
+        int r = own_machine();
+
+        return r ?: cmocka_run_group_tests(tests, NULL, NULL);
+}
