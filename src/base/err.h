@@ -17,6 +17,8 @@
  *
  * and frames above add nothing but their way: `return err_pass(r);`. The layer that speaks (flow, cli,
  * report) prints err_text() once. The record is per thread; a later err_born() replaces it.
+ *
+ * -ENOMEM is returned as it is, without a sentence: what was attempted on what does not matter to it.
  */
 
 #include <errno.h>

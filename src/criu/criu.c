@@ -223,7 +223,7 @@ static int converse(Run *run, RpcResponse **ret) {
 static int fill_externals(const CriuJob *job, RpcOptions *options) {
         for (size_t i = 0; job->externals && job->externals[i]; i++)
                 if (model_append(options->external, options->n_external, (char *)job->externals[i]) < 0)
-                        return err_born(-ENOMEM, "cannot ask CRIU");
+                        return -ENOMEM;
         return 0;
 }
 
@@ -233,7 +233,7 @@ static int fill_fds(const CriuJob *job, RpcInheritFd *fds, RpcOptions *options) 
                 fds[i].key = (char *)job->fds[i].key;
                 fds[i].fd = job->fds[i].fd;
                 if (model_append(options->inherit_fd, options->n_inherit_fd, &fds[i]) < 0)
-                        return err_born(-ENOMEM, "cannot ask CRIU");
+                        return -ENOMEM;
         }
         return 0;
 }
@@ -279,7 +279,7 @@ static int ask(const Run *run) {
                 r = fill_externals(run->job, &options);
         } else {
                 fds = calloc(run->job->n_fds + 1, sizeof *fds);
-                r = fds ? fill_fds(run->job, fds, &options) : err_born(-ENOMEM, "cannot ask CRIU");
+                r = fds ? fill_fds(run->job, fds, &options) : -ENOMEM;
         }
         if (r >= 0) {
                 request.type = run->kind;

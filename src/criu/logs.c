@@ -67,10 +67,10 @@ int criu_log_error(int images_fd, const char *log, char **ret) {
                 const char *text = error_of_line(line);
 
                 if (text && *text && !is_noise(text) && !(found = strdup(text)))
-                        return err_born(-ENOMEM, "cannot read CRIU's %s", log);
+                        return -ENOMEM;
         }
         if (!found && !(found = strdup("")))
-                return err_born(-ENOMEM, "cannot read CRIU's %s", log);
+                return -ENOMEM;
         *ret = TAKE(found);
         return 0;
 }

@@ -39,7 +39,7 @@ static void answer_done(Answer *a) {
 /* One request, one response. A CRIU that ends without a response is an answer here, not an error. */
 static int ask_once(const char *criu, const char *const *options, RpcRequest *request, Answer *ret) {
         _cleanup_(criu_process_done) CriuProcess process = CRIU_PROCESS_NONE;
-        _cleanup_(answer_done) Answer answer = {};
+        _cleanup_(answer_done) Answer answer = {0};
         _cleanup_(closep) int out = memfd_with("criu-output", "", 0);
         uint64_t deadline = now_monotonic() + PROBE_DEADLINE;
         size_t size;
@@ -66,13 +66,13 @@ static int ask_once(const char *criu, const char *const *options, RpcRequest *re
         if (lseek(out, 0, SEEK_SET) == 0)
                 (void)fd_slurp(out, OUTPUT_MAX, &answer.output, &size);
         *ret = answer;
-        answer = (Answer){};
+        answer = (Answer){0};
         return 0;
 }
 
 /* 1: it ended before it answered. */
 static int ask_version(const char *criu, const char *const *options, CriuFeatures *ret) {
-        _cleanup_(answer_done) Answer answer = {};
+        _cleanup_(answer_done) Answer answer = {0};
         RpcRequest request = RPC_REQUEST__INIT;
         const RpcVersion *version;
         int r;
@@ -94,7 +94,7 @@ static int ask_version(const char *criu, const char *const *options, CriuFeature
 
 int criu_probe(const char *criu, CriuFeatures *ret) {
         static const char *const lock_skip[] = {"--network-lock", "skip", NULL};
-        CriuFeatures features = {};
+        CriuFeatures features = {0};
         int r;
 
         r = ask_version(criu, lock_skip, &features);
@@ -127,7 +127,7 @@ static char *last_error(char *output) {
  */
 int criu_check(const char *criu) {
         _cleanup_(closep) int directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        _cleanup_(answer_done) Answer answer = {};
+        _cleanup_(answer_done) Answer answer = {0};
         _cleanup_(freep) char *fate = NULL;
         RpcOptions options = RPC_OPTIONS__INIT;
         RpcRequest request = RPC_REQUEST__INIT;

@@ -162,7 +162,7 @@ static int plan_argv(const CriuSpawn *how, int socket, char number[static 16], P
                 extra++;
         plan->argv = calloc(extra + 5, sizeof *plan->argv);
         if (!plan->argv)
-                return err_born(-ENOMEM, "cannot start CRIU");
+                return -ENOMEM;
         snprintf(number, 16, "%d", socket);
         plan->argv[n++] = "criu";
         plan->argv[n++] = "--no-default-config";
@@ -186,7 +186,7 @@ static void plan_environment(const CriuSpawn *how, Plan *plan) {
 static int plan_keep(const CriuSpawn *how, int socket, Plan *plan) {
         plan->keep = calloc(how->n_fds + 1, sizeof *plan->keep);
         if (!plan->keep)
-                return err_born(-ENOMEM, "cannot start CRIU");
+                return -ENOMEM;
         plan->keep[plan->n_keep++] = socket;
         for (size_t i = 0; i < how->n_fds; i++) {
                 if (how->fds[i].fd < 3)
@@ -283,7 +283,7 @@ int criu_send(const CriuProcess *process, const RpcRequest *request) {
 
         bytes = malloc(size ? size : 1);
         if (!bytes)
-                return err_born(-ENOMEM, "cannot ask CRIU");
+                return -ENOMEM;
         rpc_request__pack(request, bytes);
         do
                 k = send(process->socket, bytes, size, MSG_NOSIGNAL);
@@ -302,7 +302,7 @@ int criu_receive(const CriuProcess *process, uint64_t deadline, RpcResponse **re
         ssize_t k;
 
         if (!bytes)
-                return err_born(-ENOMEM, "cannot listen to CRIU");
+                return -ENOMEM;
         for (;;) {
                 int n = poll(&p, 1, deadline_ms(deadline));
 

@@ -46,7 +46,7 @@ static void work_done(Work *w) {
 static int each_message(int images_fd, const char *name, uint32_t magic,
                         const ProtobufCMessageDescriptor *type,
                         int (*each)(Image *image, ProtobufCMessage *message, Work *w), Work *w) {
-        _cleanup_(image_close) Image image = {};
+        _cleanup_(image_close) Image image = {0};
         int r;
 
         r = image_open(images_fd, name, &image);
@@ -155,7 +155,7 @@ static int write_back(int images_fd, Work *w) {
 }
 
 int image_fix_ctty(int images_fd) {
-        _cleanup_(work_done) Work w = {};
+        _cleanup_(work_done) Work w = {0};
         int r;
 
         r = each_message(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor, note_terminal,
@@ -176,7 +176,7 @@ int image_fix_ctty(int images_fd) {
 }
 
 int image_terminals(int images_fd, ImageTerminal **ret, size_t *ret_n) {
-        _cleanup_(work_done) Work w = {};
+        _cleanup_(work_done) Work w = {0};
         _cleanup_(freep) ImageTerminal *found = NULL;
         size_t n = 0;
         int r;

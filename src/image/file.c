@@ -31,7 +31,7 @@ int image_bad(const Image *image, const char *why) {
 }
 
 int image_open(int images_fd, const char *name, Image *ret) {
-        Image image = {};
+        Image image = {0};
         struct stat st;
         int fd;
 
@@ -59,7 +59,7 @@ void image_close(Image *image) {
         if (image->file)
                 fclose(image->file);
         free(image->entry);
-        *image = (Image){};
+        *image = (Image){0};
 }
 
 static int read_bytes(Image *image, void *data, size_t size) {
@@ -181,7 +181,7 @@ int image_next(Image *image) {
                 uint8_t *bigger = realloc(image->entry, size);
 
                 if (!bigger)
-                        return err_born(-ENOMEM, "cannot read the image %s", image->name);
+                        return -ENOMEM;
                 image->entry = bigger;
                 image->entry_room = size;
         }
@@ -211,7 +211,7 @@ int image_next_message(Image *image, const ProtobufCMessageDescriptor *type, Pro
 
 int image_first_message(int images_fd, const char *name, uint32_t magic,
                         const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret) {
-        _cleanup_(image_close) Image image = {};
+        _cleanup_(image_close) Image image = {0};
         int r;
 
         r = image_open(images_fd, name, &image);
@@ -229,7 +229,7 @@ int image_first_message(int images_fd, const char *name, uint32_t magic,
 int image_each_message(int images_fd, const char *name, uint32_t magic,
                        const ProtobufCMessageDescriptor *type,
                        int (*each)(const ProtobufCMessage *message, void *userdata), void *userdata) {
-        _cleanup_(image_close) Image image = {};
+        _cleanup_(image_close) Image image = {0};
         int r;
 
         r = image_open(images_fd, name, &image);
@@ -293,7 +293,7 @@ int image_each(int images_fd, const char *prefix, const char *suffix,
 
 void image_writer_done(ImageWriter *writer) {
         free(writer->data);
-        *writer = (ImageWriter){};
+        *writer = (ImageWriter){0};
 }
 
 int image_put(ImageWriter *writer, const void *data, size_t size) {
@@ -304,7 +304,7 @@ int image_put(ImageWriter *writer, const void *data, size_t size) {
                 uint8_t *bigger = realloc(writer->data, room);
 
                 if (!bigger)
-                        return err_born(-ENOMEM, "cannot rewrite an image");
+                        return -ENOMEM;
                 writer->data = bigger;
                 writer->room = room;
         }
@@ -336,7 +336,7 @@ int image_put_message(ImageWriter *writer, const ProtobufCMessage *message) {
         _cleanup_(freep) uint8_t *bytes = malloc(size ? size : 1);
 
         if (!bytes)
-                return err_born(-ENOMEM, "cannot rewrite an image");
+                return -ENOMEM;
         protobuf_c_message_pack(message, bytes);
         return image_put_entry(writer, bytes, size);
 }
@@ -358,8 +358,8 @@ int image_put_rest(ImageWriter *writer, Image *image) {
 
 int image_rewrite(int images_fd, const char *name, uint32_t magic, const ProtobufCMessageDescriptor *type,
                   int (*change)(ProtobufCMessage *message, const void *userdata), const void *userdata) {
-        _cleanup_(image_writer_done) ImageWriter writer = {};
-        _cleanup_(image_close) Image image = {};
+        _cleanup_(image_writer_done) ImageWriter writer = {0};
+        _cleanup_(image_close) Image image = {0};
         int r, changed = 0;
 
         r = image_open(images_fd, name, &image);

@@ -45,7 +45,7 @@ static int numbers_finish(Numbers *numbers, uint32_t **ret, size_t *ret_n) {
         size_t n = 0;
 
         if (!numbers->value && !(numbers->value = malloc(sizeof *numbers->value)))
-                return err_born(-ENOMEM, "cannot list the numbers of an image");
+                return -ENOMEM;
         qsort(numbers->value, numbers->n, sizeof *numbers->value, compare_numbers);
         for (size_t i = 0; i < numbers->n; i++)
                 if (n == 0 || numbers->value[n - 1] != numbers->value[i])
@@ -82,7 +82,7 @@ static int add_process(const ProtobufCMessage *message, void *userdata) {
 
 static int pstree_numbers(int images_fd, int (*each)(const ProtobufCMessage *message, void *userdata),
                           uint32_t **ret, size_t *ret_n) {
-        _cleanup_(numbers_done) Numbers numbers = {};
+        _cleanup_(numbers_done) Numbers numbers = {0};
         int r;
 
         r = image_each_message(images_fd, "pstree.img", IMAGE_PSTREE, &img_pstree__descriptor, each,
@@ -138,7 +138,7 @@ static int move_path(ProtobufCMessage *message, const void *userdata) {
                 return 0;
         name = strdup(move->to_path);
         if (!name)
-                return err_born(-ENOMEM, "cannot rewrite files.img");
+                return -ENOMEM;
         free(file->reg->name);
         file->reg->name = name;
         return 1;
@@ -222,8 +222,8 @@ static bool fix_stream(ImgTcpStream *stream) {
 
 static int fix_tcp_file(int images_fd, const char *name, void *userdata) {
         _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
-        _cleanup_(image_writer_done) ImageWriter writer = {};
-        _cleanup_(image_close) Image image = {};
+        _cleanup_(image_writer_done) ImageWriter writer = {0};
+        _cleanup_(image_close) Image image = {0};
         const ImgTcpStream *stream;
         int *changed = userdata, r;
 

@@ -68,7 +68,7 @@ static int read_numbers(int images_fd, uint32_t ino, PeerStream *ret) {
 static int add_stream(const ProtobufCMessage *message, void *userdata) {
         const ImgInetSocket *socket = ((const ImgFile *)message)->inet;
         Streams *streams = userdata;
-        PeerStream stream = {};
+        PeerStream stream = {0};
         int r;
 
         if (!socket || !peer_may_send(socket))

@@ -210,7 +210,7 @@ static uint64_t pages_in(const ImgPagemap *run) {
 
 static int compare_pages(int images_fd, const Image *image, uint32_t id, uint64_t pages) {
         uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
-        struct stat st = {};
+        struct stat st = {0};
         char name[64];
 
         snprintf(name, sizeof name, "pages-%u.img", id);
@@ -271,7 +271,7 @@ static int walk(int images_fd, Image *image, Shape shape) {
 
 static int verify_file(int images_fd, const char *name, void *userdata) {
         const Type *type = type_of(name);
-        _cleanup_(image_close) Image image = {};
+        _cleanup_(image_close) Image image = {0};
         int r;
 
         if (type && type->shape == BARE)
@@ -293,7 +293,7 @@ static int require(int images_fd, const char *name) {
 
 /* Each process and each of its threads has a core image. */
 static int verify_cores(int images_fd) {
-        _cleanup_(image_close) Image image = {};
+        _cleanup_(image_close) Image image = {0};
         int r;
 
         r = image_open(images_fd, "pstree.img", &image);

@@ -126,7 +126,7 @@ static int answer_parse(const ProtobufCBinaryData *answer, Entry **ret) {
         _cleanup_(nfct_destroyp) Entry *entry = nfct_new();
 
         if (!entry)
-                return err_born(-ENOMEM, "cannot read a tracked connection");
+                return -ENOMEM;
         if (nfct_nlmsg_parse((const struct nlmsghdr *)answer->data, entry) < 0 || !has_tuples(entry))
                 return err_say(-EPROTO, "cannot read what the kernel tells of a tracked connection");
         *ret = TAKE(entry);
@@ -143,7 +143,7 @@ static int look_up(struct mnl_socket *door, uint8_t family, const Tuple *t, Entr
         int r;
 
         if (!entry)
-                return err_born(-ENOMEM, "cannot ask for a tracked connection");
+                return -ENOMEM;
         nfct_set_attr_u8(entry, ATTR_L3PROTO, family);
         nfct_set_attr_u8(entry, ATTR_L4PROTO, IPPROTO_TCP);
         nfct_set_attr(entry, v4 ? ATTR_IPV4_SRC : ATTR_IPV6_SRC, t->source);
@@ -224,7 +224,7 @@ static int creation_make(const Entry *saved, ProtobufCBinaryData *ret) {
         uint32_t timeout = nfct_get_attr_u32(saved, ATTR_TIMEOUT);
 
         if (!entry)
-                return err_born(-ENOMEM, "cannot save a tracked connection");
+                return -ENOMEM;
         for (size_t i = 0; i < ELEMENTS(as_it_was); i++)
                 copy_if_set(entry, saved, as_it_was[i]);
         split_nat(saved, family == AF_INET, entry);
@@ -241,7 +241,7 @@ static int creation_make(const Entry *saved, ProtobufCBinaryData *ret) {
         if (nfct_nlmsg_build(message, entry) < 0)
                 return err_born(-errno, "cannot save a tracked connection");
         if (model_set_bytes(ret, message, message->nlmsg_len) < 0)
-                return err_born(-ENOMEM, "cannot save a tracked connection");
+                return -ENOMEM;
         return 0;
 }
 
@@ -319,7 +319,7 @@ static int connection_make(const HoldPair *p, bool v4, Connection **ret) {
         if (!c || model_set_bytes(&c->local, p->local, size) < 0 ||
             model_set_bytes(&c->remote, p->remote, size) < 0) {
                 model_free(c);
-                return err_born(-ENOMEM, "cannot note a connection behind NAT");
+                return -ENOMEM;
         }
         c->local_port = p->local_port;
         c->remote_port = p->remote_port;

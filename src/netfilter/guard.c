@@ -124,7 +124,7 @@ int hold_guard_start(HoldBackend used, const HoldSet *set, HoldGuard **ret) {
         int r;
 
         if (!guard)
-                return err_born(-ENOMEM, "cannot guard the hold");
+                return -ENOMEM;
         guard->stop_fd = -1;
         pthread_mutex_init(&guard->lock, NULL);
         snprintf(guard->table, sizeof guard->table, HOLD_NFT_GUARD "%d-%u", getpid(),

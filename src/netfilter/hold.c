@@ -137,8 +137,7 @@ int hold_list_make(const HoldSet *set, HoldList *ret) {
         _cleanup_(hold_list_done) HoldList list = {0};
 
         if (!family_room(&list.v4, set) || !family_room(&list.v6, set))
-                return err_born(-ENOMEM, "cannot list %zu connections and %zu ports to hold",
-                                set->n_connections, set->n_ports);
+                return -ENOMEM;
         add_pairs(set, &list);
         add_ports(set, &list);
         family_sort(&list.v4);

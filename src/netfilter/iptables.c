@@ -94,7 +94,7 @@ static int strip(const XtFamily *f, struct xtc_handle *h, bool *ret) {
                         xt_chainlabel *more = reallocarray(ours, n + 1, sizeof *ours);
 
                         if (!more)
-                                return err_born(-ENOMEM, "cannot list the chains of the %s hold", f->name);
+                                return -ENOMEM;
                         ours = more;
                         strcpy(ours[n++], chain);
                 }
@@ -200,7 +200,7 @@ static int add_buckets(const XtFamily *f, const HoldPair *pairs, size_t n, struc
         int r;
 
         if (!sorted)
-                return err_born(-ENOMEM, "cannot sort %zu connections to hold", n);
+                return -ENOMEM;
         memcpy(sorted, pairs, n * sizeof *sorted);
         local = distinct_ports(sorted, n, true) > distinct_ports(sorted, n, false);
         if (local)
@@ -264,7 +264,7 @@ static int add_port_buckets(const XtFamily *f, const HoldFamily *held, struct xt
         int r = 0;
 
         if (!sorted)
-                return err_born(-ENOMEM, "cannot sort %zu ports to hold", n);
+                return -ENOMEM;
         memcpy(sorted, held->ports, n * sizeof *sorted);
         qsort(sorted, n, sizeof *sorted, by_port);
         for (size_t i = 0; r == 0 && i < n; i += size)

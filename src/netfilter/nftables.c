@@ -192,7 +192,7 @@ int hold_nftables_context(struct nft_ctx **ret) {
         pthread_mutex_unlock(&library);
         if (!context || nft_ctx_buffer_output(context) != 0 || nft_ctx_buffer_error(context) != 0) {
                 hold_nftables_context_freep(&context);
-                return err_born(-ENOMEM, "cannot start libnftables");
+                return -ENOMEM;
         }
         /* Numbers for ports and the like, else /etc/services is read. */
         nft_ctx_output_set_flags(context, NFT_CTX_OUTPUT_NUMERIC_ALL | NFT_CTX_OUTPUT_STATELESS);
@@ -303,7 +303,7 @@ int hold_nftables_text(const char *table, NftOwner owner, const HoldList *list, 
         bool failed;
 
         if (!out)
-                return err_born(-ENOMEM, "cannot write the nftables hold");
+                return -ENOMEM;
         fprintf(out, table_text, table, owner == NFT_OWNED ? " { flags owner; }" : "", HOLD_PASS_MARK);
         if (list->v4.n_ports + list->v6.n_ports > 0)
                 fprintf(out, ports_text, table);
@@ -312,7 +312,7 @@ int hold_nftables_text(const char *table, NftOwner owner, const HoldList *list, 
         failed = ferror(out);
         failed |= fclose(out) != 0;
         if (failed)
-                return err_born(-ENOMEM, "cannot write the nftables hold");
+                return -ENOMEM;
         *ret = TAKE(text);
         return 0;
 }

@@ -49,7 +49,7 @@ int diag_dump(const DiagDump *dump) {
         int r;
 
         if (!sock)
-                return err_born(-ENOMEM, "cannot list sockets");
+                return -ENOMEM;
         nl_socket_disable_auto_ack(sock);
         r = nl_connect(sock, NETLINK_SOCK_DIAG);
         if (r < 0)

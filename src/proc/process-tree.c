@@ -94,7 +94,7 @@ static int add_descendants(Pids *pids, pid_t root) {
 }
 
 int process_tree_list(pid_t root, pid_t **ret, size_t *ret_n) {
-        _cleanup_(pids_done) Pids pids = {};
+        _cleanup_(pids_done) Pids pids = {0};
         int r;
 
         r = pids_add(&pids, root);
@@ -126,7 +126,7 @@ int processes_wait(const pid_t *pids, size_t n, uint64_t deadline) {
 }
 
 void process_kill_descendants(pid_t pid) {
-        _cleanup_(pids_done) Pids pids = {};
+        _cleanup_(pids_done) Pids pids = {0};
 
         (void)add_descendants(&pids, pid);
         for (size_t i = 0; i < pids.n; i++)

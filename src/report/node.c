@@ -75,7 +75,7 @@ int node_write(FILE *out, Node *node, bool pretty) {
         int r = 0;
 
         if (!text)
-                r = err_born(-ENOMEM, "cannot make JSON");
+                r = -ENOMEM;
         else if (fputs(text, out) < 0 || fputc('\n', out) < 0)
                 r = err_born(-EIO, "cannot write JSON");
         node_break(node);

@@ -133,7 +133,7 @@ static int own_collect(const Members *m, Ports *ret) {
         ret->tcp = calloc(1, sizeof *ret->tcp);
         ret->udp = calloc(1, sizeof *ret->udp);
         if (!ret->own || !ret->tcp || !ret->udp)
-                return err_born(-ENOMEM, "cannot list the ports of a tree");
+                return -ENOMEM;
         for (size_t i = 0; i < m->n; i++)
                 for (size_t k = 0; k < m->list[i]->n_fds; k++) {
                         const SnapFd *f = m->list[i]->fds + k;

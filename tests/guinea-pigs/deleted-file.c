@@ -47,7 +47,7 @@ static void check_big(int fd, const char *mapped) {
 }
 
 int main(void) {
-        char path[32], linked[32], other[40], data[16] = {};
+        char path[32], linked[32], other[40], data[16] = {0};
         int small, big, with_link;
         struct stat st;
         char *mapped;

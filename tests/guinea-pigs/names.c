@@ -19,7 +19,7 @@ static void make_directory(const char *path) {
 int main(void) {
         static const struct sockaddr_un name = {AF_UNIX, "/dev/shm/joe/bound/socket"};
         int server = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0), gone;
-        char data[8] = {};
+        char data[8] = {0};
 
         pig_begin();
         CHECK(mkdir("/dev/shm", 0755) == 0 || errno == EEXIST);

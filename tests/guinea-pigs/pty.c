@@ -28,7 +28,7 @@ static _Noreturn void child(const char *slave_name, int ready) {
 }
 
 int main(void) {
-        struct winsize size = {.ws_row = 33, .ws_col = 77}, now = {};
+        struct winsize size = {.ws_row = 33, .ws_col = 77}, now = {0};
         struct termios modes;
         int master, ready[2], status;
         unsigned before, after;

@@ -15,7 +15,7 @@ typedef union Address {
 } Address;
 
 static socklen_t loopback(int family, Address *a) {
-        *a = (Address){};
+        *a = (Address){0};
         a->any.sa_family = (sa_family_t)family;
         if (family == AF_INET) {
                 a->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
