@@ -76,7 +76,7 @@ static int open_made(const Place *place, char magic[static 32]) {
 
 /* Where the place of a change is: the last part is a name, and no directory of another name. */
 static int place_change(int dir_fd, const char *path, Place *ret) {
-        if (place_open(dir_fd, path, ret) < 0)
+        if (by_inode_place_open(dir_fd, path, ret) < 0)
                 return -1;
         if (strcmp(ret->name, ".") != 0 && strcmp(ret->name, "..") != 0)
                 return 0;
@@ -99,7 +99,7 @@ int paths_open(int dir_fd, const char *path, int flags, mode_t mode) {
 
         if ((path[0] != '/' && !is_root(dir_fd)) || path[strspn(path, "/")] == '\0')
                 return raw_openat(dir_fd, path, flags, mode);
-        if (place_open(dir_fd, path, &place) < 0)
+        if (by_inode_place_open(dir_fd, path, &place) < 0)
                 return -1;
         if (!may_end_in_link(&place, path, flags))
                 flags |= O_NOFOLLOW;
@@ -161,7 +161,7 @@ int paths_mkdir(int dir_fd, const char *path, mode_t mode) {
                 errno = EEXIST;
                 return -1;
         }
-        if (place_open(dir_fd, path, &place) < 0)
+        if (by_inode_place_open(dir_fd, path, &place) < 0)
                 return -1;
         r = (int)syscall(SYS_mkdirat, place.dir, place.name, mode);
         return place_close(&place, r < 0 ? r : note(&place, S_IFDIR));
@@ -260,7 +260,7 @@ static void take_back(int file, const struct stat *st) {
         if (n <= 0)
                 return;
         path[n] = '\0';
-        if (place_open(AT_FDCWD, path, &place) < 0)
+        if (by_inode_place_open(AT_FDCWD, path, &place) < 0)
                 return;
         if (fstatat(place.dir, place.name, &named, AT_SYMLINK_NOFOLLOW) == 0 && named.st_dev == st->st_dev &&
             named.st_ino == st->st_ino)
@@ -311,7 +311,7 @@ int paths_connect(int fd, const struct sockaddr *address, socklen_t size) {
 
         if (!path)
                 return (int)syscall(SYS_connect, fd, address, size);
-        if (place_open(AT_FDCWD, path, &place) < 0)
+        if (by_inode_place_open(AT_FDCWD, path, &place) < 0)
                 return -1;
         if (path[0] != '/' && place_in_proc(&place)) /* a descriptor: CRIU has gone to where its own are */
                 return place_close(&place, (int)syscall(SYS_connect, fd, address, size));

@@ -140,7 +140,7 @@ static int go_on(Way *way, char name[static NAME_MAX + 1]) {
         return *behind ? step(way, name, behind) : 1;
 }
 
-int place_open(int dir_fd, const char *path, Place *ret) {
+int by_inode_place_open(int dir_fd, const char *path, Place *ret) {
         Way way = {.dir = -1, .links = LINKS_MAX};
         int r;
 

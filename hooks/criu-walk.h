@@ -24,7 +24,7 @@ typedef struct Place {
 
 /* Where the way of `path` arrives; `dir_fd` as openat(2) has it. The last part is not looked at. 0, or -1
  * and errno: ELOOP for a link that is not followed. */
-int place_open(int dir_fd, const char *path, Place *ret);
+int by_inode_place_open(int dir_fd, const char *path, Place *ret);
 
 /* Closes it and answers `r`; errno is kept. */
 int place_close(Place *place, int r);

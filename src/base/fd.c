@@ -244,7 +244,7 @@ static int remove_below(int dir_fd, const char *name, dev_t dev) {
         return 0;
 }
 
-int remove_tree(int dir_fd, const char *name) {
+int file_remove_tree(int dir_fd, const char *name) {
         struct stat st;
 
         if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)

@@ -59,7 +59,7 @@ int open_dirs(const char *path, mode_t mode);
 
 /* Removes what is below and at `name` in dir_fd, never following links or crossing into another file system.
  * Fine if it does not exist. */
-int remove_tree(int dir_fd, const char *name);
+int file_remove_tree(int dir_fd, const char *name);
 
 /* e->d_type, also where the file system does not tell it; DT_UNKNOWN if it is gone. */
 unsigned char entry_type(int dir_fd, const struct dirent *e);

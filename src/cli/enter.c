@@ -77,7 +77,7 @@ static int start_shell(const TerminalPair *pair, const struct passwd *pw, TtySer
                 snprintf(directory, sizeof directory, "/");
         r = environment(env, ELEMENTS(env));
         if (r >= 0)
-                r = tty_service_start(
+                r = bus_tty_service_start(
                                 &(TtyServiceSpec){
                                                 .unit = unit,
                                                 .description = "Shell on the Host for a Carried Session",
@@ -96,7 +96,7 @@ static int start_shell(const TerminalPair *pair, const struct passwd *pw, TtySer
 }
 
 static int on_news(void *userdata) {
-        return tty_service_process(userdata);
+        return bus_tty_service_process(userdata);
 }
 
 static int leave(int *ret_status) {
@@ -115,11 +115,11 @@ static int leave(int *ret_status) {
         if (r < 0)
                 return err_pass(r);
         pair.slave = fd_close(pair.slave); /* from now on a hangup means that the shell is gone */
-        r = terminal_forward(STDIN_FILENO, STDOUT_FILENO, pair.master, tty_service_fd(service), on_news,
+        r = terminal_forward(STDIN_FILENO, STDOUT_FILENO, pair.master, bus_tty_service_fd(service), on_news,
                              service);
         if (r < 0)
                 return err_pass(r);
-        return tty_service_wait(service, now_monotonic() + END_USEC, ret_status);
+        return bus_tty_service_wait(service, now_monotonic() + END_USEC, ret_status);
 }
 
 static const Tree *tree_named(const Ticket *report, const char *name) {

@@ -176,23 +176,24 @@ static void lend_again(const ExecBit *bit, int fd) {
 }
 
 static bool file_at_its_name(const ExecBit *bit, int *ret) {
-        _cleanup_(place_done) Place place = PLACE_NONE;
+        _cleanup_(by_inode_place_done) Place place = PLACE_NONE;
 
-        *ret = place_open(bit->path, &place) ? file_if_it_is(place.dir_fd, place.name, bit->inode) : -ENOENT;
+        *ret = by_inode_place_open(bit->path, &place) ? by_inode_open(place.dir_fd, place.name, bit->inode)
+                                                      : -ENOENT;
         return *ret >= 0;
 }
 
 static void give_back_entry(int dir_fd, const struct dirent *e, const Sought *sought, size_t n) {
-        const Sought *found = sought_find(sought, n, e->d_ino);
-        _cleanup_(closep) int fd = found ? file_if_it_is(dir_fd, e->d_name, found->inode) : -1;
+        const Sought *found = by_inode_sought(sought, n, e->d_ino);
+        _cleanup_(closep) int fd = found ? by_inode_open(dir_fd, e->d_name, found->inode) : -1;
 
         if (fd >= 0)
                 give_back(found->of, fd);
 }
 
 static void lend_entry(int dir_fd, const struct dirent *e, const Sought *sought, size_t n) {
-        const Sought *found = sought_find(sought, n, e->d_ino);
-        _cleanup_(closep) int fd = found ? file_if_it_is(dir_fd, e->d_name, found->inode) : -1;
+        const Sought *found = by_inode_sought(sought, n, e->d_ino);
+        _cleanup_(closep) int fd = found ? by_inode_open(dir_fd, e->d_name, found->inode) : -1;
 
         if (fd >= 0)
                 lend_again(found->of, fd);
@@ -215,7 +216,7 @@ static void each_file(const Tree *tree, Sweep *sweep, void (*what)(const ExecBit
                 else
                         sought[n++] = (Sought){.path = bit->path, .inode = bit->inode, .of = bit};
         }
-        directories_sweep(sought, n, sweep, entry);
+        by_inode_sweep(sought, n, sweep, entry);
 }
 
 void exec_bits_return_files(const Tree *tree, Sweep *sweep) {
@@ -223,7 +224,7 @@ void exec_bits_return_files(const Tree *tree, Sweep *sweep) {
 }
 
 void exec_bits_lend_files(const Tree *tree) {
-        Sweep sweep = sweep_begin();
+        Sweep sweep = by_inode_sweep_begin();
 
         each_file(tree, &sweep, lend_again, lend_entry);
 }

@@ -34,8 +34,8 @@ static bool is_older(const CriuFeatures *f, uint32_t major, uint32_t minor, uint
 
 int criu_fits_kernel(const CriuFeatures *features, const char *running, const char *target) {
         for (size_t i = ELEMENTS(needed); i-- > 0;) {
-                if (version_compare(target, needed[i].kernel) < 0 ||
-                    version_compare(running, needed[i].kernel) >= 0 ||
+                if (kernel_version_compare(target, needed[i].kernel) < 0 ||
+                    kernel_version_compare(running, needed[i].kernel) >= 0 ||
                     !is_older(features, needed[i].major, needed[i].minor, needed[i].sub))
                         continue;
                 return err_say(-EOPNOTSUPP,

@@ -68,7 +68,7 @@ static int failed(EarlySay say, int r, const char *consequence) {
 
 static int load(EarlySay say, const char *const *names) {
         _cleanup_(freep) char *text = NULL;
-        int n = modules_load(names);
+        int n = kmod_load(names);
 
         if (n <= 0)
                 return 0;
@@ -78,7 +78,7 @@ static int load(EarlySay say, const char *const *names) {
 }
 
 static int lift(EarlySay say, uint32_t max_pid) {
-        int r = max_pid > 0 ? pids_lift(max_pid) : 0;
+        int r = max_pid > 0 ? system_pids_lift(max_pid) : 0;
 
         return r < 0 ? failed(say, r, "a session may have to come back in a namespace of its own") : 0;
 }
@@ -224,7 +224,7 @@ static int claim(const Config *config, const Store *store, EarlySay say) {
         r = hold_set_of(ticket, &needs);
         if (r < 0)
                 return n + failed(say, r, "the ticket stays for the next boot");
-        n += lift(say, highest_pid(ticket));
+        n += lift(say, early_highest_pid(ticket));
         backend = hold_backend_of(ticket->hold_backend);
         if (hold_present(NULL) != 1)
                 n += load(say, hold_modules);

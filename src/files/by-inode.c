@@ -13,11 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void place_done(Place *place) {
+void by_inode_place_done(Place *place) {
         place->dir_fd = fd_close(place->dir_fd);
 }
 
-bool place_open(const char *path, Place *ret) {
+bool by_inode_place_open(const char *path, Place *ret) {
         _cleanup_(closep) int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         const char *slash = strrchr(path, '/');
         _cleanup_(freep) char *directory = NULL;
@@ -32,7 +32,7 @@ bool place_open(const char *path, Place *ret) {
         return ret->dir_fd >= 0;
 }
 
-int file_if_it_is(int dir_fd, const char *name, uint64_t inode) {
+int by_inode_open(int dir_fd, const char *name, uint64_t inode) {
         _cleanup_(closep) int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
         struct stat st;
 
@@ -47,11 +47,11 @@ int file_if_it_is(int dir_fd, const char *name, uint64_t inode) {
 /* The largest directories of a system have some ten thousand names. */
 #define SWEEP_ENTRIES 262144u
 
-Sweep sweep_begin(void) {
+Sweep by_inode_sweep_begin(void) {
         return (Sweep){.usec = SWEEP_USEC, .max_entries = SWEEP_ENTRIES};
 }
 
-int sweep_end(const Sweep *sweep) {
+int by_inode_sweep_end(const Sweep *sweep) {
         return sweep->cut ? err_say(-ETIMEDOUT,
                                     "directories of a session's files have too many names to be searched")
                           : 0;
@@ -82,15 +82,15 @@ static int by_directory_and_number(const void *a, const void *b) {
         return r != 0 ? r : by_number(a, b);
 }
 
-const Sought *sought_find(const Sought *sought, size_t n, uint64_t inode) {
+const Sought *by_inode_sought(const Sought *sought, size_t n, uint64_t inode) {
         const Sought key = {.inode = inode};
 
         return n > 0 ? bsearch(&key, sought, n, sizeof key, by_number) : NULL;
 }
 
 static DIR *directory_of(const char *path) {
-        _cleanup_(place_done) Place place = PLACE_NONE;
-        DIR *d = place_open(path, &place) ? fdopendir(place.dir_fd) : NULL;
+        _cleanup_(by_inode_place_done) Place place = PLACE_NONE;
+        DIR *d = by_inode_place_open(path, &place) ? fdopendir(place.dir_fd) : NULL;
 
         if (d)
                 place.dir_fd = -1; /* it is d's */
@@ -115,7 +115,7 @@ static bool read_one(const Sought *sought, size_t n, Bounds *bounds, SoughtEntry
         return true;
 }
 
-void directories_sweep(Sought *sought, size_t n, Sweep *sweep, SoughtEntry entry) {
+void by_inode_sweep(Sought *sought, size_t n, Sweep *sweep, SoughtEntry entry) {
         uint64_t begin = now_monotonic(), end;
         Bounds bounds = {.entries = sweep->max_entries, .deadline = begin + sweep->usec};
         bool cut = false;

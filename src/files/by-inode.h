@@ -19,13 +19,13 @@ typedef struct Place {
 
 #define PLACE_NONE ((Place){.dir_fd = -1})
 
-void place_done(Place *place);
+void by_inode_place_done(Place *place);
 /* The directory of an absolute path, and its last component; false if it is not there. */
-bool place_open(const char *path, Place *ret);
+bool by_inode_place_open(const char *path, Place *ret);
 
 /* An O_PATH descriptor of a regular file with that inode number under that name. -ENOENT, without a
  * sentence. */
-int file_if_it_is(int dir_fd, const char *name, uint64_t inode);
+int by_inode_open(int dir_fd, const char *name, uint64_t inode);
 
 /*
  * What may be read of directories that their users fill as they like: a session has thousands of such files
@@ -39,9 +39,9 @@ typedef struct Sweep {
         bool cut;             /* something was not read */
 } Sweep;
 
-Sweep sweep_begin(void);
+Sweep by_inode_sweep_begin(void);
 /* -ETIMEDOUT with a sentence if something was not read. */
-int sweep_end(const Sweep *sweep);
+int by_inode_sweep_end(const Sweep *sweep);
 
 /* A file of a tree: its number, and an absolute path in its directory. */
 typedef struct Sought {
@@ -51,10 +51,10 @@ typedef struct Sought {
 } Sought;
 
 /* What of the sought files has that inode number, or NULL. */
-const Sought *sought_find(const Sought *sought, size_t n, uint64_t inode);
+const Sought *by_inode_sought(const Sought *sought, size_t n, uint64_t inode);
 
 /* Asked for each entry of a directory, with the files that are sought there. */
 typedef void (*SoughtEntry)(int dir_fd, const struct dirent *e, const Sought *sought, size_t n);
 
 /* Reads each directory of one tree's files once, whatever number of them is sought there. Sorts them. */
-void directories_sweep(Sought *sought, size_t n, Sweep *sweep, SoughtEntry entry);
+void by_inode_sweep(Sought *sought, size_t n, Sweep *sweep, SoughtEntry entry);

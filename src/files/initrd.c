@@ -155,7 +155,7 @@ static int cpio_entry(struct archive *a, const char *path, mode_t mode, size_t s
         return 0;
 }
 
-int cpio_with_file(const char *path, const void *data, size_t size, void **ret, size_t *ret_size) {
+int initrd_cpio_with(const char *path, const void *data, size_t size, void **ret, size_t *ret_size) {
         _cleanup_(archive_write_freep) struct archive *a = archive_write_new();
         _cleanup_(freep) char *parent = strdup(path), *buffer = NULL;
         /* Headers of at most 512 bytes for each entry and the trailer, and the blocking to 512. */

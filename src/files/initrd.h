@@ -16,4 +16,4 @@ int initrd_contains(const char *path, const char *base_name);
 
 /* An uncompressed newc cpio archive with one regular file (mode 0600, root) at `path` ("carryover/early")
  * and its parent directories, by libarchive. Caller frees *ret. */
-int cpio_with_file(const char *path, const void *data, size_t size, void **ret, size_t *ret_size);
+int initrd_cpio_with(const char *path, const void *data, size_t size, void **ret, size_t *ret_size);

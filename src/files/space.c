@@ -27,7 +27,7 @@ static const char *room_name(const char *name, RoomName *buffer) {
         return buffer->text;
 }
 
-int room_make(int dir_fd, const char *name, size_t size) {
+int space_make(int dir_fd, const char *name, size_t size) {
         _cleanup_(closep) int fd = -1;
         RoomName buffer;
         struct stat st;
@@ -42,11 +42,11 @@ int room_make(int dir_fd, const char *name, size_t size) {
                 return made;
         r = -posix_fallocate(fd, 0, (off_t)size);
         if (r < 0)
-                room_remove(dir_fd, name);
+                space_remove(dir_fd, name);
         return r < 0 ? err_born(r, "cannot reserve room in the store") : 1;
 }
 
-int room_sync(int dir_fd, const char *name) {
+int space_sync(int dir_fd, const char *name) {
         _cleanup_(closep) int fd = -1;
         RoomName buffer;
 
@@ -56,7 +56,7 @@ int room_sync(int dir_fd, const char *name) {
         return 0;
 }
 
-void room_remove(int dir_fd, const char *name) {
+void space_remove(int dir_fd, const char *name) {
         RoomName buffer;
 
         (void)unlinkat(dir_fd, room_name(name, &buffer), 0);
@@ -80,7 +80,7 @@ static int room_use(int dir_fd, const char *name, const void *data, size_t size)
         return 0;
 }
 
-int room_replace(int dir_fd, const char *name, const void *data, size_t size) {
+int space_replace(int dir_fd, const char *name, const void *data, size_t size) {
         int r = file_replace(dir_fd, name, data, size);
         ErrRecord kept;
 

@@ -11,13 +11,13 @@
 
 /* Fine if there is one that is large enough. Answer 1: it is made, or larger now; durable with an fsync of
  * it and of the directory. -ENOSPC. */
-int room_make(int dir_fd, const char *name, size_t size);
+int space_make(int dir_fd, const char *name, size_t size);
 
 /* As file_replace(), and where that finds no space, by the room. */
-int room_replace(int dir_fd, const char *name, const void *data, size_t size);
+int space_replace(int dir_fd, const char *name, const void *data, size_t size);
 
-/* Brings to disk what room_make() answers 1 about. */
-int room_sync(int dir_fd, const char *name);
+/* Brings to disk what space_make() answers 1 about. */
+int space_sync(int dir_fd, const char *name);
 
 /* It was not needed. */
-void room_remove(int dir_fd, const char *name);
+void space_remove(int dir_fd, const char *name);

@@ -200,7 +200,7 @@ int facts_gather(const Config *config, const char *kernel, bool kexec, Preflight
         if (r >= 0)
                 r = facts_encrypt(config, kexec, &f);
         if (r >= 0)
-                (void)profiles_read(&f.profiles);
+                (void)apparmor_read(&f.profiles);
         if (r >= 0 && kexec)
                 r = keep_sentence(kexec_allowed(), &f.kexec_error);
         if (r >= 0)

@@ -23,9 +23,9 @@ static const char *const of_criu[] = {
 static const char *const of_conntrack[] = {"nf_conntrack_netlink", NULL};
 
 int modules_prepare(void) {
-        int failed = modules_load(of_criu) + modules_load(hold_modules);
+        int failed = kmod_load(of_criu) + kmod_load(hold_modules);
 
         if (access("/sys/module/nf_conntrack", F_OK) >= 0)
-                failed += modules_load(of_conntrack);
+                failed += kmod_load(of_conntrack);
         return failed;
 }

@@ -35,7 +35,7 @@ static int reboot_due(char **ret) {
         r = system_kernel(running);
         if (r < 0)
                 return err_pass(r);
-        if (kernel_find("/boot", NULL, &newest) >= 0 && version_compare(newest.version, running) > 0)
+        if (kernel_find("/boot", NULL, &newest) >= 0 && kernel_version_compare(newest.version, running) > 0)
                 *ret = text_format("Linux %s is installed, %s runs", newest.version, running);
         else if (access(REBOOT_REQUIRED, F_OK) >= 0)
                 *ret = strdup("the system asks for it");

@@ -57,12 +57,12 @@ static int outcome_recall(Restoring *x, Tree **tree, Sweep *sweep) {
 }
 
 int restoring_outcomes(Restoring *x) {
-        Sweep sweep = sweep_begin();
+        Sweep sweep = by_inode_sweep_begin();
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < x->ticket->n_trees; i++)
                 r = outcome_recall(x, x->ticket->trees + i, &sweep);
-        log_failed(sweep_end(&sweep), LEFT_BESIDE);
+        log_failed(by_inode_sweep_end(&sweep), LEFT_BESIDE);
         return r;
 }
 

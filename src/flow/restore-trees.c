@@ -80,7 +80,7 @@ void restoring_dismiss(Restoring *x, Tree *tree, Outcome__State state, const cha
         if (n == 0)
                 return;
         (void)network_wait(tree, deadline_monotonic, x->stop_fd);
-        dismiss_peers(streams, n);
+        nudge_dismiss(streams, n);
 }
 
 static void worker_failed(Worker *w, int why) {

@@ -126,7 +126,7 @@ static Outcome__State abandoned(const Restoring *x, const Tree *tree, Sweep *swe
 
 /* All that is left to do for trees whose key is lost is to say so, and to remove what nobody can open. */
 static void key_is_lost(Restoring *x) {
-        Sweep sweep = sweep_begin();
+        Sweep sweep = by_inode_sweep_begin();
 
         x->keyless = true;
         for (size_t i = 0; i < x->ticket->n_trees; i++) {
@@ -139,7 +139,7 @@ static void key_is_lost(Restoring *x) {
                                  "the key that its images are encrypted with did not come over, "
                                  "and they were removed");
         }
-        log_failed(sweep_end(&sweep), LEFT_BESIDE);
+        log_failed(by_inode_sweep_end(&sweep), LEFT_BESIDE);
 }
 
 static int keys_find(Restoring *x) {
@@ -241,14 +241,14 @@ static int restore_claimed(Restoring *x) {
 static void give_up(Restoring *x, int why) {
         _cleanup_(freep) char *reason = strdup(err_text(why));
         uint64_t deadline = now_monotonic() + x->config.network_usec;
-        Sweep sweep = sweep_begin();
+        Sweep sweep = by_inode_sweep_begin();
 
         log_error("nothing could be restored: %s", reason ?: "no memory");
         for (size_t i = 0; i < x->ticket->n_trees; i++)
                 if (restoring_is_pending(x->ticket->trees[i]))
                         restoring_dismiss(x, x->ticket->trees[i], abandoned(x, x->ticket->trees[i], &sweep),
                                           reason ?: "no memory", deadline);
-        log_failed(sweep_end(&sweep), LEFT_BESIDE);
+        log_failed(by_inode_sweep_end(&sweep), LEFT_BESIDE);
 }
 
 /* systemd does not start us any more. Whoever was restored before the last crash is known to logind now. */

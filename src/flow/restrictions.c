@@ -31,7 +31,7 @@ static int look_at_member(const SnapProcess *p, const char *root, const Limits *
         Limits limits = LIMITS__INIT;
         int r = cgroup_limits_beside(CGROUP_ROOT, p->cgroup, root, &limits, bar);
 
-        if (r < 0 || bar->text || !limits_are_tighter(&limits, of_root))
+        if (r < 0 || bar->text || !cgroup_limits_are_tighter(&limits, of_root))
                 return r < 0 ? err_pass(r) : 0;
         bar->text = text_format("process %d is limited further than the others, by %s", (int)p->pid,
                                 p->cgroup);

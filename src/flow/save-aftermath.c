@@ -62,7 +62,7 @@ static size_t leave_living(Saving *s, bool *living) {
 
 /* It is out of the ticket: from here on nothing brings a second one. */
 static void mend_living(Saving *s, const bool *living) {
-        Sweep sweep = sweep_begin();
+        Sweep sweep = by_inode_sweep_begin();
 
         for (size_t i = 0; i < s->ticket->n_trees; i++) {
                 Tree *tree = s->ticket->trees[i];
@@ -73,7 +73,7 @@ static void mend_living(Saving *s, const bool *living) {
                            "its connections may be blocked until the next boot");
                 saving_say(s, EVENT_TREE_REFUSED, tree, tree->outcome ? tree->outcome->reason : NULL);
         }
-        log_failed(sweep_end(&sweep), LEFT_BESIDE);
+        log_failed(by_inode_sweep_end(&sweep), LEFT_BESIDE);
 }
 
 /* The ticket cannot be changed, and the next boot brings back what it names: so nothing of that may live
@@ -237,12 +237,12 @@ static int unsealed(const Store *store, const Ticket *ticket, Tree *tree, Sweep 
 
 /* The note alone, of another boot. */
 static int report_unsealed(const Store *store, Ticket *ticket) {
-        Sweep sweep = sweep_begin();
+        Sweep sweep = by_inode_sweep_begin();
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++)
                 r = unsealed(store, ticket, ticket->trees[i], &sweep);
-        log_failed(sweep_end(&sweep), LEFT_BESIDE);
+        log_failed(by_inode_sweep_end(&sweep), LEFT_BESIDE);
         return r < 0 ? r : store_report_write(store, ticket);
 }
 
@@ -274,7 +274,7 @@ void aftermath_of_boot(const Store *store) {
 
 void aftermath_of_ticket(const Store *store, Ticket *ticket) {
         _cleanup_(ticket_freep) Ticket *note = NULL;
-        Sweep sweep = sweep_begin();
+        Sweep sweep = by_inode_sweep_begin();
         int r = find_dead(store, &note);
 
         if (r == 0 && strcmp(note->id, ticket->id) == 0)
@@ -289,5 +289,5 @@ void aftermath_of_ticket(const Store *store, Ticket *ticket) {
                         model_free(tree);
         }
         log_failed(r, "what a save took along is not reported");
-        log_failed(sweep_end(&sweep), LEFT_BESIDE);
+        log_failed(by_inode_sweep_end(&sweep), LEFT_BESIDE);
 }

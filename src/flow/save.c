@@ -335,13 +335,13 @@ const char *saving_fate(const Saving *s) {
 /* Behind all that others wait for; before the note goes, by which the next boot does it if we do not come to
  * it. The trees may have ended meanwhile. */
 static void sweep_beside(const Ticket *ticket) {
-        Sweep sweep = sweep_begin();
+        Sweep sweep = by_inode_sweep_begin();
 
         for (size_t i = 0; i < ticket->n_trees; i++) {
                 exec_bits_return_files(ticket->trees[i], &sweep);
                 remaps_sweep_lost(ticket->trees[i], &sweep);
         }
-        log_failed(sweep_end(&sweep), LEFT_BESIDE);
+        log_failed(by_inode_sweep_end(&sweep), LEFT_BESIDE);
 }
 
 ExitStatus saving_stop(Saving *s, int why) {

@@ -300,11 +300,12 @@ int remaps_check(Remaps *remaps) {
 
 /* If it is older than `before`, and has more names than `kept`. */
 static void remove_file(const char *path, time_t before, nlink_t kept) {
-        _cleanup_(place_done) Place place = PLACE_NONE;
+        _cleanup_(by_inode_place_done) Place place = PLACE_NONE;
         struct stat st;
 
-        if (place_open(path, &place) && fstatat(place.dir_fd, place.name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
-            st.st_mtime < before && st.st_nlink > kept)
+        if (by_inode_place_open(path, &place) &&
+            fstatat(place.dir_fd, place.name, &st, AT_SYMLINK_NOFOLLOW) >= 0 && st.st_mtime < before &&
+            st.st_nlink > kept)
                 (void)unlinkat(place.dir_fd, place.name, 0);
 }
 
@@ -313,10 +314,11 @@ static void sweep_parents(const Remap *remap) {
         _cleanup_(freep) char *path = strdup(remap->path);
 
         while (path && strlen(path) > strlen(remap->missing)) {
-                _cleanup_(place_done) Place place = PLACE_NONE;
+                _cleanup_(by_inode_place_done) Place place = PLACE_NONE;
 
                 *strrchr(path, '/') = '\0';
-                if (!place_open(path, &place) || unlinkat(place.dir_fd, place.name, AT_REMOVEDIR) < 0)
+                if (!by_inode_place_open(path, &place) ||
+                    unlinkat(place.dir_fd, place.name, AT_REMOVEDIR) < 0)
                         return;
         }
 }
@@ -353,7 +355,7 @@ static void remove_link(int dir_fd, const struct dirent *e, const Sought *sought
         struct stat st;
 
         if (is_link(e->d_name) && fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
-            S_ISREG(st.st_mode) && st.st_nlink > 1 && sought_find(sought, n, st.st_ino))
+            S_ISREG(st.st_mode) && st.st_nlink > 1 && by_inode_sought(sought, n, st.st_ino))
                 (void)unlinkat(dir_fd, e->d_name, 0);
 }
 
@@ -369,6 +371,6 @@ void remaps_sweep_lost(const Tree *tree, Sweep *sweep) {
         for (size_t i = 0; i < n; i++)
                 sought[i] = (Sought){.path = tree->traces->lost[i]->path,
                                      .inode = tree->traces->lost[i]->inode};
-        directories_sweep(sought, n, sweep, remove_link);
+        by_inode_sweep(sought, n, sweep, remove_link);
         err_put_back(&kept);
 }

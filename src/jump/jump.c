@@ -62,7 +62,7 @@ int jump_load(const Kernel *kernel, const char *append, const Early *early) {
         if (r >= 0)
                 r = codec_encode(CODEC_EARLY, &early->base, &message, &message_size);
         if (r >= 0)
-                r = cpio_with_file(INITRD_EARLY, message, message_size, &archive, &archive_size);
+                r = initrd_cpio_with(INITRD_EARLY, message, message_size, &archive, &archive_size);
         if (r >= 0)
                 r = kexec_load_kernel(kernel, archive, archive_size, cmdline);
         /* There may be a key in it. */

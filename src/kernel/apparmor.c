@@ -25,7 +25,7 @@
 #define PROFILES_LIMIT (16u << 20) /* a snap brings ten or so, each below 300 bytes */
 #define LABEL          "Label: "
 
-int profiles_read(char **ret) {
+int apparmor_read(char **ret) {
         int r = file_slurp(AT_FDCWD, PROFILES, PROFILES_LIMIT, ret, NULL);
 
         return r == -ENOENT || r == -EINVAL ? 1 : r < 0 ? err_pass(r) : 0;
@@ -62,7 +62,7 @@ static int note_label(Tree *tree, const char *rights) {
         return r;
 }
 
-int profiles_note(Tree *tree) {
+int apparmor_note(Tree *tree) {
         int r = 0;
 
         for (size_t i = 0; i < tree->n_profiles; i++)
@@ -75,13 +75,13 @@ int profiles_note(Tree *tree) {
         return r;
 }
 
-int profiles_missing(const Tree *tree) {
+int apparmor_missing(const Tree *tree) {
         _cleanup_(freep) char *list = NULL;
         int r;
 
         if (tree->n_profiles == 0)
                 return 0;
-        r = profiles_read(&list);
+        r = apparmor_read(&list);
         if (r < 0)
                 return err_pass(r);
         if (r > 0)
@@ -89,7 +89,7 @@ int profiles_missing(const Tree *tree) {
                                "it ran under the AppArmor profile %s, and this kernel runs without AppArmor",
                                tree->profiles[0]);
         for (size_t i = 0; i < tree->n_profiles; i++) {
-                if (profiles_have(list, tree->profiles[i], strlen(tree->profiles[i])))
+                if (label_is_loaded(list, tree->profiles[i], strlen(tree->profiles[i])))
                         continue;
                 (void)err_say(-ETIMEDOUT, "the AppArmor profile %s, which it ran under, was not loaded",
                               tree->profiles[i]);
@@ -100,7 +100,7 @@ int profiles_missing(const Tree *tree) {
 
 static int look_profiles(void *userdata, uint64_t *deadline) {
         (void)deadline;
-        return profiles_missing(userdata);
+        return apparmor_missing(userdata);
 }
 
 static int drain(int fd) {
@@ -111,9 +111,9 @@ static int drain(int fd) {
                                : 0;
 }
 
-int profiles_wait(const Tree *tree, uint64_t usec, int stop_fd) {
+int apparmor_wait(const Tree *tree, uint64_t usec, int stop_fd) {
         _cleanup_(closep) int fd = -1;
-        int r = profiles_missing(tree);
+        int r = apparmor_missing(tree);
 
         if (r <= 0)
                 return r;

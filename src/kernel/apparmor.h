@@ -6,14 +6,14 @@
 #include "model/model.h"
 
 /* The profiles that are loaded, as model/label.h has them. Answer 1: this kernel runs without AppArmor. */
-int profiles_read(char **ret);
+int apparmor_read(char **ret);
 
 /* Fills tree->profiles from the labels in tree->rights, which are AppArmor's if it runs. */
-int profiles_note(Tree *tree);
+int apparmor_note(Tree *tree);
 
 /* Whether they are loaded: 0; 1 with the sentence of -ETIMEDOUT; -EOPNOTSUPP: they cannot be. */
-int profiles_missing(const Tree *tree);
+int apparmor_missing(const Tree *tree);
 
 /* Waits until they are, by the kernel's announcements. 0; -ETIMEDOUT with the sentence naming the first one
  * missing; -EOPNOTSUPP; -ECANCELED when stop_fd (or -1) becomes readable. */
-int profiles_wait(const Tree *tree, uint64_t usec, int stop_fd);
+int apparmor_wait(const Tree *tree, uint64_t usec, int stop_fd);

@@ -49,7 +49,7 @@ static int rank(unsigned char c) {
         return c + 256;
 }
 
-int version_compare(const char *a, const char *b) {
+int kernel_version_compare(const char *a, const char *b) {
         while (*a || *b) {
                 size_t na, nb;
                 int d;
@@ -121,7 +121,8 @@ int kernel_find(const char *boot, const char *version, Kernel *ret) {
                 snprintf(there + l, sizeof there - l, "%s%s%s", l ? ", " : "", v,
                          k.initrd[0] ? "" : " (no initrd)");
                 if (version ? strcmp(v, version) == 0
-                            : k.initrd[0] && (!best.version[0] || version_compare(v, best.version) > 0))
+                            : k.initrd[0] && (!best.version[0] ||
+                                              kernel_version_compare(v, best.version) > 0))
                         best = k;
         }
         if (version && best.version[0] && !best.initrd[0])

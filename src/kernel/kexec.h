@@ -14,7 +14,7 @@ typedef struct Kernel {
 
 /* Compares two version strings in Debian's order (deb-version(7): digits as numbers, ~ before the end). <0,
  * 0, >0. */
-int version_compare(const char *a, const char *b);
+int kernel_version_compare(const char *a, const char *b);
 
 /* The newest installed kernel (version NULL) or exactly this one, with an initrd. -ENOENT with the versions
  * that there are. `boot` is the directory, "/boot". */

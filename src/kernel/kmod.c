@@ -37,7 +37,7 @@ static bool load_one(struct kmod_ctx *ctx, const char *name) {
         return ok;
 }
 
-int modules_load(const char *const *names) {
+int kmod_load(const char *const *names) {
         struct kmod_ctx *ctx = kmod_new(NULL, NULL);
         int failed = 0;
 

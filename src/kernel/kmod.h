@@ -6,4 +6,4 @@
 /* Loads each of the NULL-terminated names with dependencies. One that is built in, loaded already, or
  * unknown to this kernel is fine; a load that fails is counted and the rest goes on. Returns the number that
  * failed (0 is best). */
-int modules_load(const char *const *names);
+int kmod_load(const char *const *names);

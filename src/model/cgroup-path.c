@@ -127,7 +127,7 @@ char *cgroup_slice(const char *cgroup) {
         return strndup(slice.text, slice.n);
 }
 
-bool session_of_scope(const char *scope, char ret_id[static SESSION_ID_MAX]) {
+bool cgroup_path_session(const char *scope, char ret_id[static SESSION_ID_MAX]) {
         return id_of((Part){scope, strlen(scope)}, "session-", ret_id) && !strchr(scope, '/');
 }
 

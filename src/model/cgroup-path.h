@@ -37,4 +37,4 @@ const char *cgroup_below_slices(const char *cgroup);
 const char *cgroup_beside(const char *cgroup, const char *other);
 
 /* The ID of "session-ID.scope", which is all of the name. */
-bool session_of_scope(const char *scope, char ret_id[static SESSION_ID_MAX]);
+bool cgroup_path_session(const char *scope, char ret_id[static SESSION_ID_MAX]);

@@ -94,7 +94,7 @@ HoldSet hold_set_of_early(const Early *early) {
         };
 }
 
-uint32_t highest_pid(const Ticket *ticket) {
+uint32_t early_highest_pid(const Ticket *ticket) {
         uint32_t highest = 0;
 
         for (size_t i = 0; i < ticket->n_trees; i++)
@@ -136,7 +136,7 @@ int early_of(const Ticket *ticket, Early **ret) {
                 r = early_hold(early, &all);
         if (r < 0)
                 return err_pass(r);
-        early->max_pid = highest_pid(ticket);
+        early->max_pid = early_highest_pid(ticket);
         if (model_set_string(&early->ticket_id, ticket->id) < 0 ||
             model_set_string(&early->hold_backend, ticket->hold_backend) < 0)
                 return -ENOMEM;

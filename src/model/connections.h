@@ -26,7 +26,7 @@ int hold_set_of(const Ticket *ticket, HoldSet *ret);
 HoldSet hold_set_of_early(const Early *early);
 
 /* The highest number that a restore will ask for; 0 if none. */
-uint32_t highest_pid(const Ticket *ticket);
+uint32_t early_highest_pid(const Ticket *ticket);
 
 /* What the initramfs needs. Free with model_free(). */
 int early_of(const Ticket *ticket, Early **ret);

@@ -71,7 +71,7 @@ static bool line_is(const char *line, const char *name, size_t length) {
                !memchr(line, '\n', length);
 }
 
-bool profiles_have(const char *list, const char *name, size_t length) {
+bool label_is_loaded(const char *list, const char *name, size_t length) {
         for (const char *line = list; line; line = strchr(line, '\n')) {
                 line += *line == '\n';
                 if (line_is(line, name, length))

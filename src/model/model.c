@@ -78,7 +78,7 @@ Tree *ticket_find(const Ticket *ticket, const char *name) {
         return NULL;
 }
 
-bool is_session_fifo(const char *path) {
+bool model_is_session_fifo(const char *path) {
         static const char directory[] = "/run/systemd/sessions/";
 
         return starts_with(path, directory) && ends_with(path, ".ref") &&

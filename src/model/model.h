@@ -78,7 +78,7 @@ int tree_degrade(Tree *tree, const char *what, const char *remedy, const char *f
 Tree *ticket_find(const Ticket *ticket, const char *name);
 
 /* Where logind has the FIFO of a login session: in /run/systemd/sessions itself, under NAME.ref. */
-bool is_session_fifo(const char *path);
+bool model_is_session_fifo(const char *path);
 
 /*
  * Whether the restore of one tree of a ticket (by index) must wait until that of another has ended: it has a

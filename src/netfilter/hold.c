@@ -160,7 +160,7 @@ static int with_modules(int (*set)(const HoldList *list), const HoldList *list) 
 
         if (r != -EOPNOTSUPP)
                 return r;
-        (void)modules_load(hold_modules);
+        (void)kmod_load(hold_modules);
         return set(list);
 }
 
@@ -219,7 +219,7 @@ int hold_possible(HoldBackend backend) {
 
         if (r != -EOPNOTSUPP)
                 return r;
-        (void)modules_load(hold_modules);
+        (void)kmod_load(hold_modules);
         return probe(backend);
 }
 

@@ -25,23 +25,23 @@ static int on_address(struct nlmsghdr *h, void *userdata) {
         if (a->ifa_family != AF_INET && a->ifa_family != AF_INET6)
                 return 0;
         /* On a point-to-point link IFA_ADDRESS is the other side's. */
-        if (!ip_from_attr(a->ifa_family, tb[IFA_LOCAL] ?: tb[IFA_ADDRESS], &own.address))
+        if (!netlink_ip(a->ifa_family, tb[IFA_LOCAL] ?: tb[IFA_ADDRESS], &own.address))
                 return 0;
         own.index = (int)a->ifa_index;
         own.flags = tb[IFA_FLAGS] ? nla_get_u32(tb[IFA_FLAGS]) : a->ifa_flags;
         return model_append(list->all, list->n, own);
 }
 
-int own_addresses(OwnAddress **ret, size_t *ret_n) {
+int address_own_list(OwnAddress **ret, size_t *ret_n) {
         struct ifaddrmsg a = {.ifa_family = AF_UNSPEC};
         _cleanup_(nl_msgp) struct nl_msg *m =
-                        talk_request(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, &a, sizeof a);
+                        netlink_request(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, &a, sizeof a);
         OwnAddresses list = {0};
         int r;
 
         if (!m)
                 return -ENOMEM;
-        r = talk(m, on_address, &list);
+        r = netlink_talk(m, on_address, &list);
         if (r < 0) {
                 free(list.all);
                 return err_born(r, "cannot list the addresses of this machine");
@@ -51,7 +51,7 @@ int own_addresses(OwnAddress **ret, size_t *ret_n) {
         return 0;
 }
 
-const OwnAddress *own_address_find(const OwnAddress *own, size_t n, const IpAddress *a) {
+const OwnAddress *address_own_find(const OwnAddress *own, size_t n, const IpAddress *a) {
         for (size_t i = 0; i < n; i++)
                 if (ip_equal(&own[i].address, a))
                         return &own[i];

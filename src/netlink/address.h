@@ -16,6 +16,6 @@ typedef struct OwnAddress {
 } OwnAddress;
 
 /* Caller frees. */
-int own_addresses(OwnAddress **ret, size_t *ret_n);
+int address_own_list(OwnAddress **ret, size_t *ret_n);
 /* NULL: it is another machine's. */
-const OwnAddress *own_address_find(const OwnAddress *own, size_t n, const IpAddress *a);
+const OwnAddress *address_own_find(const OwnAddress *own, size_t n, const IpAddress *a);

@@ -35,7 +35,7 @@ static int peer_path(const Connection *c, IpAddress *ret_to, Path *ret) {
 
         if (!ip_from(c->remote, ret_to) || !ip_from(c->local, &from) || ip_is_loopback(ret_to))
                 return -EHOSTUNREACH;
-        r = path_get(ret_to, &from, ret);
+        r = netlink_path(ret_to, &from, ret);
         if (r >= 0 && (ret->type != RTN_UNICAST || ret->index == 0))
                 return -EHOSTUNREACH;
         return r;
@@ -47,7 +47,7 @@ static uint32_t detour_mtu(const IpAddress *to, const Path *path) {
         uint32_t floor = to->family == AF_INET6 ? MTU_MIN_IPV6 : MTU_MIN_IPV4, mtu;
         Link link;
 
-        if (link_get(path->index, NULL, &link) < 0)
+        if (netlink_link(path->index, NULL, &link) < 0)
                 return 0;
         mtu = path->mtu && path->mtu + DETOUR < link.mtu ? path->mtu : link.mtu;
         if (mtu <= floor)
@@ -78,7 +78,7 @@ int network_mtu_begin(const Tree *tree) {
                 mtu = detour_mtu(&to, &path);
                 if (mtu == 0)
                         continue;
-                r = route_put(&to, &path, tree->root_pid, mtu);
+                r = netlink_route_put(&to, &path, tree->root_pid, mtu);
                 if (r < 0)
                         return err_born(r, "cannot set a route with a smaller MTU to %s",
                                         ip_text(&to, text));
@@ -92,13 +92,13 @@ static int drop(uint32_t metric) {
         int r, failed = 0, dropped = 0;
         size_t n;
 
-        r = own_routes(&own, &n);
+        r = netlink_own_routes(&own, &n);
         if (r < 0)
                 return err_born(r, "cannot list the routes");
         for (size_t i = 0; i < n; i++) {
                 if (metric && own[i].metric != metric)
                         continue;
-                r = route_drop(&own[i].to, own[i].table, own[i].metric);
+                r = netlink_route_drop(&own[i].to, own[i].table, own[i].metric);
                 if (r < 0)
                         failed = err_born(r, "cannot remove a route with a smaller MTU");
                 else

@@ -87,7 +87,7 @@ static int note_own(Ticket *ticket, const OwnAddress *own) {
         Link link;
         int r;
 
-        r = link_get(own->index, NULL, &link);
+        r = netlink_link(own->index, NULL, &link);
         if (r < 0)
                 return err_born(r, "cannot tell the interface of an address");
         return note_device(ticket, link.name, 0);
@@ -99,7 +99,7 @@ static int note_local(Ticket *ticket, const OwnAddress *own, size_t n, ProtobufC
 
         if (!ip_from(address, &local))
                 return err_say(-EINVAL, "a connection has an address of an unknown kind");
-        h = ip_is_loopback(&local) ? NULL : own_address_find(own, n, &local);
+        h = ip_is_loopback(&local) ? NULL : address_own_find(own, n, &local);
         return h ? note_own(ticket, h) : 0;
 }
 
@@ -108,7 +108,7 @@ int network_drivers(const HoldSet *set, Ticket *ticket) {
         size_t n_own;
         int r;
 
-        r = own_addresses(&own, &n_own);
+        r = address_own_list(&own, &n_own);
         if (r < 0)
                 return err_pass(r);
         for (size_t i = 0; r >= 0 && i < set->n_connections; i++)
@@ -124,7 +124,7 @@ static void forget_foreign(const OwnAddress *own, size_t n_own, ProtobufCBinaryD
         for (size_t i = 0; i < *n; i++) {
                 IpAddress a;
 
-                if (ip_from(addresses[i], &a) && (ip_is_loopback(&a) || own_address_find(own, n_own, &a)))
+                if (ip_from(addresses[i], &a) && (ip_is_loopback(&a) || address_own_find(own, n_own, &a)))
                         addresses[kept++] = addresses[i];
                 else
                         free(addresses[i].data);
@@ -137,7 +137,7 @@ int network_forget_foreign(Tree *tree) {
         size_t n_own;
         int r;
 
-        r = own_addresses(&own, &n_own);
+        r = address_own_list(&own, &n_own);
         if (r < 0)
                 return err_pass(r);
         forget_foreign(own, n_own, tree->listens, &tree->n_listens);
@@ -186,7 +186,7 @@ static int look_address(const OwnAddress *own, size_t n, ProtobufCBinaryData wan
                 return err_say(-EBADMSG, "the ticket has an address of an unknown kind");
         if (ip_is_loopback(&a))
                 return 0;
-        h = own_address_find(own, n, &a);
+        h = address_own_find(own, n, &a);
         if (h && h->flags & IFA_F_DADFAILED) {
                 (void)err_say(-ETIMEDOUT, "another machine has our address %s", ip_text(&a, text));
                 return 1;
@@ -210,7 +210,7 @@ static int look_route(const Connection *c) {
         /* A link-local peer has no meaning without its interface, which a connection does not name. */
         if (ip_is_loopback(&to) || is_link_local(&to))
                 return 0;
-        r = path_get(&to, &from, &path);
+        r = netlink_path(&to, &from, &path);
         if (r == -ENOMEM)
                 return r;
         if (r < 0) {
@@ -225,7 +225,7 @@ static int look_tree(const Tree *tree) {
         size_t n;
         int r;
 
-        r = own_addresses(&own, &n);
+        r = address_own_list(&own, &n);
         if (r < 0)
                 return err_pass(r);
         for (size_t i = 0; r == 0 && i < tree->n_connections; i++)
@@ -251,7 +251,7 @@ typedef struct Look {
 /* While nothing could be told to anybody, and nobody could be asked for an address, no time passes. */
 static int be_patient(uint64_t patience, uint64_t *deadline) {
         bool carry = false;
-        int r = links_carry(&carry);
+        int r = netlink_links_carry(&carry);
 
         if (r < 0)
                 return err_born(r, "cannot list the interfaces of this machine");

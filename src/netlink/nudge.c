@@ -243,7 +243,7 @@ static void in_rounds(const PeerStream *streams, size_t n, void (*first)(const P
         _cleanup_(freep) OwnAddress *own = NULL;
         size_t n_own = 0;
 
-        if (!peers || own_addresses(&own, &n_own) < 0)
+        if (!peers || address_own_list(&own, &n_own) < 0)
                 return;
         for (size_t i = 0; i < n; i++)
                 peers[i] = peer_of(streams + i, own, n_own);
@@ -258,6 +258,6 @@ void nudge_peers(const PeerStream *streams, size_t n) {
         in_rounds(streams, n, ask, NUDGE_PAUSE_USEC, say_unreachable);
 }
 
-void dismiss_peers(const PeerStream *streams, size_t n) {
+void nudge_dismiss(const PeerStream *streams, size_t n) {
         in_rounds(streams, n, dismiss, DISMISS_PAUSE_USEC, NULL);
 }

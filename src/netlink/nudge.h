@@ -36,9 +36,9 @@
 
 /*
  * The connections are held no more. Those of nudge_peers() are restored (or closed, then their peers get
- * resets), those of dismiss_peers() may have been restored once, and are not there. Sends for some 50 ms, or
+ * resets), those of nudge_dismiss() may have been restored once, and are not there. Sends for some 50 ms, or
  * a second, and does not wait for an answer. Needs CAP_NET_RAW, acts in the network namespace of the caller.
  * Nothing is lost where it fails.
  */
 void nudge_peers(const PeerStream *streams, size_t n);
-void dismiss_peers(const PeerStream *streams, size_t n);
+void nudge_dismiss(const PeerStream *streams, size_t n);

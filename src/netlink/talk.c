@@ -19,7 +19,7 @@
 
 #define LOWER_UP 0x10000u /* IFF_LOWER_UP, which net/if.h does not have and linux/if.h cannot be beside */
 
-bool ip_from_attr(uint8_t family, const struct nlattr *attr, IpAddress *ret) {
+bool netlink_ip(uint8_t family, const struct nlattr *attr, IpAddress *ret) {
         IpAddress a = {.family = family, .length = family == AF_INET ? 4 : 16};
 
         if (!attr || nla_len(attr) != a.length)
@@ -68,7 +68,7 @@ static void nl_cbp(struct nl_cb **p) {
         nl_cb_put(*p);
 }
 
-int talk(struct nl_msg *m, TalkEach each, void *userdata) {
+int netlink_talk(struct nl_msg *m, TalkEach each, void *userdata) {
         _cleanup_(nl_sockp) struct nl_sock *sk = nl_socket_alloc();
         _cleanup_(nl_cbp) struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
         Talk t = {.each = each, .userdata = userdata};
@@ -89,7 +89,7 @@ int talk(struct nl_msg *m, TalkEach each, void *userdata) {
         return t.r;
 }
 
-struct nl_msg *talk_request(int type, int flags, const void *header, size_t size) {
+struct nl_msg *netlink_request(int type, int flags, const void *header, size_t size) {
         struct nl_msg *m = nlmsg_alloc_simple(type, flags);
 
         if (m && nlmsg_append(m, (void *)header, size, NLMSG_ALIGNTO) < 0) {
@@ -115,15 +115,15 @@ static int on_link(struct nlmsghdr *h, void *userdata) {
         return 0;
 }
 
-int link_get(int index, const char *name, Link *ret) {
+int netlink_link(int index, const char *name, Link *ret) {
         struct ifinfomsg i = {.ifi_family = AF_UNSPEC, .ifi_index = name ? 0 : index};
-        _cleanup_(nl_msgp) struct nl_msg *m = talk_request(RTM_GETLINK, NLM_F_REQUEST, &i, sizeof i);
+        _cleanup_(nl_msgp) struct nl_msg *m = netlink_request(RTM_GETLINK, NLM_F_REQUEST, &i, sizeof i);
         Link l = {0};
         int r;
 
         if (!m || (name && nla_put_string(m, IFLA_IFNAME, name) < 0))
                 return -ENOMEM;
-        r = talk(m, on_link, &l);
+        r = netlink_talk(m, on_link, &l);
         if (r < 0)
                 return r;
         if (l.index == 0)
@@ -156,16 +156,16 @@ static int on_carrier(struct nlmsghdr *h, void *userdata) {
         return 0;
 }
 
-int links_carry(bool *ret) {
+int netlink_links_carry(bool *ret) {
         struct ifinfomsg i = {.ifi_family = AF_UNSPEC};
         _cleanup_(nl_msgp) struct nl_msg *m =
-                        talk_request(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, &i, sizeof i);
+                        netlink_request(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, &i, sizeof i);
         Carriers c = {0};
         int r;
 
         if (!m)
                 return -ENOMEM;
-        r = talk(m, on_carrier, &c);
+        r = netlink_talk(m, on_carrier, &c);
         if (r < 0)
                 return r;
         *ret = c.hardware ? c.on_hardware : c.on_other;
@@ -182,8 +182,8 @@ static int on_path(struct nlmsghdr *h, void *userdata) {
         p.type = m->rtm_type;
         p.table = tb[RTA_TABLE] ? nla_get_u32(tb[RTA_TABLE]) : m->rtm_table;
         p.index = tb[RTA_OIF] ? (int)nla_get_u32(tb[RTA_OIF]) : 0;
-        p.has_gateway = ip_from_attr(m->rtm_family, tb[RTA_GATEWAY], &p.gateway);
-        p.has_source = ip_from_attr(m->rtm_family, tb[RTA_PREFSRC], &p.source);
+        p.has_gateway = netlink_ip(m->rtm_family, tb[RTA_GATEWAY], &p.gateway);
+        p.has_source = netlink_ip(m->rtm_family, tb[RTA_PREFSRC], &p.source);
         /* An IPv4 route by an IPv6 gateway. */
         if (tb[RTA_VIA] && nla_len(tb[RTA_VIA]) == 2 + 16) {
                 p.gateway = (IpAddress){.family = AF_INET6, .length = 16};
@@ -197,7 +197,7 @@ static int on_path(struct nlmsghdr *h, void *userdata) {
         return 0;
 }
 
-int path_get(const IpAddress *to, const IpAddress *from, Path *ret) {
+int netlink_path(const IpAddress *to, const IpAddress *from, Path *ret) {
         struct rtmsg rt = {.rtm_family = to->family,
                            .rtm_dst_len = (unsigned char)(to->length * 8),
                            .rtm_flags = RTM_F_LOOKUP_TABLE};
@@ -207,11 +207,11 @@ int path_get(const IpAddress *to, const IpAddress *from, Path *ret) {
 
         if (from && from->family == to->family)
                 rt.rtm_src_len = (unsigned char)(from->length * 8);
-        m = talk_request(RTM_GETROUTE, NLM_F_REQUEST, &rt, sizeof rt);
+        m = netlink_request(RTM_GETROUTE, NLM_F_REQUEST, &rt, sizeof rt);
         if (!m || nla_put(m, RTA_DST, to->length, to->bytes) < 0 ||
             (rt.rtm_src_len && nla_put(m, RTA_SRC, from->length, from->bytes) < 0))
                 return -ENOMEM;
-        r = talk(m, on_path, &p);
+        r = netlink_talk(m, on_path, &p);
         if (r < 0)
                 return r;
         if (p.type != RTN_UNICAST && p.type != RTN_LOCAL)
@@ -240,7 +240,7 @@ static int put_mtu(struct nl_msg *m, uint32_t mtu) {
         return nla_nest_end(m, nest);
 }
 
-int route_put(const IpAddress *to, const Path *path, uint32_t metric, uint32_t mtu) {
+int netlink_route_put(const IpAddress *to, const Path *path, uint32_t metric, uint32_t mtu) {
         struct rtmsg rt = {.rtm_family = to->family,
                            .rtm_dst_len = (unsigned char)(to->length * 8),
                            .rtm_table = path->table < 256 ? (unsigned char)path->table : RT_TABLE_UNSPEC,
@@ -249,7 +249,7 @@ int route_put(const IpAddress *to, const Path *path, uint32_t metric, uint32_t m
                            .rtm_scope = path->has_gateway || to->family == AF_INET6 ? RT_SCOPE_UNIVERSE
                                                                                     : RT_SCOPE_LINK,
                            .rtm_flags = path->has_gateway ? RTNH_F_ONLINK : 0};
-        _cleanup_(nl_msgp) struct nl_msg *m = talk_request(
+        _cleanup_(nl_msgp) struct nl_msg *m = netlink_request(
                         RTM_NEWROUTE, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE, &rt, sizeof rt);
 
         if (!m || nla_put(m, RTA_DST, to->length, to->bytes) < 0 ||
@@ -259,22 +259,22 @@ int route_put(const IpAddress *to, const Path *path, uint32_t metric, uint32_t m
             (path->has_source && nla_put(m, RTA_PREFSRC, path->source.length, path->source.bytes) < 0) ||
             (mtu && put_mtu(m, mtu) < 0))
                 return -ENOMEM;
-        return talk(m, NULL, NULL);
+        return netlink_talk(m, NULL, NULL);
 }
 
-int route_drop(const IpAddress *to, uint32_t table, uint32_t metric) {
+int netlink_route_drop(const IpAddress *to, uint32_t table, uint32_t metric) {
         struct rtmsg rt = {.rtm_family = to->family,
                            .rtm_dst_len = (unsigned char)(to->length * 8),
                            .rtm_table = table < 256 ? (unsigned char)table : RT_TABLE_UNSPEC,
                            .rtm_protocol = ROUTE_PROTOCOL,
                            .rtm_scope = RT_SCOPE_NOWHERE};
-        _cleanup_(nl_msgp) struct nl_msg *m = talk_request(RTM_DELROUTE, NLM_F_REQUEST, &rt, sizeof rt);
+        _cleanup_(nl_msgp) struct nl_msg *m = netlink_request(RTM_DELROUTE, NLM_F_REQUEST, &rt, sizeof rt);
         int r;
 
         if (!m || nla_put(m, RTA_DST, to->length, to->bytes) < 0 || nla_put_u32(m, RTA_TABLE, table) < 0 ||
             nla_put_u32(m, RTA_PRIORITY, metric) < 0)
                 return -ENOMEM;
-        r = talk(m, NULL, NULL);
+        r = netlink_talk(m, NULL, NULL);
         return r == -ESRCH || r == -ENOENT ? 0 : r;
 }
 
@@ -293,23 +293,23 @@ static int on_own(struct nlmsghdr *h, void *userdata) {
             (m->rtm_flags & RTM_F_CLONED) || nlmsg_parse(h, sizeof *m, tb, RTA_MAX, NULL) < 0)
                 return 0;
         if ((m->rtm_family != AF_INET && m->rtm_family != AF_INET6) ||
-            !ip_from_attr(m->rtm_family, tb[RTA_DST], &own.to) || m->rtm_dst_len != own.to.length * 8)
+            !netlink_ip(m->rtm_family, tb[RTA_DST], &own.to) || m->rtm_dst_len != own.to.length * 8)
                 return 0;
         own.table = tb[RTA_TABLE] ? nla_get_u32(tb[RTA_TABLE]) : m->rtm_table;
         own.metric = tb[RTA_PRIORITY] ? nla_get_u32(tb[RTA_PRIORITY]) : 0;
         return model_append(list->all, list->n, own);
 }
 
-int own_routes(OwnRoute **ret, size_t *ret_n) {
+int netlink_own_routes(OwnRoute **ret, size_t *ret_n) {
         struct rtmsg rt = {.rtm_family = AF_UNSPEC};
         _cleanup_(nl_msgp) struct nl_msg *m =
-                        talk_request(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP, &rt, sizeof rt);
+                        netlink_request(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP, &rt, sizeof rt);
         OwnList list = {0};
         int r;
 
         if (!m)
                 return -ENOMEM;
-        r = talk(m, on_own, &list);
+        r = netlink_talk(m, on_own, &list);
         if (r < 0) {
                 free(list.all);
                 return r;

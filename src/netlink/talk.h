@@ -19,7 +19,7 @@ static inline void nl_msgp(struct nl_msg **p) {
                 nlmsg_free(*p);
 }
 
-bool ip_from_attr(uint8_t family, const struct nlattr *attr, IpAddress *ret);
+bool netlink_ip(uint8_t family, const struct nlattr *attr, IpAddress *ret);
 
 /*
  * Sends one request and waits for its answer; `each` (may be NULL) sees every message of it and stops the
@@ -27,10 +27,10 @@ bool ip_from_attr(uint8_t family, const struct nlattr *attr, IpAddress *ret);
  * was for.
  */
 typedef int (*TalkEach)(struct nlmsghdr *h, void *userdata);
-int talk(struct nl_msg *m, TalkEach each, void *userdata);
+int netlink_talk(struct nl_msg *m, TalkEach each, void *userdata);
 
 /* A request that begins with this header. The caller frees it; NULL: out of memory. */
-struct nl_msg *talk_request(int type, int flags, const void *header, size_t size);
+struct nl_msg *netlink_request(int type, int flags, const void *header, size_t size);
 
 typedef struct Link {
         int index;
@@ -39,10 +39,10 @@ typedef struct Link {
 } Link;
 
 /* By index (name NULL) or name; -ENODEV. */
-int link_get(int index, const char *name, Link *ret);
+int netlink_link(int index, const char *name, Link *ret);
 
 /* Whether an interface has a carrier: of hardware, or of anything but the loopback where there is none. */
-int links_carry(bool *ret);
+int netlink_links_carry(bool *ret);
 
 typedef struct Path {
         uint8_t type; /* RTN_* */
@@ -54,12 +54,12 @@ typedef struct Path {
 } Path;
 
 /* What the kernel would do with a packet to `to`, from `from` (may be NULL). */
-int path_get(const IpAddress *to, const IpAddress *from, Path *ret);
+int netlink_path(const IpAddress *to, const IpAddress *from, Path *ret);
 
 /* A host route of ours. mtu 0: none. path gives device, gateway, table. */
-int route_put(const IpAddress *to, const Path *path, uint32_t metric, uint32_t mtu);
+int netlink_route_put(const IpAddress *to, const Path *path, uint32_t metric, uint32_t mtu);
 /* Fine if it is not there. */
-int route_drop(const IpAddress *to, uint32_t table, uint32_t metric);
+int netlink_route_drop(const IpAddress *to, uint32_t table, uint32_t metric);
 
 /* Every host route of ours. */
 typedef struct OwnRoute {
@@ -67,4 +67,4 @@ typedef struct OwnRoute {
         uint32_t table, metric;
 } OwnRoute;
 
-int own_routes(OwnRoute **ret, size_t *ret_n);
+int netlink_own_routes(OwnRoute **ret, size_t *ret_n);

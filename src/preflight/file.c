@@ -65,7 +65,7 @@ static int note_others(const Check *c, const char *path) {
 static int check_named(const Check *c, const SnapFd *f) {
         Who who;
 
-        if (f->kind == FD_FIFO && is_session_fifo(f->target) && f->uid == 0)
+        if (f->kind == FD_FIFO && model_is_session_fifo(f->target) && f->uid == 0)
                 return 0; /* logind's: made again (select/describe.c) */
         if (strcmp(f->target, "/secretmem") == 0)
                 return note_refused(c, "memfd-secret", "end that program before the reboot",

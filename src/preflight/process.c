@@ -112,7 +112,7 @@ static int check_profiles(const Check *c) {
         if (!rest || !c->facts->profiles)
                 return 0;
         while ((name = label_next(&rest, &length)))
-                if (!profiles_have(c->facts->profiles, name, length))
+                if (!label_is_loaded(c->facts->profiles, name, length))
                         return note_refused(
                                         c, "profile", "end that program before the reboot",
                                         "%s runs under %.*s, which is no profile of AppArmor that is loaded",

@@ -203,7 +203,7 @@ int child_send(int fd, FrameKind kind, const void *data, size_t size) {
         return r < 0 ? r : fd_write_all(fd, data, size);
 }
 
-void frame_done(Frame *f) {
+void procfs_frame_done(Frame *f) {
         free(f->data);
         *f = (Frame){0};
 }
@@ -295,7 +295,7 @@ static char *get_text(Rest *rest) {
         return text;
 }
 
-int frame_process(const Frame *f, SnapProcess *ret) {
+int procfs_frame_process(const Frame *f, SnapProcess *ret) {
         Rest rest = {f->data, f->size, 0};
         SnapProcess p;
 

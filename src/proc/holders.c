@@ -200,7 +200,7 @@ int procfs_holders(Snapshot *s) {
         walk.wanted = wanted;
         r = child_start(holders_walk, &walk, &child);
         while (r >= 0) {
-                _cleanup_(frame_done) Frame f = {0};
+                _cleanup_(procfs_frame_done) Frame f = {0};
 
                 r = child_next(&child, deadline, &f);
                 if (r <= 0)

@@ -40,7 +40,7 @@ static int number_write(const char *path, uint64_t value) {
         return err_pass(file_put(path, text));
 }
 
-int pids_lift(uint32_t pid) {
+int system_pids_lift(uint32_t pid) {
         static const char *const last_path = "/proc/sys/kernel/ns_last_pid";
         static const char *const max_path = "/proc/sys/kernel/pid_max";
         uint64_t last, max;

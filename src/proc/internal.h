@@ -96,8 +96,8 @@ int child_next(Child *c, uint64_t deadline, Frame *ret);
 uint64_t child_kill(Child *c);
 void child_end(Child *c);
 
-void frame_done(Frame *f);
-int frame_process(const Frame *f, SnapProcess *ret);
+void procfs_frame_done(Frame *f);
+int procfs_frame_process(const Frame *f, SnapProcess *ret);
 
 /* In the child; elsewhere they do nothing. */
 void child_step(void);

@@ -140,14 +140,14 @@ static int list_step_over(List *list, const Child *child, pid_t seen, Snapshot *
 
 /* As child_next(). */
 static int list_next(Child *child, uint64_t deadline, Snapshot *s, size_t *room, pid_t *seen) {
-        _cleanup_(frame_done) Frame f = {0};
+        _cleanup_(procfs_frame_done) Frame f = {0};
         SnapProcess p;
         int r;
 
         r = child_next(child, deadline, &f);
         if (r <= 0)
                 return r;
-        r = frame_process(&f, &p);
+        r = procfs_frame_process(&f, &p);
         if (r < 0)
                 return r;
         *seen = p.pid;
@@ -239,7 +239,7 @@ static SnapProcess *process_of(Snapshot *s, pid_t pid) {
 
 static int deep_take(const Frame *f, Snapshot *s) {
         SnapProcess p, *at;
-        int r = frame_process(f, &p);
+        int r = procfs_frame_process(f, &p);
 
         if (r < 0)
                 return r;
@@ -287,7 +287,7 @@ static int tree_read(int proc, const Mounts *mounts, const SnapLook *look, pid_t
         deep.tree = tree;
         r = child_start(deep_work, &deep, &child);
         while (r >= 0) {
-                _cleanup_(frame_done) Frame f = {0};
+                _cleanup_(procfs_frame_done) Frame f = {0};
 
                 r = child_next(&child, deadline, &f);
                 if (r <= 0)

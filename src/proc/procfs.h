@@ -49,4 +49,4 @@ int system_boot_id(char id[static 37]);
 
 /* Raises ns_last_pid (and pid_max where needed) so that no new process gets a number <= pid; never lowers
  * it. */
-int pids_lift(uint32_t pid);
+int system_pids_lift(uint32_t pid);

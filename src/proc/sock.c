@@ -383,13 +383,13 @@ static bool is_own(const OwnAddress *own, size_t n, const SnapInet *i) {
         ProtobufCBinaryData remote = {.len = i->family == AF_INET ? 4 : 16, .data = (uint8_t *)i->remote};
         IpAddress a;
 
-        return ip_from(remote, &a) && (ip_is_loopback(&a) || own_address_find(own, n, &a));
+        return ip_from(remote, &a) && (ip_is_loopback(&a) || address_own_find(own, n, &a));
 }
 
 static int find_own(Snapshot *s) {
         _cleanup_(freep) OwnAddress *own = NULL;
         size_t n;
-        int r = own_addresses(&own, &n);
+        int r = address_own_list(&own, &n);
 
         if (r < 0)
                 return err_pass(r);

@@ -47,7 +47,7 @@ static int wait_for_mounts(const RestoreJob *job, const Tree *tree) {
 /* Behind the mounts, which they may be loaded from. */
 static int wait_for_profiles(const RestoreJob *job, const Tree *tree) {
         StepClock clock = step_begin();
-        int r = profiles_wait(tree, job->config->mount_usec, job->stop_fd);
+        int r = apparmor_wait(tree, job->config->mount_usec, job->stop_fd);
 
         step_end(job->timeline, "restore.profiles", tree->name, clock);
         return r < 0 ? err_pass(r) : 0;
@@ -83,7 +83,7 @@ int restore_waits_for(const Tree *tree) {
         if (r == 0)
                 r = mounts_missing(&mounts, tree, NULL);
         if (r == 0)
-                r = profiles_missing(tree);
+                r = apparmor_missing(tree);
         mounts_done(&mounts);
         return r == 1 ? -ETIMEDOUT : r;
 }

@@ -27,7 +27,7 @@ static int open_fifo(const External *e) {
         struct stat st;
         int r;
 
-        if (!e->path || !is_session_fifo(e->path))
+        if (!e->path || !model_is_session_fifo(e->path))
                 return err_say(-EINVAL, "the ticket names a FIFO at an impossible path");
         r = make_dirs("/run/systemd/sessions", 0755);
         if (r < 0)

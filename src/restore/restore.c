@@ -476,7 +476,7 @@ int restore_tree(const RestoreJob *job, Tree *tree) {
         }
         if (r == -ECANCELED)
                 return err_pass(r);
-        sweep = sweep_begin();
+        sweep = by_inode_sweep_begin();
         exec_bits_return_files(tree, &sweep);
         pthread_mutex_lock(job->remaps_lock);
         remaps_sweep_images(images_fd >= 0 ? images_fd : home_fd,

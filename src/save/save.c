@@ -149,7 +149,7 @@ static int post_dump(Work *w) {
         if (r >= 0)
                 r = rights_note(w->tree);
         if (r >= 0)
-                r = profiles_note(w->tree);
+                r = apparmor_note(w->tree);
         if (r >= 0)
                 r = files_save(w->snapshot, w->tree, &(PaxLimits){w->job->max_bytes, w->job->max_names},
                                w->images_fd);
@@ -253,7 +253,7 @@ static int dump(Work *w) {
         snapshot_freep(&w->snapshot);
         if (!w->committed) {
                 ErrRecord kept = err_keep();
-                Sweep sweep = sweep_begin();
+                Sweep sweep = by_inode_sweep_begin();
                 bool blocked = tree_lives_on(w->tree, w->images_fd, &sweep) < 0;
 
                 err_put_back(&kept);

@@ -69,7 +69,7 @@ static int add_fifo(Tree *tree, const SnapFd *f) {
         char key[64];
         int r;
 
-        if (!is_session_fifo(f->target) || f->uid != 0)
+        if (!model_is_session_fifo(f->target) || f->uid != 0)
                 return 0;
         snprintf(key, sizeof key, "file[%x:%" PRIx64 "]", (unsigned)f->mnt_id, f->ino);
         r = external_add(tree, EXTERNAL__KIND__FIFO, key, key, f->target, f, &e);

@@ -72,7 +72,7 @@ static int target_unit(const char *target, const char *text, Target *ret) {
         if (strlen(text) >= sizeof ret->name || !unit_is_valid(ret->name))
                 return target_syntax(target);
         ret->kind = TARGET_UNIT;
-        if (session_of_scope(ret->name, id)) { /* another name of a session */
+        if (cgroup_path_session(ret->name, id)) { /* another name of a session */
                 ret->kind = TARGET_SESSION;
                 memcpy(ret->name, id, sizeof id);
         }

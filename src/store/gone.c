@@ -41,7 +41,7 @@ int gone_directory(int store_fd, int from_fd, const char *name) {
                 return errno == ENOENT ? 0 : err_born(-errno, "cannot look at %s", name);
         gone = open_gone(store_fd);
         if (gone == -ENOSPC) /* as in gone_images() */
-                return err_pass(remove_tree(from_fd, name));
+                return err_pass(file_remove_tree(from_fd, name));
         if (gone < 0)
                 return err_pass(gone);
         for (unsigned i = 0; r == -EEXIST && i < MAX_SAME; i++) {

@@ -23,7 +23,7 @@ int store_message_write(int dir_fd, const char *name, CodecKind kind, const Prot
 }
 
 int store_message_note(int dir_fd, const char *name, CodecKind kind, const ProtobufCMessage *message) {
-        return put(dir_fd, name, kind, message, room_replace);
+        return put(dir_fd, name, kind, message, space_replace);
 }
 
 int store_message_read(int dir_fd, const char *where, const char *name, CodecKind kind,

@@ -72,7 +72,7 @@ int store_tree_reserve(int images_fd, const Tree *tree) {
         int made = 0;
 
         for (size_t i = 0; i < ELEMENTS(rooms); i++) {
-                int r = room_make(images_fd, rooms[i].name, rooms[i].size);
+                int r = space_make(images_fd, rooms[i].name, rooms[i].size);
 
                 if (r < 0)
                         return err_pass(r);
@@ -112,9 +112,9 @@ static int reserve_tree(const Store *store, const Tree *tree) {
 }
 
 static int reserve_note(const Store *store, const char *name, size_t size) {
-        int r = room_make(store->fd, name, size);
+        int r = space_make(store->fd, name, size);
 
-        return err_pass(r > 0 ? room_sync(store->fd, name) : r);
+        return err_pass(r > 0 ? space_sync(store->fd, name) : r);
 }
 
 int store_reserve(const Store *store, const Ticket *ticket, bool early) {
@@ -135,8 +135,8 @@ int store_reserve(const Store *store, const Ticket *ticket, bool early) {
 void store_unreserve(const Store *store, const char *ticket_id) {
         char path[NAME_MAX + 16];
 
-        room_remove(store->fd, "report");
-        room_remove(store->fd, "ticket");
+        space_remove(store->fd, "report");
+        space_remove(store->fd, "ticket");
         snprintf(path, sizeof path, "failed/%s", ticket_id);
         if (unlinkat(store->fd, path, AT_REMOVEDIR) >= 0)
                 (void)unlinkat(store->fd, "failed", AT_REMOVEDIR);

@@ -227,14 +227,14 @@ int store_tree_discard(const Store *store, const char *tree) {
         if (r < 0)
                 return err_pass(r);
         for (size_t i = 0; i < ELEMENTS(notes); i++)
-                room_remove(fd, notes[i]);
+                space_remove(fd, notes[i]);
         failed = subdirectory(store->fd, "failed");
         if (failed < 0)
                 return err_pass(failed);
         last = subdirectory(failed, "last");
         if (last < 0)
                 return err_pass(last);
-        r = remove_tree(last, tree);
+        r = file_remove_tree(last, tree);
         if (r >= 0 && renameat(save, tree, last, tree) < 0)
                 r = err_born(-errno, "cannot put the logs of %s aside", tree);
         return r < 0 ? err_pass(r) : 0;
@@ -440,7 +440,7 @@ bool store_tree_begun(int images_fd) {
 }
 
 int store_tree_begin(int images_fd) {
-        return room_replace(images_fd, "begun", "", 0);
+        return space_replace(images_fd, "begun", "", 0);
 }
 
 int store_tree_runs(int images_fd, const Tree *tree) {

@@ -35,7 +35,7 @@ typedef struct Age {
 static void forget_links(int home_fd, const char *name) {
         _cleanup_(closep) int fd = openat(home_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         _cleanup_(tree_freep) Tree *tree = NULL;
-        Sweep sweep = sweep_begin();
+        Sweep sweep = by_inode_sweep_begin();
 
         if (fd >= 0 && store_message_read(fd, name, "done", CODEC_TREE, (ProtobufCMessage **)&tree) == 0)
                 remaps_sweep_lost(tree, &sweep);
@@ -121,7 +121,7 @@ static int wipe_tree(int gone_fd, const struct dirent *e, void *userdata) {
         int r = entry_type(gone_fd, e) == DT_DIR ? gone_each(gone_fd, e->d_name, wipe_image, userdata) : 0;
 
         if (r == 0)
-                r = remove_tree(gone_fd, e->d_name);
+                r = file_remove_tree(gone_fd, e->d_name);
         return r;
 }
 

@@ -19,7 +19,7 @@
 #define TRANSIENT "/run/systemd/transient/"
 
 /* As systemd.unit(5), "String Escaping for Inclusion in Unit Names", has it for paths. */
-char *mount_unit_name(const char *point) {
+char *bus_mount_unit(const char *point) {
         static const char hex[] = "0123456789abcdef";
         size_t l = strlen(point), at = 0;
         char *name = malloc(l * 4 + sizeof "-.mount");
@@ -58,7 +58,7 @@ static int is_started(Bus *bus, const char *unit) {
 }
 
 int bus_mount_origin(Bus *bus, const SnapMount *mount, MountOrigin *ret) {
-        _cleanup_(freep) char *unit = mount_unit_name(mount->point), *file = NULL;
+        _cleanup_(freep) char *unit = bus_mount_unit(mount->point), *file = NULL;
         int r;
 
         if (!unit)

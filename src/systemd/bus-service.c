@@ -32,7 +32,7 @@ struct TtyService {
         int code, status; /* CLD_EXITED ... and what goes with it; code 0 while it runs */
 };
 
-TtyService *tty_service_free(TtyService *s) {
+TtyService *bus_tty_service_free(TtyService *s) {
         if (s) {
                 sd_bus_flush_close_unref(s->bus);
                 free(s->unit);
@@ -168,7 +168,7 @@ static int take_message(TtyService *s, sd_bus_message *m) {
         return r < 0 ? err_born(r, "systemd sends an odd signal") : 0;
 }
 
-int tty_service_process(TtyService *s) {
+int bus_tty_service_process(TtyService *s) {
         for (;;) {
                 _cleanup_(message_unrefp) sd_bus_message *m = NULL;
                 int r = sd_bus_process(s->bus, &m);
@@ -193,7 +193,7 @@ static int wait_for_news(TtyService *s, uint64_t deadline) {
         return r < 0 && r != -EINTR ? err_born(r, "the connection to systemd broke") : 0;
 }
 
-int tty_service_start(const TtyServiceSpec *spec, uint64_t deadline, TtyService **ret) {
+int bus_tty_service_start(const TtyServiceSpec *spec, uint64_t deadline, TtyService **ret) {
         _cleanup_(tty_service_freep) TtyService *s = calloc(1, sizeof *s);
         int r;
 
@@ -205,7 +205,7 @@ int tty_service_start(const TtyServiceSpec *spec, uint64_t deadline, TtyService 
         r = connect_private(s);
         if (r >= 0)
                 r = request(s, spec);
-        while (r >= 0 && (r = tty_service_process(s)) >= 0 && !s->result[0])
+        while (r >= 0 && (r = bus_tty_service_process(s)) >= 0 && !s->result[0])
                 r = wait_for_news(s, deadline);
         if (r < 0)
                 return err_pass(r);
@@ -216,14 +216,14 @@ int tty_service_start(const TtyServiceSpec *spec, uint64_t deadline, TtyService 
         return 0;
 }
 
-int tty_service_fd(TtyService *s) {
+int bus_tty_service_fd(TtyService *s) {
         return sd_bus_get_fd(s->bus);
 }
 
-int tty_service_wait(TtyService *s, uint64_t deadline, int *ret) {
+int bus_tty_service_wait(TtyService *s, uint64_t deadline, int *ret) {
         int r;
 
-        while ((r = tty_service_process(s)) == 0) {
+        while ((r = bus_tty_service_process(s)) == 0) {
                 r = wait_for_news(s, deadline);
                 if (r < 0)
                         break;

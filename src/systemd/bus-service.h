@@ -26,17 +26,17 @@ typedef struct TtyServiceSpec {
 
 /* Starts it and waits until it executes. The caller ends it by closing the terminal's master (hangup), or
  * leaves it be. */
-int tty_service_start(const TtyServiceSpec *spec, uint64_t deadline_monotonic, TtyService **ret);
-TtyService *tty_service_free(TtyService *service);
+int bus_tty_service_start(const TtyServiceSpec *spec, uint64_t deadline_monotonic, TtyService **ret);
+TtyService *bus_tty_service_free(TtyService *service);
 static inline void tty_service_freep(TtyService **p) {
-        (void)tty_service_free(*p);
+        (void)bus_tty_service_free(*p);
 }
 
-/* Readable when tty_service_process() has something to do. */
-int tty_service_fd(TtyService *service);
+/* Readable when bus_tty_service_process() has something to do. */
+int bus_tty_service_fd(TtyService *service);
 
 /* Takes what systemd has told meanwhile. 0: it runs; answer 1: it has ended. */
-int tty_service_process(TtyService *service);
+int bus_tty_service_process(TtyService *service);
 
 /* Waits for the end. *ret: the exit status, 128 + the signal if one killed it. */
-int tty_service_wait(TtyService *service, uint64_t deadline_monotonic, int *ret);
+int bus_tty_service_wait(TtyService *service, uint64_t deadline_monotonic, int *ret);

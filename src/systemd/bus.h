@@ -46,7 +46,7 @@ int bus_mount_origin(Bus *bus, const SnapMount *mount, MountOrigin *ret);
 
 /* The name of the unit that systemd gives a mount point: "home-my\\x2ddisk.mount". Caller frees; NULL: no
  * memory. */
-char *mount_unit_name(const char *point);
+char *bus_mount_unit(const char *point);
 
 /* Whether a property of a unit that is a list of units has any: "WantedBy". 1 or 0. */
 int bus_unit_has_any(Bus *bus, const char *unit, const char *property);

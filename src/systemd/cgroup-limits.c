@@ -217,7 +217,7 @@ static bool is_tighter(protobuf_c_boolean has, uint64_t value, protobuf_c_boolea
         return has && (!other || value < than);
 }
 
-bool limits_are_tighter(const Limits *a, const Limits *b) {
+bool cgroup_limits_are_tighter(const Limits *a, const Limits *b) {
         return is_tighter(a->has_memory_max, a->memory_max, b->has_memory_max, b->memory_max) ||
                is_tighter(a->has_memory_high, a->memory_high, b->has_memory_high, b->memory_high) ||
                is_tighter(a->has_memory_swap_max, a->memory_swap_max, b->has_memory_swap_max,

@@ -30,4 +30,4 @@ int cgroup_limits_beside(const char *root, const char *cgroup, const char *other
 
 /* Whether memory or processor time is limited further by `a` than by `b`. Tasks are not asked for: every
  * unit has a default for those, which is nobody's restriction. */
-bool limits_are_tighter(const Limits *a, const Limits *b);
+bool cgroup_limits_are_tighter(const Limits *a, const Limits *b);

@@ -52,27 +52,27 @@ int kexec_unload(void) {
         return r;
 }
 
-int modules_load(const char *const *names) {
-        return fake_call("modules_load", "%s", names[0] ? names[0] : "") < 0;
+int kmod_load(const char *const *names) {
+        return fake_call("kmod_load", "%s", names[0] ? names[0] : "") < 0;
 }
 
-int profiles_read(char **ret) {
+int apparmor_read(char **ret) {
         (void)ret;
-        return fake_call("profiles_read", "%s", "") ?: 1;
+        return fake_call("apparmor_read", "%s", "") ?: 1;
 }
 
-int profiles_note(Tree *tree) {
-        return fake_call("profiles_note", "%s", tree->name);
+int apparmor_note(Tree *tree) {
+        return fake_call("apparmor_note", "%s", tree->name);
 }
 
-int profiles_missing(const Tree *tree) {
-        return fake_call("profiles_missing", "%s", tree->name);
+int apparmor_missing(const Tree *tree) {
+        return fake_call("apparmor_missing", "%s", tree->name);
 }
 
-int profiles_wait(const Tree *tree, uint64_t usec, int stop_fd) {
+int apparmor_wait(const Tree *tree, uint64_t usec, int stop_fd) {
         (void)usec;
         (void)stop_fd;
-        return fake_call("profiles_wait", "%s", tree->name);
+        return fake_call("apparmor_wait", "%s", tree->name);
 }
 
 int mounts_read(Mounts *ret) {

@@ -52,8 +52,8 @@ static inline int fresh_machine(void **state) {
         (void)state;
         while (umount2(MACHINE_STORE, MNT_DETACH) == 0)
                 ;
-        assert_int_equal(remove_tree(run, "carryover"), 0);
-        assert_int_equal(remove_tree(lib, "carryover"), 0);
+        assert_int_equal(file_remove_tree(run, "carryover"), 0);
+        assert_int_equal(file_remove_tree(lib, "carryover"), 0);
         (void)fd_close(run);
         (void)fd_close(lib);
         fake_begin();

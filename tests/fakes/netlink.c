@@ -48,7 +48,7 @@ void nudge_peers(const PeerStream *streams, size_t n) {
         (void)fake_call("nudge_peers", "%zu", n);
 }
 
-void dismiss_peers(const PeerStream *streams, size_t n) {
+void nudge_dismiss(const PeerStream *streams, size_t n) {
         (void)streams;
-        (void)fake_call("dismiss_peers", "%zu", n);
+        (void)fake_call("nudge_dismiss", "%zu", n);
 }

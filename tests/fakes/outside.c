@@ -75,12 +75,12 @@ int network_mtu_sweep(void) {
         return 0;
 }
 
-int pids_lift(uint32_t above) {
+int system_pids_lift(uint32_t above) {
         (void)above;
         return 0;
 }
 
-int modules_load(const char *const *names) {
+int kmod_load(const char *const *names) {
         (void)names;
         return 0;
 }
@@ -106,7 +106,7 @@ void nudge_peers(const PeerStream *streams, size_t n) {
         (void)n;
 }
 
-void dismiss_peers(const PeerStream *streams, size_t n) {
+void nudge_dismiss(const PeerStream *streams, size_t n) {
         (void)streams;
         (void)n;
 }

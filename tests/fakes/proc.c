@@ -116,8 +116,8 @@ int system_boot_id(char id[static 37]) {
         return fake_call("system_boot_id", "%s", "");
 }
 
-int pids_lift(uint32_t pid) {
-        return fake_call("pids_lift", "%u", pid);
+int system_pids_lift(uint32_t pid) {
+        return fake_call("system_pids_lift", "%u", pid);
 }
 
 int cpu_instructions(const char *cpuinfo, char **ret) {

@@ -91,7 +91,7 @@ static bool cell_empty(void) {
                         continue;
                 if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev != top.st_dev)
                         continue;
-                if (remove_tree(dirfd(d), e->d_name) < 0)
+                if (file_remove_tree(dirfd(d), e->d_name) < 0)
                         return false;
         }
         return true;

@@ -270,7 +270,7 @@ static void seal(Tree **trees, size_t n) {
         ticket.n_trees = n;
         EXPECT(store_open(&config, &store) >= 0);
         EXPECT(store_seal(&store, &ticket, NULL) >= 0);
-        EXPECT(remove_tree(store.fd, "ticket") >= 0);
+        EXPECT(file_remove_tree(store.fd, "ticket") >= 0);
         store_close(&store);
 }
 

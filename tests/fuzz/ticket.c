@@ -134,7 +134,7 @@ static void connections(const Ticket *ticket) {
         hold(&all);
         EXPECT(early_of(ticket, &early) >= 0);
         EXPECT(early->n_connections == all.n_connections && early->n_ports == all.n_ports &&
-               early->max_pid == highest_pid(ticket));
+               early->max_pid == early_highest_pid(ticket));
         EXPECT(early_covers(early, early));
         expect_same(early);
 }

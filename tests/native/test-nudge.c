@@ -273,7 +273,7 @@ static void check_dismissed(Case *c, bool had_run) {
                 assert_true(data_passes(c->lines[i].ours, c->lines[i].peer, 1000));
                 freeze(c->lines + i, &frozen);
         }
-        dismiss_peers(streams, FLAVOURS);
+        nudge_dismiss(streams, FLAVOURS);
         check_reset(c, FLAVOURS);
 }
 
@@ -305,7 +305,7 @@ static void test_address_is_another(void **state) {
         }
         world_move(&c->world);
         assert_int_equal(hold_clear(), 0);
-        dismiss_peers(streams, 2 * FLAVOURS);
+        nudge_dismiss(streams, 2 * FLAVOURS);
         check_reset(c, 2 * FLAVOURS);
 }
 

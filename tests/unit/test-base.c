@@ -100,11 +100,11 @@ static void test_replace_and_remove(void **state) {
         assert_int_equal(mkdirat(dir, "d", 0700), 0);
         assert_int_equal(symlinkat("/etc", dir, "d/etc"), 0);
         assert_int_equal(mkdirat(dir, "d/e", 0700), 0);
-        assert_int_equal(remove_tree(dir, "d"), 0);
+        assert_int_equal(file_remove_tree(dir, "d"), 0);
         assert_int_equal(faccessat(dir, "d", F_OK, 0), -1);
         assert_int_equal(access("/etc/passwd", F_OK), 0);
-        assert_int_equal(remove_tree(dir, "d"), 0);
-        assert_int_equal(remove_tree(AT_FDCWD, path), 0);
+        assert_int_equal(file_remove_tree(dir, "d"), 0);
+        assert_int_equal(file_remove_tree(AT_FDCWD, path), 0);
 }
 
 static void test_beneath(void **state) {
@@ -115,7 +115,7 @@ static void test_beneath(void **state) {
         assert_int_equal(open_beneath(dir, "link", O_RDONLY, 0), -ELOOP);
         assert_int_equal(open_beneath(dir, "../x", O_RDONLY, 0), -EXDEV);
         assert_int_equal(open_beneath(dir, "none", O_RDONLY, 0), -ENOENT);
-        assert_int_equal(remove_tree(AT_FDCWD, path), 0);
+        assert_int_equal(file_remove_tree(AT_FDCWD, path), 0);
 }
 
 /* Forbidding is not seen from outside, so the child tells. */

@@ -53,7 +53,7 @@ int terminal_forward(int in, int out, int master, int event_fd, TerminalEvent on
         return on_event(userdata) == 1 ? 0 : err_say(-EIO, "the shell did not end");
 }
 
-int tty_service_start(const TtyServiceSpec *spec, uint64_t deadline_monotonic, TtyService **ret) {
+int bus_tty_service_start(const TtyServiceSpec *spec, uint64_t deadline_monotonic, TtyService **ret) {
         if (started_r < 0)
                 return err_say(started_r, "systemd does not answer");
         assert_string_equal(spec->tty, "/dev/pts/7");
@@ -72,20 +72,20 @@ int tty_service_start(const TtyServiceSpec *spec, uint64_t deadline_monotonic, T
         return 0;
 }
 
-TtyService *tty_service_free(TtyService *service) {
+TtyService *bus_tty_service_free(TtyService *service) {
         shell.is_open = shell.is_open && !service;
         return NULL;
 }
 
-int tty_service_fd(TtyService *service) {
+int bus_tty_service_fd(TtyService *service) {
         return -1;
 }
 
-int tty_service_process(TtyService *service) {
+int bus_tty_service_process(TtyService *service) {
         return 1;
 }
 
-int tty_service_wait(TtyService *service, uint64_t deadline_monotonic, int *ret) {
+int bus_tty_service_wait(TtyService *service, uint64_t deadline_monotonic, int *ret) {
         shell.waited = true;
         *ret = exit_with;
         return 0;

@@ -110,9 +110,9 @@ static void test_what_it_waits_for(void **state) {
 
         assert_int_equal(store_seal(&store, t, NULL), 0);
         assert_int_equal(store_claim(&store, t), 0);
-        fake_fail("profiles_missing one", 1, -ETIMEDOUT);
+        fake_fail("apparmor_missing one", 1, -ETIMEDOUT);
         assert_int_equal(cli("status"), EXIT_OK);
-        cli_shows("profiles_missing was told to fail");
+        cli_shows("apparmor_missing was told to fail");
 }
 
 /* The boot that had claimed it is over. */

@@ -223,7 +223,7 @@ static void test_not_kept(void **state) {
 }
 
 static void test_keep_without_modules(void **state) {
-        fake_fail("modules_load", 1, -ENOENT);
+        fake_fail("kmod_load", 1, -ENOENT);
         assert_int_equal(cli("keep", "pid:4000001"), EXIT_OK);
         cli_says("some kernel modules could not be loaded");
         assert_int_equal(kept(), 1);

@@ -135,10 +135,10 @@ static void test_without_a_name(void **state) {
 }
 
 static void return_files(const Tree *tree) {
-        Sweep sweep = sweep_begin();
+        Sweep sweep = by_inode_sweep_begin();
 
         exec_bits_return_files(tree, &sweep);
-        assert_int_equal(sweep_end(&sweep), 0);
+        assert_int_equal(by_inode_sweep_end(&sweep), 0);
 }
 
 /* Its save died with it, or it cannot come back: nobody runs it any more. */
@@ -182,7 +182,7 @@ static void test_of_a_dead_tree(void **state) {
 static void test_bounds_of_a_sweep(void **state) {
         Tree *tree = tree_of_child();
         _cleanup_(freep) char *other = NULL;
-        Sweep sweep = sweep_begin();
+        Sweep sweep = by_inode_sweep_begin();
         struct stat st;
 
         sweep.max_entries = 0;
@@ -191,7 +191,7 @@ static void test_bounds_of_a_sweep(void **state) {
         assert_int_equal(chmod(path, 0740), 0);
         exec_bits_return_files(tree, &sweep);
         assert_int_equal(mode(), 0640);
-        assert_int_equal(sweep_end(&sweep), 0);
+        assert_int_equal(by_inode_sweep_end(&sweep), 0);
 
         assert_true(asprintf(&other, "%s.link", path) > 0);
         assert_int_equal(rename(path, other), 0);
@@ -199,7 +199,7 @@ static void test_bounds_of_a_sweep(void **state) {
         exec_bits_return_files(tree, &sweep);
         assert_int_equal(stat(other, &st), 0);
         assert_int_equal(st.st_mode & ALLPERMS, 0740);
-        assert_int_equal(sweep_end(&sweep), -ETIMEDOUT);
+        assert_int_equal(by_inode_sweep_end(&sweep), -ETIMEDOUT);
         return_files(tree);
         assert_int_equal(stat(other, &st), 0);
         assert_int_equal(st.st_mode & ALLPERMS, 0640);

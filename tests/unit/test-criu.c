@@ -27,7 +27,7 @@ static int make_dir(void **state) {
 }
 
 static int remove_dir(void **state) {
-        return remove_tree(AT_FDCWD, path);
+        return file_remove_tree(AT_FDCWD, path);
 }
 
 static int log_dir(const char *text) {

@@ -46,9 +46,9 @@ static void put(const char *path, const char *text) {
 static int clean(void **state) {
         int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-        (void)remove_tree(fd, "etc");
-        (void)remove_tree(fd, "usr");
-        (void)remove_tree(fd, "run");
+        (void)file_remove_tree(fd, "etc");
+        (void)file_remove_tree(fd, "usr");
+        (void)file_remove_tree(fd, "run");
         close(fd);
         return 0;
 }

@@ -41,7 +41,7 @@ static void add_plain(const char *name) {
         _cleanup_(freep) void *data = NULL;
         size_t size;
 
-        assert_int_equal(cpio_with_file(name, "12345", 5, &data, &size), 0);
+        assert_int_equal(initrd_cpio_with(name, "12345", 5, &data, &size), 0);
         add(data, size);
 }
 

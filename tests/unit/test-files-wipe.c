@@ -37,7 +37,7 @@ static Store fresh(char path[static 256]) {
 
 static void end(Store *store, const char *path) {
         store_close(store);
-        assert_int_equal(remove_tree(AT_FDCWD, path), 0);
+        assert_int_equal(file_remove_tree(AT_FDCWD, path), 0);
 }
 
 static int put(int dir_fd, const char *name, off_t behind) {

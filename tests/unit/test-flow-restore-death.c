@@ -107,7 +107,7 @@ static void check_end(const Before *before, bool rebooted) {
                 check_tree(report, i, before, rebooted);
                 not_back += outcome_of(report, fake->trees[i].pid) != OUTCOME__STATE__CARRIED;
         }
-        assert_true(fake_count("dismiss_peers 1") >= not_back);
+        assert_true(fake_count("nudge_dismiss 1") >= not_back);
         assert_false(in_store("ticket"));
         assert_false(in_store("ticket.claimed"));
         assert_false(fake->hold);

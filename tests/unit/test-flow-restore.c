@@ -71,7 +71,7 @@ static void test_all_come_back(void **state) {
         report = sealed_report();
         is_carried(report, FIRST_PID);
         is_carried(report, SECOND_PID);
-        assert_int_equal(fake_count("dismiss_peers"), 0);
+        assert_int_equal(fake_count("nudge_dismiss"), 0);
         assert_int_equal(fake_count("nudge_peers 1"), 2);
         assert_int_equal(fake_count("store_key_forget"), 1);
         assert_false(in_store("save"));
@@ -120,7 +120,7 @@ static void one_fails(const char *step) {
         report = sealed_report();
         is_failed(report, FIRST_PID, step);
         is_carried(report, SECOND_PID);
-        assert_int_equal(fake_count("dismiss_peers 1"), 1);
+        assert_int_equal(fake_count("nudge_dismiss 1"), 1);
         assert_int_equal(fake_count("nudge_peers 1"), 1);
         assert_int_equal(fake_count("store_key_forget"), 0); /* it may be tried again */
 }
@@ -158,7 +158,7 @@ static void all_fail(const char *step) {
         is_failed(report, FIRST_PID, step);
         is_failed(report, SECOND_PID, step);
         assert_int_equal(fake_count("criu_restore"), 0);
-        assert_int_equal(fake_count("dismiss_peers 1"), 2);
+        assert_int_equal(fake_count("nudge_dismiss 1"), 2);
 }
 
 static void test_all_fail(void **state) {
@@ -218,7 +218,7 @@ static void test_begun_cannot_be_noted(void **state) {
         assert_int_equal(fake_run(program, NULL), 1);
         report = sealed_report();
         assert_int_equal(fake_count("criu_restore"), 1);
-        assert_int_equal(fake_count("dismiss_peers 1"), 1);
+        assert_int_equal(fake_count("nudge_dismiss 1"), 1);
         is_over();
 }
 
@@ -334,7 +334,7 @@ static void test_given_up(void **state) {
         is_failed(report, FIRST_PID, "crashed each time");
         is_failed(report, SECOND_PID, "crashed each time");
         assert_int_equal(fake_count("criu_restore"), 0);
-        assert_int_equal(fake_count("dismiss_peers 1"), 2);
+        assert_int_equal(fake_count("nudge_dismiss 1"), 2);
         is_over();
 }
 

@@ -98,7 +98,7 @@ static int teardown(void **state) {
         World *w = *state;
 
         if (w)
-                assert_int_equal(remove_tree(AT_FDCWD, w->path), 0);
+                assert_int_equal(file_remove_tree(AT_FDCWD, w->path), 0);
         free(w);
         return 0;
 }
@@ -385,7 +385,7 @@ static void test_socket_led_away(void **state) {
 
         if (ioctl(server, SIOCUNIXFILE, 0) < 0 && errno == EPERM)
                 skip(); /* root, but without its rights */
-        assert_int_equal(place_open(AT_FDCWD, in(w, "own/planted"), &place), 0);
+        assert_int_equal(by_inode_place_open(AT_FDCWD, in(w, "own/planted"), &place), 0);
         size = address(&sa, in(w, "own/up/planted"));
         assert_int_equal(bind(server, (struct sockaddr *)&sa, size), 0);
         assert_true(is_there(w, "planted"));

@@ -41,7 +41,7 @@ static int tear_down(void **state) {
         image_writer_done(&remaps_image);
         files = remaps_image = (ImageWriter){0};
         dir = fd_close(dir);
-        return remove_tree(AT_FDCWD, top);
+        return file_remove_tree(AT_FDCWD, top);
 }
 
 static void add_file(uint32_t id, const char *name) {
@@ -313,10 +313,10 @@ static void test_no_ghost(void **state) {
 }
 
 static void sweep_lost(const Tree *tree) {
-        Sweep sweep = sweep_begin();
+        Sweep sweep = by_inode_sweep_begin();
 
         remaps_sweep_lost(tree, &sweep);
-        assert_int_equal(sweep_end(&sweep), 0);
+        assert_int_equal(by_inode_sweep_end(&sweep), 0);
 }
 
 /* Without images: what a save that was killed, or is thrown away, has left. */
@@ -353,7 +353,7 @@ static void test_lost(void **state) {
         assert_int_equal(renameat(fd, "other", fd, "link_remap.7"), 0); /* the last one that it has */
         sweep_lost(&tree);
         assert_int_equal(faccessat(fd, "link_remap.7", F_OK, 0), 0);
-        assert_int_equal(remove_tree(AT_FDCWD, path), 0);
+        assert_int_equal(file_remove_tree(AT_FDCWD, path), 0);
 }
 
 #define CROWD 500u
@@ -400,28 +400,28 @@ static unsigned links_in(const char *name) {
 /* However many files have lost their name in a directory, it is read once. */
 static void test_lost_in_one_directory(void **state) {
         _cleanup_(tree_freep) Tree *tree = crowd("one");
-        Sweep sweep = sweep_begin();
+        Sweep sweep = by_inode_sweep_begin();
 
         sweep.max_entries = 2 * CROWD + 2;
         remaps_sweep_lost(tree, &sweep);
-        assert_int_equal(sweep_end(&sweep), 0);
+        assert_int_equal(by_inode_sweep_end(&sweep), 0);
         assert_int_equal(links_in("one"), 0);
 }
 
 /* A tree has a number of entries, whatever one before it took; and all share the time. */
 static void test_lost_in_a_crowd(void **state) {
         _cleanup_(tree_freep) Tree *first = crowd("first"), *second = crowd("second");
-        Sweep sweep = sweep_begin();
+        Sweep sweep = by_inode_sweep_begin();
         unsigned left;
 
         sweep.max_entries = CROWD;
         remaps_sweep_lost(first, &sweep);
         left = links_in("first");
         assert_true(left >= CROWD / 4 && sweep.cut);
-        assert_int_equal(sweep_end(&sweep), -ETIMEDOUT);
+        assert_int_equal(by_inode_sweep_end(&sweep), -ETIMEDOUT);
         remaps_sweep_lost(second, &sweep);
         assert_true(links_in("second") < CROWD);
-        sweep = sweep_begin();
+        sweep = by_inode_sweep_begin();
         sweep.usec = 0;
         remaps_sweep_lost(first, &sweep);
         assert_int_equal(links_in("first"), left);

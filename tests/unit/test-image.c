@@ -339,7 +339,7 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
         close(dir);
-        return remove_tree(AT_FDCWD, path);
+        return file_remove_tree(AT_FDCWD, path);
 }
 
 static void test_verify(void **state) {

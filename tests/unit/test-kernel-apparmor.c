@@ -40,7 +40,7 @@ static Tree *tree_under(const char *const *labels, size_t n) {
                 assert_int_equal(model_set_string(&rights->text, labels[i]), 0);
                 assert_int_equal(model_append(tree->rights, tree->n_rights, rights), 0);
         }
-        assert_int_equal(profiles_note(tree), 0);
+        assert_int_equal(apparmor_note(tree), 0);
         return tree;
 }
 
@@ -50,7 +50,7 @@ static void test_note(void **state) {
                                              "Label: unconfined\n", "Label: man//&a b (mixed)\n"};
         _cleanup_(tree_freep) Tree *tree = tree_under(labels, ELEMENTS(labels));
 
-        assert_int_equal(profiles_note(tree), 0); /* anew */
+        assert_int_equal(apparmor_note(tree), 0); /* anew */
         assert_int_equal(tree->n_profiles, 2);
         assert_string_equal(tree->profiles[0], "man");
         assert_string_equal(tree->profiles[1], "a b");
@@ -74,19 +74,19 @@ static void test_wait(void **state) {
 
         load("other (enforce)\nmanx (enforce)\n");
         none = tree_under(NULL, 0);
-        assert_int_equal(profiles_wait(none, 0, -1), 0);
+        assert_int_equal(apparmor_wait(none, 0, -1), 0);
         tree = tree_under(labels, 1);
-        assert_int_equal(profiles_wait(tree, 50000, -1), -ETIMEDOUT);
+        assert_int_equal(apparmor_wait(tree, 50000, -1), -ETIMEDOUT);
         assert_string_equal(err_text(-ETIMEDOUT),
                             "the AppArmor profile man, which it ran under, was not loaded");
-        assert_int_equal(profiles_wait(tree, 20000000, stop), -ECANCELED);
+        assert_int_equal(apparmor_wait(tree, 20000000, stop), -ECANCELED);
         assert_int_equal(pthread_create(&thread, NULL, load_later, NULL), 0);
-        assert_int_equal(profiles_wait(tree, 20000000, -1), 0);
+        assert_int_equal(apparmor_wait(tree, 20000000, -1), 0);
         pthread_join(thread, NULL);
         assert_int_equal(unlink(DIRECTORY "/profiles"), 0);
-        assert_int_equal(profiles_wait(tree, 20000000, -1), -EOPNOTSUPP);
+        assert_int_equal(apparmor_wait(tree, 20000000, -1), -EOPNOTSUPP);
         assert_non_null(strstr(err_text(-EOPNOTSUPP), "runs without AppArmor"));
-        assert_int_equal(profiles_note(tree), 0); /* another module's labels */
+        assert_int_equal(apparmor_note(tree), 0); /* another module's labels */
         assert_int_equal(tree->n_profiles, 0);
 }
 

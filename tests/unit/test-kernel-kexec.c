@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 static void less(const char *a, const char *b) {
-        if (version_compare(a, b) >= 0 || version_compare(b, a) <= 0)
+        if (kernel_version_compare(a, b) >= 0 || kernel_version_compare(b, a) <= 0)
                 fail_msg("%s is not below %s", a, b);
 }
 
@@ -33,8 +33,8 @@ static void test_versions(void **state) {
         less("1.0", "1.0.0");
         less("", "0.1");
         less("5.10.0-0.deb10.16-amd64", "5.10.0-16-amd64");
-        assert_int_equal(version_compare("6.01", "6.1"), 0);
-        assert_int_equal(version_compare("6.1.0-37-amd64", "6.1.0-37-amd64"), 0);
+        assert_int_equal(kernel_version_compare("6.01", "6.1"), 0);
+        assert_int_equal(kernel_version_compare("6.1.0-37-amd64", "6.1.0-37-amd64"), 0);
         /* digits beyond any integer */
         less("1.99999999999999999999998", "1.99999999999999999999999");
 }
@@ -81,7 +81,7 @@ static void test_find(void **state) {
         assert_non_null(strstr(err_text(-ENOENT), "6.1.0-9-amd64"));
         assert_int_equal(kernel_find(boot, "../6.1.0-9-amd64", &k), -ENOENT);
         assert_string_equal(k.version, "6.1.0-9-amd64");
-        assert_int_equal(remove_tree(AT_FDCWD, boot), 0);
+        assert_int_equal(file_remove_tree(AT_FDCWD, boot), 0);
 }
 
 static void line(const char *running, const char *append, const char *expected) {
@@ -128,7 +128,7 @@ static void test_cpio(void **state) {
         size_t size;
 
         memset(data, 'z', 100001);
-        assert_int_equal(cpio_with_file("carryover/early", data, 100001, &packed, &size), 0);
+        assert_int_equal(initrd_cpio_with("carryover/early", data, 100001, &packed, &size), 0);
         assert_memory_equal(packed, "070701", 6);
         assert_int_equal(size % 4, 0);
 

@@ -220,7 +220,7 @@ static void test_long_list(void **state) {
 }
 
 static void expect_name(const char *point, const char *unit) {
-        _cleanup_(freep) char *name = mount_unit_name(point);
+        _cleanup_(freep) char *name = bus_mount_unit(point);
 
         assert_string_equal(name, unit);
 }

@@ -61,11 +61,11 @@ static void test_session(void **state) {
         assert_string_equal(id, name);
         snprintf(path, sizeof path, "/user.slice/user-0.slice/session-%sx.scope", name);
         assert_false(cgroup_session(path, &uid, id));
-        assert_true(session_of_scope("session-4.scope", id));
+        assert_true(cgroup_path_session("session-4.scope", id));
         assert_string_equal(id, "4");
-        assert_false(session_of_scope("/session-4.scope", id));
-        assert_false(session_of_scope("session-4.scope/x", id));
-        assert_false(session_of_scope("carryover-session-4.scope", id));
+        assert_false(cgroup_path_session("/session-4.scope", id));
+        assert_false(cgroup_path_session("session-4.scope/x", id));
+        assert_false(cgroup_path_session("carryover-session-4.scope", id));
 }
 
 static void slice_is(const char *cgroup, const char *expected) {

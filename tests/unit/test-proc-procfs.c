@@ -565,8 +565,8 @@ static void test_ids(void **state) {
         assert_int_equal(strlen(id), 36);
         assert_int_equal(system_kernel(release), 0);
         assert_true(release[0] >= '1' && release[0] <= '9');
-        assert_int_equal(pids_lift(0), -ERANGE);
-        assert_int_equal(pids_lift(4194304), -ERANGE);
+        assert_int_equal(system_pids_lift(0), -ERANGE);
+        assert_int_equal(system_pids_lift(4194304), -ERANGE);
 }
 
 /* Shown by a child in a time namespace, as a carried session is: the host's ticks, but for the rounding. */

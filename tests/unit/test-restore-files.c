@@ -71,7 +71,7 @@ static int teardown(void **state) {
         files_back_done(&w->back);
         fd_close(w->archive);
         fd_close(w->root);
-        assert_int_equal(remove_tree(AT_FDCWD, w->path), 0);
+        assert_int_equal(file_remove_tree(AT_FDCWD, w->path), 0);
         free(w);
         return 0;
 }

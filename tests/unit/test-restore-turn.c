@@ -95,7 +95,7 @@ static void stopped(int answer) {
         assert_false(store_tree_begun(home_fd));
         stop_fd = fd_close(stop_fd);
         store_close(&store);
-        assert_int_equal(remove_tree(AT_FDCWD, path), 0);
+        assert_int_equal(file_remove_tree(AT_FDCWD, path), 0);
 }
 
 static void test_stopped_while_it_waits(void **state) {

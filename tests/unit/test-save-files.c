@@ -59,7 +59,7 @@ static int teardown(void **state) {
         fd_close(w->images);
         fd_close(w->dir);
         assert_int_equal(chdir("/"), 0);
-        assert_int_equal(remove_tree(AT_FDCWD, w->path), 0);
+        assert_int_equal(file_remove_tree(AT_FDCWD, w->path), 0);
         free(w);
         return 0;
 }

@@ -45,7 +45,7 @@ static int tear_down(void **state) {
         const char *name = strrchr(root, '/') + 1;
         _cleanup_(closep) int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-        return remove_tree(tmp, name);
+        return file_remove_tree(tmp, name);
 }
 
 /* What holds is the lowest of all that lie between the slice and the process. */
@@ -105,7 +105,7 @@ static void test_other_slice(void **state) {
         cgroup_bar_done(&bar);
         assert_int_equal(cgroup_limits_beside(root, session, session, &same, &bar), 0);
         assert_true(same.memory_max == 3000000 && !bar.text);
-        assert_true(limits_are_tighter(&l, &same));
+        assert_true(cgroup_limits_are_tighter(&l, &same));
 }
 
 /* What a scope is not made with. */
@@ -132,17 +132,17 @@ static void test_bars(void **state) {
 static void test_tighter(void **state) {
         Limits a = LIMITS__INIT, b = LIMITS__INIT;
 
-        assert_false(limits_are_tighter(&a, &b));
+        assert_false(cgroup_limits_are_tighter(&a, &b));
         a.has_tasks_max = true;
         a.tasks_max = 9;
-        assert_false(limits_are_tighter(&a, &b));
+        assert_false(cgroup_limits_are_tighter(&a, &b));
         a.has_memory_max = true;
         a.memory_max = 9;
-        assert_true(limits_are_tighter(&a, &b));
-        assert_false(limits_are_tighter(&b, &a));
+        assert_true(cgroup_limits_are_tighter(&a, &b));
+        assert_false(cgroup_limits_are_tighter(&b, &a));
         b.has_memory_max = true;
         b.memory_max = 8;
-        assert_false(limits_are_tighter(&a, &b));
+        assert_false(cgroup_limits_are_tighter(&a, &b));
 }
 
 /* As DevicePolicy= does: `return 1`. */
