@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/hash.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -82,19 +83,16 @@ void inet_mapped(const SnapInet *i, const uint8_t address[static 16], uint8_t ou
         memcpy(out + 12, address, 4);
 }
 
-/* FNV-1a over both addresses: who makes two of his own connections collide has one of them held less. */
+/* Of both addresses: who makes two of his own connections collide has one of them held less. */
 static uint64_t wire_id(const uint8_t local[static 16], uint16_t local_port, const uint8_t remote[static 16],
                         uint16_t remote_port) {
         uint8_t bytes[36];
-        uint64_t hash = 0xcbf29ce484222325;
 
         memcpy(bytes, local, 16);
         memcpy(bytes + 16, remote, 16);
         memcpy(bytes + 32, &local_port, 2);
         memcpy(bytes + 34, &remote_port, 2);
-        for (size_t i = 0; i < sizeof bytes; i++)
-                hash = (hash ^ bytes[i]) * 0x100000001b3;
-        return hash;
+        return hash_bytes(bytes, sizeof bytes, 0);
 }
 
 static void index_wire(Members *m, uint64_t ino) {

@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "proc/held.h"
+#include "proc/foreign.h"
 #include "proc/internal.h"
 #include "proc/process-tree.h"
 
@@ -166,7 +166,7 @@ static int rights_read(pid_t pid, pid_t tid, char **ret) {
 typedef struct Look {
         Tree *noted;     /* what is filled */
         const Tree *had; /* or what is compared with */
-        HeldLook held;
+        ForeignLook foreign;
 } Look;
 
 static int note_rights(Tree *tree, char *text, pid_t tid) {
@@ -208,7 +208,7 @@ static int look_at_thread(Look *look, pid_t pid, pid_t tid) {
                 return r < 0 ? err_pass(r) : 0;
         r = look->noted ? note_rights(look->noted, text, tid) : check_rights(look->had, text, tid);
         if (r >= 0 && tid == pid)
-                r = held_look(&look->held, pid, effective_user(text));
+                r = foreign_look(&look->foreign, pid, effective_user(text));
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -232,19 +232,19 @@ static int look_at_all(Look *look, pid_t root) {
         size_t n;
         int r;
 
-        r = held_begin(&look->held);
+        r = foreign_begin(&look->foreign);
         if (r >= 0)
                 r = process_tree_list(root, &pids, &n);
         for (size_t i = 0; r >= 0 && i < n; i++)
                 r = look_at_process(look, pids[i]);
-        held_end(&look->held);
+        foreign_end(&look->foreign);
         return r < 0 ? err_pass(r) : 0;
 }
 
 int rights_note(Tree *tree) {
-        return look_at_all(&(Look){.noted = tree, .held.noted = tree}, (pid_t)tree->root_pid);
+        return look_at_all(&(Look){.noted = tree, .foreign.noted = tree}, (pid_t)tree->root_pid);
 }
 
 int rights_check(const Tree *tree, pid_t root) {
-        return look_at_all(&(Look){.had = tree, .held.had = tree}, root);
+        return look_at_all(&(Look){.had = tree, .foreign.had = tree}, root);
 }

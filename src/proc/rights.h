@@ -16,7 +16,7 @@
 
 #include "model/model.h"
 
-/* Fills tree->rights and tree->held from the processes as they are. */
+/* Fills tree->rights and tree->foreign from the processes as they are. */
 int rights_note(Tree *tree);
 
 /* 0, or -EPERM with a sentence: one of the processes below `root` may do what it could not, or has a file

@@ -56,8 +56,8 @@ static int on_notify(const char *script, pid_t pid, void *userdata) {
 
         had.rights = m->rights;
         had.n_rights = m->n_rights;
-        had.held = m->held;
-        had.n_held = m->n_held;
+        had.foreign = m->foreign;
+        had.n_foreign = m->n_foreign;
         return strcmp(script, "pre-resume") == 0 ? err_pass(rights_check(&had, pid)) : 0;
 }
 

@@ -73,8 +73,8 @@ static int job_file(const CriuJob *job, const Tree *tree) {
         m.n_processes = tree->n_processes;
         m.rights = tree->rights;
         m.n_rights = tree->n_rights;
-        m.held = tree->held;
-        m.n_held = tree->n_held;
+        m.foreign = tree->foreign;
+        m.n_foreign = tree->n_foreign;
         size = init_job__get_packed_size(&m);
         bytes = malloc(size ?: 1);
         if (!bytes)

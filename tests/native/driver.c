@@ -326,7 +326,7 @@ static void be_robbed(Trial *trial) {
         Tree had = trial->rights;
         pid_t pid;
 
-        trial->rights.n_held = 0;
+        trial->rights.n_foreign = 0;
         expect(trial, criu_restore(&job, &pid), -EPERM, "which is not the file that it had");
         reap_all();
         trial->rights = had;

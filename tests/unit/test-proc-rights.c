@@ -170,7 +170,7 @@ static void test_files(void **state) {
         change(w, 'o');
         assert_int_equal(rights_note(&w->tree), 0);
         assert_int_equal(w->tree.n_rights, 1);
-        assert_true(w->tree.n_held > 1); /* libraries */
+        assert_true(w->tree.n_foreign > 1); /* libraries */
         expect(w, NULL);
         change(w, 'o');
         change(w, 'd');

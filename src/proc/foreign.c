@@ -3,11 +3,12 @@
 /* The modes of the links in /proc/PID/fd and map_files say how a file was opened; following them says what
  * it is. No file is opened for it, and no server of one is asked. */
 
-#include "proc/held.h"
+#include "proc/foreign.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/hash.h"
 #include "base/text.h"
 
 #include <dirent.h>
@@ -22,8 +23,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define MOUNTINFO_MAX (32u << 20)
-#define DELETED       " (deleted)"
+#define DELETED " (deleted)"
 
 #define ACCESS_READ  1u
 #define ACCESS_WRITE 2u
@@ -33,58 +33,33 @@
 #define PLACE_DEVICE 2u /* number: of the device */
 #define PLACE_GHOST  3u
 
-/* FNV-1a, 64 bits: names are told apart, not protected. */
-static uint64_t hash(const char *text, uint64_t seed) {
-        uint64_t h = UINT64_C(0xcbf29ce484222325) ^ seed;
-
-        for (const char *p = text; *p; p++)
-                h = (h ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
-        return h;
+static uint64_t hash_text(const char *text, uint64_t seed) {
+        return hash_bytes(text, strlen(text), seed);
 }
 
-int held_begin(HeldLook *look) {
-        _cleanup_(freep) char *text = NULL;
-        char *state, *line;
-        int r;
-
-        r = file_slurp(AT_FDCWD, "/proc/thread-self/mountinfo", MOUNTINFO_MAX, &text, NULL);
-        for (line = r < 0 ? NULL : strtok_r(text, "\n", &state); r >= 0 && line;
-             line = strtok_r(NULL, "\n", &state)) {
-                HeldMount m = {0};
-                int from = 0, to = 0;
-
-                if (sscanf(line, "%*d %*d %u:%u %*s %n%*s%n", &m.major, &m.minor, &from, &to) != 2 ||
-                    to == 0)
-                        continue;
-                line[to] = '\0';
-                m.length = strlen(line + from);
-                m.point = hash(line + from, 0);
-                r = model_append(look->mounts, look->n_mounts, m);
-        }
-        return r < 0 ? err_pass(r) : 0;
+int foreign_begin(ForeignLook *look) {
+        return err_pass(mounts_read(&look->mounts));
 }
 
-void held_end(HeldLook *look) {
-        free(look->mounts);
-        look->mounts = NULL;
-        look->n_mounts = 0;
+void foreign_end(ForeignLook *look) {
+        mounts_done(&look->mounts);
 }
 
 /* Of several mounts of a file system the one with the shortest name: others show parts of it, or come and
  * go. btrfs has device numbers of its own, and tells its parts apart by its own identity. */
-static uint64_t mount_of(const HeldLook *look, const struct statx *st, const struct statfs *fs) {
-        const HeldMount *found = NULL;
+static uint64_t mount_of(const ForeignLook *look, const struct statx *st, const struct statfs *fs) {
+        const char *found = NULL;
         uint64_t own;
 
-        for (size_t i = 0; i < look->n_mounts; i++) {
-                const HeldMount *m = look->mounts + i;
+        for (size_t i = 0; i < look->mounts.n; i++) {
+                const MountLine *m = look->mounts.list + i;
 
                 if (m->major == st->stx_dev_major && m->minor == st->stx_dev_minor &&
-                    (!found || m->length < found->length))
-                        found = m;
+                    (!found || strlen(m->at.point) < strlen(found)))
+                        found = m->at.point;
         }
         memcpy(&own, &fs->f_fsid, sizeof own);
-        return found ? found->point : own;
+        return found ? hash_text(found, 0) : own;
 }
 
 static bool is_remade(const struct statfs *fs, const char *path) {
@@ -109,7 +84,7 @@ static bool is_harmless(const struct statx *st, const char *path) {
         return path[0] != '/' || S_ISDIR(st->stx_mode) || S_ISLNK(st->stx_mode) || S_ISSOCK(st->stx_mode);
 }
 
-static int describe(const HeldLook *look, const char *link, const struct statx *st, const char *path,
+static int describe(const ForeignLook *look, const char *link, const struct statx *st, const char *path,
                     OthersFile *h) {
         struct statfs fs;
 
@@ -127,7 +102,7 @@ static int describe(const HeldLook *look, const char *link, const struct statx *
                 return err_born(-errno, "cannot ask for the file system of %s", path);
         if (is_remade(&fs, path)) {
                 h->place = PLACE_NAMED;
-                h->number = hash(path, st->stx_uid);
+                h->number = hash_text(path, st->stx_uid);
         } else {
                 h->place = mount_of(look, st, &fs) ^ st->stx_uid;
                 h->number = st->stx_ino;
@@ -146,12 +121,12 @@ static int compare(const OthersFile *a, const OthersFile *b) {
 /* Where it is in the list, or belongs: it is kept in order, since thousands are told apart while a tree
  * stands frozen. */
 static size_t find(const Tree *tree, const OthersFile *h, bool *ret_there) {
-        size_t low = 0, high = tree->n_held;
+        size_t low = 0, high = tree->n_foreign;
 
         *ret_there = false;
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
-                int order = compare(tree->held[middle], h);
+                int order = compare(tree->foreign[middle], h);
 
                 if (order == 0) {
                         *ret_there = true;
@@ -172,7 +147,7 @@ static int note(Tree *tree, const OthersFile *h) {
         int r;
 
         if (there) {
-                tree->held[at]->access |= h->access;
+                tree->foreign[at]->access |= h->access;
                 return 0;
         }
         copy = model_new(OthersFile, others_file__init);
@@ -182,13 +157,14 @@ static int note(Tree *tree, const OthersFile *h) {
         copy->place = h->place;
         copy->number = h->number;
         copy->access = h->access;
-        r = model_append(tree->held, tree->n_held, copy);
+        r = model_append(tree->foreign, tree->n_foreign, copy);
         if (r < 0) {
                 model_free(copy);
                 return r;
         }
-        memmove(tree->held + at + 1, tree->held + at, (tree->n_held - 1 - at) * sizeof *tree->held);
-        tree->held[at] = copy;
+        memmove(tree->foreign + at + 1, tree->foreign + at,
+                (tree->n_foreign - 1 - at) * sizeof *tree->foreign);
+        tree->foreign[at] = copy;
         return 0;
 }
 
@@ -196,7 +172,7 @@ static bool is_known(const Tree *had, const OthersFile *h) {
         bool there;
         size_t at = find(had, h, &there);
 
-        return there && !(h->access & ~had->held[at]->access);
+        return there && !(h->access & ~had->foreign[at]->access);
 }
 
 static bool has_acl(const char *link) {
@@ -240,7 +216,7 @@ static bool is_public(const char *link, const struct statx *st, const char *path
 }
 
 /* One that had another name then may have none left now. */
-static int check(const HeldLook *look, const char *link, const struct statx *st, const char *path,
+static int check(const ForeignLook *look, const char *link, const struct statx *st, const char *path,
                  OthersFile *h, pid_t pid) {
         int r = 0;
 
@@ -254,7 +230,7 @@ static int check(const HeldLook *look, const char *link, const struct statx *st,
                        path);
 }
 
-static int look_at_link(const HeldLook *look, pid_t pid, uid_t uid, const char *link, bool is_exe) {
+static int look_at_link(const ForeignLook *look, pid_t pid, uid_t uid, const char *link, bool is_exe) {
         char path[4096 + sizeof DELETED];
         ssize_t l = readlink(link, path, sizeof path - 1);
         OthersFile h = OTHERS_FILE__INIT;
@@ -281,7 +257,7 @@ static int look_at_link(const HeldLook *look, pid_t pid, uid_t uid, const char *
         return r < 0 ? err_pass(r) : 0;
 }
 
-static int look_at_links(const HeldLook *look, pid_t pid, uid_t uid, const char *where) {
+static int look_at_links(const ForeignLook *look, pid_t pid, uid_t uid, const char *where) {
         _cleanup_(closedirp) DIR *d = NULL;
         struct dirent *e;
         char path[300];
@@ -298,7 +274,7 @@ static int look_at_links(const HeldLook *look, pid_t pid, uid_t uid, const char 
         return r;
 }
 
-int held_look(HeldLook *look, pid_t pid, uid_t uid) {
+int foreign_look(ForeignLook *look, pid_t pid, uid_t uid) {
         char exe[32];
         int r;
 
