@@ -15,9 +15,15 @@
 #include <sys/types.h>
 
 typedef struct CriuFeatures {
-        bool lock_skip;             /* network_lock SKIP is known (probed: 3.17.1 refuses it) */
+        bool lock_skip;    /* network_lock SKIP is known (probed: 3.17.1 refuses it) */
+        bool no_new_privs; /* is saved; this and the next two are derived (criu_features_derive()) */
+        bool ambient;      /* capabilities are saved */
+        bool pidfds;       /* are saved */
         uint32_t major, minor, sub; /* for people, and for criu_fits_kernel() alone */
 } CriuFeatures;
+
+/* Fills in what cannot be probed from what was. */
+void criu_features_derive(CriuFeatures *features);
 
 /* Finds the executable, asks its version and probes its features. `criu` is an absolute path, or a name that
  * is looked up in /usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin. -ENOENT with a sentence that names the

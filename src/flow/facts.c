@@ -59,12 +59,18 @@ static int keep_sentence(int r, char **answer) {
         return *answer ? 0 : -ENOMEM;
 }
 
+static void note_features(const CriuFeatures *features, PreflightFacts *f) {
+        f->criu_no_new_privs = features->no_new_privs;
+        f->criu_ambient = features->ambient;
+        f->criu_pidfds = features->pidfds;
+}
+
 static int ask_criu(const Config *config, CriuFeatures *features, PreflightFacts *f) {
         int r;
 
         r = criu_probe(config->criu, features);
         if (r >= 0) {
-                f->criu_lock_skip = features->lock_skip;
+                note_features(features, f);
                 r = criu_check(config->criu);
         }
         return keep_sentence(r, &f->criu_error);
@@ -171,7 +177,7 @@ static int ask_store(const Config *config, PreflightFacts *f) {
         return keep_sentence(r, &f->store_error);
 }
 
-int facts_encrypt(const Config *config, bool kexec, PreflightFacts *f) {
+static int ask_encrypt(const Config *config, bool kexec, PreflightFacts *f) {
         int r;
 
         f->encrypt = config->encrypt;
@@ -183,6 +189,41 @@ int facts_encrypt(const Config *config, bool kexec, PreflightFacts *f) {
                             "the key of encrypted images goes along with a kexec only, and this "
                             "is another kind of shutdown");
         return keep_sentence(r, &f->encrypt_error);
+}
+
+static int ask_profiles(PreflightFacts *f) {
+        int r = apparmor_read(&f->profiles);
+
+        err_prefix(r, "whether the next boot has the AppArmor profiles of what is kept cannot be told: ");
+        return keep_sentence(r, &f->profiles_error);
+}
+
+int facts_of_save(const Config *config, const Store *store, const CriuFeatures *features, bool kexec,
+                  PreflightFacts *ret) {
+        _cleanup_(preflight_facts_done) PreflightFacts f = {0};
+        int r;
+
+        note_features(features, &f);
+        r = facts_room(config, store, &f);
+        if (r >= 0)
+                r = ask_encrypt(config, kexec, &f);
+        if (r < 0)
+                return err_pass(r);
+        *ret = f;
+        f = (PreflightFacts){0};
+        return 0;
+}
+
+PreflightFacts facts_of_frozen(const Config *config, const CriuFeatures *features, uint64_t bytes) {
+        PreflightFacts f = {
+                        .frozen = true,
+                        .store_free = bytes,
+                        .max_processes = config->max_processes,
+                        .max_files = config->max_files,
+        };
+
+        note_features(features, &f);
+        return f;
 }
 
 int facts_gather(const Config *config, const char *kernel, bool kexec, PreflightFacts *ret) {
@@ -198,9 +239,9 @@ int facts_gather(const Config *config, const char *kernel, bool kexec, Preflight
         if (r >= 0)
                 r = keep_sentence(hold_possible(config->hold), &f.hold_error);
         if (r >= 0)
-                r = facts_encrypt(config, kexec, &f);
+                r = ask_encrypt(config, kexec, &f);
         if (r >= 0)
-                (void)apparmor_read(&f.profiles);
+                r = ask_profiles(&f);
         if (r >= 0 && kexec)
                 r = keep_sentence(kexec_allowed(), &f.kexec_error);
         if (r >= 0)

@@ -4,6 +4,7 @@
 /* What select and preflight are asked about, gathered from the system: both are pure and never look
  * themselves. */
 
+#include "criu/criu.h"
 #include "model/config.h"
 #include "model/model.h"
 #include "preflight/preflight.h"
@@ -28,11 +29,16 @@ SelectWorld world_select(const World *world); /* valid as long as the world is *
  */
 int facts_gather(const Config *config, const char *kernel, bool kexec, PreflightFacts *ret);
 
+/* For a save, which asks for itself what facts_gather() does of the rest: what this CRIU saves, the room in
+ * the store and what encryption needs. */
+int facts_of_save(const Config *config, const Store *store, const CriuFeatures *features, bool kexec,
+                  PreflightFacts *ret);
+
+/* For one tree that CRIU holds, and that may take `bytes`. Nothing of it needs a release. */
+PreflightFacts facts_of_frozen(const Config *config, const CriuFeatures *features, uint64_t bytes);
+
 /* What room there is in the store, and what may be used of it. */
 int facts_room(const Config *config, const Store *store, PreflightFacts *facts);
-
-/* Of these what encryption needs: memory, and a kexec. */
-int facts_encrypt(const Config *config, bool kexec, PreflightFacts *f);
 
 /* The trees with all that they hold, and what preflight says of each. Verdicts and snapshot are released by
  * inspection_done(); the trees stay the caller's and are described (select_describe()). */

@@ -5,6 +5,7 @@
  * sealed, or until it is clear that there will be none.
  */
 
+#include "flow/facts.h"
 #include "flow/saving.h"
 
 #include "base/cleanup.h"
@@ -82,13 +83,7 @@ static PreflightLimit limit_of(const Saving *s, const Tree *tree) {
 /* Preflight saw processes that ran and could still change, its user willing, into what must not be carried.
  * Now they cannot. */
 static int look_again(const Saving *s, const Snapshot *snapshot, const Tree *tree) {
-        PreflightFacts facts = {
-                        .criu_lock_skip = s->features.lock_skip,
-                        .frozen = true,
-                        .store_free = limit_of(s, tree).bytes,
-                        .max_processes = s->config.max_processes,
-                        .max_files = s->config.max_files,
-        };
+        const PreflightFacts facts = facts_of_frozen(&s->config, &s->features, limit_of(s, tree).bytes);
         _cleanup_(verdict_done) Verdict verdict = {0};
         int r;
 

@@ -138,7 +138,7 @@ static int note_losses(Tree *tree, const Verdict *verdict) {
 }
 
 static int find_trees(Saving *s) {
-        PreflightFacts facts = {.criu_lock_skip = s->features.lock_skip};
+        _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
         _cleanup_(inspection_done) Inspection found = {0};
         _cleanup_(trees_done) Trees trees = {0};
         _cleanup_(freep) char *why = NULL;
@@ -151,14 +151,12 @@ static int find_trees(Saving *s) {
                         r = err_say(-EPERM, "%s", trees.refused);
         }
         if (r >= 0)
-                r = facts_room(&s->config, &s->store, &facts);
-        if (r >= 0)
-                r = facts_encrypt(&s->config, strcmp(s->action, "kexec") == 0, &facts);
+                r = facts_of_save(&s->config, &s->store, &s->features, strcmp(s->action, "kexec") == 0,
+                                  &facts);
         if (r >= 0)
                 r = inspect(&facts, trees.items, trees.n, &found);
         if (r >= 0)
                 kept_forget_gone(&trees, &found);
-        preflight_facts_done(&facts);
         if (r >= 0 && found.machine.level == VERDICT_REFUSED) {
                 why = inspection_refusal(&found);
                 r = err_say(-ENOSPC, "%s", why ?: "no memory");

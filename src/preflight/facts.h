@@ -6,10 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* About the machine. The sentences are NULL where all is well; release with preflight_facts_done(). */
+/* About the machine. The sentences are NULL where all is well, and only there: flow/facts.c alone fills this
+ * in; release with preflight_facts_done(). */
 typedef struct PreflightFacts {
-        char *criu_error;    /* none found, or `criu check` says that it cannot work on this kernel */
-        bool criu_lock_skip; /* network_lock SKIP; such a CRIU knows no_new_privs and pidfds as well */
+        char *criu_error; /* none found, or `criu check` says that it cannot work on this kernel */
+        bool criu_no_new_privs, criu_ambient, criu_pidfds; /* it saves them (CriuFeatures) */
         char *service_error; /* carryover.service would not hear of a shutdown */
         char *retry_left;    /* what of the last save can still be tried again, but not after another one */
         char *waiting;       /* what of the last save is not back yet: it goes along */
@@ -27,6 +28,7 @@ typedef struct PreflightFacts {
         uint64_t memory_free; /* bytes, for that */
         char *encrypt_error;  /* it cannot be done, or this is no kexec */
         char *profiles;       /* of AppArmor that are loaded (model/label.h); NULL: it does not run */
+        char *profiles_error; /* it runs, and nobody can tell which */
         bool must_kexec;      /* the jump was asked for: what forbids it refuses */
         bool frozen;          /* CRIU holds the tree: it traces all of it, and nothing changes any more */
 } PreflightFacts;

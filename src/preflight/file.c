@@ -187,7 +187,7 @@ static const char *const anon_allowed[] = {"[eventfd]", "[eventpoll]", "[signalf
 static int check_pidfd(const Check *c, const SnapFd *f) {
         Who who;
 
-        if (!c->facts->criu_lock_skip)
+        if (!c->facts->criu_pidfds)
                 return note_refused(c, "pidfd", "install CRIU 4.1 or later, or end that program",
                                     "%s has a pidfd open, which this CRIU cannot save",
                                     check_who(c->p, &who));

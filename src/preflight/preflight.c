@@ -261,6 +261,7 @@ void preflight_facts_done(PreflightFacts *facts) {
         free(facts->target_error);
         free(facts->encrypt_error);
         free(facts->profiles);
+        free(facts->profiles_error);
         *facts = (PreflightFacts){0};
 }
 
@@ -281,6 +282,7 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
                         {"retry-left", facts->retry_left, "carryover restore tries it again",
                          VERDICT_DEGRADED},
                         {"waiting", facts->waiting, NULL, VERDICT_DEGRADED},
+                        {"profiles", facts->profiles_error, NULL, VERDICT_DEGRADED},
                         {"hold", facts->hold_error,
                          "where an upgrade removed the running kernel's modules, install its package again",
                          VERDICT_REFUSED},

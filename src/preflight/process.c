@@ -75,7 +75,7 @@ static int check_privileges(const Check *c) {
                 return note_refused(c, "seccomp", "end that program before the reboot",
                                     "%s is in a seccomp mode (%d) that is not known", check_who(c->p, &who),
                                     c->p->seccomp);
-        if (c->p->no_new_privs && !c->facts->criu_lock_skip)
+        if (c->p->no_new_privs && !c->facts->criu_no_new_privs)
                 return note_refused(
                                 c, "no-new-privs",
                                 "install CRIU 3.19 or later, or end that program before the reboot",
@@ -84,13 +84,12 @@ static int check_privileges(const Check *c) {
         return 0;
 }
 
-/* Only the process itself could take these again. 3.19 and 4.0 lose ambient capabilities as well, and have
- * the same mark as 4.1, which does not. */
+/* Only the process itself could take these again. */
 static int check_oddities(const Check *c) {
         Who who;
         int r = 0;
 
-        if (c->p->ambient && !c->facts->criu_lock_skip)
+        if (c->p->ambient && !c->facts->criu_ambient)
                 r = note_degraded(c, "ambient-capabilities",
                                   "install CRIU 4.1 or later, or start that program anew afterwards",
                                   "%s loses its ambient capabilities, which this CRIU does not save",

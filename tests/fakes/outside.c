@@ -129,6 +129,7 @@ int conntrack_save(const HoldSet *set, Ticket *ticket) {
 int criu_probe(const char *criu, CriuFeatures *ret) {
         (void)criu;
         *ret = (CriuFeatures){.lock_skip = true};
+        criu_features_derive(ret);
         return 0;
 }
 

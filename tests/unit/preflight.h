@@ -27,7 +27,10 @@ static int setup(void **state) {
         tree__init(&w->tree);
         w->tree.root_pid = 400;
         w->tree.root_start = 4000;
-        w->facts = (PreflightFacts){.store_free = UINT64_C(1) << 30, .criu_lock_skip = true};
+        w->facts = (PreflightFacts){.store_free = UINT64_C(1) << 30,
+                                    .criu_no_new_privs = true,
+                                    .criu_ambient = true,
+                                    .criu_pidfds = true};
         *state = w;
         return 0;
 }

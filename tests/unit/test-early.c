@@ -64,11 +64,11 @@ static void test_claims(void **state) {
         assert_int_equal(access("/run/carryover/claimed", F_OK), 0);
         assert_true(fake->hold && fake->guard_left);
         assert_int_equal(fake->n_held, 2);
-        assert_int_equal(fake_place("pids_lift 20000"), 0);
-        assert_true(is_before("pids_lift 4000002", "hold_set 2"));
+        assert_int_equal(fake_place("system_pids_lift 20000"), 0);
+        assert_true(is_before("system_pids_lift 4000002", "hold_set 2"));
         assert_true(is_before("hold_set 2", "store_claim"));
         assert_true(is_before("store_claim", "hold_guard_leave 2"));
-        assert_int_equal(fake_count("modules_load"), 1);
+        assert_int_equal(fake_count("kmod_load"), 1);
         is_on_disk();
 }
 
@@ -77,14 +77,14 @@ static void test_hold_stands(void **state) {
         sealed_two();
         fake->hold = true;
         assert_int_equal(fake_run(service, NULL), 0);
-        assert_int_equal(fake_count("modules_load"), 0);
+        assert_int_equal(fake_count("kmod_load"), 0);
         assert_int_equal(fake_count("hold_set 2"), 1);
 }
 
 /* A step that fails is counted and said, and no other one is left out. */
 static void test_each_step_alone(void **state) {
-        static const char *const steps[] = {"pids_lift 20000", "pids_lift 4000002", "modules_load",
-                                            "hold_set", "hold_guard_leave"};
+        static const char *const steps[] = {"system_pids_lift 20000", "system_pids_lift 4000002",
+                                            "kmod_load", "hold_set", "hold_guard_leave"};
 
         for (size_t i = 0; i < ELEMENTS(steps); i++) {
                 sealed_two();
@@ -133,8 +133,8 @@ static void test_claim_fails(void **state) {
 
 /* Power that goes at each step: the ticket is there for the next boot, sealed or claimed, and whole. */
 static void test_dies(void **state) {
-        static const char *const steps[] = {"pids_lift",       "hold_set", "fault_point early:before-claim",
-                                            "store_claim",     "renameat", "fault_point early:claimed",
+        static const char *const steps[] = {"system_pids_lift", "hold_set", "fault_point early:before-claim",
+                                            "store_claim",      "renameat", "fault_point early:claimed",
                                             "hold_guard_leave"};
 
         for (size_t i = 0; i < ELEMENTS(steps); i++) {
@@ -239,10 +239,10 @@ static void test_drivers(void **state) {
         assert_int_equal(model_append(ticket->drivers, ticket->n_drivers, strdup("virtio_net")), 0);
         assert_int_equal(model_append(ticket->drivers, ticket->n_drivers, strdup("../x")), 0);
         assert_int_equal(store_amend(&store, ticket), 0);
-        fake_fail("modules_load virtio_net", 1, -EIO);
+        fake_fail("kmod_load virtio_net", 1, -EIO);
         assert_int_equal(fake_run(service, NULL), 1);
-        assert_int_equal(fake_count("modules_load virtio_net"), 1);
-        assert_int_equal(fake_count("modules_load ../x"), 0);
+        assert_int_equal(fake_count("kmod_load virtio_net"), 1);
+        assert_int_equal(fake_count("kmod_load ../x"), 0);
         assert_true(in_store("ticket.claimed"));
 }
 
@@ -256,7 +256,7 @@ static void test_off(void **state) {
         assert_true(in_store("ticket"));
         assert_int_equal(fake_count("hold_set"), 0);
         assert_int_equal(fake_count("hold_clear"), 0);
-        assert_int_equal(fake_count("pids_lift 20000"), 1);
+        assert_int_equal(fake_count("system_pids_lift 20000"), 1);
 }
 
 /* Words behind "--" are for init. */
@@ -310,14 +310,14 @@ static void test_initramfs(void **state) {
         assert_true(fake->hold && fake->has_key);
         assert_int_equal(fake->key[0], 7);
         assert_int_equal(fake->n_held, 1);
-        assert_true(is_before("store_key_put", "pids_lift 4000002"));
-        assert_true(is_before("pids_lift 4000002", "modules_load"));
-        assert_true(is_before("modules_load", "hold_set 1"));
+        assert_true(is_before("store_key_put", "system_pids_lift 4000002"));
+        assert_true(is_before("system_pids_lift 4000002", "kmod_load"));
+        assert_true(is_before("kmod_load", "hold_set 1"));
         assert_int_equal(early_modules()[0] != NULL, true);
 }
 
 static void test_initramfs_steps(void **state) {
-        static const char *const steps[] = {"store_key_put", "pids_lift", "modules_load", "hold_set"};
+        static const char *const steps[] = {"store_key_put", "system_pids_lift", "kmod_load", "hold_set"};
         Early e = message();
 
         for (size_t i = 0; i < ELEMENTS(steps); i++) {
@@ -364,7 +364,7 @@ static void test_initramfs_does_nothing(void **state) {
         assert_int_equal(early_initramfs(say), 1);
         assert_true(is_said("not in an initramfs"));
         assert_int_equal(fake_count("hold_set"), 0);
-        assert_int_equal(fake_count("pids_lift"), 0);
+        assert_int_equal(fake_count("system_pids_lift"), 0);
 }
 
 int main(void) {

@@ -91,7 +91,7 @@ static void test_given_back(void **state) {
         assert_int_equal(fake->n_held, 1);
         assert_int_equal(access("/run/carryover/hold", F_OK), 0); /* for the last hook */
         assert_int_equal(fake_count("store_key_forget"), 0);
-        assert_int_equal(fake_count("dismiss_peers"), 0);
+        assert_int_equal(fake_count("nudge_dismiss"), 0);
         assert_true(is_before("store_give_back", "store_report_write"));
         assert_true(in_store("save/pid-4000001/core-1.img"));
         assert_int_equal(state_of(FIRST_PID), OUTCOME__STATE__PENDING);
@@ -119,7 +119,7 @@ static void test_cannot_be_given_back(void **state) {
         report = sealed_report();
         assert_int_equal(outcome_of(report, FIRST_PID), OUTCOME__STATE__FAILED);
         assert_true(images_are_kept(report, FIRST_PID));
-        assert_int_equal(fake_count("dismiss_peers 1"), 1);
+        assert_int_equal(fake_count("nudge_dismiss 1"), 1);
 }
 
 /* It dies between giving back and the report: sealed and claimed at once, and each tree comes back once. */
@@ -312,7 +312,7 @@ static void add_needs(Tree *tree) {
 
 /* Addresses, mounts and profiles, one after the other, before it begins. */
 static void test_needs(void **state) {
-        static const char *const needs[] = {"mounts_wait", "profiles_wait"};
+        static const char *const needs[] = {"mounts_wait", "apparmor_wait"};
 
         for (size_t i = 0; i < ELEMENTS(needs); i++) {
                 sealed_two();
@@ -328,8 +328,8 @@ static void test_needs(void **state) {
         amend(add_needs);
         assert_int_equal(fake_run(program, NULL), 0);
         assert_true(is_before("network_wait_patiently pid-4000001", "mounts_wait pid-4000001"));
-        assert_true(is_before("mounts_wait pid-4000001", "profiles_wait pid-4000001"));
-        assert_true(is_before("profiles_wait pid-4000001", "criu_restore pid-4000001"));
+        assert_true(is_before("mounts_wait pid-4000001", "apparmor_wait pid-4000001"));
+        assert_true(is_before("apparmor_wait pid-4000001", "criu_restore pid-4000001"));
 }
 
 static void add_garbage(Tree *tree) {

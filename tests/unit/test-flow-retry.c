@@ -143,7 +143,7 @@ static void test_older_ticket_waits(void **state) {
 
 static void test_images_are_gone(void **state) {
         one_failed();
-        assert_int_equal(remove_tree(AT_FDCWD, MACHINE_STORE "/failed/" SEALED_ID), 0);
+        assert_int_equal(file_remove_tree(AT_FDCWD, MACHINE_STORE "/failed/" SEALED_ID), 0);
         assert_int_equal(ask("pid-4000001", false), 1);
         assert_int_equal(fake_count("store_seal"), 0);
         assert_int_equal(fake_count("bus_restart_unit"), 0);

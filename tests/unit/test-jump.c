@@ -34,7 +34,7 @@ static void put_initrd(const char *file) {
         _cleanup_(freep) void *data = NULL;
         size_t size;
 
-        assert_int_equal(cpio_with_file(file, "x", 1, &data, &size), 0);
+        assert_int_equal(initrd_cpio_with(file, "x", 1, &data, &size), 0);
         put(kernel.initrd, data, size);
 }
 
@@ -87,7 +87,7 @@ static void test_early_part(void **state) {
         early.max_pid = 4711;
         early.hold_backend = (char *)"auto";
         assert_int_equal(codec_encode(CODEC_EARLY, &early.base, &data, &size), 0);
-        assert_int_equal(cpio_with_file(INITRD_EARLY, data, size, &archive, &archive_size), 0);
+        assert_int_equal(initrd_cpio_with(INITRD_EARLY, data, size, &archive, &archive_size), 0);
         assert_int_equal(jump_load(&kernel, NULL, &early), 0);
         assert_int_equal(fake->loaded_size, archive_size);
         assert_non_null(memmem(fake->loaded_part, sizeof fake->loaded_part, data, size));

@@ -28,7 +28,7 @@ static void test_frozen(void **state) {
         w->facts.frozen = true;
         expect_ok(w);
         world_at(w->s, 402)->no_new_privs = true;
-        w->facts.criu_lock_skip = false;
+        w->facts.criu_no_new_privs = false;
         expect(w, VERDICT_REFUSED, "no-new-privs", "may gain no privileges");
 }
 
@@ -149,7 +149,7 @@ static void test_pidfd(void **state) {
         expect(w, VERDICT_REFUSED, "pidfd", "of process 800");
         f->pidfd = 400;
         expect_ok(w);
-        w->facts.criu_lock_skip = false;
+        w->facts.criu_pidfds = false;
         expect(w, VERDICT_REFUSED, "pidfd", "this CRIU");
 }
 
@@ -249,13 +249,15 @@ static void test_processes(void **state) {
         p->seccomp = 0;
         p->no_new_privs = true;
         expect_ok(w);
-        w->facts.criu_lock_skip = false;
+        w->facts.criu_no_new_privs = false;
         expect(w, VERDICT_REFUSED, "no-new-privs", "may gain no privileges");
         p->no_new_privs = false;
         expect_ok(w);
         p->ambient = true;
+        expect_ok(w);
+        w->facts.criu_ambient = false;
         expect(w, VERDICT_DEGRADED, "ambient-capabilities", "loses its ambient");
-        w->facts.criu_lock_skip = true;
+        w->facts.criu_ambient = true;
         expect_ok(w);
         p->ambient = false;
         p->personality = true;
@@ -653,7 +655,9 @@ static void test_machine(void **state) {
         verdict_done(&w->v);
         f.retry_left = strdup("session-4 is not back");
         f.waiting = strdup("session-5 waits");
+        f.profiles_error = strdup("the profiles cannot be read");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
+        assert_string_equal(w->v.notes[2].what, "profiles");
         assert_string_equal(w->v.notes[0].what, "retry-left");
         assert_string_equal(w->v.notes[1].what, "waiting");
         assert_int_equal(w->v.level, VERDICT_DEGRADED);
