@@ -104,6 +104,19 @@ static void test_loaded_again(void **state) {
         assert_int_equal(fake_tree(SECOND + 1)->returned, 1);
 }
 
+/* Processes that are born between the load and the freeze need no other kernel. */
+static void test_room_for_births(void **state) {
+        _cleanup_(request_freep) Request *request = NULL;
+
+        (void)state;
+        fake_die("nanosleep", 1);
+        assert_int_equal(fake_run(run_reboot, NULL), FAKE_DEAD);
+        assert_int_equal(run_request_read(&request), 0);
+        assert_non_null(request->loaded);
+        assert_true(request->loaded->max_pid >= SECOND + 1000);
+        assert_int_equal(request->loaded->n_connections, 2);
+}
+
 static void test_through_the_firmware(void **state) {
         (void)state;
         options.no_kexec = true;
@@ -194,6 +207,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup(test_over_and_back, set_up),
                         cmocka_unit_test_setup(test_loaded_again, set_up),
+                        cmocka_unit_test_setup(test_room_for_births, set_up),
                         cmocka_unit_test_setup(test_through_the_firmware, set_up),
                         cmocka_unit_test_setup(test_encrypted, set_up),
                         cmocka_unit_test_setup(test_save_stops, set_up),

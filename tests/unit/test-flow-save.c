@@ -305,6 +305,10 @@ static void test_no_room(void **state) {
         fake_fail("store_reserve", 1, -ENOSPC);
         assert_stopped(false, "store_reserve was told to fail");
         assert_int_equal(fake_count("hold_set"), 0);
+        (void)set_up(NULL);
+        fake_fail("store_reserve", 2, -ENOSPC); /* the seal asks once more */
+        assert_stopped(false, "store_reserve was told to fail");
+        assert_int_equal(fake_count("store_seal"), 1);
 }
 
 static void test_no_kernel(void **state) {
