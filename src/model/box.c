@@ -176,7 +176,7 @@ int box_open(const uint8_t key[static BOX_KEY], const char *name, int from, int 
                 return err_pass(r);
         r = open_chunks(cipher, chunks, to);
         gcry_cipher_close(cipher);
-        explicit_bzero(chunks->bytes, sizeof chunks->bytes);
+        explicit_bzero(chunks, sizeof *chunks);
         if (r == -EBADMSG)
                 return err_say(r, "the image %s was altered, or is encrypted with another key", name);
         return r < 0 ? err_prefix(r, "decrypting %s: ", name) : 0;
