@@ -159,6 +159,8 @@ static void all_fail(const char *step) {
         is_failed(report, SECOND_PID, step);
         assert_int_equal(fake_count("criu_restore"), 0);
         assert_int_equal(fake_count("nudge_dismiss 1"), 2);
+        /* One that is held hears nothing, and the other one's hold is no reason. */
+        assert_true(is_before("hold_set 1", "nudge_dismiss 1"));
 }
 
 static void test_all_fail(void **state) {
@@ -277,6 +279,22 @@ static void test_altered(void **state) {
         is_over();
 }
 
+/* It failed, and the restore dies before its report: the next start knows why. */
+static void test_failure_is_recalled(void **state) {
+        _cleanup_(ticket_freep) Ticket *report = NULL;
+
+        sealed_two();
+        fake_fail("network_wait_patiently pid-4000001", 1, -EIO);
+        fake_die("store_report_write", 1);
+        assert_int_equal(fake_run(program, NULL), FAKE_DEAD);
+        fake_heal();
+        assert_int_equal(fake_run(program, NULL), 1);
+        report = sealed_report();
+        is_failed(report, FIRST_PID, "network_wait_patiently");
+        is_carried(report, SECOND_PID);
+        is_over();
+}
+
 /* The machine went down in the middle: the next boot takes the claim over. */
 static void test_taken_over(void **state) {
         _cleanup_(ticket_freep) Ticket *report = NULL;
@@ -286,6 +304,9 @@ static void test_taken_over(void **state) {
         assert_int_equal(fake_run(program, NULL), FAKE_DEAD);
         assert_true(in_store("ticket.claimed"));
         fake_reboot();
+        fake_die("conntrack_restore", 1);
+        assert_int_equal(fake_run(program, NULL), FAKE_DEAD);
+        assert_int_equal(access("/run/carryover/claimed", F_OK), 0); /* it is this boot's now */
         fake_heal();
         assert_int_equal(fake_run(program, NULL), 0);
         report = sealed_report();
@@ -412,6 +433,7 @@ int main(void) {
                         cmocka_unit_test(test_notes_fail),
                         cmocka_unit_test(test_report_fails),
                         cmocka_unit_test(test_altered),
+                        cmocka_unit_test(test_failure_is_recalled),
                         cmocka_unit_test(test_taken_over),
                         cmocka_unit_test(test_lost),
                         cmocka_unit_test(test_given_up),
