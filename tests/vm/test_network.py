@@ -309,10 +309,9 @@ def test_interface_gone(lab: Lab) -> None:
     session = machine.session()
     old = check.before(machine, session)
     name = f"session-{old.number}"
-    session.send_line("carryover reboot --append lab.gone")
-    session.expect("carryover reboot")
-    machine.wait_for_boot(old.boot_id)
-    check.carried(machine, session, old)
+    check.reboot(session, "carryover reboot --append lab.gone")
+    check.same_session(session, old)
+    check.other_boot(machine, old)
     check.steps(machine)
     counter, ssh = tree(machine, "unit-counter.service"), tree(machine, name)
     print(counter, ssh, machine.run("cat /run/status"), sep="\n")
