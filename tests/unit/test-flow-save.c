@@ -130,6 +130,7 @@ static void test_order(void **state) {
         _cleanup_(ticket_freep) Ticket *t = save(0);
 
         (void)state;
+        assert_non_null(t);
         for (size_t i = 1; i < ELEMENTS(order); i++)
                 if (fake_place(order[i - 1]) < 0 || fake_place(order[i - 1]) > fake_place(order[i]))
                         fail_msg("%s does not come before %s", order[i - 1], order[i]);
