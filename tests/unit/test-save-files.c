@@ -81,8 +81,12 @@ static int make(const World *w, const char *name, const char *content) {
 /* The executable, and whatever else of this process lies outside of its world, may be files in /tmp as well,
  * if the clone is there: none of the test's business. */
 static void forget_the_clone(const World *w, Snapshot *s) {
-        SnapProcess *p = s->processes; /* the only one */
+        size_t self = 0;
+        SnapProcess *p;
 
+        while (s->processes[self].pid != getpid())
+                self++;
+        p = s->processes + self;
         for (size_t i = 0; i < p->n_maps; i++)
                 if (!p->maps[i].path || !starts_with(p->maps[i].path, w->path))
                         p->maps[i].is_volatile = false;
