@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define usage_error(format, ...) err_say(-EINVAL, format ": see carryover --help" __VA_OPT__(, ) __VA_ARGS__)
+#define usage_error(format, ...) err_say(-EINVAL, format ": see carryover --help", ##__VA_ARGS__)
 
 static ExitStatus verb_completion(const CliCall *call);
 static ExitStatus verb_help(const CliCall *call);
