@@ -133,6 +133,10 @@ static int read_stat(int pid_dir, const char *link, SnapFd *f, nlink_t *ret_nlin
         return 0;
 }
 
+static bool is_pidfd(const SnapFd *f) {
+        return strcmp(f->target, "anon_inode:[pidfd]") == 0 || starts_with(f->target, "pidfd:");
+}
+
 static int read_info(int pid_dir, SnapFd *f) {
         _cleanup_(freep) char *text = NULL;
         const char *p;
@@ -150,8 +154,10 @@ static int read_info(int pid_dir, SnapFd *f) {
         p = procfs_field(text, "tty-index:");
         if (p && f->kind == FD_PTMX)
                 f->pty_index = atoi(p);
-        p = procfs_field(text, "Pid:");
-        if (p && f->kind == FD_ANON)
+        /* Others' text may hold a user's own: older kernels show names of an io_uring's files as they are.
+         */
+        p = is_pidfd(f) ? procfs_field(text, "Pid:") : NULL;
+        if (p)
                 f->pidfd = atoi(p) > 0 ? atoi(p) : -1;
         return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* A look at processes whose user wants it to take long, or never to end. */
+/* A look at processes whose user wants it to take long, never to end, or to see what is not there. */
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -400,11 +400,53 @@ static void test_holders_cut(void **state) {
         stop(own);
 }
 
+/* As /proc has it: descriptor `fd` of a directory that is no process's. */
+static void fake_fd(int dir, int fd, const char *target, const char *info) {
+        _cleanup_(closep) int file = -1;
+        char path[64];
+
+        snprintf(path, sizeof path, "fd/%s", target);
+        file = openat(dir, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600); /* the link must lead somewhere */
+        assert_true(file >= 0);
+        snprintf(path, sizeof path, "fd/%d", fd);
+        assert_int_equal(symlinkat(target, dir, path), 0);
+        closep(&file);
+        snprintf(path, sizeof path, "fdinfo/%d", fd);
+        file = openat(dir, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        assert_int_equal(fd_write_all(file, info, strlen(info)), 0);
+}
+
+/* Older kernels show the names of the files of an io_uring as they are, with the ends of lines in them. */
+static void test_name_like_a_pidfd(void **state) {
+        char base[] = "/tmp/test-proc-XXXXXX";
+        _cleanup_(closep) int dir = -1;
+        SnapProcess p = {.pid = getpid()};
+        const Mounts mounts = {0};
+
+        (void)state;
+        assert_non_null(mkdtemp(base));
+        dir = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(mkdirat(dir, "fd", 0700) | mkdirat(dir, "fdinfo", 0700) |
+                                         symlinkat("/", dir, "cwd"),
+                         0);
+        fake_fd(dir, 500, "anon_inode:[io_uring]", "flags:\t02\nUserFiles:\t1\n    0: x\nPid:\t1\n");
+        fake_fd(dir, 501, "anon_inode:[pidfd]", "flags:\t02\nPid:\t7\n");
+        fake_fd(dir, 502, "pidfd:[9]", "flags:\t02\nPid:\t-1\n");
+        assert_int_equal(procfs_fds(dir, &mounts, &p), 0);
+        assert_int_equal(p.n_fds, 4); /* the working directory first */
+        assert_int_equal(p.fds[1].pidfd, 0);
+        assert_int_equal(p.fds[2].pidfd, 7);
+        assert_int_equal(p.fds[3].pidfd, -1);
+        snap_process_done(&p);
+        assert_int_equal(file_remove_tree(AT_FDCWD, base), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_crowd_of_others), cmocka_unit_test(test_crowd_that_is_kept),
-                        cmocka_unit_test(test_silent),          cmocka_unit_test(test_no_look),
-                        cmocka_unit_test(test_holders_cut),     cmocka_unit_test(test_sockets),
+                        cmocka_unit_test(test_crowd_of_others),   cmocka_unit_test(test_crowd_that_is_kept),
+                        cmocka_unit_test(test_name_like_a_pidfd), cmocka_unit_test(test_silent),
+                        cmocka_unit_test(test_no_look),           cmocka_unit_test(test_holders_cut),
+                        cmocka_unit_test(test_sockets),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
