@@ -48,11 +48,16 @@ static int service(void *userdata) {
         return n;
 }
 
+/* Its end is outside again, where what it has covered is counted. */
 static int initramfs(void *userdata) {
+        _cleanup_(closep) int outside = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        int n;
+
         (void)userdata;
-        if (chroot(INITRAMFS) < 0 || chdir("/") < 0)
+        if (outside < 0 || chroot(INITRAMFS) < 0 || chdir("/") < 0)
                 return 77;
-        return early_initramfs(say);
+        n = early_initramfs(say);
+        return fchdir(outside) < 0 || chroot(".") < 0 ? 77 : n;
 }
 
 /* Held, and claimed: the restore takes it up from there. Numbers first, then the hold, then the claim. */
