@@ -37,7 +37,7 @@ typedef struct FakeTree {
         unsigned image_kib; /* of its images, beside two small files */
         unsigned returned;  /* how often a restore has brought it back */
         char refusal[64];   /* what preflight says to it; empty: nothing */
-        char loss[64];      /* likewise, but it is carried */
+        char loss[96];      /* likewise, but it is carried */
         char beyond[64];    /* what preflight says to it when it stands frozen */
 } FakeTree;
 
