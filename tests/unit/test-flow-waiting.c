@@ -10,6 +10,7 @@
 #include "tests/unit/sealed.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 static void claim(void) {
@@ -62,6 +63,7 @@ static pid_t restore_runs(void) {
         pid = fork();
         assert_true(pid >= 0);
         if (pid == 0) {
+                (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it waits for nobody where a test fails */
                 if (run_lock("restore") < 0 || write(told[1], "x", 1) != 1)
                         _exit(1);
                 for (;;)
