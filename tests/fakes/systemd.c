@@ -66,7 +66,8 @@ int bus_reset_unit(Bus *bus, const char *unit) {
         return fake_call("bus_reset_unit", "%s", unit);
 }
 
-/* All units are active. */
+const char *fake_unit_state = "active";
+
 int bus_unit_property(Bus *bus, const char *unit, const char *interface, const char *property, char **ret) {
         int r = fake_call("bus_unit_property", "%s", unit);
 
@@ -75,7 +76,7 @@ int bus_unit_property(Bus *bus, const char *unit, const char *interface, const c
         (void)property;
         if (r < 0)
                 return r;
-        *ret = strdup("active");
+        *ret = strdup(fake_unit_state);
         return *ret ? 0 : -ENOMEM;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "flow/flow.h"
 #include "model/digest.h"
 #include "report/report.h"
 #include "restore/restore.h"
@@ -46,6 +47,14 @@ int cgroup_open_procs(const char *path) {
         int r = fake_call("cgroup_open_procs", "%s", path);
 
         return r < 0 ? r : open("/dev/null", O_WRONLY | O_CLOEXEC);
+}
+
+static inline int run_restore(void *userdata) {
+        int status = flow_restore();
+
+        (void)userdata;
+        durable_end();
+        return status;
 }
 
 static inline bool in_store(const char *name) {

@@ -3,9 +3,8 @@
 /* `carryover reboot` on a machine of fakes: what it refuses before anything stops, what it leaves behind
  * when it cannot go on, and the whole way over a save, a jump and a restore to its answer. */
 
-#include "early/early.h"
-#include "flow/flow.h"
 #include "tests/fakes/clock.h"
+#include "tests/unit/programs.h"
 #include "tests/unit/promise.h"
 
 #define FIRST  4000001
@@ -16,25 +15,6 @@ static RebootOptions options;
 static int run_reboot(void *userdata) {
         (void)userdata;
         return flow_reboot(&options);
-}
-
-static int run_save(void *userdata) {
-        (void)userdata;
-        return flow_save();
-}
-
-static void say_nothing(int priority, const char *sentence) {
-        (void)priority;
-        (void)sentence;
-}
-
-static int run_next_boot(void *userdata) {
-        Config config;
-
-        (void)userdata;
-        assert_int_equal(config_load("", &config), 0);
-        (void)early_service(&config, say_nothing);
-        return flow_restore();
 }
 
 static int set_up(void **state) {

@@ -5,7 +5,6 @@
  * the next start, beside another one, without their network. Needs root, as test-flow-restore.c.
  */
 
-#include "flow/flow.h"
 #include "model/box.h"
 #include "restore/init.h"
 #include "tests/unit/sealed.h"
@@ -35,14 +34,6 @@ int namespace_restore(const CriuJob *job, const Tree *tree, pid_t *ret_pid) {
         fake_tree(INNER)->returned++;
         *ret_pid = INNER;
         return 0;
-}
-
-static int program(void *userdata) {
-        int status = flow_restore();
-
-        (void)userdata;
-        durable_end();
-        return status;
 }
 
 static int give_up(void *userdata) {
@@ -83,7 +74,7 @@ static bool has_note(pid_t pid, const char *what) {
 static void test_given_back(void **state) {
         sealed_two();
         fake_fail("network_wait_patiently pid-4000001", 1, -ECANCELED);
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         assert_true(in_store("ticket"));
         assert_false(in_store("ticket.claimed"));
         assert_true(in_store("report"));
@@ -98,7 +89,7 @@ static void test_given_back(void **state) {
         is_on_disk();
         fake_heal();
         sealed_reboot();
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         assert_int_equal(state_of(FIRST_PID), OUTCOME__STATE__CARRIED);
         assert_int_equal(fake_tree(FIRST_PID)->returned, 1);
         assert_int_equal(fake_tree(SECOND_PID)->returned, 1);
@@ -112,7 +103,7 @@ static void test_cannot_be_given_back(void **state) {
         sealed_two();
         fake_fail("network_wait_patiently pid-4000001", 1, -ECANCELED);
         fake_fail("store_give_back", 1, -EIO);
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         assert_true(fake_struck());
         assert_false(in_store("ticket"));
         assert_false(fake->hold);
@@ -134,11 +125,11 @@ static void test_dies_over_giving_back(void **state) {
                         sealed_two();
                         fake_fail("network_wait_patiently pid-4000001", 1, -ECANCELED);
                         fake_die(points[i], 1);
-                        assert_int_equal(fake_run(program, NULL), FAKE_DEAD);
+                        assert_int_equal(fake_run(run_restore, NULL), FAKE_DEAD);
                         fake_heal();
                         if (rebooted)
                                 sealed_reboot();
-                        (void)fake_run(program, NULL);
+                        (void)fake_run(run_restore, NULL);
                         assert_int_equal(fake_tree(FIRST_PID)->returned, 1);
                         assert_int_equal(fake_tree(SECOND_PID)->returned, 1);
                         assert_int_equal(state_of(FIRST_PID), OUTCOME__STATE__CARRIED);
@@ -184,7 +175,7 @@ static void test_encrypted(void **state) {
         encrypt_all();
         fake->has_key = true;
         memcpy(fake->key, key, sizeof key);
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         assert_int_equal(fake_tree(FIRST_PID)->returned, 1);
         assert_int_equal(fake_tree(SECOND_PID)->returned, 1);
         assert_false(fake->has_key);
@@ -195,7 +186,7 @@ static void test_wrong_key(void **state) {
         sealed_two();
         encrypt_all();
         fake->has_key = true;
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         assert_int_equal(fake_count("criu_restore"), 0);
         assert_int_equal(state_of(FIRST_PID), OUTCOME__STATE__FAILED);
 }
@@ -206,7 +197,7 @@ static void test_key_is_lost(void **state) {
 
         sealed_two();
         encrypt_all();
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         report = sealed_report();
         assert_int_equal(outcome_of(report, FIRST_PID), OUTCOME__STATE__FAILED);
         assert_int_equal(outcome_of(report, SECOND_PID), OUTCOME__STATE__FAILED);
@@ -234,7 +225,7 @@ static void test_number_is_taken(void **state) {
         sealed_two();
         add_inner();
         amend(take_number);
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         assert_int_equal(fake_count("namespace_restore"), 1);
         assert_int_equal(fake_count("criu_restore pid-4000001"), 0);
         assert_int_equal(state_of(FIRST_PID), OUTCOME__STATE__CARRIED);
@@ -245,7 +236,7 @@ static void test_number_is_taken(void **state) {
         add_inner();
         amend(take_number);
         configure("PidMode=host\n");
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         assert_int_equal(fake_count("namespace_restore"), 0);
         assert_int_equal(state_of(FIRST_PID), OUTCOME__STATE__FAILED);
         assert_int_equal(state_of(SECOND_PID), OUTCOME__STATE__CARRIED);
@@ -258,9 +249,9 @@ static void test_found_in_namespace(void **state) {
         amend(take_number);
         fake_fail("network_wait_patiently pid-4000002", 1, -EIO);
         fake_die("fault_point restore:noted", 1);
-        assert_int_equal(fake_run(program, NULL), FAKE_DEAD);
+        assert_int_equal(fake_run(run_restore, NULL), FAKE_DEAD);
         fake_heal();
-        (void)fake_run(program, NULL);
+        (void)fake_run(run_restore, NULL);
         assert_int_equal(fake_count("namespace_restore"), 1);
         assert_int_equal(fake_tree(INNER)->returned, 1);
         assert_int_equal(state_of(FIRST_PID), OUTCOME__STATE__CARRIED);
@@ -272,7 +263,7 @@ static void test_found_by_who_gives_up(void **state) {
         sealed_two();
         fake_fail("network_wait_patiently pid-4000002", 1, -EIO);
         fake_die("fault_point restore:noted", 1);
-        assert_int_equal(fake_run(program, NULL), FAKE_DEAD);
+        assert_int_equal(fake_run(run_restore, NULL), FAKE_DEAD);
         fake_heal();
         (void)fake_run(give_up, NULL);
         assert_int_equal(state_of(FIRST_PID), OUTCOME__STATE__CARRIED);
@@ -286,7 +277,7 @@ static void test_connections_closed(void **state) {
         sealed_two();
         configure("TcpClose=yes\n");
         fake_fail("network_wait_patiently pid-4000001", 1, -ETIMEDOUT);
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         assert_int_equal(state_of(FIRST_PID), OUTCOME__STATE__CARRIED);
         assert_true(has_note(FIRST_PID, "connections-closed"));
 
@@ -294,7 +285,7 @@ static void test_connections_closed(void **state) {
         configure("TcpClose=yes\n");
         fake_fail("network_wait_patiently pid-4000001", 1, -ETIMEDOUT);
         fake_fail("network_wait pid-4000001", 1, -ETIMEDOUT); /* what it listens on neither */
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         assert_int_equal(state_of(FIRST_PID), OUTCOME__STATE__FAILED);
 }
 
@@ -318,7 +309,7 @@ static void test_needs(void **state) {
                 sealed_two();
                 amend(add_needs);
                 fake_fail(needs[i], 1, -ETIMEDOUT);
-                assert_int_equal(fake_run(program, NULL), 1);
+                assert_int_equal(fake_run(run_restore, NULL), 1);
                 assert_true(fake_struck());
                 assert_int_equal(fake_count("criu_restore"), 1);
                 assert_int_equal(state_of(FIRST_PID), OUTCOME__STATE__FAILED);
@@ -326,7 +317,7 @@ static void test_needs(void **state) {
         }
         sealed_two();
         amend(add_needs);
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         assert_true(is_before("network_wait_patiently pid-4000001", "mounts_wait pid-4000001"));
         assert_true(is_before("mounts_wait pid-4000001", "apparmor_wait pid-4000001"));
         assert_true(is_before("apparmor_wait pid-4000001", "criu_restore pid-4000001"));
@@ -342,7 +333,7 @@ static void add_garbage(Tree *tree) {
 static void test_files_fail(void **state) {
         sealed_two();
         amend(add_garbage);
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         assert_int_equal(fake_count("criu_restore pid-4000001"), 0);
         assert_int_equal(state_of(FIRST_PID), OUTCOME__STATE__FAILED);
         assert_int_equal(state_of(SECOND_PID), OUTCOME__STATE__CARRIED);
@@ -364,7 +355,7 @@ static void test_session(void **state) {
         sealed_two();
         amend(add_session);
         fake_fail("bus_start_scope session-4.scope", 1, -EEXIST);
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         assert_int_equal(fake_count("bus_start_scope carryover-session-4.scope"), 1);
         assert_int_equal(access("/run/systemd/sessions/4", F_OK), 0);
         assert_int_equal(access("/run/systemd/users/0", F_OK), 0);
@@ -382,7 +373,7 @@ static void test_request(void **state) {
                 request.action = (char *)"kexec";
                 assert_int_equal(run_request_write(&request), 0);
                 snprintf(fake->shutdown, sizeof fake->shutdown, "%s", down ? "kexec" : "");
-                assert_int_equal(fake_run(program, NULL), 0);
+                assert_int_equal(fake_run(run_restore, NULL), 0);
                 assert_int_equal(access(RUN_REQUEST, F_OK) >= 0, down);
         }
 }
@@ -421,7 +412,7 @@ static void test_waits_for_another(void **state) {
         assert_int_equal(bind(notify, (struct sockaddr *)&sa, sizeof sa), 0);
         assert_int_equal(setenv("NOTIFY_SOCKET", sa.sun_path, 1), 0);
         pid = start_other(notify);
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_int_equal(status, 0);
         assert_int_equal(fake_tree(FIRST_PID)->returned, 1);

@@ -7,7 +7,6 @@
  */
 
 #include "early/early.h"
-#include "flow/flow.h"
 #include "tests/unit/sealed.h"
 
 #include <errno.h>
@@ -16,14 +15,6 @@
 #include <stdio.h>
 
 #include <cmocka.h>
-
-static int program(void *userdata) {
-        int status = flow_restore();
-
-        (void)userdata;
-        durable_end();
-        return status;
-}
 
 static int give_up(void *userdata) {
         int status;
@@ -66,7 +57,7 @@ static void test_all_come_back(void **state) {
         _cleanup_(ticket_freep) Ticket *report = NULL;
 
         sealed_two();
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         is_over();
         report = sealed_report();
         is_carried(report, FIRST_PID);
@@ -84,7 +75,7 @@ static void test_all_come_back(void **state) {
  * runs before anything else, and the report before the claim goes. */
 static void test_order(void **state) {
         sealed_two();
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         assert_true(is_before("renameat ticket.claimed", "hold_set"));
         assert_true(is_before("renameat begun", "criu_restore"));
         assert_true(is_before("criu_restore", "renameat runs"));
@@ -99,9 +90,9 @@ static void test_order(void **state) {
 /* Both have died, and their service starts once more: there is nothing that it would do again. */
 static void test_second_start(void **state) {
         sealed_two();
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         fake_forget_events();
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         assert_int_equal(fake_count("criu_restore"), 0);
         assert_int_equal(fake_tree(FIRST_PID)->returned, 1);
 }
@@ -114,7 +105,7 @@ static void one_fails(const char *step) {
         sealed_two();
         snprintf(event, sizeof event, "%s %s", step, fake_tree(FIRST_PID)->name);
         fake_fail(event, 1, -EIO);
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         assert_true(fake_struck());
         is_over();
         report = sealed_report();
@@ -137,7 +128,7 @@ static void test_no_scope(void **state) {
 
         sealed_two();
         fake_fail("bus_start_scope", 1, -EIO);
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         assert_true(fake_struck());
         is_over();
         report = sealed_report();
@@ -151,7 +142,7 @@ static void all_fail(const char *step) {
 
         sealed_two();
         fake_fail(step, 1, -EIO);
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         assert_true(fake_struck());
         is_over();
         report = sealed_report();
@@ -177,7 +168,7 @@ static void goes_on(const char *step, int error) {
 
         sealed_two();
         fake_fail(step, 1, error);
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         assert_true(fake_struck());
         is_over();
         report = sealed_report();
@@ -200,11 +191,11 @@ static void test_goes_on(void **state) {
 static void test_claim_fails(void **state) {
         sealed_two();
         fake_fail("renameat ticket.claimed", 1, -EIO);
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         assert_true(fake_struck());
         assert_int_equal(fake_count("criu_restore"), 0);
         assert_true(in_store("ticket"));
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         assert_int_equal(fake_tree(FIRST_PID)->returned, 1);
         assert_int_equal(fake_tree(SECOND_PID)->returned, 1);
         is_over();
@@ -217,7 +208,7 @@ static void test_begun_cannot_be_noted(void **state) {
         sealed_two();
         fake_fail("renameat begun", 1, -EIO);
         fake_fail("renameat begun", 1, -EIO);
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         report = sealed_report();
         assert_int_equal(fake_count("criu_restore"), 1);
         assert_int_equal(fake_count("nudge_dismiss 1"), 1);
@@ -233,7 +224,7 @@ static void test_notes_fail(void **state) {
 
                 sealed_two();
                 fake_fail(notes[i], 1, -EIO);
-                assert_int_equal(fake_run(program, NULL), 0);
+                assert_int_equal(fake_run(run_restore, NULL), 0);
                 assert_true(fake_struck());
                 report = sealed_report();
                 is_carried(report, FIRST_PID);
@@ -249,13 +240,13 @@ static void test_report_fails(void **state) {
 
         sealed_two();
         fake_fail("renameat report", 1, -EIO);
-        (void)fake_run(program, NULL);
+        (void)fake_run(run_restore, NULL);
         assert_true(fake_struck());
         assert_false(in_store("report"));
         assert_true(in_store("ticket.claimed"));
         assert_int_equal(access(RUN_UNREPORTED, F_OK), 0);
         assert_false(fake->hold);
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         assert_int_equal(access(RUN_UNREPORTED, F_OK), -1);
         report = sealed_report();
         is_carried(report, FIRST_PID);
@@ -272,7 +263,7 @@ static void test_altered(void **state) {
         fd = open(MACHINE_STORE "/save/pid-4000001/core-1.img", O_WRONLY | O_CLOEXEC);
         assert_int_equal(pwrite(fd, "X", 1, 0), 1);
         fd_close(fd);
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         report = sealed_report();
         is_failed(report, FIRST_PID, "altered");
         is_carried(report, SECOND_PID);
@@ -286,9 +277,9 @@ static void test_failure_is_recalled(void **state) {
         sealed_two();
         fake_fail("network_wait_patiently pid-4000001", 1, -EIO);
         fake_die("store_report_write", 1);
-        assert_int_equal(fake_run(program, NULL), FAKE_DEAD);
+        assert_int_equal(fake_run(run_restore, NULL), FAKE_DEAD);
         fake_heal();
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         report = sealed_report();
         is_failed(report, FIRST_PID, "network_wait_patiently");
         is_carried(report, SECOND_PID);
@@ -301,14 +292,14 @@ static void test_taken_over(void **state) {
 
         sealed_two();
         fake_die("conntrack_restore", 1);
-        assert_int_equal(fake_run(program, NULL), FAKE_DEAD);
+        assert_int_equal(fake_run(run_restore, NULL), FAKE_DEAD);
         assert_true(in_store("ticket.claimed"));
         fake_reboot();
         fake_die("conntrack_restore", 1);
-        assert_int_equal(fake_run(program, NULL), FAKE_DEAD);
+        assert_int_equal(fake_run(run_restore, NULL), FAKE_DEAD);
         assert_int_equal(access("/run/carryover/claimed", F_OK), 0); /* it is this boot's now */
         fake_heal();
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         report = sealed_report();
         is_carried(report, FIRST_PID);
         is_carried(report, SECOND_PID);
@@ -322,10 +313,10 @@ static void test_lost(void **state) {
 
         sealed_two();
         fake_die("criu_restore pid-4000001", 1);
-        assert_int_equal(fake_run(program, NULL), FAKE_DEAD);
+        assert_int_equal(fake_run(run_restore, NULL), FAKE_DEAD);
         fake_reboot();
         fake_heal();
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         report = sealed_report();
         assert_int_equal(outcome_of(report, FIRST_PID), OUTCOME__STATE__LOST);
         assert_int_equal(fake_tree(FIRST_PID)->returned, 0);
@@ -344,7 +335,7 @@ static void test_given_up(void **state) {
         sealed_two();
         fake_die("bus_start_scope pid", 1);
         fake_die("conntrack_restore", 1);
-        assert_int_equal(fake_run(program, NULL), FAKE_DEAD);
+        assert_int_equal(fake_run(run_restore, NULL), FAKE_DEAD);
         fake_heal();
         assert_int_equal(fake_run(give_up, (void *)"exit-code"), 0);
         assert_true(in_store("ticket.claimed"));
@@ -364,7 +355,7 @@ static void test_given_up_while_it_runs(void **state) {
 
         sealed_two();
         fake_die("nudge_peers", 1);
-        assert_int_equal(fake_run(program, NULL), FAKE_DEAD);
+        assert_int_equal(fake_run(run_restore, NULL), FAKE_DEAD);
         fake_heal();
         (void)fake_run(give_up, (void *)"signal");
         report = sealed_report();
@@ -385,7 +376,7 @@ static void test_called_off(void **state) {
 
         sealed_two();
         fake->boot = 1;
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         report = sealed_report();
         assert_string_equal(report->stopped, "the shutdown was called off");
         assert_int_equal(fake_count("bus_wait_settled"), 1);
@@ -397,7 +388,7 @@ static void test_nothing_is_sealed(void **state) {
         (void)fresh_machine(NULL);
         sealed_reboot();
         fake->hold = true;
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         assert_false(fake->hold); /* a crash had left it */
         assert_int_equal(fake_count("criu_restore"), 0);
 }
@@ -405,7 +396,7 @@ static void test_nothing_is_sealed(void **state) {
 static void test_ticket_is_damaged(void **state) {
         sealed_two();
         assert_int_equal(truncate(MACHINE_STORE "/ticket", 40), 0);
-        assert_int_equal(fake_run(program, NULL), 1);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
         assert_int_equal(fake_count("criu_restore"), 0);
         assert_true(in_store("ticket.bad"));
         assert_true(in_store("save/pid-4000001/core-1.img"));
@@ -414,7 +405,7 @@ static void test_ticket_is_damaged(void **state) {
 static void test_images_stay(void **state) {
         sealed_two();
         configure("KeepImages=yes\n");
-        assert_int_equal(fake_run(program, NULL), 0);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
         assert_true(in_store("save/pid-4000001/core-1.img"));
         is_over();
 }

@@ -2,16 +2,11 @@
 
 /* The save as a whole program, on a machine of fakes: what is true when it has come to its end. */
 
-#include "flow/flow.h"
+#include "tests/unit/programs.h"
 #include "tests/unit/promise.h"
 
 #define FIRST  4000001
 #define SECOND 4000002
-
-static int run_save(void *userdata) {
-        (void)userdata;
-        return flow_save();
-}
 
 static void go_down(const char *action) {
         snprintf(fake->shutdown, sizeof fake->shutdown, "%s", action);

@@ -15,21 +15,8 @@
 
 #define NOTIFY "/run/notify"
 
-static const char *restore_state; /* what PID 1 says of the restore's unit */
 static char err[4096];
 static int err_fd, notify_fd;
-
-int bus_unit_property(Bus *bus, const char *unit, const char *interface, const char *property, char **ret) {
-        int r = fake_call("bus_unit_property", "%s", unit);
-
-        (void)bus;
-        (void)interface;
-        (void)property;
-        if (r < 0)
-                return r;
-        *ret = strdup(restore_state);
-        return *ret ? 0 : -ENOMEM;
-}
 
 static int run(void *userdata) {
         ExitStatus (*const *program)(void) = userdata;
@@ -57,7 +44,7 @@ static void is_said(const char *what) {
 
 static int set_up(void **state) {
         (void)state;
-        restore_state = "inactive";
+        fake_unit_state = "inactive";
         (void)fresh_machine(NULL);
         return 0;
 }
@@ -155,7 +142,7 @@ static void test_restore_explains_it(void **state) {
                 (void)set_up(state);
                 claim();
                 if (i < ELEMENTS(states))
-                        restore_state = states[i];
+                        fake_unit_state = states[i];
                 else
                         fake_fail(calls[i - ELEMENTS(states)], 1, -EIO);
                 assert_int_equal(call(flow_start), 0);
@@ -166,7 +153,7 @@ static void test_restore_explains_it(void **state) {
 static void test_restore_has_died(void **state) {
         (void)state;
         claim();
-        restore_state = "failed";
+        fake_unit_state = "failed";
         assert_int_equal(call(flow_start), 0);
         assert_false(fake->hold);
         assert_int_equal(fake_count("bus_unit_property " RESTORE_UNIT), 1);
