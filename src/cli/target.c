@@ -7,11 +7,12 @@
 #include "cli/output.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 ExitStatus target_inspect(const CliCall *call, Trees *ret, Inspection *ret_inspection) {
         int r;
 
-        r = keep_resolve(cli_arg(call, 0), ret);
+        r = trees_resolve(cli_arg(call, 0), getpid(), ret);
         if (r < 0)
                 return cli_fail_target(r);
         r = keep_inspect(ret, ret_inspection);

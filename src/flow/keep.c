@@ -18,19 +18,6 @@
 #include <string.h>
 #include <unistd.h>
 
-int keep_resolve(const char *target, Trees *ret) {
-        _cleanup_(world_done) World world = {0};
-        SelectWorld select;
-        int r;
-
-        r = world_look(&world);
-        if (r < 0)
-                return err_pass(r);
-        select = world_select(&world);
-        r = select_resolve(&select, target, getpid(), &ret->items, &ret->n);
-        return r < 0 ? err_pass(r) : 0;
-}
-
 int keep_inspect(const Trees *trees, Inspection *ret) {
         _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
         Config config;
@@ -70,7 +57,7 @@ int keep_name(const char *target, char **ret) {
                 *ret = strdup(target);
                 return *ret ? 0 : -ENOMEM;
         }
-        r = keep_resolve(NULL, &own);
+        r = trees_resolve(NULL, getpid(), &own);
         if (r >= 0)
                 r = select_stable(own.items[0], ret);
         return r < 0 ? err_pass(r) : 0;

@@ -7,9 +7,6 @@
 #include "flow/facts.h"
 #include "flow/kept.h"
 
-/* The trees of a target, or (NULL) of the session that the caller is in. */
-int keep_resolve(const char *target, Trees *ret);
-
 /* Looks at them in depth, and at the machine. */
 int keep_inspect(const Trees *trees, Inspection *ret);
 

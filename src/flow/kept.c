@@ -38,18 +38,25 @@ int trees_stop_order(const Trees *trees) {
         return r < 0 ? err_pass(r) : 0;
 }
 
-int kept_own(pid_t pid, char **ret) {
+int trees_resolve(const char *target, pid_t caller, Trees *ret) {
         _cleanup_(world_done) World world = {0};
-        _cleanup_(trees_done) Trees own = {0};
         SelectWorld select;
         int r;
 
-        *ret = NULL;
         r = world_look(&world);
         if (r < 0)
                 return err_pass(r);
         select = world_select(&world);
-        r = select_resolve(&select, NULL, pid, &own.items, &own.n);
+        r = select_resolve(&select, target, caller, &ret->items, &ret->n);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int kept_own(pid_t pid, char **ret) {
+        _cleanup_(trees_done) Trees own = {0};
+        int r;
+
+        *ret = NULL;
+        r = trees_resolve(NULL, pid, &own);
         if (r == -ESRCH)
                 return 0;
         if (r >= 0)

@@ -16,6 +16,9 @@ typedef struct Trees {
 
 void trees_done(Trees *trees);
 
+/* The trees of a target, or (NULL) of the session that the caller is in, as select_resolve(). */
+int trees_resolve(const char *target, pid_t caller, Trees *ret);
+
 /* The ticket has these trees from now on, and no others. */
 void trees_give(Trees *trees, Ticket *ticket);
 
