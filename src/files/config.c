@@ -54,6 +54,19 @@ static int set_bool(const char *value, void *field) {
         return 0;
 }
 
+/* The digits that a value begins with, and what is behind them. */
+static int number_parse(const char *value, uint64_t max, uint64_t *ret, const char **ret_rest) {
+        size_t digits = strspn(value, "0123456789");
+        char number[24];
+
+        if (digits >= sizeof number)
+                return -EINVAL;
+        memcpy(number, value, digits);
+        number[digits] = '\0';
+        *ret_rest = value + digits;
+        return parse_u64(number, max, ret);
+}
+
 static int set_seconds(const char *value, void *field) {
         static const struct {
                 const char *unit;
@@ -63,17 +76,12 @@ static int set_seconds(const char *value, void *field) {
                         {"ms", USEC_PER_MSEC},      {"min", 60 * USEC_PER_SEC}, {"m", 60 * USEC_PER_SEC},
                         {"h", 3600 * USEC_PER_SEC},
         };
-        size_t digits = strspn(value, "0123456789");
-        const char *unit = value + digits + strspn(value + digits, " ");
-        char number[24];
+        const char *unit;
         uint64_t n;
 
-        if (digits >= sizeof number)
+        if (number_parse(value, LONGEST_WAIT, &n, &unit) < 0)
                 return -EINVAL;
-        memcpy(number, value, digits);
-        number[digits] = '\0';
-        if (parse_u64(number, LONGEST_WAIT, &n) < 0)
-                return -EINVAL;
+        unit += strspn(unit, " ");
         for (size_t i = 0; i < ELEMENTS(units); i++) {
                 if (strcmp(unit, units[i].unit) != 0)
                         continue;
@@ -87,16 +95,10 @@ static int set_seconds(const char *value, void *field) {
 
 static int set_amount(const char *value, void *field) {
         static const char units[] = "KMGT";
-        size_t digits = strspn(value, "0123456789");
-        const char *unit = value + digits, *found;
-        char number[24];
+        const char *unit, *found;
         uint64_t n;
 
-        if (digits >= sizeof number)
-                return -EINVAL;
-        memcpy(number, value, digits);
-        number[digits] = '\0';
-        if (parse_u64(number, UINT64_MAX, &n) < 0)
+        if (number_parse(value, UINT64_MAX, &n, &unit) < 0)
                 return -EINVAL;
         if (strcmp(unit, "%") == 0) {
                 if (n == 0 || n > 100)
