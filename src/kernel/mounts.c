@@ -104,28 +104,14 @@ static int line_add(char *line, Mounts *ret) {
         return r;
 }
 
-int mounts_parse(char *text, Mounts *ret) {
-        char *state, *line;
-        int r = 0;
-
-        for (line = strtok_r(text, "\n", &state); r >= 0 && line; line = strtok_r(NULL, "\n", &state))
-                r = line_add(line, ret);
-        if (r < 0)
-                mounts_done(ret);
-        return r < 0 ? err_pass(r) : 0;
-}
-
 /* Line by line, without a bound in all: how long a line is, a user chooses by the name of his file system,
  * and how many there are, the kernel bounds. */
-int mounts_read(Mounts *ret) {
-        _cleanup_(fclosep) FILE *f = fopen("/proc/thread-self/mountinfo", "re");
+int mounts_parse(FILE *f, Mounts *ret) {
         _cleanup_(freep) char *line = NULL;
         size_t room = 0;
         ssize_t l;
         int r = 0;
 
-        if (!f)
-                return err_born(-errno, "cannot read the list of mounts");
         while (r >= 0 && (l = getline(&line, &room, f)) > 0) {
                 line[l - 1] = line[l - 1] == '\n' ? '\0' : line[l - 1];
                 r = line_add(line, ret);
@@ -135,6 +121,14 @@ int mounts_read(Mounts *ret) {
         if (r < 0)
                 mounts_done(ret);
         return r < 0 ? err_pass(r) : 0;
+}
+
+int mounts_read(Mounts *ret) {
+        _cleanup_(fclosep) FILE *f = fopen("/proc/thread-self/mountinfo", "re");
+
+        if (!f)
+                return err_born(-errno, "cannot read the list of mounts");
+        return err_pass(mounts_parse(f, ret));
 }
 
 void mounts_done(Mounts *mounts) {

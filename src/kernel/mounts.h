@@ -7,6 +7,8 @@
 #include "model/model.h"
 #include "model/snapshot.h"
 
+#include <stdio.h>
+
 typedef struct MountLine {
         SnapMount at;
         int parent; /* id of the mount that it is on */
@@ -21,8 +23,8 @@ typedef struct Mounts {
 } Mounts;
 
 int mounts_read(Mounts *ret);
-/* The same of a text, which is taken apart. */
-int mounts_parse(char *text, Mounts *ret);
+/* The same of any file that has mountinfo's lines. */
+int mounts_parse(FILE *file, Mounts *ret);
 void mounts_done(Mounts *mounts);
 
 const MountLine *mounts_by_id(const Mounts *mounts, int id);

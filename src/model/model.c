@@ -5,7 +5,6 @@
 #include "base/err.h"
 #include "base/text.h"
 
-#include <arpa/inet.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -109,12 +108,4 @@ bool ticket_waits(const Ticket *ticket, size_t tree, size_t other) {
         for (size_t i = 0; i < o->n_externals; i++)
                 needs_nobody &= !is_terminal(o->externals[i]);
         return tree != other && shares && (needs_nobody || other < tree);
-}
-
-const char *address_text(ProtobufCBinaryData address, char buffer[static 46]) {
-        int family = address.len == 4 ? AF_INET : AF_INET6;
-
-        if ((address.len != 4 && address.len != 16) || !inet_ntop(family, address.data, buffer, 46))
-                return "?";
-        return buffer;
 }

@@ -86,6 +86,3 @@ bool model_is_session_fifo(const char *path);
  * each other's terminals the first goes first.
  */
 bool ticket_waits(const Ticket *ticket, size_t tree, size_t other);
-
-/* "192.0.2.1" or "2001:db8::1" of 4 or 16 bytes; "?" for anything else. */
-const char *address_text(ProtobufCBinaryData address, char buffer[static 46]);

@@ -117,13 +117,6 @@ const SnapInet *snapshot_inet(const Snapshot *s, uint64_t ino) {
         return find(s, &key, s->inets, s->n_inets, sizeof key, inet_by_ino);
 }
 
-const SnapMount *snapshot_mount(const Snapshot *s, int id) {
-        for (size_t i = 0; i < s->n_mounts; i++)
-                if (s->mounts[i].id == id)
-                        return s->mounts + i;
-        return NULL;
-}
-
 const SnapHolder *snapshot_holder(const Snapshot *s, FdKind kind, uint64_t id) {
         const SnapHolder key = {.kind = kind, .id = id};
 

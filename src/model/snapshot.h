@@ -113,7 +113,6 @@ void snap_process_done(SnapProcess *p);
 const SnapProcess *snapshot_process(const Snapshot *s, pid_t pid);
 const SnapUnix *snapshot_unix(const Snapshot *s, uint64_t ino);
 const SnapInet *snapshot_inet(const Snapshot *s, uint64_t ino);
-const SnapMount *snapshot_mount(const Snapshot *s, int id);
 const SnapHolder *snapshot_holder(const Snapshot *s, FdKind kind, uint64_t id);
 
 /* The name that no boot brings and that must be there again; NULL: none, as of logind's foreign FIFO. */

@@ -102,14 +102,6 @@ int bus_reset_unit(Bus *b, const char *unit) {
         return 0;
 }
 
-int bus_signal_unit(Bus *b, const char *unit, int signal) {
-        _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        int r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, "KillUnit", &error, NULL, "ssi",
-                                   unit, "main", signal);
-
-        return r < 0 ? failed(r, &error, "signal", unit) : 0;
-}
-
 int bus_unit_property(Bus *b, const char *unit, const char *interface, const char *property, char **ret) {
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(freep) char *path = NULL;

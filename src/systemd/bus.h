@@ -30,8 +30,6 @@ int bus_try_restart_unit(Bus *bus, const char *unit);
 int bus_restart_unit(Bus *bus, const char *unit);
 /* Its failures and starts up to now do not count any more. A unit that is not loaded has none. */
 int bus_reset_unit(Bus *bus, const char *unit);
-/* To the main process of a unit; an error if it has none. */
-int bus_signal_unit(Bus *bus, const char *unit, int signal);
 
 /* One property of a unit as text: "ActiveState", "ControlGroup", "Slice". Caller frees. A unit that
  * is not there is inactive. */

@@ -34,11 +34,17 @@
         "51 22 7:1 /sub /mnt rw - xfs  rw\n"                                                                \
         "52 51 7:2 / /mnt/ram rw - ramfs none rw\n"
 
+static int parse(const char *lines, Mounts *ret) {
+        _cleanup_(fclosep) FILE *f = fmemopen((char *)(uintptr_t)lines, strlen(lines), "r");
+
+        assert_non_null(f);
+        return mounts_parse(f, ret);
+}
+
 static Mounts parsed(const char *lines) {
-        _cleanup_(freep) char *text = strdup(lines);
         Mounts mounts = {0};
 
-        assert_int_equal(mounts_parse(text, &mounts), 0);
+        assert_int_equal(parse(lines, &mounts), 0);
         return mounts;
 }
 
@@ -70,9 +76,7 @@ static void test_parse_bad(void **state) {
         Mounts m = {0};
 
         for (size_t i = 0; i < ELEMENTS(bad); i++) {
-                _cleanup_(freep) char *text = strdup(bad[i]);
-
-                assert_int_equal(mounts_parse(text, &m), -EBADMSG);
+                assert_int_equal(parse(bad[i], &m), -EBADMSG);
                 assert_int_equal(m.n, 0);
         }
 }

@@ -91,6 +91,7 @@ static inline SnapInet *world_tcp(Snapshot *s, uint64_t ino, int state, uint32_t
 static inline SnapMount *world_mount(Snapshot *s, pid_t pid, int id, const char *type, const char *point,
                                      MountOrigin origin) {
         SnapProcess *p = world_at(s, pid);
+        bool known = false;
         SnapMount m = {.id = id,
                        .source = strdup("/dev/loop0"),
                        .type = strdup(type),
@@ -99,7 +100,9 @@ static inline SnapMount *world_mount(Snapshot *s, pid_t pid, int id, const char 
                        .origin = origin};
 
         assert_int_equal(model_append(p->mounts, p->n_mounts, id), 0);
-        if (!snapshot_mount(s, id))
+        for (size_t i = 0; i < s->n_mounts; i++)
+                known |= s->mounts[i].id == id;
+        if (!known)
                 assert_int_equal(model_append(s->mounts, s->n_mounts, m), 0);
         else
                 snap_mount_done(&m);
