@@ -43,8 +43,9 @@ static int check_proc(const Check *c, const SnapFd *f) {
 
         if (owner == 0 || owner == c->p->pid)
                 return 0;
-        return note_refused(c, "proc-file", "close it, or end that program",
-                            "%s has %s open, which is another process's", check_who(c->p, &who), f->target);
+        return note_refused(c, "proc-file", "close it, or stop the program",
+                            "%s has %s open, which belongs to another process", check_who(c->p, &who),
+                            f->target);
 }
 
 /* What no boot brings is put back with its owner; somebody who could only read it must not bring it about
@@ -57,8 +58,8 @@ static int note_others(const Check *c, const char *path) {
         Who who;
 
         return note_refused(
-                        c, "others-file", "close it, or end that program",
-                        "%s has %s open, which belongs to somebody else and is in memory or in /tmp only",
+                        c, "others-file", "close it, or stop the program",
+                        "%s has %s open, which belongs to another user and exists only in memory or in /tmp",
                         check_who(c->p, &who), path);
 }
 
@@ -68,32 +69,34 @@ static int check_named(const Check *c, const SnapFd *f) {
         if (f->kind == FD_FIFO && model_is_session_fifo(f->target) && f->uid == 0)
                 return 0; /* logind's: made again (select/describe.c) */
         if (strcmp(f->target, "/secretmem") == 0)
-                return note_refused(c, "memfd-secret", "end that program before the reboot",
-                                    "%s has secret memory that not even the kernel can copy",
+                return note_refused(c, "memfd-secret", "stop the program before the reboot",
+                                    "%s uses secret memory (memfd_secret), which cannot be read",
                                     check_who(c->p, &who));
         if (f->mnt_foreign)
-                return note_refused(c, "foreign-mount", "close it, or end that program",
-                                    "%s has %s %s open through a mount that this namespace does not have",
+                return note_refused(c, "foreign-mount", "close it, or stop the program",
+                                    "%s has %s %s open through a mount that does not exist in this mount "
+                                    "namespace",
                                     check_who(c->p, &who), noun(f), f->target);
         if (f->deleted && f->kind == FD_DIR && f->path_replaced)
-                return note_refused(c, "directory-reused", "cd somewhere else, or end that program",
-                                    "%s has %s %s open, which was deleted, and there is another one of that "
-                                    "name now, which the restore would take for it",
+                return note_refused(c, "directory-reused",
+                                    "change to another directory, or stop the program",
+                                    "%s has %s %s open, which was deleted; the restore would use the new "
+                                    "directory of the same name instead",
                                     check_who(c->p, &who), noun(f), f->target);
         if (f->deleted)
                 return 0; /* a ghost: its content goes into the images */
         if (f->unlinked && f->is_volatile)
-                return note_refused(c, "lost-name", "close it, or give it back its name",
-                                    "%s has a file open whose name %s is gone while it still has another, "
-                                    "and all of that is in memory only",
+                return note_refused(c, "lost-name", "close it, or restore its name",
+                                    "%s has a file open whose name %s was removed; the file has another "
+                                    "name and exists only in memory",
                                     check_who(c->p, &who), f->target);
         if (f->is_volatile && f->kind != FD_DIR && is_others(c, f->uid))
                 return note_others(c, f->target);
         if (f->unlinked)
                 return 0; /* CRIU gives it a name until the restore (image/remap.h) */
         if (f->path_replaced)
-                return note_refused(c, "path-reused", "close it, or give it back its name",
-                                    "%s has a file open that is covered: its name %s is another file's",
+                return note_refused(c, "path-reused", "close it, or restore its name",
+                                    "%s has a file open whose name %s now belongs to another file",
                                     check_who(c->p, &who), f->target);
         return check_proc(c, f); /* one that no boot brings is put back: save/files.c */
 }
@@ -103,9 +106,9 @@ static int check_device(const Check *c, const SnapFd *f) {
 
         if (f->kind == FD_CHAR && major(f->rdev) == MAJOR_MEM)
                 return 0;
-        return note_refused(c, "device", "close it, or end that program",
-                            "%s has the device %s open, whose state CRIU cannot save", check_who(c->p, &who),
-                            f->target);
+        return note_refused(c, "device", "close it, or stop the program",
+                            "%s has device %s open; CRIU cannot save the state of the device",
+                            check_who(c->p, &who), f->target);
 }
 
 /* "mnt:[4026531841]": fine if it is a namespace that the next kernel has too, which is ours. */
@@ -117,8 +120,9 @@ static int check_namespace_file(const Check *c, const SnapFd *f) {
         for (size_t i = 0; i < ELEMENTS(ours); i++)
                 if (f->ino == ours[i])
                         return 0;
-        return note_refused(c, "descriptor", "close it, or end that program",
-                            "%s has '%s' open, which CRIU does not know", check_who(c->p, &who), f->target);
+        return note_refused(c, "descriptor", "close it, or stop the program",
+                            "%s has '%s' open, which CRIU does not support", check_who(c->p, &who),
+                            f->target);
 }
 
 int check_file(const Check *c, const SnapFd *f) {
@@ -143,19 +147,19 @@ int check_maps(const Check *c) {
                 if (m->deleted || (m->unlinked && !m->is_volatile))
                         continue; /* its content goes into the images, or CRIU gives it another name */
                 if (strcmp(m->path, "/secretmem") == 0)
-                        r = note_refused(c, "memfd-secret", "end that program before the reboot",
-                                         "%s has secret memory that not even the kernel can copy",
+                        r = note_refused(c, "memfd-secret", "stop the program before the reboot",
+                                         "%s uses secret memory (memfd_secret), which cannot be read",
                                          check_who(c->p, &who));
                 else if (m->unlinked)
-                        r = note_refused(c, "lost-name", "restart that program",
-                                         "%s maps a file whose name %s is gone while it still has another, "
-                                         "and all of that is in memory only",
+                        r = note_refused(c, "lost-name", "restart the program",
+                                         "%s maps a file whose name %s was removed; the file has another "
+                                         "name and exists only in memory",
                                          check_who(c->p, &who), m->path);
                 else if (m->is_volatile && is_others(c, m->uid))
                         r = note_others(c, m->path);
                 else if (m->path_replaced)
-                        r = note_refused(c, "path-reused", "restart that program",
-                                         "%s maps a file that is covered: its name %s is another file's",
+                        r = note_refused(c, "path-reused", "restart the program",
+                                         "%s maps a file whose name %s now belongs to another file",
                                          check_who(c->p, &who), m->path);
         }
         return r;
@@ -167,18 +171,19 @@ static const struct {
         const char *target, *what, *noun, *remedy;
 } anon_refused[] = {
                 {"[io_uring]", "io-uring", "an io_uring",
-                 "run it without io_uring (Node.js: UV_USE_IO_URING=0)"},
-                {"[userfaultfd]", "userfaultfd", "a userfaultfd", "end that program before the reboot"},
-                {"[perf_event]", "perf-event", "a performance counter", "end perf or the profiler"},
-                {"bpf-prog", "bpf", "a BPF program", "end that program before the reboot"},
-                {"bpf_link", "bpf", "a BPF link", "end that program before the reboot"},
-                {"bpf-link", "bpf", "a BPF link", "end that program before the reboot"},
-                {"btf", "bpf", "BPF type data", "end that program before the reboot"},
+                 "run the program without io_uring (Node.js: UV_USE_IO_URING=0)"},
+                {"[userfaultfd]", "userfaultfd", "a userfaultfd", "stop the program before the reboot"},
+                {"[perf_event]", "perf-event", "a performance counter", "stop perf or the profiler"},
+                {"bpf-prog", "bpf", "a BPF program", "stop the program before the reboot"},
+                {"bpf_link", "bpf", "a BPF link", "stop the program before the reboot"},
+                {"bpf-link", "bpf", "a BPF link", "stop the program before the reboot"},
+                {"btf", "bpf", "BPF type data", "stop the program before the reboot"},
                 {"seccomp notify", "seccomp-listener", "a seccomp listener",
-                 "end that supervisor before the reboot"},
+                 "stop the supervisor before the reboot"},
                 {"[landlock-ruleset]", "landlock", "a landlock ruleset",
-                 "end that program before the reboot"},
-                {"kvm-", "kvm", "a virtual machine", "shut it down or suspend it before the reboot"},
+                 "stop the program before the reboot"},
+                {"kvm-", "kvm", "a virtual machine",
+                 "shut down or suspend the virtual machine before the reboot"},
 };
 
 static const char *const anon_allowed[] = {"[eventfd]", "[eventpoll]", "[signalfd]", "[timerfd]", "inotify",
@@ -188,13 +193,13 @@ static int check_pidfd(const Check *c, const SnapFd *f) {
         Who who;
 
         if (!c->facts->criu_pidfds)
-                return note_refused(c, "pidfd", "install CRIU 4.1 or later, or end that program",
+                return note_refused(c, "pidfd", "install CRIU 4.1 or later, or stop the program",
                                     "%s has a pidfd open, which this CRIU cannot save",
                                     check_who(c->p, &who));
         if (f->pidfd < 0 || members_have_process(c->m, f->pidfd))
                 return 0;
-        return note_refused(c, "pidfd", "end that program before the reboot",
-                            "%s has a pidfd of process %d open, which is outside the tree",
+        return note_refused(c, "pidfd", "stop the program before the reboot",
+                            "%s has a pidfd open for process %d, which is outside the tree",
                             check_who(c->p, &who), (int)f->pidfd);
 }
 
@@ -213,6 +218,7 @@ int check_anon(const Check *c, const SnapFd *f) {
                         return note_refused(c, anon_refused[i].what, anon_refused[i].remedy,
                                             "%s has %s open, which CRIU cannot save", check_who(c->p, &who),
                                             anon_refused[i].noun);
-        return note_refused(c, "descriptor", "close it, or end that program",
-                            "%s has '%s' open, which CRIU does not know", check_who(c->p, &who), f->target);
+        return note_refused(c, "descriptor", "close it, or stop the program",
+                            "%s has '%s' open, which CRIU does not support", check_who(c->p, &who),
+                            f->target);
 }

@@ -83,25 +83,24 @@ static void divide(const PreflightFacts *facts, uint64_t room, PreflightClaim *c
 
 static int refuse_user(const PreflightFacts *facts, const PreflightClaim *claim, uint64_t most, Verdict *v) {
         return verdict_add(v, VERDICT_REFUSED, "user-limit",
-                           "keep fewer of that user's sessions, or raise MaxUsePerUser=",
+                           "keep fewer sessions of this user, or raise MaxUsePerUser=",
                            "the trees of user %" PRIu32 " need about %" PRIu64
-                           " MiB in the store, and each user may use %" PRIu64 " MiB",
+                           " MiB in the store; the limit for each user is %" PRIu64 " MiB",
                            claim->uid, (most + MIB - 1) / MIB, facts->max_use_per_user / MIB);
 }
 
 static int refuse_space(uint64_t room, Verdict *v) {
         return verdict_add(v, VERDICT_REFUSED, "space-all",
-                           "make room there, set Store= to a larger file system, or raise MaxUse=",
-                           "the store has room for %" PRIu64
-                           " MiB, the images of all kept trees together need more",
+                           "free space in the store, set Store= to a larger file system, or raise MaxUse=",
+                           "the store has room for %" PRIu64 " MiB; the images of all kept trees need more",
                            room / MIB);
 }
 
 static int refuse_memory(uint64_t room, Verdict *v) {
         return verdict_add(v, VERDICT_REFUSED, "memory-all",
-                           "end programs that take memory, or set Encrypt=no",
-                           "there are %" PRIu64 " MiB of memory to encrypt images in, those of all kept "
-                           "trees together need more",
+                           "stop programs that use memory, or set Encrypt=no",
+                           "%" PRIu64 " MiB of memory are available for encrypting images; the images of "
+                           "all kept trees need more",
                            room / MIB);
 }
 
@@ -125,10 +124,9 @@ static int limit_names(const PreflightFacts *facts, PreflightClaim *claims, size
         while (r >= 0 && (claim = busiest(facts, claims, n))) {
                 claim->refused = true;
                 r = verdict_add(verdicts[claim - claims], VERDICT_REFUSED, "user-names",
-                                "keep fewer of that user's sessions, or raise MaxFiles=",
-                                "the trees of user %" PRIu32 " need more than %" PRIu64
-                                " files and directories that are in memory, or below /tmp, and those are "
-                                "not put back",
+                                "keep fewer sessions of this user, or raise MaxFiles=",
+                                "the trees of user %" PRIu32 " use more than %" PRIu64
+                                " files and directories in memory or below /tmp (MaxFiles=)",
                                 claim->uid, facts->max_files);
         }
         return r;

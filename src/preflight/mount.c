@@ -9,16 +9,16 @@ static int check_mount(const Check *c, const SnapProcess *p, const SnapMount *m)
         Who who;
 
         if (m->origin == MOUNT_BY_HAND)
-                return note_refused(c, "mount", "put it into /etc/fstab, or close what lies there",
-                                    "%s uses %s, where %s (%s) was mounted by hand, so that no boot does it",
+                return note_refused(c, "mount", "add the mount to /etc/fstab, or close the files on it",
+                                    "%s uses %s, where %s (%s) was mounted by hand; the next boot will not "
+                                    "mount it",
                                     check_who(p, &who), m->point, m->source, m->type);
         if (m->origin == MOUNT_UNUSED)
-                return note_refused(
-                                c, "mount",
-                                "take noauto out of its line in /etc/fstab, or enable its unit, or close "
-                                "what lies there",
-                                "%s uses %s, where no boot mounts %s (%s) by itself", check_who(p, &who),
-                                m->point, m->source, m->type);
+                return note_refused(c, "mount",
+                                    "remove noauto from its line in /etc/fstab, enable its mount unit, or "
+                                    "close the files on it",
+                                    "%s uses %s; the boot does not mount %s (%s) there automatically",
+                                    check_who(p, &who), m->point, m->source, m->type);
         return 0;
 }
 

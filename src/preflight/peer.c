@@ -21,17 +21,16 @@ int check_tty(const Check *c, const SnapFd *f) {
         if (f->pty_index < 0) {
                 if (f->rdev == makedev(5, 0))
                         return 0; /* /dev/tty: whatever the terminal is */
-                return note_refused(c, "console", "use an ssh session, or tmux inside one",
-                                    "%s is on the terminal %s, which is hardware and cannot be carried",
+                return note_refused(c, "console", "use an ssh session, or tmux in an ssh session",
+                                    "%s uses terminal %s, which is a hardware console and cannot be carried",
                                     check_who(c->p, &who), f->target);
         }
         if (members_have_master(c->m, f->pty_index))
                 return 0;
         return note_degraded(c, "tty-outside",
-                             "carry the whole session of that terminal, or detach from it first",
-                             "%s is on the terminal /dev/pts/%d, whose other side%s is outside the tree: it "
-                             "works "
-                             "again only if that side comes back too",
+                             "carry the whole session of the terminal, or detach from it first",
+                             "%s uses terminal /dev/pts/%d, whose other side%s is outside the tree; the "
+                             "terminal works again only if that side is restored too",
                              check_who(c->p, &who), f->pty_index,
                              check_holder(c, FD_PTMX, (uint64_t)f->pty_index, &holder));
 }
@@ -40,15 +39,14 @@ int check_pipe(const Check *c, const SnapFd *f) {
         Who who, holder;
 
         if (f->flags & (unsigned)O_DIRECT)
-                return note_refused(c, "pipe-packets", "end that program before the reboot",
+                return note_refused(c, "pipe-packets", "stop the program before the reboot",
                                     "%s has a pipe in packet mode (O_DIRECT), which CRIU cannot save",
                                     check_who(c->p, &who));
         if (members_pipe(c->m, f->ino) != PIPE_OUTSIDE)
                 return 0;
-        return note_degraded(c, "pipe-outside", "carry the tree that has the other end too",
-                             "%s has a pipe (descriptor %d) whose other end%s is outside the tree: it will "
-                             "read the end of "
-                             "file, or fail to write",
+        return note_degraded(c, "pipe-outside", "also carry the tree that has the other end",
+                             "%s has a pipe (descriptor %d) whose other end%s is outside the tree; reads "
+                             "will return end of file, writes will fail",
                              check_who(c->p, &who), f->fd, check_holder(c, FD_PIPE, f->ino, &holder));
 }
 
@@ -62,8 +60,8 @@ static int check_dgram(const Check *c, const SnapUnix *u) {
                 return 0; /* where it is bound its directory will be: save/files.c */
         if (peer && peer->path)
                 return 0; /* /dev/log and its like: CRIU connects again */
-        return note_refused(c, "unix-unnamed", "end that program before the reboot",
-                            "%s has a datagram socket to one without a name%s, outside the tree",
+        return note_refused(c, "unix-unnamed", "stop the program before the reboot",
+                            "%s has a datagram socket connected to an unnamed socket%s outside the tree",
                             check_who(c->p, &who), check_holder(c, FD_UNIX, u->peer, &holder));
 }
 
@@ -73,26 +71,27 @@ static int check_outside_stream(const Check *c, const SnapFd *f, const SnapUnix 
         Who who, holder;
 
         if (u->type != SOCK_STREAM)
-                return note_refused(c, "unix-seqpacket", "end that program before the reboot",
-                                    "%s has a packet socket to%s outside the tree", check_who(c->p, &who),
-                                    path ?: check_holder(c, FD_UNIX, u->peer, &holder));
+                return note_refused(
+                                c, "unix-seqpacket", "stop the program before the reboot",
+                                "%s has a SOCK_SEQPACKET socket connected to a socket%s%s outside the tree",
+                                check_who(c->p, &who), path ? " " : "",
+                                path ?: check_holder(c, FD_UNIX, u->peer, &holder));
         if (path && strcmp(path, "/run/systemd/journal/stdout") == 0)
                 return note_ok(c, "journal-stream", NULL,
-                               "%s writes to the journal, which it is connected to again",
+                               "%s writes to the journal; this connection is opened again",
                                check_who(c->p, &who));
         if (path && ends_with(path, "bus_socket"))
-                return note_degraded(c, "bus-connection", "most programs connect again by themselves",
-                                     "%s is connected to D-Bus and will see that connection closed",
+                return note_degraded(c, "bus-connection", "most programs reconnect",
+                                     "%s is connected to the system D-Bus; this connection will be closed",
                                      check_who(c->p, &who));
         if (path && starts_with(path, "/run/user/") && ends_with(path, "/bus"))
-                return note_degraded(
-                                c, "bus-connection", "most programs connect again by themselves",
-                                "%s is connected to its user's D-Bus and will see that connection closed",
-                                check_who(c->p, &who));
+                return note_degraded(c, "bus-connection", "most programs reconnect",
+                                     "%s is connected to the user's D-Bus; this connection will be closed",
+                                     check_who(c->p, &who));
         return note_degraded(c, "stream-outside",
-                             "carry the tree that has the other end too, or let it connect again",
-                             "%s has a connection (descriptor %d) to %s%s outside the tree and will see it "
-                             "closed",
+                             "also carry the tree that has the other end, or let the program reconnect",
+                             "%s has a connection (descriptor %d) to %s%s outside the tree; this connection "
+                             "will be closed",
                              check_who(c->p, &who), f->fd, path ?: "a socket",
                              check_holder(c, FD_UNIX, u->peer, &holder));
 }
@@ -104,16 +103,15 @@ int check_unix(const Check *c, const SnapFd *f) {
         if (!u)
                 return 0; /* never bound nor connected, or the kernel cannot list: said once for all */
         if (u->path && u->path[0] != '/' && u->path[0] != '@')
-                return note_refused(
-                                c, "relative-name", "let that program bind it by its whole name",
-                                "%s has a socket that is bound as %s, and which directory that was in is "
-                                "not certain",
-                                check_who(c->p, &who), u->path);
+                return note_refused(c, "relative-name",
+                                    "have the program bind the socket by an absolute path",
+                                    "%s has a socket bound as %s, a relative path; its directory is unknown",
+                                    check_who(c->p, &who), u->path);
         if (u->path && u->path[0] == '/' && path_has_dots(u->path))
                 return note_refused(
-                                c, "dots-in-name", "let that program bind it by a name without '.' and '..'",
-                                "%s has a socket that is bound as %s, and where that leads after the reboot "
-                                "is not certain",
+                                c, "dots-in-name",
+                                "have the program bind the socket by a path without '.' and '..'",
+                                "%s has a socket bound as %s; this path may lead elsewhere after the reboot",
                                 check_who(c->p, &who), u->path);
         if (u->state == TCP_LISTEN)
                 return 0;
@@ -124,8 +122,7 @@ int check_unix(const Check *c, const SnapFd *f) {
         if (u->state != TCP_ESTABLISHED || u->dead_peer)
                 return 0;
         return note_refused(c, "unix-unaccepted", "try again in a moment",
-                            "%s has a connection that the other side has not accepted yet",
-                            check_who(c->p, &who));
+                            "%s has a connection that the peer has not accepted yet", check_who(c->p, &who));
 }
 
 /* Internet sockets. */
@@ -141,17 +138,16 @@ static int check_connected(const Check *c, const SnapInet *i) {
 
         remote_text(i, remote);
         if (i->family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL((const struct in6_addr *)i->local))
-                return note_refused(c, "link-local", "connect to an address that is not link-local",
-                                    "%s has a connection with %s over a link-local address, which CRIU "
-                                    "cannot bind again",
+                return note_refused(c, "link-local", "use an address that is not link-local",
+                                    "%s has a connection to %s over a link-local address, which CRIU cannot "
+                                    "restore",
                                     check_who(c->p, &who), remote);
         if (!i->to_self || members_have_other_end(c->m, i))
                 return 0;
         return note_degraded(c, "loopback",
-                             "keep the tree of the other end too, or let the program connect again",
-                             "%s has a connection with port %u of this machine itself, whose other end is "
-                             "outside the tree "
-                             "and may be gone",
+                             "also keep the tree of the other end, or let the program reconnect",
+                             "%s has a connection to port %u on this machine; the other end is outside the "
+                             "tree and may not be restored",
                              check_who(c->p, &who), i->remote_port);
 }
 
@@ -162,8 +158,8 @@ int check_inet(const Check *c, const SnapFd *f) {
         if (!i || i->protocol != IPPROTO_TCP)
                 return 0;
         if (i->state == TCP_LISTEN && i->rqueue > 0)
-                return note_refused(c, "accept-queue", "let the program accept them, and try again",
-                                    "%s listens on port %u where %u connections wait to be accepted",
+                return note_refused(c, "accept-queue", "let the program accept them, then try again",
+                                    "%s listens on port %u, where %u connections have not been accepted yet",
                                     check_who(c->p, &who), i->local_port, i->rqueue);
         if (!members_is_connected(i))
                 return 0;
@@ -174,26 +170,25 @@ int check_socket(const Check *c, const SnapFd *f) {
         static const struct {
                 const char *protocol, *what, *remedy;
         } known[] = {
-                        {"MPTCP", "mptcp", "run it without MPTCP (Go: GODEBUG=multipathtcp=0)"},
-                        {"AF_VSOCK", "vsock", "end that program before the reboot"},
-                        {"vsock", "vsock", "end that program before the reboot"},
+                        {"MPTCP", "mptcp", "run the program without MPTCP (Go: GODEBUG=multipathtcp=0)"},
+                        {"AF_VSOCK", "vsock", "stop the program before the reboot"},
+                        {"vsock", "vsock", "stop the program before the reboot"},
         };
         Who who;
 
         if (f->kind == FD_PACKET) {
                 if (f->any_interface)
                         return 0;
-                return note_refused(
-                                c, "packet-interface", "end that program before the reboot",
-                                "%s has a packet socket of one interface, which CRIU knows by its number, "
-                                "and in the next boot another may have that",
-                                check_who(c->p, &who));
+                return note_refused(c, "packet-interface", "stop the program before the reboot",
+                                    "%s has a packet socket bound to an interface by number; the number may "
+                                    "belong to another interface after the reboot",
+                                    check_who(c->p, &who));
         }
         if (f->kind == FD_NETLINK) {
                 if (f->unread == 0)
                         return 0;
                 return note_refused(c, "netlink-unread", "try again in a moment",
-                                    "%s has not read %u bytes of a netlink socket, which CRIU cannot save",
+                                    "%s has %u unread bytes in a netlink socket, which CRIU cannot save",
                                     check_who(c->p, &who), f->unread);
         }
         if (starts_with(f->target, "RAW"))
@@ -201,9 +196,9 @@ int check_socket(const Check *c, const SnapFd *f) {
         for (size_t i = 0; i < ELEMENTS(known); i++)
                 if (starts_with(f->target, known[i].protocol))
                         return note_refused(c, known[i].what, known[i].remedy,
-                                            "%s has a socket of %s, which CRIU cannot save",
+                                            "%s has a socket of type %s, which CRIU cannot save",
                                             check_who(c->p, &who), f->target);
-        return note_refused(c, "socket-kind", "end that program before the reboot",
-                            "%s has a socket of the kind '%s', which CRIU does not know",
+        return note_refused(c, "socket-kind", "stop the program before the reboot",
+                            "%s has a socket of type '%s', which CRIU does not support",
                             check_who(c->p, &who), f->target);
 }

@@ -132,12 +132,13 @@ static int check_space(const Check *c, uint64_t need) {
         if (c->facts->store_error || need <= c->facts->store_free)
                 return 0;
         if (c->facts->frozen)
-                return note_refused(c, "space", "make room there, or raise MaxUse= and MaxUsePerUser=",
-                                    "this tree grew just before it was saved: %" PRIu64
-                                    " MiB of the store are left to its user",
+                return note_refused(c, "space",
+                                    "free space in the store, or raise MaxUse= and MaxUsePerUser=",
+                                    "this tree grew just before it was saved; %" PRIu64
+                                    " MiB of the store are left for its user",
                                     c->facts->store_free / MIB);
-        return note_refused(c, "space", "make room there, or set Store= to a larger file system",
-                            "the store has %" PRIu64 " MiB free, the images of this tree need about %" PRIu64
+        return note_refused(c, "space", "free space in the store, or set Store= to a larger file system",
+                            "the store has %" PRIu64 " MiB free; the images of this tree need about %" PRIu64
                             " MiB",
                             c->facts->store_free / MIB, (need + MIB - 1) / MIB);
 }
@@ -150,8 +151,8 @@ static int check_counts(const Check *c) {
 
         if (f->max_processes && c->m->n > f->max_processes) {
                 r = note_refused(c, "processes", "keep a smaller tree, or raise MaxProcesses=",
-                                 "this tree has %zu processes, more than %" PRIu64 " are not carried",
-                                 c->m->n, f->max_processes);
+                                 "this tree has %zu processes; the limit is %" PRIu64 "", c->m->n,
+                                 f->max_processes);
                 return r < 0 ? r : 1;
         }
         for (size_t i = 0; i < c->m->n; i++) {
@@ -160,19 +161,20 @@ static int check_counts(const Check *c) {
         }
         if (!f->max_files || (files <= f->max_files && counted <= f->max_files))
                 return 0;
-        r = note_refused(c, "files", "end what has them open, or raise MaxFiles=",
-                         "this tree has more than %" PRIu64 " files open, and no more are carried",
-                         f->max_files);
+        r = note_refused(c, "files", "stop the programs that have them open, or raise MaxFiles=",
+                         "this tree has more than %" PRIu64 " files open, which is the limit", f->max_files);
         return r < 0 ? r : 1;
 }
 
 static int check_names(const Check *c, uint64_t names) {
         if (!c->facts->max_files || names <= c->facts->max_files)
                 return 0;
-        return note_refused(c, "names", "end what has them open, or raise MaxFiles=",
-                            "this tree needs about %" PRIu64 " files and directories that are in memory, or "
-                            "below /tmp, and more than %" PRIu64 " are not put back for one user",
-                            names, c->facts->max_files);
+        return note_refused(
+                        c, "names", "stop the programs that have them open, or raise MaxFiles=",
+                        "this tree uses about %" PRIu64
+                        " files and directories in memory or below /tmp; the limit for each user is %" PRIu64
+                        "",
+                        names, c->facts->max_files);
 }
 
 /* The hold is put on anew, everybody's at once, for each tree that stands frozen, while the others wait: of
@@ -183,17 +185,17 @@ static int check_names(const Check *c, uint64_t names) {
 static int check_connections(const Check *c) {
         if (c->m->wires.n <= CONNECTIONS_MAX)
                 return 0;
-        return note_refused(c, "connections", "end what has them open",
-                            "this tree has %zu connections of TCP, and more than %u are not carried",
-                            c->m->wires.n, CONNECTIONS_MAX);
+        return note_refused(c, "connections", "stop the programs that have them open",
+                            "this tree has %zu TCP connections; the limit is %u", c->m->wires.n,
+                            CONNECTIONS_MAX);
 }
 
 static int check_memory(const Check *c, uint64_t need) {
         if (!c->facts->encrypt || c->facts->encrypt_error || need <= c->facts->memory_free)
                 return 0;
-        return note_refused(c, "memory", "end programs that take memory, or set Encrypt=no",
+        return note_refused(c, "memory", "stop programs that use memory, or set Encrypt=no",
                             "the images of this tree are encrypted in memory and need about %" PRIu64
-                            " MiB, of which %" PRIu64 " MiB are available",
+                            " MiB; %" PRIu64 " MiB are available",
                             (need + MIB - 1) / MIB, c->facts->memory_free / MIB);
 }
 
@@ -207,17 +209,17 @@ static int check_tree(Check *c) {
         r = check_members(c);
         if (r >= 0 && c->m->s->no_diag && has_sockets(c->m))
                 r = note_refused(c, "socket-diag",
-                                 "modprobe unix_diag tcp_diag udp_diag; where an upgrade removed the "
-                                 "running kernel's modules, install its package again",
-                                 "this kernel cannot list sockets, so CRIU cannot save any");
+                                 "run modprobe -a unix_diag tcp_diag udp_diag; if an upgrade removed the "
+                                 "modules of the running kernel, reinstall its package",
+                                 "this kernel cannot list sockets (sock_diag), so CRIU cannot save them");
         if (r >= 0 && c->m->s->sockets_late && has_sockets(c->m))
-                r = note_refused(c, "sockets-late", "find out who has so many sockets (ss -s)",
-                                 "the sockets of this machine could not be listed in time");
+                r = note_refused(c, "sockets-late", "find the program that has so many sockets (ss -s)",
+                                 "listing the sockets of this machine timed out");
         if (r >= 0)
                 r = preflight_needs(c->m->s, c->tree, &needs);
         if (r >= 0 && needs.ghost_max > CRIU_GHOST_MAX)
-                r = note_refused(c, "ghost-size", "end the program that has it open",
-                                 "a file without a name of %" PRIu64 " MiB is open, and CRIU takes 4095 MiB",
+                r = note_refused(c, "ghost-size", "stop the program that has it open",
+                                 "a deleted file of %" PRIu64 " MiB is open; CRIU can save at most 4095 MiB",
                                  needs.ghost_max / MIB);
         if (r >= 0)
                 r = check_connections(c);
@@ -267,24 +269,25 @@ void preflight_facts_done(PreflightFacts *facts) {
 
 int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
         const VerdictLevel jump = facts->must_kexec || facts->encrypt ? VERDICT_REFUSED : VERDICT_DEGRADED;
-        const char *no_kexec = "carryover reboot --no-kexec goes by the firmware, with a longer gap";
-        const char *encrypted = "set Encrypt=no in carryover.conf(5) to go by the firmware";
-        const char *loader = "carryover reboot --no-kexec leaves the choice to the boot loader";
+        const char *no_kexec =
+                        "use carryover reboot --no-kexec to reboot through the firmware, with a longer gap";
+        const char *encrypted = "set Encrypt=no in carryover.conf(5) to reboot through the firmware";
+        const char *loader = "use carryover reboot --no-kexec to leave the choice to the boot loader";
         const struct {
                 const char *what, *error, *remedy;
                 VerdictLevel level;
         } rows[] = {
                         {"criu", facts->criu_error, NULL, VERDICT_REFUSED},
                         {"target", facts->target_error, NULL, VERDICT_REFUSED},
-                        {"service", facts->service_error, "systemctl start carryover.service",
+                        {"service", facts->service_error, "run systemctl start carryover.service",
                          VERDICT_REFUSED},
                         {"store", facts->store_error, NULL, VERDICT_REFUSED},
-                        {"retry-left", facts->retry_left, "carryover restore tries it again",
+                        {"retry-left", facts->retry_left, "run carryover restore to try again",
                          VERDICT_DEGRADED},
                         {"waiting", facts->waiting, NULL, VERDICT_DEGRADED},
                         {"profiles", facts->profiles_error, NULL, VERDICT_DEGRADED},
                         {"hold", facts->hold_error,
-                         "where an upgrade removed the running kernel's modules, install its package again",
+                         "if an upgrade removed the modules of the running kernel, reinstall its package",
                          VERDICT_REFUSED},
                         {"encrypt", facts->encrypt_error, encrypted, VERDICT_REFUSED},
                         {"kexec", facts->kexec_error, facts->encrypt ? encrypted : no_kexec, jump},
@@ -299,8 +302,8 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
                                         rows[i].error);
         if (r >= 0 && facts->encrypt && !facts->encrypt_error)
                 r = verdict_add(&v, VERDICT_OK, "encrypted", NULL,
-                                "images are encrypted, and only a kexec carries their key: with any other "
-                                "reboot, and with a power cut, what is kept ends");
+                                "images are encrypted, and only kexec carries the key: any other reboot, or "
+                                "a power cut, ends everything that is kept");
         if (r < 0)
                 return err_pass(r);
         *ret = v;

@@ -14,21 +14,20 @@ static int check_namespaces(const Check *c) {
                 const char *remedy;
         } spaces[] = {
                         {"mount", c->p->ns_mnt, s->own_mnt,
-                         "for a unit: PrivateTmp=, ProtectSystem= and their like give it one"},
-                        {"PID", c->p->ns_pid, s->own_pid, "carry the container by its own manager"},
-                        {"network", c->p->ns_net, s->own_net, "for a unit: PrivateNetwork= gives it one"},
-                        {"user", c->p->ns_user, s->own_user, "for a unit: PrivateUsers= gives it one"},
-                        {"IPC", c->p->ns_ipc, s->own_ipc, "for a unit: PrivateIPC= gives it one"},
-                        {"UTS", c->p->ns_uts, s->own_uts, "for a unit: ProtectHostname= gives it one"},
+                         "for a unit: remove PrivateTmp=, ProtectSystem= and similar settings"},
+                        {"PID", c->p->ns_pid, s->own_pid, "use the container's own manager to carry it"},
+                        {"network", c->p->ns_net, s->own_net, "for a unit: remove PrivateNetwork="},
+                        {"user", c->p->ns_user, s->own_user, "for a unit: remove PrivateUsers="},
+                        {"IPC", c->p->ns_ipc, s->own_ipc, "for a unit: remove PrivateIPC="},
+                        {"UTS", c->p->ns_uts, s->own_uts, "for a unit: remove ProtectHostname="},
         };
         Who who;
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < sizeof spaces / sizeof spaces[0]; i++)
                 if (spaces[i].its && spaces[i].its != spaces[i].ours)
-                        r = note_refused(c, "namespace", spaces[i].remedy,
-                                         "%s has a %s namespace of its own", check_who(c->p, &who),
-                                         spaces[i].name);
+                        r = note_refused(c, "namespace", spaces[i].remedy, "%s runs in its own %s namespace",
+                                         check_who(c->p, &who), spaces[i].name);
         return r;
 }
 
@@ -38,15 +37,16 @@ static int check_state(const Check *c) {
 
         if (c->p->tracer) {
                 tracer = snapshot_process(c->m->s, c->p->tracer);
-                return note_refused(c, "traced", "end the debugger or strace that is attached",
-                                    "%s is traced by %s, and only one can trace it: CRIU must",
+                return note_refused(c, "traced", "detach the debugger or strace",
+                                    "%s is traced by %s; CRIU must trace it, and a process can have only "
+                                    "one tracer",
                                     check_who(c->p, &who),
                                     tracer ? check_who(tracer, &other) : "another process");
         }
         if (c->p->state == 'D')
                 return note_ok(c, "busy",
-                               "if it stays so, the file system or device that it waits for is in trouble",
-                               "%s waits for the kernel just now, and the freeze waits with it, up to 10 s",
+                               "if this persists, check the file system or device that it waits for",
+                               "%s is in an uninterruptible wait; the freeze waits for it, up to 10 s",
                                check_who(c->p, &who));
         return 0;
 }
@@ -62,8 +62,8 @@ static int check_session(const Check *c) {
                 return 0;
         if (c->p->sid != 0 && !snapshot_process(c->m->s, c->p->sid))
                 return 0;
-        return note_refused(c, "session-leader", "carry the tree that the leader is in",
-                            "%s belongs to the session of process %d, which is outside the tree",
+        return note_refused(c, "session-leader", "carry the tree that contains the session leader",
+                            "%s belongs to a session whose leader, process %d, is outside the tree",
                             check_who(c->p, &who), (int)c->p->sid);
 }
 
@@ -72,15 +72,14 @@ static int check_privileges(const Check *c) {
         Who who;
 
         if (c->p->seccomp < 0 || c->p->seccomp > 2)
-                return note_refused(c, "seccomp", "end that program before the reboot",
-                                    "%s is in a seccomp mode (%d) that is not known", check_who(c->p, &who),
+                return note_refused(c, "seccomp", "stop the program before the reboot",
+                                    "%s uses an unknown seccomp mode (%d)", check_who(c->p, &who),
                                     c->p->seccomp);
         if (c->p->no_new_privs && !c->facts->criu_no_new_privs)
-                return note_refused(
-                                c, "no-new-privs",
-                                "install CRIU 3.19 or later, or end that program before the reboot",
-                                "%s may gain no privileges (no_new_privs), which this CRIU does not save",
-                                check_who(c->p, &who));
+                return note_refused(c, "no-new-privs",
+                                    "install CRIU 3.19 or later, or stop the program before the reboot",
+                                    "%s has no_new_privs set, which this CRIU does not save",
+                                    check_who(c->p, &who));
         return 0;
 }
 
@@ -91,13 +90,13 @@ static int check_oddities(const Check *c) {
 
         if (c->p->ambient && !c->facts->criu_ambient)
                 r = note_degraded(c, "ambient-capabilities",
-                                  "install CRIU 4.1 or later, or start that program anew afterwards",
-                                  "%s loses its ambient capabilities, which this CRIU does not save",
+                                  "install CRIU 4.1 or later, or restart the program after the reboot",
+                                  "%s will lose its ambient capabilities, which this CRIU does not save",
                                   check_who(c->p, &who));
         if (r >= 0 && c->p->personality)
-                r = note_degraded(c, "personality", "start that program anew afterwards",
-                                  "programs that %s starts later get an ordinary execution domain "
-                                  "(setarch), which CRIU does not restore",
+                r = note_degraded(c, "personality", "restart the program after the reboot",
+                                  "programs that %s starts later will run in the default execution domain "
+                                  "(setarch); CRIU does not restore it",
                                   check_who(c->p, &who));
         return r;
 }
@@ -112,10 +111,9 @@ static int check_profiles(const Check *c) {
                 return 0;
         while ((name = label_next(&rest, &length)))
                 if (!label_is_loaded(c->facts->profiles, name, length))
-                        return note_refused(
-                                        c, "profile", "end that program before the reboot",
-                                        "%s runs under %.*s, which is no profile of AppArmor that is loaded",
-                                        check_who(c->p, &who), (int)length, name);
+                        return note_refused(c, "profile", "stop the program before the reboot",
+                                            "%s runs under AppArmor profile %.*s, which is not loaded",
+                                            check_who(c->p, &who), (int)length, name);
         return 0;
 }
 
@@ -126,28 +124,27 @@ int check_process(const Check *c) {
         if (c->p->kernel_thread || (c->p->state == 'Z' && !c->p->stuck))
                 return 0;
         if (c->p->stuck)
-                return note_refused(c, "stuck", "end that program before the reboot",
-                                    "%s could not be looked at in time: it waits for what does not answer "
-                                    "(FUSE), or its user has too much of everything",
+                return note_refused(c, "stuck", "stop the program before the reboot",
+                                    "reading %s timed out: it waits for a file system that does not answer "
+                                    "(FUSE), or its user has too many processes, files or mappings",
                                     check_who(c->p, &who));
         if (c->p->beyond)
-                return note_refused(c, "too-much", "end that program before the reboot",
-                                    "%s has more threads, open files or mappings than are looked at",
+                return note_refused(c, "too-much", "stop the program before the reboot",
+                                    "%s has more threads, open files or mappings than can be checked",
                                     check_who(c->p, &who));
         if (c->p->unreadable)
-                return note_refused(
-                                c, "unreadable", "end that program before the reboot",
-                                "%s holds a file that not even root may look at, of a file system that a "
-                                "user mounted (FUSE)",
-                                check_who(c->p, &who));
+                return note_refused(c, "unreadable", "stop the program before the reboot",
+                                    "%s has a file open that root cannot read, on a file system that a user "
+                                    "mounted (FUSE)",
+                                    check_who(c->p, &who));
         r = check_namespaces(c);
         if (r >= 0 && !c->facts->frozen)
                 r = check_state(c);
         if (r >= 0)
                 r = check_session(c);
         if (r >= 0 && c->p->sysv_shm > 0)
-                r = note_refused(c, "sysv-shm", "end that program before the reboot",
-                                 "%s uses SysV shared memory, which CRIU saves only with a whole IPC "
+                r = note_refused(c, "sysv-shm", "stop the program before the reboot",
+                                 "%s uses SysV shared memory, which CRIU can save only with a whole IPC "
                                  "namespace",
                                  check_who(c->p, &who));
         if (r >= 0)

@@ -19,9 +19,9 @@ static void test_mounts(void **state) {
         world_mount(w->s, 402, 35, "ext4", "/mnt/x", MOUNT_BY_HAND);
         expect(w, VERDICT_REFUSED, "mount",
                "bash (402) uses /mnt/x, where /dev/loop0 (ext4) was mounted by hand");
-        assert_string_equal(w->v.notes[0].remedy, "put it into /etc/fstab, or close what lies there");
+        assert_string_equal(w->v.notes[0].remedy, "add the mount to /etc/fstab, or close the files on it");
         w->s->mounts[5].origin = MOUNT_UNUSED;
-        expect(w, VERDICT_REFUSED, "mount", "no boot mounts");
+        expect(w, VERDICT_REFUSED, "mount", "the boot does not mount");
         world_at(w->s, 402)->n_mounts--;
         expect_ok(w); /* another tree's */
         w->s->mounts[4].origin = MOUNT_BY_HAND;

@@ -17,14 +17,16 @@ static void test_hostile_files(void **state) {
         f = world_fd(w->s, 400, FD_FILE, 13, "/proc/400/mem");
         expect_ok(w);
         f = world_fd(w->s, 402, FD_FILE, 13, "/proc/400/mem"); /* the same file, with the other */
-        expect(w, VERDICT_REFUSED, "proc-file", "bash (402) has /proc/400/mem open, which is another");
+        expect(w, VERDICT_REFUSED, "proc-file",
+               "bash (402) has /proc/400/mem open, which belongs to another process");
         f->target[0] = '-';
         f = world_fd(w->s, 400, FD_FILE, 14, "/run/roots");
         f->is_volatile = true;
         expect_ok(w);
         f = world_fd(w->s, 402, FD_FILE, 14, "/run/roots");
         f->is_volatile = true;
-        expect(w, VERDICT_REFUSED, "others-file", "bash (402) has /run/roots open, which belongs to");
+        expect(w, VERDICT_REFUSED, "others-file",
+               "bash (402) has /run/roots open, which belongs to another user");
         f->uid = 1000;
         expect_ok(w);
         world_at(w->s, 402)->euid = 0; /* it runs sudo */
@@ -49,7 +51,7 @@ static void test_relative_name(void **state) {
 
         world_fd(w->s, 402, FD_UNIX, 20, NULL);
         world_unix(w->s, 20, 0, SOCK_STREAM, "system_bus_socket")->state = TCP_LISTEN;
-        expect(w, VERDICT_REFUSED, "relative-name", "bound as system_bus_socket");
+        expect(w, VERDICT_REFUSED, "relative-name", "has a socket bound as system_bus_socket");
 }
 
 static void test_dots_in_name(void **state) {
@@ -70,7 +72,7 @@ static void test_packet_interface(void **state) {
         World *w = *state;
         SnapFd *f = world_fd(w->s, 402, FD_PACKET, 20, NULL);
 
-        expect(w, VERDICT_REFUSED, "packet-interface", "has a packet socket of one interface");
+        expect(w, VERDICT_REFUSED, "packet-interface", "has a packet socket bound to an interface");
         f->any_interface = true;
         expect_ok(w);
 }

@@ -14,9 +14,9 @@ static void test_unreadable(void **state) {
         World *w = *state;
 
         world_at(w->s, 402)->unreadable = true;
-        expect(w, VERDICT_REFUSED, "unreadable", "not even root may look at");
+        expect(w, VERDICT_REFUSED, "unreadable", "root cannot read");
         world_at(w->s, 402)->stuck = true;
-        expect(w, VERDICT_REFUSED, "stuck", "could not be looked at in time");
+        expect(w, VERDICT_REFUSED, "stuck", "reading bash (402) timed out");
 }
 
 static void test_frozen(void **state) {
@@ -29,7 +29,7 @@ static void test_frozen(void **state) {
         expect_ok(w);
         world_at(w->s, 402)->no_new_privs = true;
         w->facts.criu_no_new_privs = false;
-        expect(w, VERDICT_REFUSED, "no-new-privs", "may gain no privileges");
+        expect(w, VERDICT_REFUSED, "no-new-privs", "has no_new_privs set");
 }
 
 /* As seen on Debian 12 (docs/CRIU.md, "Seen in virtual machines"), with the usual of a shell and of Go, Node
@@ -146,7 +146,7 @@ static void test_pidfd(void **state) {
         SnapFd *f = world_fd(w->s, 402, FD_ANON, 60, "anon_inode:[pidfd]");
 
         f->pidfd = 800;
-        expect(w, VERDICT_REFUSED, "pidfd", "of process 800");
+        expect(w, VERDICT_REFUSED, "pidfd", "for process 800");
         f->pidfd = 400;
         expect_ok(w);
         w->facts.criu_pidfds = false;
@@ -232,13 +232,13 @@ static void test_processes(void **state) {
         expect(w, VERDICT_REFUSED, "traced", "by tmux (800)");
         p->tracer = 0;
         p->state = 'D';
-        expect(w, VERDICT_OK, "busy", "waits for the kernel");
+        expect(w, VERDICT_OK, "busy", "uninterruptible wait");
         p->state = 'S';
         p->ns_mnt = 1;
-        expect(w, VERDICT_REFUSED, "namespace", "a mount namespace");
+        expect(w, VERDICT_REFUSED, "namespace", "its own mount namespace");
         p->ns_mnt = NS;
         p->ns_pid = 1;
-        expect(w, VERDICT_REFUSED, "namespace", "a PID namespace");
+        expect(w, VERDICT_REFUSED, "namespace", "its own PID namespace");
         p->ns_pid = NS;
         p->sysv_shm = 1;
         expect(w, VERDICT_REFUSED, "sysv-shm", "SysV");
@@ -250,13 +250,13 @@ static void test_processes(void **state) {
         p->no_new_privs = true;
         expect_ok(w);
         w->facts.criu_no_new_privs = false;
-        expect(w, VERDICT_REFUSED, "no-new-privs", "may gain no privileges");
+        expect(w, VERDICT_REFUSED, "no-new-privs", "has no_new_privs set");
         p->no_new_privs = false;
         expect_ok(w);
         p->ambient = true;
         expect_ok(w);
         w->facts.criu_ambient = false;
-        expect(w, VERDICT_DEGRADED, "ambient-capabilities", "loses its ambient");
+        expect(w, VERDICT_DEGRADED, "ambient-capabilities", "will lose its ambient");
         w->facts.criu_ambient = true;
         expect_ok(w);
         p->ambient = false;
@@ -296,7 +296,7 @@ static void test_terminals(void **state) {
 
         f->pty_index = 7;
         f->rdev = makedev(136, 7);
-        expect(w, VERDICT_DEGRADED, "tty-outside", "/dev/pts/7, whose other side is outside");
+        expect(w, VERDICT_DEGRADED, "tty-outside", "uses terminal /dev/pts/7, whose other side is outside");
         assert_int_equal(model_append(w->s->holders, w->s->n_holders,
                                       ((SnapHolder){FD_PTMX, 7, 800, O_RDWR})),
                          0);
@@ -334,19 +334,19 @@ static void test_unix(void **state) {
         peer = u + 1;
         expect(w, VERDICT_DEGRADED, "stream-outside", "a socket outside");
         peer->path = strdup("/run/systemd/journal/stdout");
-        expect(w, VERDICT_OK, "journal-stream", "connected to again");
+        expect(w, VERDICT_OK, "journal-stream", "this connection is opened again");
         free(peer->path);
         peer->path = strdup("/run/dbus/system_bus_socket");
         expect(w, VERDICT_DEGRADED, "bus-connection", "D-Bus");
         free(peer->path);
         peer->path = strdup("/run/user/1000/bus");
-        expect(w, VERDICT_DEGRADED, "bus-connection", "its user's D-Bus");
+        expect(w, VERDICT_DEGRADED, "bus-connection", "the user's D-Bus");
         u->type = SOCK_SEQPACKET;
-        expect(w, VERDICT_REFUSED, "unix-seqpacket", "packet socket");
+        expect(w, VERDICT_REFUSED, "unix-seqpacket", "SEQPACKET socket");
         u->type = SOCK_DGRAM;
         expect_ok(w);
         free(TAKE(peer->path));
-        expect(w, VERDICT_REFUSED, "unix-unnamed", "without a name");
+        expect(w, VERDICT_REFUSED, "unix-unnamed", "unnamed socket");
         u->type = SOCK_STREAM;
         u->peer = 0;
         expect(w, VERDICT_REFUSED, "unix-unaccepted", "not accepted");
@@ -375,7 +375,7 @@ static void test_tcp(void **state) {
         i->state = TCP_LISTEN;
         i->rqueue = 2;
         i[1].state = TCP_CLOSE;
-        expect(w, VERDICT_REFUSED, "accept-queue", "2 connections");
+        expect(w, VERDICT_REFUSED, "accept-queue", "2 connections have not been accepted");
         i->state = TCP_ESTABLISHED;
         i->family = AF_INET6;
         memcpy(i->local, "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\x01", 16);
@@ -393,7 +393,7 @@ static void test_netlink(void **state) {
         World *w = *state;
 
         world_fd(w->s, 402, FD_NETLINK, 60, NULL)->unread = 7;
-        expect(w, VERDICT_REFUSED, "netlink-unread", "7 bytes");
+        expect(w, VERDICT_REFUSED, "netlink-unread", "7 unread bytes");
 }
 
 static void test_space(void **state) {
@@ -414,14 +414,14 @@ static void test_space(void **state) {
         w->facts.store_free = needs.bytes;
         expect_ok(w);
         w->facts.store_free--;
-        expect(w, VERDICT_REFUSED, "space", "179 MiB free, the images of this tree need about 180 MiB");
+        expect(w, VERDICT_REFUSED, "space", "179 MiB free; the images of this tree need about 180 MiB");
         w->facts.store_free = UINT64_MAX;
         expect_ok(w);
         w->facts.encrypt = true; /* in memory too, then */
         w->facts.memory_free = needs.bytes;
         expect_ok(w);
         w->facts.memory_free--;
-        expect(w, VERDICT_REFUSED, "memory", "need about 180 MiB, of which 179 MiB are available");
+        expect(w, VERDICT_REFUSED, "memory", "need about 180 MiB; 179 MiB are available");
         w->facts.encrypt = false;
         f->size = p->maps[0].size = UINT64_C(1) << 32;
         expect(w, VERDICT_REFUSED, "ghost-size", "4096 MiB");
@@ -457,10 +457,10 @@ static void test_counts(void **state) {
         w->facts.max_processes = w->facts.max_files = 2;
         expect_ok(w);
         world_at(w->s, 402)->n_open = 3; /* counted, and therefore not looked at */
-        expect(w, VERDICT_REFUSED, "files", "has more than 2 files open, and no more are carried");
+        expect(w, VERDICT_REFUSED, "files", "has more than 2 files open, which is the limit");
         w->facts.max_files = 0;
         w->facts.max_processes = 1;
-        expect(w, VERDICT_REFUSED, "processes", "has 2 processes, more than 1 are not carried");
+        expect(w, VERDICT_REFUSED, "processes", "has 2 processes; the limit is 1");
 }
 
 static void test_memory_file(void **state) {
@@ -535,7 +535,7 @@ static void test_connections(void **state) {
         look(w);
         assert_int_equal(w->v.n_notes, 0);
         put_connections(w->s, 402, 16384, 1);
-        expect(w, VERDICT_REFUSED, "connections", "has 16385 connections of TCP");
+        expect(w, VERDICT_REFUSED, "connections", "has 16385 TCP connections");
 }
 
 static void test_limits(void **state) {

@@ -173,7 +173,7 @@ def store(judge: Judge, target: str) -> None:
                 "mkdir -m 700 /mnt/ro/there; mount -o remount,ro /mnt/ro; mount -t tmpfs -o mode=700 none /mnt/memory; "
                 "dd if=/dev/zero of=/mnt/full/ballast bs=4k 2>/dev/null; mkdir -p /mnt/open; chmod 755 /mnt/open; touch /mnt/file")
     where = "see Store= in carryover.conf"
-    for path, why in (("/mnt/full", "the store has 0 MiB free, .*make room there, or set Store="),
+    for path, why in (("/mnt/full", "the store has 0 MiB free; .*free space in the store, or set Store="),
                       ("/mnt/ro/there", f"/mnt/ro/there.*{where}.*Read-only file system"),
                       ("/mnt/ro/new", f"{where}.*/mnt/ro/new: Read-only file system"),
                       ("/mnt/memory", "the store /mnt/memory is in memory, which no reboot leaves as it is: set Store= in"),

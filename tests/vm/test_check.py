@@ -126,7 +126,7 @@ def test_what_lies_outside_is_named(lab: Lab) -> None:
         assert status == 0 and "/tmp" not in text, "what is open there is carried along"
         machine.run("systemd-run --service-type=exec --unit=private -p PrivateTmp=yes sleep 1000")
         status, text = session.command("carryover check unit:private")
-        assert status == 4 and "a mount namespace of its own" in text
+        assert status == 4 and "runs in its own mount namespace" in text
         # What a scope cannot be given, by its property's name.
         for name, property_ in (("devices", "DevicePolicy=closed"), ("addresses", "IPAddressDeny=any"), ("files", "RestrictFileSystems=~tmpfs")):
             machine.run(f"systemd-run --service-type=exec --unit=only-{name} -p {property_} sleep 1000")

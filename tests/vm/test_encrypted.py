@@ -108,7 +108,7 @@ def test_encrypted(lab: Lab, distro: str) -> None:
     known = Secrets(session)
 
     status, text = session.command("carryover check")
-    assert status == 0 and "only a kexec carries their key" in " ".join(text.split()), text
+    assert status == 0 and "only kexec carries the key" in " ".join(text.split()), text
     status, text = session.command("carryover reboot --no-kexec")
     assert status == 4 and "goes along with a kexec only" in " ".join(text.split()), text
 

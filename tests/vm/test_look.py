@@ -129,7 +129,7 @@ def test_look(lab: Lab) -> None:
     machine.write("/etc/carryover/carryover.conf.d/look.conf", CONF + "KeepSshSessions=yes\n")
     said = " ".join(timed(machine, f"carryover check session:{joes.number}", 20).split())
     assert re.search(r"this tree has more than 4000 files open", said), said
-    assert re.search(r"sshd \(\d+\) could not be looked at in time", said), said
+    assert re.search(r"reading sshd \(\d+\) timed out", said), said
     said = timed(machine, "carryover reboot", 20)
     assert "not rebooted" in said and "status 4" in said, said
 

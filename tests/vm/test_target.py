@@ -83,7 +83,7 @@ def own_modules_removed(machine: Machine, session: SshSession) -> None:
                 "xargs -rn1 rmmod; done 2>/dev/null; rmmod nf_tables 2>&1 | grep 'not currently loaded'")
     status, notes = machine_notes(session)
     assert status == 4 and notes["hold"]["level"] == "refused" and "iptable_raw" in notes["hold"]["text"]
-    refused(session, "install its package again")
+    refused(session, "reinstall its package")
 
 
 def test_target(lab: Lab) -> None:

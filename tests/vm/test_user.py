@@ -186,15 +186,15 @@ CriuTimeoutSec=40
 
 # What preflight says of each job, before anything is touched.
 REFUSED = {
-    "procmem": r"a-procmem \(\d+\) has /proc/\d+/mem open, which is another process's",
+    "procmem": r"a-procmem \(\d+\) has /proc/\d+/mem open, which belongs to another process",
     "escape": r"\?\[31m\?<0>evil\? \(\d+\) has /proc/\d+/mem open",
-    "runfile": r"has /run/roots open, which belongs to somebody else",
-    "relative": r"has a socket that is bound as system_bus_socket",
-    "dots": r"has a socket that is bound as /proc/\.\./tmp/dots",
-    "fuse": r"a-fuse \(\d+\) holds a file that not even root may look at",
-    "memory": r"the trees of user 1000 need about \d+ MiB in the store, and each user may use 400 MiB",
-    "crowd": r"this tree has 301 processes, more than 200 are not carried",
-    "files": r"this tree has more than 4000 files open, and no more are carried",
+    "runfile": r"has /run/roots open, which belongs to another user",
+    "relative": r"has a socket bound as system_bus_socket",
+    "dots": r"has a socket bound as /proc/\.\./tmp/dots",
+    "fuse": r"a-fuse \(\d+\) has a file open that root cannot read",
+    "memory": r"the trees of user 1000 need about \d+ MiB in the store; the limit for each user is 400 MiB",
+    "crowd": r"this tree has 301 processes; the limit is 200",
+    "files": r"this tree has more than 4000 files open, which is the limit",
     "traced": r"is traced by a-traced",
 }
 
