@@ -24,7 +24,7 @@ int await_change(const Await *a) {
                 if (r < 0 && errno != EINTR)
                         return err_born(-errno, "cannot wait for %s", a->what);
                 if (r > 0 && p[1].revents)
-                        return err_say(-ECANCELED, "told to stop waiting for %s", a->what);
+                        return err_say(-ECANCELED, "the wait for %s was cancelled", a->what);
                 if (r == 0 || is_late)
                         return -ETIMEDOUT;
                 r = r > 0 && a->drain ? a->drain(a->event_fd) : 0;

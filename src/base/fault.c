@@ -90,7 +90,7 @@ static int run_hook(const char *name) {
         pid_t pid;
 
         if (posix_spawn(&pid, FAULT_HOOK, NULL, NULL, words, environment) != 0)
-                return err_say(-ENOENT, "there is no " FAULT_HOOK " to run");
+                return err_say(-ENOENT, "" FAULT_HOOK " does not exist or cannot be run");
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
                 ;
         return 0;
@@ -122,7 +122,7 @@ int fault_point(const char *name) {
         if (way == FAULT_NONE || (way != FAULT_CRASH && !is_first(name)))
                 return 0;
         if (way == FAULT_ERROR)
-                return err_say(-EIO, "stopped at the fault point %s", name);
+                return err_say(-EIO, "fault point %s", name);
         if (way == FAULT_RUN)
                 return run_hook(name);
         if (way == FAULT_HANG)

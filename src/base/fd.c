@@ -68,7 +68,7 @@ int fd_read_all(int fd, void *data, size_t n) {
                 if (k < 0)
                         return err_born(-errno, "read failed");
                 if (k == 0)
-                        return err_say(-ENODATA, "the data ends early");
+                        return err_say(-ENODATA, "unexpected end of file");
                 p += k;
                 n -= (size_t)k;
         }
@@ -100,7 +100,7 @@ int fd_slurp(int fd, size_t limit, char **ret, size_t *ret_size) {
                         break;
                 have += (size_t)k;
                 if (have > limit)
-                        return err_say(-EFBIG, "more than %zu bytes", limit);
+                        return err_say(-EFBIG, "larger than %zu bytes", limit);
         }
         buffer[have] = '\0';
         *ret = TAKE(buffer);
@@ -147,15 +147,15 @@ int file_replace(int dir_fd, const char *name, const void *data, size_t size) {
                 return err_born(-errno, "cannot create %s", temporary);
         r = fd_write_all(fd, data, size);
         if (r >= 0 && fsync(fd) < 0)
-                r = err_born(-errno, "cannot bring %s to disk", name);
+                r = err_born(-errno, "cannot sync %s to disk", name);
         if (r >= 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
-                r = err_born(-errno, "cannot put %s in place", name);
+                r = err_born(-errno, "cannot rename %s into place", name);
         if (r < 0) {
                 (void)unlinkat(dir_fd, temporary, 0);
                 return err_pass(r);
         }
         if (fsync(dir_fd) < 0)
-                return err_born(-errno, "cannot bring the directory of %s to disk", name);
+                return err_born(-errno, "cannot sync the directory of %s to disk", name);
         return 0;
 }
 
@@ -178,7 +178,7 @@ int make_dirs(const char *path, mode_t mode) {
         size_t l = strlen(path);
 
         if (l == 0 || l >= sizeof part)
-                return err_born(-ENAMETOOLONG, "cannot make the directory");
+                return err_born(-ENAMETOOLONG, "cannot create the directory");
         memcpy(part, path, l + 1);
         for (char *p = part + 1;; p++) {
                 char c = *p;
@@ -187,13 +187,13 @@ int make_dirs(const char *path, mode_t mode) {
                         continue;
                 *p = '\0';
                 if (mkdir(part, c ? 0755 : mode) < 0 && errno != EEXIST)
-                        return err_born(-errno, "cannot make the directory %s", part);
+                        return err_born(-errno, "cannot create the directory %s", part);
                 *p = c;
                 if (!c)
                         break;
         }
         if (lstat(path, &st) < 0)
-                return err_born(-errno, "cannot look at %s", path);
+                return err_born(-errno, "cannot stat %s", path);
         if (!S_ISDIR(st.st_mode))
                 return err_born(-ENOTDIR, "cannot use %s as a directory", path);
         return 0;
@@ -221,7 +221,7 @@ static int remove_below(int dir_fd, const char *name, dev_t dev) {
         if (fd < 0)
                 return err_born(-errno, "cannot open %s to remove it", name);
         if (fstat(fd, &st) < 0 || st.st_dev != dev)
-                return err_say(-EXDEV, "%s is on another file system, not removed", name);
+                return err_say(-EXDEV, "%s is on another file system and was not removed", name);
         d = fdopendir(fd);
         if (!d)
                 return err_born(-errno, "cannot list %s", name);
@@ -248,7 +248,7 @@ int file_remove_tree(int dir_fd, const char *name) {
         struct stat st;
 
         if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return errno == ENOENT ? 0 : err_born(-errno, "cannot look at %s", name);
+                return errno == ENOENT ? 0 : err_born(-errno, "cannot stat %s", name);
         if (S_ISDIR(st.st_mode))
                 return remove_below(dir_fd, name, st.st_dev);
         if (unlinkat(dir_fd, name, 0) < 0)
@@ -294,10 +294,10 @@ int sync_tree(int dir_fd) {
                         if (r < 0)
                                 return err_pass(r);
                 } else if (fsync(child) < 0)
-                        return err_born(-errno, "cannot bring %s to disk", e->d_name);
+                        return err_born(-errno, "cannot sync %s to disk", e->d_name);
         }
         if (fsync(dirfd(d)) < 0)
-                return err_born(-errno, "cannot bring a directory to disk");
+                return err_born(-errno, "cannot sync a directory to disk");
         return 0;
 }
 
@@ -318,7 +318,8 @@ int sync_machine(uint64_t deadline) {
         while ((n = pidfd < 0 ? 1 : poll(&p, 1, deadline_ms(deadline))) < 0 && errno == EINTR)
                 ;
         if (n == 0)
-                return err_say(-ETIMEDOUT, "a file system does not take what was written to it");
+                return err_say(-ETIMEDOUT,
+                               "syncing the file systems timed out: one of them does not accept writes");
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
                 ;
         return 0;
@@ -330,7 +331,7 @@ int memfd_with(const char *name, const void *data, size_t size) {
 
         fd = memfd_create(name, MFD_CLOEXEC);
         if (fd < 0)
-                return err_born(-errno, "cannot make a memory file for %s", name);
+                return err_born(-errno, "cannot create a memory file for %s", name);
         r = fd_write_all(fd, data, size);
         if (r < 0)
                 return err_pass(r);

@@ -53,7 +53,7 @@ Sweep by_inode_sweep_begin(void) {
 
 int by_inode_sweep_end(const Sweep *sweep) {
         return sweep->cut ? err_say(-ETIMEDOUT,
-                                    "directories of a session's files have too many names to be searched")
+                                    "the directories of the session's files have too many entries to search")
                           : 0;
 }
 

@@ -205,7 +205,7 @@ static int setting_apply(const char *path, unsigned number, char *line, Config *
         const char *name, *value;
 
         if (!equals)
-                return err_say(-EINVAL, "%s:%u: not of the form Name=value", path, number);
+                return err_say(-EINVAL, "%s:%u: expected Name=value", path, number);
         *equals = '\0';
         name = strip(line);
         value = strip(equals + 1);
@@ -213,12 +213,11 @@ static int setting_apply(const char *path, unsigned number, char *line, Config *
                 if (strcmp(name, settings[i].name) != 0)
                         continue;
                 if (settings[i].set(value, (char *)c + settings[i].offset) < 0)
-                        return err_say(-EINVAL, "%s:%u: %s= cannot be '%.64s', it is %s", path, number, name,
-                                       value, settings[i].allowed);
+                        return err_say(-EINVAL, "%s:%u: invalid value for %s=: '%.64s'; expected %s", path,
+                                       number, name, value, settings[i].allowed);
                 return 0;
         }
-        return err_say(-EINVAL, "%s:%u: there is no setting %.64s=, see carryover.conf(5)", path, number,
-                       name);
+        return err_say(-EINVAL, "%s:%u: unknown setting %.64s=, see carryover.conf(5)", path, number, name);
 }
 
 /* One that is being read: strict until the first error, or (anyway) past all of them. */
@@ -244,7 +243,7 @@ static int text_apply(const char *path, char *text, size_t size, Reading *readin
         unsigned number = 0;
 
         if (strlen(text) != size)
-                return err_say(-EINVAL, "%s: contains a NUL byte", path);
+                return err_say(-EINVAL, "%s: the file contains a NUL byte", path);
         for (char *next, *line = text; line; line = next) {
                 int r = 0;
 
@@ -258,10 +257,11 @@ static int text_apply(const char *path, char *text, size_t size, Reading *readin
                 if (line[0] == '[') {
                         in_section = strcmp(line, "[Carryover]") == 0;
                         if (!in_section)
-                                r = err_say(-EINVAL, "%s:%u: there is no section %.64s, only [Carryover]",
+                                r = err_say(-EINVAL,
+                                            "%s:%u: unknown section %.64s, only [Carryover] is allowed",
                                             path, number, line);
                 } else if (!in_section)
-                        r = err_say(-EINVAL, "%s:%u: a setting before [Carryover]", path, number);
+                        r = err_say(-EINVAL, "%s:%u: setting before the [Carryover] section", path, number);
                 else
                         r = setting_apply(path, number, line, reading->config);
                 r = reading_failed(reading, r);
@@ -276,7 +276,7 @@ static int text_apply(const char *path, char *text, size_t size, Reading *readin
 static int trusted(const char *path, const struct stat *st) {
         if ((st->st_uid != 0 && st->st_uid != geteuid()) || (st->st_mode & 022))
                 return err_say(-EPERM,
-                               "%s could be changed by somebody who is not root: chown root and chmod go-w",
+                               "%s is writable by users other than root: run chown root and chmod go-w",
                                path);
         return 0;
 }
@@ -292,14 +292,15 @@ static int file_apply(const char *path, Reading *reading) {
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
         if (fd < 0)
                 return errno == ENOENT ? 0
-                                       : err_born(-errno, "cannot read %s, make it readable or remove it",
+                                       : err_born(-errno, "cannot read %s: make it readable, or remove it",
                                                   path);
         if (fstat(fd, &st) < 0)
-                return err_born(-errno, "cannot look at %s", path);
+                return err_born(-errno, "cannot stat %s", path);
         if (S_ISCHR(st.st_mode))
                 return 0; /* a link to /dev/null: masked */
         if (!S_ISREG(st.st_mode))
-                return err_say(-EINVAL, "%s is no regular file: put a file in its place, or nothing", path);
+                return err_say(-EINVAL, "%s is not a regular file: replace it with a file, or remove it",
+                               path);
         r = trusted(path, &st);
         if (r < 0)
                 return r;
@@ -355,7 +356,7 @@ static int dropins_list(Dropins *d, const char *dir) {
         if (!handle)
                 return errno == ENOENT ? 0 : err_born(-errno, "cannot list %s", dir);
         if (fstat(dirfd(handle), &st) < 0)
-                return err_born(-errno, "cannot look at %s", dir);
+                return err_born(-errno, "cannot stat %s", dir);
         r = trusted(dir, &st);
         while (r >= 0 && (e = readdir(handle)))
                 if (e->d_name[0] != '.' && ends_with(e->d_name, ".conf"))

@@ -124,7 +124,7 @@ int initrd_contains(const char *path, const char *base_name) {
 
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         if (fd < 0)
-                return err_born(-errno, "cannot read the initrd %s", path);
+                return err_born(-errno, "cannot read initrd %s", path);
         while (r == 0 && skip_zeros(fd, &offset)) {
                 char magic[6];
 
@@ -137,7 +137,7 @@ int initrd_contains(const char *path, const char *base_name) {
                         r = walk_plain(fd, &offset, base_name);
         }
         if (r < 0)
-                return err_say(r, "the initrd %s is damaged", path);
+                return err_say(r, "initrd %s is damaged", path);
         return r;
 }
 
@@ -151,7 +151,7 @@ static int cpio_entry(struct archive *a, const char *path, mode_t mode, size_t s
         archive_entry_set_nlink(e, S_ISDIR(mode) ? 2 : 1);
         archive_entry_set_size(e, (la_int64_t)size);
         if (archive_write_header(a, e) != ARCHIVE_OK)
-                return err_say(-EIO, "cannot pack %s: %s", path, archive_error_string(a));
+                return err_say(-EIO, "cannot add %s to the initrd: %s", path, archive_error_string(a));
         return 0;
 }
 
@@ -173,7 +173,7 @@ int initrd_cpio_with(const char *path, const void *data, size_t size, void **ret
         archive_write_set_format_cpio_newc(a);
         archive_write_set_bytes_per_block(a, 512);
         if (archive_write_open_memory(a, buffer, room, &used) != ARCHIVE_OK)
-                return err_say(-EIO, "cannot pack %s: %s", path, archive_error_string(a));
+                return err_say(-EIO, "cannot add %s to the initrd: %s", path, archive_error_string(a));
         for (char *p = strchr(parent, '/'); p; p = strchr(p + 1, '/')) {
                 *p = '\0';
                 r = cpio_entry(a, parent, S_IFDIR | 0700, 0);
@@ -185,7 +185,7 @@ int initrd_cpio_with(const char *path, const void *data, size_t size, void **ret
         if (r < 0)
                 return err_pass(r);
         if (archive_write_data(a, data, size) != (la_ssize_t)size || archive_write_close(a) != ARCHIVE_OK)
-                return err_say(-EIO, "cannot pack %s: %s", path, archive_error_string(a));
+                return err_say(-EIO, "cannot add %s to the initrd: %s", path, archive_error_string(a));
         *ret = TAKE(buffer);
         *ret_size = used;
         return 0;

@@ -32,7 +32,7 @@ int memory_available(uint64_t *ret_bytes) {
                 line[strspn(line, "0123456789")] = '\0';
         }
         if (!line || parse_u64(line, UINT64_MAX / 1024, &kib) < 0)
-                return err_say(-EBADMSG, "/proc/meminfo does not tell what memory is available");
+                return err_say(-EBADMSG, "/proc/meminfo has no MemAvailable line");
         *ret_bytes = kib * 1024;
         return 0;
 }
@@ -62,17 +62,17 @@ int memory_directory(void) {
                 fs = fsopen("ramfs", FSOPEN_CLOEXEC);
         if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0700", 0) < 0 ||
             fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-                return err_born(-errno, "cannot make a file system in memory");
+                return err_born(-errno, "cannot create a tmpfs");
         mounted = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
         if (mounted < 0)
-                return err_born(-errno, "cannot mount a file system in memory");
+                return err_born(-errno, "cannot mount a tmpfs");
         fd = openat(mounted, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return fd < 0 ? err_born(-errno, "cannot open a directory in memory") : fd;
+        return fd < 0 ? err_born(-errno, "cannot open the tmpfs") : fd;
 }
 
 /* ONFAULT: else the whole stack of each thread would be taken at once. */
 int memory_lock(void) {
         if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
-                return err_born(-errno, "cannot keep this process out of the swap");
+                return err_born(-errno, "cannot lock the memory of this process");
         return 0;
 }

@@ -49,7 +49,7 @@ static int failed(const Pax *pax, const char *what) {
         int r = archive_errno(pax->archive);
 
         return err_say(r > 0 && r < 4096 ? -r : -EIO, "cannot %s an archive of files: %s", what,
-                       archive_error_string(pax->archive) ?: "no memory");
+                       archive_error_string(pax->archive) ?: "out of memory");
 }
 
 /* Names are bytes to the kernel; BINARY keeps libarchive from translating them. One form of attributes is
@@ -95,7 +95,7 @@ int pax_open(int fd, Pax **ret) {
 
 static int take(Pax *pax, uint64_t bytes) {
         if (bytes > pax->left.bytes)
-                return err_say(-EDQUOT, "%s is more than its archive may take", pax->path);
+                return err_say(-EDQUOT, "%s exceeds the size limit of the archive", pax->path);
         pax->left.bytes -= bytes;
         return 0;
 }
@@ -105,7 +105,7 @@ static int take_entry(Pax *pax, const PaxEntry *entry, bool has_content) {
         int r;
 
         if (pax->left.entries == 0)
-                return err_say(-E2BIG, "%s is one too many for its archive", pax->path);
+                return err_say(-E2BIG, "%s exceeds the entry limit of the archive", pax->path);
         pax->left.entries--;
         r = take(pax, PAX_ENTRY_BYTES + 2 * names);
         return r < 0 || !has_content ? r : take(pax, (uint64_t)entry->st.st_size);
@@ -157,7 +157,7 @@ static int add_map(Pax *pax, int fd, off_t size) {
                         break; /* nothing but a hole from there on */
                 hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
                 if (hole < 0)
-                        return err_born(-errno, "cannot find the holes of %s", pax->path);
+                        return err_born(-errno, "cannot find holes in %s", pax->path);
                 if (hole > size)
                         hole = size;
                 if (data < size && (data > 0 || hole < size))
@@ -200,11 +200,10 @@ static int check_unchanged(const Pax *pax, const PaxEntry *entry, int fd) {
         if (!(entry->st.st_mode & (S_ISUID | S_ISGID)))
                 return 0;
         if (fstat(fd, &now) < 0)
-                return err_born(-errno, "cannot look at %s", pax->path);
+                return err_born(-errno, "cannot stat %s", pax->path);
         if (now.st_mode != entry->st.st_mode || now.st_ctim.tv_sec != entry->st.st_ctim.tv_sec ||
             now.st_ctim.tv_nsec != entry->st.st_ctim.tv_nsec)
-                return err_say(-EAGAIN, "%s is setuid or setgid, and was changed while it was saved",
-                               pax->path);
+                return err_say(-EAGAIN, "%s is setuid or setgid and changed during the save", pax->path);
         return 0;
 }
 
@@ -297,12 +296,12 @@ int pax_next(Pax *pax, PaxEntry *ret) {
         if (r != ARCHIVE_OK)
                 return err_say(-EBADMSG, "the archive of files is damaged");
         if (pax->left.entries == 0)
-                return err_say(-EBADMSG, "the archive of files has more of them than were ever saved");
+                return err_say(-EBADMSG, "the archive of files has more entries than a save writes");
         pax->left.entries--;
         pax->entry = e;
         link = archive_entry_hardlink(e);
         if (!copy_path(archive_entry_pathname(e), pax->path) || (link && !copy_path(link, pax->link)))
-                return err_say(-EBADMSG, "the archive of files names an impossible path");
+                return err_say(-EBADMSG, "the archive of files contains an invalid path");
         entry.link = link ? pax->link : NULL;
         entry.st.st_mode = archive_entry_mode(e);
         entry.st.st_uid = (uid_t)archive_entry_uid(e);
@@ -311,7 +310,7 @@ int pax_next(Pax *pax, PaxEntry *ret) {
         entry.st.st_mtim = (struct timespec){archive_entry_mtime(e), archive_entry_mtime_nsec(e)};
         entry.st.st_atim = (struct timespec){archive_entry_atime(e), archive_entry_atime_nsec(e)};
         if (!is_possible(&entry, e))
-                return err_say(-EBADMSG, "the archive of files has %s as what cannot be made again",
+                return err_say(-EBADMSG, "the archive of files contains %s, whose type is not supported",
                                pax->path);
         *ret = entry;
         return 0;
@@ -353,10 +352,10 @@ static int unpack_content(Pax *pax, int64_t size, int fd) {
         int r;
 
         if (ftruncate(fd, size) < 0)
-                return err_born(-errno, "cannot make %s as long as it was", pax->path);
+                return err_born(-errno, "cannot set the size of %s", pax->path);
         while ((r = archive_read_data_block(pax->archive, &data, &n, &at)) == ARCHIVE_OK) {
                 if (at < 0 || at > size || n > (uint64_t)(size - at))
-                        return err_say(-EBADMSG, "the archive of files has more of %s than its size",
+                        return err_say(-EBADMSG, "the archive of files has more data for %s than its size",
                                        pax->path);
                 r = write_at(fd, data, n, at);
                 if (r < 0)

@@ -37,13 +37,13 @@ int space_make(int dir_fd, const char *name, size_t size) {
         made = faccessat(dir_fd, room_name(name, &buffer), F_OK, AT_SYMLINK_NOFOLLOW) < 0;
         fd = openat(dir_fd, buffer.text, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0 || fstat(fd, &st) < 0)
-                return err_born(-errno, "cannot reserve room in the store");
+                return err_born(-errno, "cannot reserve space in the store");
         if ((uint64_t)st.st_size >= size)
                 return made;
         r = -posix_fallocate(fd, 0, (off_t)size);
         if (r < 0)
                 space_remove(dir_fd, name);
-        return r < 0 ? err_born(r, "cannot reserve room in the store") : 1;
+        return r < 0 ? err_born(r, "cannot reserve space in the store") : 1;
 }
 
 int space_sync(int dir_fd, const char *name) {
@@ -52,7 +52,7 @@ int space_sync(int dir_fd, const char *name) {
 
         fd = openat(dir_fd, room_name(name, &buffer), O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0 || fsync(fd) < 0)
-                return err_born(-errno, "cannot bring room in the store to disk");
+                return err_born(-errno, "cannot sync reserved space in the store to disk");
         return 0;
 }
 

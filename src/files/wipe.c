@@ -60,7 +60,7 @@ static int may_go_on(uint64_t deadline, int stop_fd) {
 
         if (stop_fd >= 0 && poll(&p, 1, 0) > 0)
                 return 1;
-        return now_monotonic() < deadline ? 0 : err_say(-ETIMEDOUT, "overwriting took too long");
+        return now_monotonic() < deadline ? 0 : err_say(-ETIMEDOUT, "overwriting the images timed out");
 }
 
 int wipe_file(int dir_fd, const char *name, uint64_t deadline_monotonic, int stop_fd) {
@@ -70,18 +70,18 @@ int wipe_file(int dir_fd, const char *name, uint64_t deadline_monotonic, int sto
         int r = 0;
 
         if (fd < 0 || fstat(fd, &st) < 0)
-                return err_born(-errno, "cannot open the image %s to overwrite it", name);
+                return err_born(-errno, "cannot open image %s for overwriting", name);
         if (!S_ISREG(st.st_mode))
-                return err_say(-EINVAL, "%s is no image", name);
+                return err_say(-EINVAL, "%s is not an image file", name);
         while (r == 0 && at < st.st_size) {
                 off_t end;
 
                 at = lseek(fd, at, SEEK_DATA);
                 if (at < 0)
-                        return errno == ENXIO ? 0 : err_born(-errno, "cannot read the image %s", name);
+                        return errno == ENXIO ? 0 : err_born(-errno, "cannot read image %s", name);
                 end = lseek(fd, at, SEEK_HOLE);
                 if (end < 0)
-                        return err_born(-errno, "cannot read the image %s", name);
+                        return err_born(-errno, "cannot read image %s", name);
                 if (end - at > STRETCH)
                         end = at + STRETCH;
                 r = may_go_on(deadline_monotonic, stop_fd);

@@ -74,12 +74,12 @@ static int cipher_open(const uint8_t *key, const char *name, const Head *head, g
         if (r < 0)
                 return err_pass(r);
         if (gcry_cipher_open(&cipher, GCRY_CIPHER_AES256, GCRY_CIPHER_MODE_GCM, 0) != 0)
-                return err_say(-EOPNOTSUPP, "libgcrypt does not encrypt");
+                return err_say(-EOPNOTSUPP, "libgcrypt cannot encrypt");
         e = gcry_cipher_setkey(cipher, own, sizeof own);
         explicit_bzero(own, sizeof own);
         if (e != 0) {
                 gcry_cipher_close(cipher);
-                return err_say(-EOPNOTSUPP, "libgcrypt does not take the key");
+                return err_say(-EOPNOTSUPP, "libgcrypt rejected the key");
         }
         *ret = cipher;
         return 0;
@@ -107,7 +107,7 @@ static int seal_chunks(gcry_cipher_hd_t cipher, Chunks *c, int to) {
                 if (!chunk_begin(cipher, c->number, last) ||
                     gcry_cipher_encrypt(cipher, bytes, n, NULL, 0) != 0 ||
                     gcry_cipher_gettag(cipher, bytes + n, TAG) != 0)
-                        return err_say(-EIO, "libgcrypt does not encrypt");
+                        return err_say(-EIO, "libgcrypt cannot encrypt");
                 r = fd_write_all(to, bytes, n + TAG);
         }
         return r < 0 ? err_pass(r) : 0;
@@ -145,7 +145,7 @@ int box_seal(const uint8_t key[static BOX_KEY], const char *name, int from, int 
         chunks->room = CHUNK;
         memcpy(head.magic, magic, sizeof magic);
         if (getrandom(head.salt, sizeof head.salt, 0) != sizeof head.salt)
-                return err_born(-errno, "cannot draw a salt");
+                return err_born(-errno, "cannot generate a salt");
         r = cipher_open(key, name, &head, &cipher);
         if (r < 0)
                 return err_pass(r);
@@ -169,7 +169,7 @@ int box_open(const uint8_t key[static BOX_KEY], const char *name, int from, int 
         chunks->room = CHUNK + TAG;
         r = fd_read_all(from, &head, sizeof head);
         if (r == -ENODATA || (r >= 0 && memcmp(head.magic, magic, sizeof magic) != 0))
-                return err_say(-EBADMSG, "the image %s is not encrypted as the ticket says", name);
+                return err_say(-EBADMSG, "image %s is not encrypted as the ticket specifies", name);
         if (r >= 0)
                 r = cipher_open(key, name, &head, &cipher);
         if (r < 0)
@@ -178,7 +178,7 @@ int box_open(const uint8_t key[static BOX_KEY], const char *name, int from, int 
         gcry_cipher_close(cipher);
         explicit_bzero(chunks, sizeof *chunks);
         if (r == -EBADMSG)
-                return err_say(r, "the image %s was altered, or is encrypted with another key", name);
+                return err_say(r, "image %s was modified, or is encrypted with another key", name);
         return r < 0 ? err_prefix(r, "decrypting %s: ", name) : 0;
 }
 

@@ -44,7 +44,7 @@ int codec_encode(CodecKind kind, const ProtobufCMessage *message, void **ret, si
         uint8_t *bytes;
 
         if (payload > CODEC_MAX_BYTES - sizeof frame - CODEC_DIGEST) /* the reader's limit is the file's */
-                return err_say(-E2BIG, "too much to write in one file: %zu bytes", payload);
+                return err_say(-E2BIG, "message too large for one file: %zu bytes", payload);
         bytes = malloc(sizeof frame + payload + CODEC_DIGEST);
         if (!bytes)
                 return -ENOMEM;
@@ -79,23 +79,24 @@ int codec_decode(CodecKind kind, const char *what, const void *data, size_t size
         Frame frame;
 
         if (size < sizeof frame + CODEC_DIGEST)
-                return err_say(-EBADMSG, "%s is cut short (%zu bytes)", what, size);
+                return err_say(-EBADMSG, "%s is truncated (%zu bytes)", what, size);
         memcpy(&frame, bytes, sizeof frame);
         if (memcmp(frame.magic, magic, sizeof magic) != 0)
-                return err_say(-EBADMSG, "%s is not a file of carryover's", what);
+                return err_say(-EBADMSG, "%s is not a carryover file", what);
         if (le32toh(frame.format) > CODEC_FORMAT)
                 return err_say(-EPROTONOSUPPORT,
-                               "%s has format %u, this carryover reads up to %u: install a newer one", what,
-                               le32toh(frame.format), CODEC_FORMAT);
+                               "%s has format %u, this version of carryover supports up to %u: install a "
+                               "newer version",
+                               what, le32toh(frame.format), CODEC_FORMAT);
         payload = le64toh(frame.length);
         if (le32toh(frame.kind) != kind || payload != size - sizeof frame - CODEC_DIGEST)
-                return err_say(-EBADMSG, "%s is cut short or holds something else", what);
+                return err_say(-EBADMSG, "%s is truncated or has another type", what);
         digest_bytes(bytes, sizeof frame + payload, digest);
         if (memcmp(digest, bytes + sizeof frame + payload, CODEC_DIGEST) != 0)
-                return err_say(-EBADMSG, "%s was altered: its checksum does not match", what);
+                return err_say(-EBADMSG, "%s was modified: its checksum does not match", what);
         message = unpack(kind, bytes + sizeof frame, payload);
         if (!message)
-                return err_say(-EBADMSG, "%s does not decode", what);
+                return err_say(-EBADMSG, "%s cannot be decoded", what);
         *ret = message;
         return 0;
 }

@@ -43,7 +43,7 @@ static int begin(const uint8_t *key, gcry_md_hd_t *ret) {
                 return -ENOMEM;
         if (key && gcry_md_setkey(md, key, DIGEST_KEY) != 0) {
                 gcry_md_close(md);
-                return err_say(-EOPNOTSUPP, "libgcrypt takes no key for its checksum");
+                return err_say(-EOPNOTSUPP, "libgcrypt rejected the checksum key");
         }
         *ret = md;
         return 0;
@@ -83,7 +83,7 @@ int digest_fd(int fd, const uint8_t *key, uint8_t ret[static DIGEST_SIZE], uint6
                 if (n < 0) {
                         r = -errno;
                         gcry_md_close(md);
-                        return err_born(r, "cannot read what is to be checked");
+                        return err_born(r, "cannot read data for the checksum");
                 }
                 gcry_md_write(md, buffer, (size_t)n);
                 size += (uint64_t)n;

@@ -150,7 +150,7 @@ int snapshot_tree(const Snapshot *s, pid_t root, const SnapProcess ***ret, size_
                 return -ENOMEM;
         found[0] = snapshot_process(s, root);
         if (!found[0])
-                return err_say(-ESRCH, "there is no process %d", (int)root);
+                return err_say(-ESRCH, "process %d does not exist", (int)root);
         /* The list is its own queue: each one found brings its children behind it. Every process has one
          * parent, so it can come only once, unless /proc showed a loop in a race; the bound stops that. */
         n = 1;

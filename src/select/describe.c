@@ -404,10 +404,13 @@ static int things_of(const Members *m, Thing **ret, size_t *ret_n) {
 
 static int check_seen(const SnapProcess *p) {
         if (p->beyond)
-                return err_say(-E2BIG, "process %d holds more than is looked at", (int)p->pid);
+                return err_say(-E2BIG,
+                               "process %d has more threads, open files or mappings than can be checked",
+                               (int)p->pid);
         if (p->stuck)
-                return err_say(-ETIMEDOUT, "process %d could not be looked at in time", (int)p->pid);
-        return p->unreadable ? err_say(-EACCES, "process %d holds what cannot be looked at", (int)p->pid)
+                return err_say(-ETIMEDOUT, "reading process %d timed out", (int)p->pid);
+        return p->unreadable ? err_say(-EACCES, "process %d has a file open that cannot be read",
+                                       (int)p->pid)
                              : 0;
 }
 

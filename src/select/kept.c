@@ -67,9 +67,9 @@ static int kept_target(const SelectWorld *w, const char *target, bool named, Kep
         if (r < 0)
                 return verdict_add(problems, VERDICT_DEGRADED,
                                    r == -ESRCH ? "target-gone" : "target-refused", NULL,
-                                   r == -ESRCH ? "%s is gone: %s"
-                                               : "%s cannot be kept any more, and carryover "
-                                                 "drop takes it off the list: %s",
+                                   r == -ESRCH ? "%s no longer exists: %s"
+                                               : "%s can no longer be kept; run carryover drop to remove it "
+                                                 "from the list: %s",
                                    target, err_text(r));
         for (size_t i = 0; i < n; i++) {
                 int q = kept_add(k, TAKE(trees[i]));

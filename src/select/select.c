@@ -32,7 +32,7 @@ typedef struct Target {
 /* Targets. */
 
 static int target_syntax(const char *target) {
-        return err_say(-EINVAL, "'%.64s' is no target: it is session:ID, pid:NUMBER or unit:NAME", target);
+        return err_say(-EINVAL, "invalid target '%.64s': use session:ID, pid:NUMBER or unit:NAME", target);
 }
 
 static int target_pid(const char *target, const char *text, Target *ret) {
@@ -119,8 +119,8 @@ static int target_of_caller(const SelectWorld *w, pid_t caller, Target *ret) {
                 p = snapshot_process(w->all, p->ppid);
         }
         if (!top || !select_is_sshd(top))
-                return err_say(-ESRCH, "this command does not run in a login session: name one, "
-                                       "like session:ID (see loginctl) or pid:NUMBER");
+                return err_say(-ESRCH, "this command does not run in a login session: name a target, such "
+                                       "as session:ID (see loginctl) or pid:NUMBER");
         ret->kind = TARGET_PID;
         ret->pid = top->pid;
         ret->start = top->start;
@@ -211,11 +211,10 @@ static int root_of_pid(const SelectWorld *w, const Target *t, Roots *ret) {
         const SnapProcess *p = snapshot_process(w->all, t->pid);
 
         if (!p || (t->start && p->start + 1 - t->start > 2)) /* off by one: model/snapshot.h */
-                return err_say(-ESRCH, "there is no process %d%s", (int)t->pid,
-                               p ? " that began then: another one has its number now" : "");
+                return err_say(-ESRCH, "process %d does not exist%s", (int)t->pid,
+                               p ? " any more: another process now has its number" : "");
         if (p->state == 'Z')
-                return err_say(-ESRCH, "process %d is dead and waits only for its parent to notice",
-                               (int)t->pid);
+                return err_say(-ESRCH, "process %d is a zombie", (int)t->pid);
         return model_append(ret->list, ret->n, p);
 }
 
@@ -229,11 +228,11 @@ static int roots_find(const SelectWorld *w, const Target *t, const Session *sess
                 return r;
         if (ret->n == 0 && t->kind == TARGET_UNIT)
                 return err_say(-ESRCH,
-                               "no process runs in the unit %s of the system; what a user's own service "
-                               "manager runs is kept by pid:NUMBER",
+                               "no process runs in system unit %s; to keep a process of a user unit, use "
+                               "pid:NUMBER",
                                t->name);
         if (ret->n == 0)
-                return err_say(-ESRCH, "there is no session %s: see loginctl", t->name);
+                return err_say(-ESRCH, "session %s does not exist: see loginctl", t->name);
         qsort_r(ret->list, ret->n, sizeof *ret->list, compare_roots, (void *)(uintptr_t)session);
         return 0;
 }
@@ -305,9 +304,7 @@ void select_free(Tree **trees, size_t n) {
 
 static int too_many(const char *target, size_t n) {
         return n <= TREES_MAX ? 0
-                              : err_say(-EPERM,
-                                        "%s has %zu jobs that left their parents, more than %u are "
-                                        "not carried",
+                              : err_say(-EPERM, "%s has %zu daemonised jobs; the limit is %u",
                                         target ?: "this session", n, TREES_MAX);
 }
 
@@ -317,7 +314,7 @@ static int note_refused(Verdict *problems, const char *target, const SnapProcess
         snprintf(comm, sizeof comm, "%s", root->comm);
         text_tame(comm);
         return verdict_add(problems, VERDICT_DEGRADED, "target-refused", NULL,
-                           "%s is kept without process %d (%s): %s", target, (int)root->pid, comm,
+                           "%s is kept, but without process %d (%s): %s", target, (int)root->pid, comm,
                            err_text(why));
 }
 

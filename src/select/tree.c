@@ -43,7 +43,7 @@ static const char *must_stay(const SnapProcess *p) {
                 const char *unit, *why;
         } services[] = {
                         {"systemd-logind.service", "logind"},
-                        {"systemd-journald.service", "the journal"},
+                        {"systemd-journald.service", "the journal service"},
                         {"systemd-udevd.service", "udev"},
                         {"dbus.service", "the system bus"},
                         {"dbus-broker.service", "the system bus"},
@@ -55,7 +55,7 @@ static const char *must_stay(const SnapProcess *p) {
         if (p->pid == 1)
                 return "PID 1";
         if (p->kernel_thread)
-                return "a thread of the kernel";
+                return "a kernel thread";
         if (select_is_listener(p))
                 return "sshd's listener";
         if (cgroup_is_user_manager(p->cgroup))
@@ -68,18 +68,17 @@ static const char *must_stay(const SnapProcess *p) {
 
 static int check_members(const SnapProcess **members, size_t n, pid_t caller) {
         if (members[0]->pid == caller)
-                return err_say(-EPERM, "process %d is this command itself: keep the session it is in",
-                               (int)caller);
+                return err_say(-EPERM, "process %d is this command: keep its session instead", (int)caller);
         for (size_t i = 0; i < n; i++) {
                 const char *why = must_stay(members[i]);
 
                 if (why && i == 0)
-                        return err_say(-EPERM, "process %d is %s, which every kernel starts anew",
+                        return err_say(-EPERM, "process %d is %s, which every boot starts again",
                                        (int)members[i]->pid, why);
                 if (why)
                         return err_say(-EPERM,
-                                       "the tree of process %d holds process %d, %s, which every kernel "
-                                       "starts anew: choose a smaller tree",
+                                       "the tree of process %d contains process %d, %s, which every boot "
+                                       "starts again: choose a smaller tree",
                                        (int)members[0]->pid, (int)members[i]->pid, why);
         }
         return 0;
@@ -111,7 +110,8 @@ static int owner(const SnapProcess **members, size_t n, const Session *session, 
         }
         if (session && session->uid != uid)
                 return err_say(-EPERM,
-                               "logind says that session %s is the user %u's, and systemd that it is %u's",
+                               "session %s belongs to user %u according to logind, but to user %u according "
+                               "to systemd",
                                id, session->uid, uid);
         *ret = root->uid == 0 ? uid : root->uid;
         return 0;

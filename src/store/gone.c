@@ -28,7 +28,7 @@ static int open_below(int dir_fd, const char *name) {
 
 static int open_gone(int store_fd) {
         if (mkdirat(store_fd, "gone", 0700) < 0 && errno != EEXIST)
-                return err_born(-errno, "cannot make the directory gone in the store");
+                return err_born(-errno, "cannot create the directory gone in the store");
         return open_below(store_fd, "gone");
 }
 
@@ -38,7 +38,7 @@ int gone_directory(int store_fd, int from_fd, const char *name) {
         int r = -EEXIST;
 
         if (faccessat(from_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-                return errno == ENOENT ? 0 : err_born(-errno, "cannot look at %s", name);
+                return errno == ENOENT ? 0 : err_born(-errno, "cannot stat %s", name);
         gone = open_gone(store_fd);
         if (gone == -ENOSPC) /* as in gone_images() */
                 return err_pass(file_remove_tree(from_fd, name));
@@ -48,7 +48,7 @@ int gone_directory(int store_fd, int from_fd, const char *name) {
                 snprintf(place, sizeof place, "%s.%u", name, i);
                 r = renameat2(from_fd, name, gone, place, RENAME_NOREPLACE) < 0 ? -errno : 0;
         }
-        return r < 0 ? err_born(r, "cannot put the images of %s away", name) : 0;
+        return r < 0 ? err_born(r, "cannot move the images of %s to the directory gone", name) : 0;
 }
 
 /* to_fd -1: nowhere. */
@@ -67,7 +67,7 @@ static int move_images(int dir_fd, int to_fd) {
                         continue;
                 if ((to_fd < 0 ? unlinkat(dir_fd, e->d_name, 0)
                                : renameat(dir_fd, e->d_name, to_fd, e->d_name)) < 0)
-                        return err_born(-errno, "cannot put the image %s away", e->d_name);
+                        return err_born(-errno, "cannot move image %s to the directory gone", e->d_name);
                 n++;
         }
         return n;
@@ -84,7 +84,8 @@ static int make_place(int store_fd, const char *name, char place[static NAME_MAX
                 snprintf(place, NAME_MAX + 1, "%s.%u", name, i);
                 r = mkdirat(gone, place, 0700) < 0 ? -errno : 0;
         }
-        return r < 0 ? err_born(r, "cannot put the images of %s away", name) : open_below(gone, place);
+        return r < 0 ? err_born(r, "cannot move the images of %s to the directory gone", name)
+                     : open_below(gone, place);
 }
 
 int gone_images(int store_fd, int dir_fd, const char *name) {
@@ -138,7 +139,7 @@ static int count_entry(int dir_fd, const struct dirent *e, void *userdata) {
         int r = 0;
 
         if (fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return errno == ENOENT ? 0 : err_born(-errno, "cannot look at %s in the store", e->d_name);
+                return errno == ENOENT ? 0 : err_born(-errno, "cannot stat %s in the store", e->d_name);
         c->bytes += (uint64_t)st.st_blocks * 512;
         if (!S_ISDIR(st.st_mode) || c->depth == MAX_DEPTH)
                 return 0;

@@ -34,7 +34,7 @@ static int find(unsigned long *ret) {
         if (id < 0 && (errno == ENOKEY || errno == EKEYREVOKED || errno == EKEYEXPIRED))
                 return 1;
         if (id < 0)
-                return err_born(-errno, "cannot look for the key of the images in the kernel's keyring");
+                return err_born(-errno, "cannot search the kernel keyring for the image key");
         *ret = (unsigned long)id;
         return 0;
 }
@@ -48,8 +48,8 @@ int store_key_find(uint8_t ret[static BOX_KEY]) {
                 return r < 0 ? err_pass(r) : r;
         n = key_control(KEYCTL_READ, id, (unsigned long)ret, BOX_KEY, 0);
         if (n < 0)
-                return err_born(-errno, "cannot read the key of the images from the kernel's keyring");
-        return n == BOX_KEY ? 0 : err_say(-EBADMSG, "the key of the images has an impossible length");
+                return err_born(-errno, "cannot read the image key from the kernel keyring");
+        return n == BOX_KEY ? 0 : err_say(-EBADMSG, "the image key has an invalid length");
 }
 
 int store_key_put(const uint8_t key[static BOX_KEY]) {
@@ -58,11 +58,11 @@ int store_key_put(const uint8_t key[static BOX_KEY]) {
         int r = 0;
 
         if (id < 0)
-                return err_born(-errno, "cannot put the key of the images into the kernel's keyring");
+                return err_born(-errno, "cannot add the image key to the kernel keyring");
         if (key_control(KEYCTL_SETPERM, (unsigned long)id,
                         POSSESSOR_ALL | OWNER_VIEW | OWNER_READ | OWNER_SEARCH, 0, 0) < 0 ||
             key_control(KEYCTL_LINK, (unsigned long)id, roots, 0, 0) < 0)
-                r = err_born(-errno, "cannot keep the key of the images in the kernel's keyring");
+                r = err_born(-errno, "cannot link the image key into the kernel keyring");
         (void)key_control(KEYCTL_UNLINK, (unsigned long)id, own, 0, 0);
         return r;
 }
@@ -73,7 +73,7 @@ int store_key_draw(uint8_t ret[static BOX_KEY]) {
         if (r <= 0)
                 return r < 0 ? err_pass(r) : 0;
         if (getrandom(ret, BOX_KEY, 0) != BOX_KEY)
-                return err_born(-errno, "cannot draw a key for the images");
+                return err_born(-errno, "cannot generate an image key");
         return store_key_put(ret);
 }
 
@@ -88,6 +88,6 @@ int store_key_forget(void) {
         if (r != 0)
                 return r < 0 ? err_pass(r) : 0;
         if (key_control(KEYCTL_UNLINK, id, roots, 0, 0) < 0)
-                return err_born(-errno, "cannot take the key of the images from the kernel's keyring");
+                return err_born(-errno, "cannot remove the image key from the kernel keyring");
         return 0;
 }

@@ -36,7 +36,7 @@ int store_space(const Store *store, StoreSpace *ret) {
         int r;
 
         if (fstatvfs(store->fd, &v) < 0)
-                return err_born(-errno, "cannot ask for the space in %s", store->path);
+                return err_born(-errno, "cannot determine the free space in %s", store->path);
         r = gone_bytes(store->fd, &space.used);
         if (r < 0)
                 return err_pass(r);
@@ -54,11 +54,11 @@ int store_lasts(const Store *store) {
         struct statfs fs;
 
         if (fstatfs(store->fd, &fs) < 0)
-                return err_born(-errno, "cannot ask what %s lies on", store->path);
+                return err_born(-errno, "cannot determine the file system of %s", store->path);
         if (fs.f_type != TMPFS_MAGIC && (unsigned)fs.f_type != RAMFS_MAGIC)
                 return 0;
         return err_say(-EOPNOTSUPP,
-                       "the store %s is in memory, which no reboot leaves as it is: set Store= in "
+                       "the store %s is in memory and would not survive a reboot: set Store= in "
                        "carryover.conf(5) to a directory on a disk",
                        store->path);
 }
@@ -86,16 +86,15 @@ static int reserve_failed(const Store *store, const char *ticket_id) {
         _cleanup_(closep) int fd = -1;
 
         if (mkdirat(store->fd, "failed", 0700) < 0 && errno != EEXIST)
-                return err_born(-errno, "cannot make the directory failed in the store");
+                return err_born(-errno, "cannot create the directory failed in the store");
         fd = openat(store->fd, "failed", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return err_born(-errno, "cannot open the directory failed in the store");
         if (mkdirat(fd, ticket_id, 0700) < 0)
                 return errno == EEXIST ? 0 /* and durable */
                                        : err_born(-errno,
-                                                  "cannot make a directory below failed in the store");
-        return fsync(fd) < 0 ? err_born(-errno, "cannot bring the directory failed in the store to disk")
-                             : 0;
+                                                  "cannot create a directory below failed in the store");
+        return fsync(fd) < 0 ? err_born(-errno, "cannot sync the directory failed in the store to disk") : 0;
 }
 
 static int reserve_tree(const Store *store, const Tree *tree) {

@@ -43,8 +43,8 @@ int run_lock(const char *what) {
         if (fcntl(fd, F_SETLK, &all) == 0)
                 return TAKE_FD(fd);
         return errno == EAGAIN || errno == EACCES
-                               ? err_say(-EBUSY, "another %s is under way: see carryover status", what)
-                               : err_born(-errno, "cannot take the lock %s", what);
+                               ? err_say(-EBUSY, "another %s is in progress: see carryover status", what)
+                               : err_born(-errno, "cannot lock %s", what);
 }
 
 /* Answer 1: nobody. */
@@ -52,7 +52,7 @@ static int lock_owner(int fd, const char *what, pid_t *ret) {
         struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
         if (fcntl(fd, F_GETLK, &all) < 0)
-                return err_born(-errno, "cannot ask for the lock %s", what);
+                return err_born(-errno, "cannot query the lock %s", what);
         *ret = all.l_pid;
         return all.l_type == F_UNLCK;
 }
@@ -68,11 +68,11 @@ static int owner_wait(int fd, const char *what, pid_t owner, int signal, uint64_
         if (r != 0 || pidfd < 0 || still != owner) /* the next look tells */
                 return r < 0 ? r : 0;
         if (signal != 0 && pidfd_send_signal(pidfd, signal, NULL, 0) < 0 && errno != ESRCH)
-                return err_born(-errno, "cannot tell process %d to end", (int)owner);
+                return err_born(-errno, "cannot signal process %d", (int)owner);
         while ((n = poll(&p, 1, deadline_ms(deadline))) < 0 && errno == EINTR)
                 ;
         return n > 0 ? 0
-                     : err_say(-ETIMEDOUT, "the %s that is under way, process %d, does not end", what,
+                     : err_say(-ETIMEDOUT, "the running %s (process %d) does not terminate", what,
                                (int)owner);
 }
 

@@ -34,9 +34,10 @@ static int private_directory(const char *path) {
         if (fd < 0)
                 return err_pass(fd);
         if (fstat(fd, &st) < 0)
-                return err_born(-errno, "cannot look at %s", path);
+                return err_born(-errno, "cannot stat %s", path);
         if (st.st_uid != geteuid() || (st.st_mode & 077))
-                return err_say(-EPERM, "%s must belong to root alone: chown root: %s; chmod 0700 %s", path,
+                return err_say(-EPERM,
+                               "%s must be accessible to root only: run chown root: %s; chmod 0700 %s", path,
                                path, path);
         return TAKE_FD(fd);
 }
@@ -49,7 +50,7 @@ static int subdirectory(int dir_fd, const char *name) {
         int fd;
 
         if (mkdirat(dir_fd, name, 0700) < 0 && errno != EEXIST)
-                return err_born(-errno, "cannot make the directory %s in the store", name);
+                return err_born(-errno, "cannot create the directory %s in the store", name);
         fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return err_born(-errno, "cannot open the directory %s in the store", name);
@@ -73,7 +74,7 @@ void store_close(Store *store) {
 /* The name of a tree comes from a ticket or from us; both are checked, since it becomes a path. */
 static int tree_parent(const Store *store, const char *tree) {
         if (!name_is_safe(tree))
-                return err_say(-EINVAL, "not the name of a tree: it would leave the store");
+                return err_say(-EINVAL, "invalid tree name: the path would be outside the store");
         return subdirectory(store->fd, "save");
 }
 
@@ -85,13 +86,13 @@ int store_tree_create(const Store *store, const char *tree) {
                 return err_pass(save);
         r = gone_directory(store->fd, save, tree);
         if (r < 0)
-                return err_prefix(r, "clearing the place of an older save: ");
+                return err_prefix(r, "removing an older save: ");
         fd = subdirectory(save, tree);
         if (fd < 0)
                 return err_pass(fd);
         /* The seal makes durable what is in the store, and the images what is in them; this is between. */
         if (fsync(save) < 0)
-                return err_born(-errno, "cannot bring the directory of %s to disk", tree);
+                return err_born(-errno, "cannot sync the directory of %s to disk", tree);
         return TAKE_FD(fd);
 }
 
@@ -127,7 +128,7 @@ int store_tree_fail(const Store *store, const char *ticket_id, const char *tree,
         _cleanup_(freep) char *path = NULL;
 
         if (!name_is_safe(ticket_id))
-                return err_say(-EINVAL, "not the id of a ticket");
+                return err_say(-EINVAL, "invalid ticket id");
         save = tree_parent(store, tree);
         if (save < 0)
                 return err_pass(save);
@@ -141,9 +142,9 @@ int store_tree_fail(const Store *store, const char *ticket_id, const char *tree,
         if (!path)
                 return -ENOMEM;
         if (renameat(save, tree, home, tree) < 0)
-                return err_born(-errno, "cannot put the images aside as %s", path);
+                return err_born(-errno, "cannot move the images to %s", path);
         if (fsync(home) < 0 || fsync(failed) < 0 || fsync(save) < 0 || fsync(store->fd) < 0)
-                return err_born(-errno, "cannot bring %s to disk", path);
+                return err_born(-errno, "cannot sync %s to disk", path);
         *ret_path = TAKE(path);
         return 0;
 }
@@ -154,7 +155,7 @@ static int tree_home(const Store *store, const char *ticket_id, const char *tree
         int fd;
 
         if (!name_is_safe(ticket_id) || !name_is_safe(tree))
-                return err_say(-EINVAL, "not the name of a tree: it would leave the store");
+                return err_say(-EINVAL, "invalid tree name: the path would be outside the store");
         snprintf(path, sizeof path, "save/%s", tree);
         fd = openat(store->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0 && errno == ENOENT) {
@@ -178,7 +179,7 @@ int store_tree_keep_sealed(int images_fd) {
         for (size_t i = 0; i < ELEMENTS(rewritten); i++)
                 if (linkat(images_fd, rewritten[i][0], images_fd, rewritten[i][1], 0) < 0 &&
                     errno != ENOENT && errno != EEXIST)
-                        return err_born(-errno, "cannot keep the image %s as it is", rewritten[i][0]);
+                        return err_born(-errno, "cannot keep a copy of image %s", rewritten[i][0]);
         return 0;
 }
 
@@ -189,27 +190,27 @@ int store_tree_retry(const Store *store, const char *ticket_id, const char *tree
         if (save < 0)
                 return err_pass(save);
         if (!name_is_safe(ticket_id))
-                return err_say(-EINVAL, "not the id of a ticket");
+                return err_say(-EINVAL, "invalid ticket id");
         images = tree_home(store, ticket_id, tree);
         if (images < 0)
                 return err_pass(images);
         for (size_t i = 0; i < ELEMENTS(notes); i++)
                 if (unlinkat(images, notes[i], 0) < 0 && errno != ENOENT)
-                        return err_born(-errno, "cannot remove what was noted of %s", tree);
+                        return err_born(-errno, "cannot remove the notes on %s", tree);
         for (size_t i = 0; i < ELEMENTS(rewritten); i++)
                 if (renameat(images, rewritten[i][1], images, rewritten[i][0]) < 0 && errno != ENOENT)
-                        return err_born(-errno, "cannot put back the image %s of %s", rewritten[i][0], tree);
+                        return err_born(-errno, "cannot restore image %s of %s", rewritten[i][0], tree);
         snprintf(from, sizeof from, "failed/%s", ticket_id);
         if (faccessat(save, tree, F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
                 _cleanup_(closep) int home =
                                 openat(store->fd, from, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
                 if (home < 0 || renameat(home, tree, save, tree) < 0)
-                        return err_born(-errno, "cannot take back the images of %s", tree);
+                        return err_born(-errno, "cannot move the images of %s back", tree);
                 (void)unlinkat(store->fd, from, AT_REMOVEDIR); /* if it was the last one */
         }
         if (fsync(images) < 0 || fsync(save) < 0 || fsync(store->fd) < 0)
-                return err_born(-errno, "cannot bring the images of %s to disk", tree);
+                return err_born(-errno, "cannot sync the images of %s to disk", tree);
         return 0;
 }
 
@@ -236,7 +237,7 @@ int store_tree_discard(const Store *store, const char *tree) {
                 return err_pass(last);
         r = file_remove_tree(last, tree);
         if (r >= 0 && renameat(save, tree, last, tree) < 0)
-                r = err_born(-errno, "cannot put the logs of %s aside", tree);
+                r = err_born(-errno, "cannot move the logs of %s", tree);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -248,13 +249,13 @@ static int away(const Store *store, const char *name) {
         if (unlinkat(store->fd, name, 0) < 0 && errno != ENOENT)
                 return err_born(-errno, "cannot remove %s/%s", store->path, name);
         if (fsync(store->fd) < 0)
-                return err_born(-errno, "cannot bring %s to disk", store->path);
+                return err_born(-errno, "cannot sync %s to disk", store->path);
         return 0;
 }
 
 int store_amend(const Store *store, const Ticket *ticket) {
         if (!store_is_sealed(store))
-                return err_say(-ENOENT, "%s/ticket is claimed by now", store->path);
+                return err_say(-ENOENT, "%s/ticket is already claimed", store->path);
         return store_message_write(store->fd, "ticket", CODEC_TICKET, &ticket->base);
 }
 
@@ -262,26 +263,26 @@ static int rename_durably(const Store *store, const char *from, const char *to) 
         if (renameat(store->fd, from, store->fd, to) < 0)
                 return err_born(-errno, "cannot rename %s/%s", store->path, from);
         if (fsync(store->fd) < 0)
-                return err_born(-errno, "cannot bring %s to disk", store->path);
+                return err_born(-errno, "cannot sync %s to disk", store->path);
         return 0;
 }
 
 /* Names become paths and counts become waits, so what decodes is still looked at before it is believed. */
 static int tree_check(const Tree *tree) {
         if (!name_is_safe(tree->name) || tree->root_pid < 2 || tree->root_pid > PID_MAX)
-                return err_say(-EBADMSG, "the ticket names an impossible tree");
+                return err_say(-EBADMSG, "the ticket contains an invalid tree");
         if (tree->slice && !unit_is_safe(tree->slice))
-                return err_say(-EBADMSG, "the ticket names an impossible slice");
+                return err_say(-EBADMSG, "the ticket contains an invalid slice name");
         if (tree->session && (!name_is_safe(tree->session->id) || !name_is_safe(tree->session->scope)))
-                return err_say(-EBADMSG, "the ticket names an impossible session");
+                return err_say(-EBADMSG, "the ticket contains an invalid session");
         return 0;
 }
 
 static int ticket_check(const Ticket *ticket) {
-        int r = name_is_safe(ticket->id) ? 0 : err_say(-EBADMSG, "the ticket has no proper id");
+        int r = name_is_safe(ticket->id) ? 0 : err_say(-EBADMSG, "the ticket has an invalid id");
 
         if (r >= 0 && ticket->has_image_key && ticket->image_key.len != DIGEST_KEY)
-                r = err_say(-EBADMSG, "the ticket has an impossible key");
+                r = err_say(-EBADMSG, "the ticket has an invalid key");
 
         for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++)
                 r = tree_check(ticket->trees[i]);
@@ -290,8 +291,8 @@ static int ticket_check(const Ticket *ticket) {
 
 static int refuse_older(const Store *store, const char *name) {
         return err_say(-EEXIST,
-                       "%s/%s: an older save still waits for its restore (systemctl restart "
-                       "carryover-restore)",
+                       "%s/%s: an older save has not been restored yet: run systemctl restart "
+                       "carryover-restore",
                        store->path, name);
 }
 
@@ -320,8 +321,8 @@ static int ticket_read(const Store *store, const char *name, const char *bad, Ti
 
                 return aside < 0 ? err_pass(aside)
                                  : err_say(-EBADMSG,
-                                           "%s/%s is cut short or altered; nothing of it was used, it is "
-                                           "kept as %s/%s",
+                                           "%s/%s is truncated or modified; it was not used and is kept as "
+                                           "%s/%s",
                                            store->path, name, store->path, bad);
         }
         if (r != 0)
@@ -352,7 +353,8 @@ static int check_place(const Store *store, const Ticket *waiting) {
                 return store_vacant(store);
         r = store_waiting(store, &there);
         if (r >= 0 && (r == 1 || strcmp(there->id, waiting->id) != 0))
-                r = err_say(-ENOENT, "%s/ticket is not the one any more that goes along", store->path);
+                r = err_say(-ENOENT, "%s/ticket is no longer the ticket that is to be carried along",
+                            store->path);
         return r;
 }
 

@@ -46,7 +46,7 @@ static int age_tree(int home_fd, const struct dirent *e, void *userdata) {
         struct stat st;
 
         if (fstatat(home_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return errno == ENOENT ? 0 : err_born(-errno, "cannot look at %s in the store", e->d_name);
+                return errno == ENOENT ? 0 : err_born(-errno, "cannot stat %s in the store", e->d_name);
         if (!S_ISDIR(st.st_mode) || (age->by_time && st.st_mtim.tv_sec >= age->before))
                 return 0;
         forget_links(home_fd, e->d_name);
@@ -137,7 +137,7 @@ int store_wipe(const Store *store, int stop_fd) {
                 return r < 0 ? err_pass(r) : r;
         if (unlinkat(store->fd, "gone", AT_REMOVEDIR) < 0 && errno != ENOENT)
                 return err_born(-errno, "cannot remove %s/gone", store->path);
-        return w.late < 0 ? err_say(-ETIMEDOUT, "there was no time to overwrite all of the images, and they "
-                                                "were removed as they were")
+        return w.late < 0 ? err_say(-ETIMEDOUT, "overwriting the images timed out; the rest were removed "
+                                                "without overwriting")
                           : 0;
 }

@@ -159,7 +159,7 @@ static void test_check_what(void **state) {
         assert_int_equal(cli("check", "pid:4000003"), EXIT_FAILED);
         cli_says("4000003");
         assert_int_equal(cli("check", "4000001"), EXIT_USAGE);
-        cli_says("is no target");
+        cli_says("invalid target");
         assert_int_equal(cli("check"), EXIT_FAILED);
         cli_says("does not run in a login session");
         assert_string_equal(cli_out, "");
@@ -255,7 +255,7 @@ static void test_drop_all(void **state) {
         assert_int_equal(cli("drop", "--all", "pid:4000001"), EXIT_USAGE);
         cli_says("not both");
         assert_int_equal(cli("drop", "nonsense"), EXIT_USAGE);
-        cli_says("is no target");
+        cli_says("invalid target");
         assert_int_equal(cli("drop"), EXIT_FAILED);
         cli_says("does not run in a login session");
         assert_int_equal(kept(), 2);

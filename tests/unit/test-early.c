@@ -222,7 +222,7 @@ static void test_damaged_ticket(void **state) {
         assert_false(in_store("ticket.claimed"));
         assert_true(in_store("save/pid-4000001/core-1.img"));
         assert_false(fake->hold);
-        assert_true(is_said("cut short or altered"));
+        assert_true(is_said("truncated or modified"));
 }
 
 static void test_store_cannot_be_opened(void **state) {

@@ -143,8 +143,9 @@ static void test_mask(void **state) {
 }
 
 static void test_refusals(void **state) {
-        refuses("[Carryover]\nStroe=/x\n", "carryover.conf:2: there is no setting Stroe=");
-        refuses("[Carryover]\nHold=pf\n", "it is auto, iptables or nftables");
+        refuses("[Carryover]\nStroe=/x\n", "carryover.conf:2: unknown setting Stroe=");
+        refuses("[Carryover]\nHold=pf\n",
+                "invalid value for Hold=: 'pf'; expected auto, iptables or nftables");
         refuses("[Carryover]\nStore=var\n", "an absolute path");
         refuses("[Carryover]\nStore=/a/../b\n", "an absolute path");
         refuses("[Carryover]\nCriu=../criu\n", "an absolute path or a name");
@@ -160,9 +161,9 @@ static void test_refusals(void **state) {
         refuses("[Carryover]\nCriuTimeoutSec=18446744073709551615min\n", "a time like");
         refuses("[Carryover]\nCriuTimeoutSec=infinity\n", "a time like");
         refuses("[Carryover]\nKeepImages=maybe\n", "yes or no");
-        refuses("[Carryover]\nKeepImages\n", "not of the form");
-        refuses("KeepImages=yes\n", "before [Carryover]");
-        refuses("[carryover]\n", "no section [carryover]");
+        refuses("[Carryover]\nKeepImages\n", "expected Name=value");
+        refuses("KeepImages=yes\n", "before the [Carryover] section");
+        refuses("[carryover]\n", "unknown section [carryover]");
 }
 
 static void test_hostile(void **state) {

@@ -66,7 +66,8 @@ static void test_formats(void **state) {
         digest_bytes(bytes, size - CODEC_DIGEST, bytes + size - CODEC_DIGEST);
         assert_int_equal(codec_decode(CODEC_KEEP, "the keep list", bytes, size, &newer), -EPROTONOSUPPORT);
         assert_string_equal(err_text(-EPROTONOSUPPORT),
-                            "the keep list has format 2, this carryover reads up to 1: install a newer one");
+                            "the keep list has format 2, this version of carryover supports up to 1: "
+                            "install a newer version");
         assert_null(newer);
 }
 

@@ -147,8 +147,8 @@ static void test_pid(void **state) {
         assert_int_equal(resolve(w, "pid:403@4030", 506), 0);
         assert_int_equal(resolve(w, "pid:403@4029", 506), 0); /* noted inside a carried session */
         assert_int_equal(resolve(w, "pid:403@4031", 506), 0);
-        refused(w, "pid:403@4032", 506, -ESRCH, "another one has its number now");
-        refused(w, "pid:403@4028", 506, -ESRCH, "another one has its number now");
+        refused(w, "pid:403@4032", 506, -ESRCH, "another process now has its number");
+        refused(w, "pid:403@4028", 506, -ESRCH, "another process now has its number");
 }
 
 static void test_refusals(void **state) {
@@ -175,22 +175,22 @@ static void test_refusals(void **state) {
         World *w = *state;
 
         for (size_t i = 0; i < ELEMENTS(bad); i++)
-                refused(w, bad[i], 506, -EINVAL, "is no target");
-        refused(w, "session:9", 506, -ESRCH, "there is no session 9");
-        refused(w, "unit:nothing.service", 506, -ESRCH, "no process runs in the unit");
-        refused(w, "pid:12345", 506, -ESRCH, "there is no process 12345");
+                refused(w, bad[i], 506, -EINVAL, "invalid target");
+        refused(w, "session:9", 506, -ESRCH, "session 9 does not exist");
+        refused(w, "unit:nothing.service", 506, -ESRCH, "no process runs in system unit");
+        refused(w, "pid:12345", 506, -ESRCH, "process 12345 does not exist");
         refused(w, "pid:1", 506, -EPERM, "PID 1");
-        refused(w, "pid:3", 506, -EPERM, "a thread of the kernel");
-        refused(w, "pid:506", 506, -EPERM, "this command itself");
+        refused(w, "pid:3", 506, -EPERM, "a kernel thread");
+        refused(w, "pid:506", 506, -EPERM, "is this command");
         refused(w, "pid:100", 506, -EPERM, "sshd's listener");
         refused(w, "unit:ssh", 506, -EPERM, "sshd's listener");
         refused(w, "unit:dbus.service", 506, -EPERM, "the system bus");
         refused(w, "unit:systemd-logind", 506, -EPERM, "logind");
         world_at(w->s, 403)->state = 'Z';
-        refused(w, "pid:403", 506, -ESRCH, "is dead");
+        refused(w, "pid:403", 506, -ESRCH, "is a zombie");
         /* something inside that must stay */
         world_process(w->s, 404, 402, "x", "/system.slice/carryover.service");
-        refused(w, "session:4", 506, -EPERM, "holds process 404, carryover itself");
+        refused(w, "session:4", 506, -EPERM, "contains process 404, carryover itself");
 }
 
 /* Jobs beside the shell are trees of their own, but not without an end. */
@@ -204,7 +204,7 @@ static void test_many_jobs(void **state) {
         assert_int_equal(w->n, 64);
         world_process(w->s, 6000, 1, "job", S4);
         assert_int_equal(resolve(w, "session:4", 506), -EPERM);
-        assert_non_null(strstr(err_text(-EPERM), "session:4 has 65 jobs"));
+        assert_non_null(strstr(err_text(-EPERM), "session:4 has 65 daemonised jobs"));
 }
 
 static void test_zombie_root(void **state) {
@@ -235,8 +235,8 @@ static void test_user_units(void **state) {
 
         for (size_t i = 0; i < ELEMENTS(theirs); i++)
                 world_process(w->s, 900 + (pid_t)i, 1, "x", theirs[i])->uid = 1000;
-        refused(w, "unit:x", 506, -ESRCH, "no process runs in the unit x.service of the system");
-        refused(w, "unit:x.slice", 506, -ESRCH, "no process runs in the unit x.slice of the system");
+        refused(w, "unit:x", 506, -ESRCH, "no process runs in system unit x.service");
+        refused(w, "unit:x.slice", 506, -ESRCH, "no process runs in system unit x.slice");
         assert_int_equal(resolve(w, "pid:900", 506), 0);
         assert_string_equal(w->trees[0]->slice, "user-1000.slice");
         assert_int_equal(w->trees[0]->uid, 1000);
@@ -358,8 +358,8 @@ static void test_whose_session(void **state) {
         World *w = *state;
 
         w->sessions[0]->uid = 0;
-        refused(w, "session:4", 506, -EPERM, "logind says that session 4 is the user 0's");
-        refused(w, "pid:400", 506, -EPERM, "logind says that session 4 is the user 0's");
+        refused(w, "session:4", 506, -EPERM, "session 4 belongs to user 0 according to logind");
+        refused(w, "pid:400", 506, -EPERM, "session 4 belongs to user 0 according to logind");
         w->sessions[0]->uid = 1000;
         /* the leader has ended, and another user has its number now */
         w->sessions[1]->leader = 820;
@@ -464,7 +464,8 @@ static void test_kept_without(void **state) {
         owned(w, 500, 0);
         assert_int_equal(problems.n_notes, 1);
         assert_string_equal(problems.notes[0].what, "target-refused");
-        assert_non_null(strstr(problems.notes[0].text, "session:4 is kept without process 390 (daemon): "));
+        assert_non_null(strstr(problems.notes[0].text,
+                               "session:4 is kept, but without process 390 (daemon): "));
         verdict_done(&problems);
         select_free(w->trees, w->n);
 

@@ -328,7 +328,7 @@ static void test_nothing_is_saved_over_a_ticket(void **state) {
         assert_true(fd >= 0);
         assert_int_equal(store_seal(&store, t, NULL), 0);
         assert_int_equal(store_vacant(&store), -EEXIST);
-        assert_non_null(strstr(err_text(-EEXIST), "still waits"));
+        assert_non_null(strstr(err_text(-EEXIST), "has not been restored yet"));
         assert_int_equal(store_claim(&store, t), 0);
         assert_int_equal(store_vacant(&store), -EEXIST);
 
@@ -576,7 +576,7 @@ static void test_no_room(void **state) {
         fill(&store);
         r = store_tree_reserve(fd, t->trees[0]);
         assert_int_equal(r, -ENOSPC);
-        assert_non_null(strstr(err_text(r), "reserve room"));
+        assert_non_null(strstr(err_text(r), "reserve space"));
         assert_int_equal(store_reserve(&store, t, true), -ENOSPC);
         assert_int_equal(store_seal(&store, t, NULL), -ENOSPC);
         assert_int_equal(store_ticket(&store, &back), 1);

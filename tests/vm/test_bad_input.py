@@ -90,9 +90,9 @@ def usage(judge: Judge) -> None:
         if verb != "enter":  # the words behind its tree are a command
             cases.append(Case(f"{verb} a b c d", USAGE, help_))
     cases += [Case("reboot --kernel=", USAGE, "--kernel needs a value"), Case("list --json=xml", USAGE, "short, pretty or off"),
-              Case("check nonsense", USAGE, "is no target: it is session:ID, pid:NUMBER or unit:NAME"),
-              Case("keep pid:12x", USAGE, "is no target"), Case("keep pid:-1", USAGE, "is no target"),
-              Case("keep unit:../x", USAGE, "is no target"), Case("keep session:../../etc", USAGE, "is no target"),
+              Case("check nonsense", USAGE, "invalid target 'nonsense': use session:ID, pid:NUMBER or unit:NAME"),
+              Case("keep pid:12x", USAGE, "invalid target"), Case("keep pid:-1", USAGE, "invalid target"),
+              Case("keep unit:../x", USAGE, "invalid target"), Case("keep session:../../etc", USAGE, "invalid target"),
               Case("reboot --kernel=9.9.9-none", FAILED, r"9\.9\.9-none")]
     judge.expect("wrong words", cases)
 
@@ -110,18 +110,18 @@ def targets(judge: Judge) -> None:
     own = machine.run("pgrep -f '^sleep 1001'").split()[0]
     gone = machine.run("sh -c 'echo $$'").strip()
     listener = machine.run("cat /run/sshd.pid").strip()
-    stays = "which every kernel starts anew"
+    stays = "which every boot starts again"
     cases = []
     for verb in ("check", "keep"):
-        cases += [Case(f"{verb} session:none", FAILED, "there is no session none: see loginctl"),
-                  Case(f"{verb} unit:none.service", FAILED, r"no process runs in the unit none\.service"),
-                  Case(f"{verb} pid:{gone}", FAILED, f"there is no process {gone}"),
-                  Case(f"{verb} pid:{zombie}", FAILED, "is dead"),
+        cases += [Case(f"{verb} session:none", FAILED, "session none does not exist: see loginctl"),
+                  Case(f"{verb} unit:none.service", FAILED, r"no process runs in system unit none\.service"),
+                  Case(f"{verb} pid:{gone}", FAILED, f"process {gone} does not exist"),
+                  Case(f"{verb} pid:{zombie}", FAILED, "is a zombie"),
                   Case(f"{verb} pid:1", REFUSED, f"is PID 1, {stays}"),
-                  Case(f"{verb} pid:2", REFUSED, f"a thread of the kernel, {stays}"),
+                  Case(f"{verb} pid:2", REFUSED, f"a kernel thread, {stays}"),
                   Case(f"{verb} pid:{own}", REFUSED, f"carryover itself, {stays}"),
                   Case(f"{verb} pid:{listener}", REFUSED, "sshd's listener")]
-    cases += [Case("check unit:system.slice", REFUSED, "every kernel starts anew"),
+    cases += [Case("check unit:system.slice", REFUSED, "every boot starts again"),
               Case("drop session:none", NOTHING, "is not kept: see carryover list"),
               Case("drop --all", NOTHING, "nothing is kept"), Case("list", NOTHING, "nothing is kept: see carryover keep"),
               Case("status nobody", FAILED, "no save yet")]
@@ -176,8 +176,8 @@ def store(judge: Judge, target: str) -> None:
     for path, why in (("/mnt/full", "the store has 0 MiB free; .*free space in the store, or set Store="),
                       ("/mnt/ro/there", f"/mnt/ro/there.*{where}.*Read-only file system"),
                       ("/mnt/ro/new", f"{where}.*/mnt/ro/new: Read-only file system"),
-                      ("/mnt/memory", "the store /mnt/memory is in memory, which no reboot leaves as it is: set Store= in"),
-                      ("/mnt/open", f"{where}.*must belong to root alone: chown root: /mnt/open; chmod 0700 /mnt/open"),
+                      ("/mnt/memory", "the store /mnt/memory is in memory and would not survive a reboot: set Store= in"),
+                      ("/mnt/open", f"{where}.*must be accessible to root only: run chown root: /mnt/open; chmod 0700 /mnt/open"),
                       ("/mnt/file", f"{where}.*/mnt/file")):
         judge.expect(f"store {path}", refused(target, why), before=setting(f"Store={path}"))
     judge.expect("status without a store", [Case("status", FAILED, where)], before=setting("Store=/mnt/ro/new"))
@@ -192,18 +192,18 @@ def config(judge: Judge, target: str) -> None:
         judge.expect(what, [Case(verb, FAILED, why) for verb in verbs],
                      before=before)
 
-    for text, why in (("Storee=/x\n", r"carryover\.conf:2: there is no setting Storee=, see carryover\.conf\(5\)"),
-                      ("KeepImages=perhaps\n", ":2: KeepImages= cannot be 'perhaps', it is yes or no"),
-                      ("CriuTimeoutSec=2d\n", "CriuTimeoutSec= cannot be '2d', it is a time like 120s, up to a day"),
-                      ("Store=relative\n", "it is an absolute path"), ("just words\n", "not of the form Name=value"),
-                      ("[Other]\n", r"only \[Carryover\]"), ("PidMode=" + "x" * 3000 + "\n", "it is auto, host or namespace")):
+    for text, why in (("Storee=/x\n", r"carryover\.conf:2: unknown setting Storee=, see carryover\.conf\(5\)"),
+                      ("KeepImages=perhaps\n", ":2: invalid value for KeepImages=: 'perhaps'; expected yes or no"),
+                      ("CriuTimeoutSec=2d\n", "invalid value for CriuTimeoutSec=: '2d'; expected a time like 120s, up to a day"),
+                      ("Store=relative\n", "expected an absolute path"), ("just words\n", "expected Name=value"),
+                      ("[Other]\n", r"only \[Carryover\]"), ("PidMode=" + "x" * 3000 + "\n", "expected auto, host or namespace")):
         all_verbs(f"config {text[:40].strip()!r}", why, setting(text))
-    others = "could be changed by somebody who is not root: chown root and chmod go-w"
+    others = "is writable by users other than root: run chown root and chmod go-w"
     all_verbs("config writable by all", others, put(CONF, "[Carryover]\n", "666"))
     all_verbs("config of joe", others, put(CONF, "[Carryover]\n") + f" && chown joe {CONF}")
-    all_verbs("a directory for a config", "is no regular file: put a file in its place", f"rm {CONF}; mkdir {CONF}")
-    all_verbs("a FIFO for a config", "is no regular file", f"rmdir {CONF}; mkfifo {CONF}")
-    all_verbs("a link to itself for a config", "cannot read .*, make it readable or remove it", f"rm {CONF}; ln -s {CONF} {CONF}")
+    all_verbs("a directory for a config", "is not a regular file: replace it with a file", f"rm {CONF}; mkdir {CONF}")
+    all_verbs("a FIFO for a config", "is not a regular file", f"rmdir {CONF}; mkfifo {CONF}")
+    all_verbs("a link to itself for a config", "cannot read .*: make it readable, or remove it", f"rm {CONF}; ln -s {CONF} {CONF}")
     all_verbs("100 kB of zeros", "carryover.conf", f"rm {CONF}; head -c 100000 /dev/zero >{CONF}")
     judge.machine.run(f"rm {CONF}")
 
@@ -227,8 +227,8 @@ def ticket(judge: Judge) -> None:
            "with a path for an id": frame(payload("../../../etc")),
            "of nonsense with the right checksum": frame(random.Random(1).randbytes(300))}
     for what, content in bad.items():
-        one_ticket(judge, what, content, r"cut short or altered; .*kept as .*/ticket\.bad", r"look at .*/ticket\.bad and remove it")
-    newer = "has format 2, this carryover reads up to 1: install a newer one"
+        one_ticket(judge, what, content, r"truncated or modified; .*kept as .*/ticket\.bad", r"look at .*/ticket\.bad and remove it")
+    newer = "has format 2, this version of carryover supports up to 1: install a newer version"
     one_ticket(judge, "of a newer carryover", frame(payload("00"), version=2), newer, newer)
     judge.machine.run("rm -f /var/lib/carryover/ticket*; systemctl reset-failed carryover-restore; systemctl restart carryover-restore")
 

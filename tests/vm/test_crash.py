@@ -91,7 +91,7 @@ def test_killed_criu(lab: Lab) -> None:
     machine.run(KILL_CRIU.format(images=f"/var/lib/carryover/save/session-{old.number}"))
     code, text = session.command("carryover reboot", 240)
     print(text)
-    assert code == 1 and "not rebooted, everything goes on: stopped at the fault point save:before-seal" in text, text
+    assert code == 1 and "not rebooted, everything goes on: fault point save:before-seal" in text, text
     machine.wait_for_ssh()
     assert "CRIU" not in machine.run("cat /run/rules")
     check.same_session(session, old)
