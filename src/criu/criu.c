@@ -183,7 +183,7 @@ static void bound(Run *run) {
             images_bytes(run->job->images_fd) <= run->job->max_bytes)
                 return;
         (void)prlimit(run->process.pid, RLIMIT_FSIZE, &nothing, NULL);
-        run->refused = err_say(-EDQUOT, "its images take more than the %llu MiB that are left to its user",
+        run->refused = err_say(-EDQUOT, "the images exceed the %llu MiB that are left for the user",
                                (unsigned long long)(run->job->max_bytes >> 20));
 }
 
@@ -366,9 +366,9 @@ static int explain(const Run *run, int r, const char *otherwise) {
 
         (void)criu_log_error(run->job->images_fd, log_name(run->kind), &reason);
         if (reason && *reason)
-                return err_say(r, "CRIU cannot %s it: %s", verb(run->kind), reason);
-        return err_say(r, "CRIU cannot %s it: %s", verb(run->kind),
-                       otherwise ? otherwise : "it does not say why");
+                return err_say(r, "CRIU cannot %s the tree: %s", verb(run->kind), reason);
+        return err_say(r, "CRIU cannot %s the tree: %s", verb(run->kind),
+                       otherwise ? otherwise : "no reason given");
 }
 
 /* CRIU said nothing any more, by hanging or by dying. 0: it does not matter any more. */
@@ -388,7 +388,7 @@ static int end_badly(Run *run, int r) {
         if (run->refused < 0)
                 return run->refused;
         if (run->expired)
-                return err_say(-ETIMEDOUT, "CRIU did not %s it within %.1f s, and was killed",
+                return err_say(-ETIMEDOUT, "CRIU did not %s the tree within %.1f s and was killed",
                                verb(run->kind), seconds(run));
         if (r != -ECONNRESET)
                 return r;
@@ -404,7 +404,7 @@ static int judge(const Run *run, const RpcResponse *response) {
         if (response->success && response->type == run->kind)
                 return 0;
         if (run->expired)
-                return err_say(-ETIMEDOUT, "CRIU did not %s it within %.1f s", verb(run->kind),
+                return err_say(-ETIMEDOUT, "CRIU did not %s the tree within %.1f s", verb(run->kind),
                                seconds(run));
         /* Above 4095 is no errno. */
         if (response->has_cr_errno && response->cr_errno > 0 && response->cr_errno < 4096)
@@ -461,7 +461,7 @@ static int restore_once(const CriuJob *job, const CriuTerminals *terminals, pid_
         if (r < 0)
                 return err_pass(r);
         if (!response->restore || response->restore->pid <= 0)
-                return err_say(-EBADMSG, "CRIU restored it, but did not say where");
+                return err_say(-EBADMSG, "CRIU restored the tree, but did not report its process number");
         *ret_pid = response->restore->pid;
         return 0;
 }
@@ -525,7 +525,7 @@ static int restore_and_sweep(const CriuJob *job, const CriuTerminals *terminals,
 
                 err_put_back(&kept);
                 if (!ended)
-                        err_prefix(r, "what it had made does not end; ");
+                        err_prefix(r, "its partly restored processes cannot be killed; ");
         }
         remaps_sweep(&remaps, r < 0);
         return r < 0 ? err_pass(r) : 0;

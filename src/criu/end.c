@@ -60,7 +60,7 @@ static int wait_end(const SnapProcess *p, uint64_t deadline) {
 
         while (pidfd >= 0 && (n = poll(&event, 1, deadline_ms(deadline))) < 0 && errno == EINTR)
                 ;
-        return n > 0 ? 0 : err_say(-ETIMEDOUT, "process %d does not die", (int)p->pid);
+        return n > 0 ? 0 : err_say(-ETIMEDOUT, "process %d cannot be killed", (int)p->pid);
 }
 
 static int kill_members(const SnapProcess *const *members, size_t n) {

@@ -101,12 +101,13 @@ static int lend(Tree *tree, pid_t pid) {
         if (lacks_bit(link, &fd, &st) == 0)
                 return 0;
         if (st.st_nlink > 0 && !is_noted(tree, st.st_ino))
-                return err_say(-EAGAIN, "the executable of process %d has just lost its exec bit, try again",
+                return err_say(-EAGAIN,
+                               "the executable of process %d just lost its execute permission: try again",
                                (int)pid);
         r = change_mode(fd, (st.st_mode & ALLPERMS) | S_IXUSR);
         return r < 0 ? err_born(r,
-                                "cannot give the executable of process %d back its exec bit, without which "
-                                "it cannot be restored",
+                                "cannot set the execute permission of the executable of process %d, which "
+                                "the restore requires",
                                 (int)pid)
                      : 0;
 }

@@ -19,9 +19,9 @@ static const struct {
         uint32_t major, minor, sub;
         const char *why;
 } needed[] = {
-                {"6.13", 4, 1, 0, "it does not know a part of the vDSO"},  /* #2532 */
-                {"6.16", 4, 2, 0, "it fails on every internet socket"},    /* #2705 */
-                {"7.1", 4, 2, 1, "it insists on UDP-Lite, which is gone"}, /* #3002 */
+                {"6.13", 4, 1, 0, "it does not support a part of the vDSO"}, /* #2532 */
+                {"6.16", 4, 2, 0, "it fails on every internet socket"},      /* #2705 */
+                {"7.1", 4, 2, 1, "it requires UDP-Lite, which was removed"}, /* #3002 */
 };
 
 static bool is_older(const CriuFeatures *f, uint32_t major, uint32_t minor, uint32_t sub) {
@@ -39,8 +39,8 @@ int criu_fits_kernel(const CriuFeatures *features, const char *running, const ch
                     !is_older(features, needed[i].major, needed[i].minor, needed[i].sub))
                         continue;
                 return err_say(-EOPNOTSUPP,
-                               "CRIU %u.%u.%u cannot restore on Linux %s (since %s %s): install the package "
-                               "criu %u.%u.%u or later, or choose an older kernel by --kernel",
+                               "CRIU %u.%u.%u cannot restore on Linux %s (since %s %s): install package "
+                               "criu %u.%u.%u or later, or choose an older kernel with --kernel",
                                features->major, features->minor, features->sub, target, needed[i].kernel,
                                needed[i].why, needed[i].major, needed[i].minor, needed[i].sub);
         }

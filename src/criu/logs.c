@@ -81,10 +81,10 @@ static int append(int from_fd, int to_fd, const char *name) {
 
         to = openat(to_fd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (from < 0 || to < 0 || lseek(to, 0, SEEK_END) < 0)
-                return err_born(-errno, "cannot keep CRIU's %s", name);
+                return err_born(-errno, "cannot rotate CRIU's %s", name);
         while ((n = sendfile(to, from, NULL, 1u << 20)) > 0)
                 ;
-        return n < 0 ? err_born(-errno, "cannot keep CRIU's %s", name) : 0;
+        return n < 0 ? err_born(-errno, "cannot rotate CRIU's %s", name) : 0;
 }
 
 int criu_keep_logs(int from_fd, int to_fd) {

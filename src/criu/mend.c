@@ -83,7 +83,8 @@ int criu_tree_mend(pid_t root) {
         for (size_t i = 0; i < n; i++)
                 mend_process(pids[i], &failed);
         if (failed > 0)
-                return err_say(-EIO, "%zu connections of the tree of process %d stay in TCP repair mode",
+                return err_say(-EIO,
+                               "%zu connections of the tree of process %d are still in TCP repair mode",
                                failed, root);
         return 0;
 }

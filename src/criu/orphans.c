@@ -29,7 +29,7 @@ static int wait_end(pid_t pid, uint64_t deadline) {
                 return 0; /* it is gone */
         while ((n = poll(&p, 1, deadline_ms(deadline))) < 0 && errno == EINTR)
                 ;
-        return n > 0 ? 0 : err_say(-ETIMEDOUT, "CRIU (process %d) does not end", (int)pid);
+        return n > 0 ? 0 : err_say(-ETIMEDOUT, "CRIU (process %d) does not terminate", (int)pid);
 }
 
 static bool is_program(const char *criu, const char *exe) {

@@ -85,7 +85,7 @@ static int ask_version(const char *criu, const char *const *options, CriuFeature
                 return 1;
         version = answer.response->version;
         if (!answer.response->success || !version || version->major_number < 0 || version->minor_number < 0)
-                return err_say(-EBADMSG, "%s does not tell its version", criu);
+                return err_say(-EBADMSG, "%s does not report its version", criu);
         ret->major = (uint32_t)version->major_number;
         ret->minor = (uint32_t)version->minor_number;
         ret->sub = version->has_sublevel && version->sublevel > 0 ? (uint32_t)version->sublevel : 0;
@@ -115,7 +115,8 @@ int criu_probe(const char *criu, CriuFeatures *ret) {
                 if (r < 0)
                         return err_pass(r);
                 if (r > 0)
-                        return err_say(-EIO, "%s ends without an answer, name a CRIU by Criu=", criu);
+                        return err_say(-EIO, "%s exited without an answer: set Criu= to a CRIU program",
+                                       criu);
         }
         criu_features_derive(&features);
         *ret = features;
@@ -160,6 +161,6 @@ int criu_check(const char *criu) {
                 reason = answer.response->cr_errmsg;
         if (!reason && !answer.response)
                 reason = fate = criu_status_text(answer.status);
-        return err_say(-EOPNOTSUPP, "CRIU does not work with this kernel, install a newer one: %s",
-                       reason ? reason : "it does not say why");
+        return err_say(-EOPNOTSUPP, "CRIU does not work on this kernel, install a newer CRIU: %s",
+                       reason ? reason : "no reason given");
 }

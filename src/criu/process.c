@@ -70,7 +70,7 @@ int criu_find(const char *name, char path[static PATH_MAX]) {
         for (size_t i = 0; i < ELEMENTS(places); i++)
                 if (snprintf(path, PATH_MAX, "%s/%s", places[i], name) < PATH_MAX && access(path, X_OK) == 0)
                         return 0;
-        return err_say(-ENOENT, "there is no %s on this system; install the package criu", name);
+        return err_say(-ENOENT, "%s is not installed: install package criu", name);
 }
 
 static int compare_fds(const void *a, const void *b) {
@@ -211,12 +211,12 @@ static int make_sockets(int *ret_ours, int *ret_theirs) {
         int pair[2];
 
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-                return err_born(-errno, "cannot make a socket to talk to CRIU");
+                return err_born(-errno, "cannot create a socket for CRIU");
         theirs = above_stdio(pair[1]);
         fd_close(pair[1]);
         if (theirs < 0) {
                 fd_close(pair[0]);
-                return err_born(-errno, "cannot make a socket to talk to CRIU");
+                return err_born(-errno, "cannot create a socket for CRIU");
         }
         *ret_ours = pair[0];
         *ret_theirs = TAKE_FD(theirs);
@@ -291,7 +291,7 @@ int criu_send(const CriuProcess *process, const RpcRequest *request) {
         if (k < 0 && errno == EPIPE)
                 return 0; /* the next criu_receive() finds it gone and its caller says why */
         if (k < 0)
-                return err_born(-errno, "cannot ask CRIU");
+                return err_born(-errno, "cannot send a request to CRIU");
         return 0;
 }
 
@@ -311,7 +311,7 @@ int criu_receive(const CriuProcess *process, uint64_t deadline, RpcResponse **re
                 if (n == 0)
                         return -ETIMEDOUT;
                 if (errno != EINTR)
-                        return err_born(-errno, "cannot listen to CRIU");
+                        return err_born(-errno, "cannot receive from CRIU");
         }
         /* A descriptor that some notifications carry is of no use here; without room for it the kernel
          * drops it. */
@@ -321,12 +321,12 @@ int criu_receive(const CriuProcess *process, uint64_t deadline, RpcResponse **re
         if (k == 0 || (k < 0 && errno == ECONNRESET))
                 return -ECONNRESET;
         if (k < 0)
-                return err_born(-errno, "cannot listen to CRIU");
+                return err_born(-errno, "cannot receive from CRIU");
         if (k > (ssize_t)MESSAGE_MAX)
                 return err_say(-EBADMSG, "CRIU sent a message of %zd bytes", k);
         response = rpc_response__unpack(NULL, (size_t)k, bytes);
         if (!response)
-                return err_say(-EBADMSG, "CRIU sent a message that is none of its protocol's");
+                return err_say(-EBADMSG, "CRIU sent an invalid message");
         *ret = response;
         return 0;
 }
@@ -372,7 +372,7 @@ char *criu_status_text(int status) {
         if (WIFSIGNALED(status))
                 return text_format("it was killed by signal %d", WTERMSIG(status));
         if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_NO_OOM_SCORE)
-                return text_format("its process could not give up our OOM score");
+                return text_format("its process could not reset its OOM score");
         if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_NO_CGROUP)
                 return text_format("its process could not enter the cgroup");
         if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_NO_EXEC)

@@ -115,7 +115,7 @@ int criu_terminals_open(const CriuJob *job, CriuTerminals *ret) {
         for (size_t i = 0; i < job->n_masters; i++) /* for CRIU to make again */
                 job->masters[i].fd = fd_close(job->masters[i].fd);
         if (r < 0)
-                return err_born(r, "CRIU is not safe without %s, install carryover again", job->preload);
+                return err_born(r, "CRIU is not safe without %s: reinstall carryover", job->preload);
         snprintf(ret->preload, sizeof ret->preload, "LD_PRELOAD=%s", job->preload);
         ret->environment[0] = ret->preload;
         ret->environment[1] = ret->words;

@@ -85,7 +85,7 @@ static int note_identity(Image *image, ProtobufCMessage *message, Work *w) {
         const ImgFile *file = (const ImgFile *)message;
 
         if (file->id == UINT32_MAX)
-                return image_bad(image, "an identity is out of range");
+                return image_bad(image, "an id is out of range");
         if (file->id > w->highest)
                 w->highest = file->id;
         return 0;
@@ -133,8 +133,8 @@ static int copy_or_fix(Image *image, ProtobufCMessage *message, Work *w) {
         slave = slave_of(w, terminal->sid);
         if (!slave)
                 return err_say(-ENOENT,
-                               "a program has /dev/tty open, but the terminal of its session (%u) is not in "
-                               "the tree",
+                               "a program has /dev/tty open, but the tree does not contain the terminal of "
+                               "its session (%u)",
                                terminal->sid);
         r = add_path(w, file->tty, slave);
         if (r < 0)
@@ -191,7 +191,7 @@ int image_terminals(int images_fd, ImageTerminal **ret, size_t *ret_n) {
                 if (!w.terminals[i].master)
                         continue;
                 if (t.index > IMAGE_PTY_MAX)
-                        return err_say(-EBADMSG, "the images have an impossible terminal pts/%u", t.index);
+                        return err_say(-EBADMSG, "the images contain an invalid terminal pts/%u", t.index);
                 for (size_t k = 0; k < w.n_terminals; k++)
                         if (w.terminals[k].slave && w.terminals[k].index == t.index &&
                             w.terminals[k].sid > 0)

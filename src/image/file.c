@@ -27,7 +27,7 @@
 #define WRITER_MAX (256u << 20)
 
 int image_bad(const Image *image, const char *why) {
-        return err_say(-EBADMSG, "the image %s is damaged: %s", image->name, why);
+        return err_say(-EBADMSG, "image %s is damaged: %s", image->name, why);
 }
 
 int image_open(int images_fd, const char *name, Image *ret) {
@@ -39,16 +39,16 @@ int image_open(int images_fd, const char *name, Image *ret) {
         if (fd < 0 && errno == ENOENT)
                 return -ENOENT;
         if (fd < 0)
-                return err_born(-errno, "cannot open the image %s", name);
+                return err_born(-errno, "cannot open image %s", name);
         image.file = fdopen(fd, "re");
         if (!image.file) {
                 fd_close(fd);
-                return err_born(-errno, "cannot open the image %s", name);
+                return err_born(-errno, "cannot open image %s", name);
         }
         snprintf(image.name, sizeof image.name, "%s", name);
         if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
                 fclose(image.file);
-                return err_say(-EBADMSG, "the image %s is no regular file", name);
+                return err_say(-EBADMSG, "image %s is not a regular file", name);
         }
         image.size = (uint64_t)st.st_size;
         *ret = image;
@@ -64,10 +64,10 @@ void image_close(Image *image) {
 
 static int read_bytes(Image *image, void *data, size_t size) {
         if (size > image_left(image))
-                return image_bad(image, "it is cut short");
+                return image_bad(image, "it is truncated");
         if (size > 0 && fread(data, 1, size, image->file) != size)
-                return ferror(image->file) ? err_born(-EIO, "cannot read the image %s", image->name)
-                                           : image_bad(image, "it shrinks");
+                return ferror(image->file) ? err_born(-EIO, "cannot read image %s", image->name)
+                                           : image_bad(image, "its size changed");
         image->position += size;
         return 0;
 }
@@ -89,7 +89,7 @@ static int read_common(Image *image) {
         if (r < 0)
                 return r;
         if (magic != COMMON_MAGIC && magic != SERVICE_MAGIC)
-                return image_bad(image, "it does not begin like an image");
+                return image_bad(image, "it has no image header");
         return 0;
 }
 
@@ -102,7 +102,7 @@ int image_expect(Image *image, uint32_t magic) {
         if (r < 0)
                 return err_pass(r);
         if (found != magic)
-                return image_bad(image, "it is of another type than its name says");
+                return image_bad(image, "its type does not match its name");
         return 0;
 }
 
@@ -176,7 +176,7 @@ int image_next(Image *image) {
         if (size > ENTRY_MAX)
                 return image_bad(image, "an entry is too long");
         if (size > image_left(image))
-                return image_bad(image, "it is cut short");
+                return image_bad(image, "it is truncated");
         if (size > image->entry_room) {
                 uint8_t *bigger = realloc(image->entry, size);
 
@@ -190,7 +190,7 @@ int image_next(Image *image) {
                 return err_pass(r);
         image->entry_size = size;
         if (size > 0 && !is_protobuf(image->entry, size))
-                return image_bad(image, "an entry makes no sense");
+                return image_bad(image, "an entry is invalid");
         return 0;
 }
 
@@ -198,7 +198,7 @@ int image_decode(const Image *image, const ProtobufCMessageDescriptor *type, Pro
         ProtobufCMessage *message = protobuf_c_message_unpack(type, NULL, image->entry_size, image->entry);
 
         if (!message)
-                return image_bad(image, "an entry lacks what it must have");
+                return image_bad(image, "an entry lacks a required field");
         *ret = message;
         return 0;
 }
@@ -216,7 +216,7 @@ int image_first_message(int images_fd, const char *name, uint32_t magic,
 
         r = image_open(images_fd, name, &image);
         if (r == -ENOENT)
-                return err_say(r, "the images have no %s", name);
+                return err_say(r, "image %s is missing", name);
         if (r >= 0)
                 r = image_expect(&image, magic);
         if (r >= 0)
@@ -255,9 +255,9 @@ int image_each_message(int images_fd, const char *name, uint32_t magic,
 
 int image_skip(Image *image, uint64_t size) {
         if (size > image_left(image))
-                return image_bad(image, "it is cut short");
+                return image_bad(image, "it is truncated");
         if (size > 0 && fseeko(image->file, (off_t)size, SEEK_CUR) < 0)
-                return err_born(-errno, "cannot read the image %s", image->name);
+                return err_born(-errno, "cannot read image %s", image->name);
         image->position += size;
         return 0;
 }
@@ -298,7 +298,7 @@ void image_writer_done(ImageWriter *writer) {
 
 int image_put(ImageWriter *writer, const void *data, size_t size) {
         if (size > WRITER_MAX - writer->size)
-                return err_say(-EFBIG, "an image is too large to be rewritten");
+                return err_say(-EFBIG, "the image is too large to rewrite");
         if (size > writer->room - writer->size) {
                 size_t room = (writer->size + size) * 2;
                 uint8_t *bigger = realloc(writer->data, room);

@@ -88,7 +88,7 @@ static int pstree_numbers(int images_fd, int (*each)(const ProtobufCMessage *mes
         r = image_each_message(images_fd, "pstree.img", IMAGE_PSTREE, &img_pstree__descriptor, each,
                                &numbers);
         if (r == -ENOENT)
-                return err_say(r, "the images have no pstree.img");
+                return err_say(r, "image pstree.img is missing");
         if (r < 0)
                 return err_pass(r);
         return numbers_finish(&numbers, ret, ret_n);
@@ -117,7 +117,7 @@ int image_root(int images_fd, uint32_t *ret_pid, uint32_t *ret_sid) {
                 return err_pass(r);
         root = (const ImgPstree *)message;
         if (root->pid == 0 || root->pid > PID_MAX || root->sid > PID_MAX)
-                return err_say(-EBADMSG, "the image pstree.img is damaged: a number is out of range");
+                return err_say(-EBADMSG, "image pstree.img is damaged: a number is out of range");
         *ret_pid = root->pid;
         *ret_sid = root->sid;
         return 0;
@@ -179,7 +179,7 @@ int image_move_pty(int images_fd, uint32_t from, uint32_t to) {
         int r;
 
         if (from > IMAGE_PTY_MAX || to > IMAGE_PTY_MAX)
-                return err_say(-EINVAL, "there is no terminal pts/%u", from > IMAGE_PTY_MAX ? from : to);
+                return err_say(-EINVAL, "terminal pts/%u does not exist", from > IMAGE_PTY_MAX ? from : to);
         snprintf(move.from_path, sizeof move.from_path, "/dev/pts/%u", from);
         snprintf(to_path, sizeof to_path, "/dev/pts/%u", to);
 
@@ -188,11 +188,11 @@ int image_move_pty(int images_fd, uint32_t from, uint32_t to) {
         if (r < 0 && r != -ENOENT)
                 return err_pass(r);
         if (count.n_from == 0)
-                return err_say(-ENOENT, "the images have no terminal pts/%u", from);
+                return err_say(-ENOENT, "the images do not contain terminal pts/%u", from);
         if (from == to)
                 return 0;
         if (count.n_to > 0)
-                return err_say(-EEXIST, "the images have a terminal pts/%u already", to);
+                return err_say(-EEXIST, "the images already contain terminal pts/%u", to);
 
         r = image_rewrite(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, move_path, &move);
         if (r < 0 && r != -ENOENT)
@@ -239,7 +239,7 @@ static int fix_tcp_file(int images_fd, const char *name, void *userdata) {
                 return err_pass(r);
         stream = (const ImgTcpStream *)message;
         if (image_left(&image) != (uint64_t)stream->inq_len + stream->outq_len)
-                return image_bad(&image, "its queues are of another length than it says");
+                return image_bad(&image, "its queues do not have the recorded length");
         if (!fix_stream((ImgTcpStream *)message))
                 return 0;
         r = image_put_head(&writer, IMAGE_TCP_STREAM);

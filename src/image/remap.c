@@ -136,7 +136,7 @@ static int remap_fill(int images_fd, const Names *names, Remap *remap) {
         int r = 0;
 
         if (!path || (remap->linked && (!link || !is_link(strrchr(link, '/') + 1))))
-                return err_say(-EBADMSG, "the image remap-fpath.img names a file that is not in files.img");
+                return err_say(-EBADMSG, "image remap-fpath.img refers to a file that is not in files.img");
         if (!remap->linked)
                 r = ghost_is_directory(images_fd, remap->target, &remap->directory);
         if (r < 0)
@@ -211,8 +211,8 @@ static int free_name(const char *path, uint32_t id, char **ret) {
 
                 if (tries == TRIES_MAX)
                         return err_say(-EBUSY,
-                                       "%s was replaced under a process of the tree, and every other "
-                                       "name that it could have is taken",
+                                       "%s was replaced while a process of the tree had it open, and every "
+                                       "alternative name is in use",
                                        path);
                 if (strlen(slash + 1) + strlen(".cr_link") + MADE_MAX <= NAME_MAX)
                         name = text_format("%s.cr_link", taken);
@@ -223,8 +223,8 @@ static int free_name(const char *path, uint32_t id, char **ret) {
                 return -ENOMEM;
         if (strlen(name) + MADE_MAX >= PATH_MAX)
                 return err_say(-ENAMETOOLONG,
-                               "%s was replaced under a process of the tree and is too long "
-                               "a name to be restored beside the new one",
+                               "%s was replaced while a process of the tree had it open, and its name is "
+                               "too long for a second one beside it",
                                path);
         *ret = TAKE(name);
         return 0;
@@ -266,8 +266,8 @@ int remaps_rename_taken(int images_fd) {
 static int check_directory(Remap *remap) {
         if (is_there(remap->path))
                 return err_say(-EBUSY,
-                               "the directory %s was deleted under a process of the tree and is there "
-                               "again, and CRIU would take it for the deleted one; rename it",
+                               "the directory %s was deleted while a process of the tree used it, and a new "
+                               "one exists; CRIU would use the new one: rename it",
                                remap->path);
         return missing_above(remap->path, &remap->missing);
 }

@@ -53,7 +53,7 @@ static int read_numbers(int images_fd, uint32_t ino, PeerStream *ret) {
         snprintf(name, sizeof name, "tcp-stream-%x.img", ino);
         r = image_first_message(images_fd, name, IMAGE_TCP_STREAM, &img_tcp_stream__descriptor, &message);
         if (r == -ENOENT) /* files.img says that there is one */
-                return err_say(-EBADMSG, "the images have no %s", name);
+                return err_say(-EBADMSG, "image %s is missing", name);
         if (r < 0)
                 return err_pass(r);
         tcp = (const ImgTcpStream *)message;
@@ -90,7 +90,7 @@ int image_streams(int images_fd, PeerStream **ret, size_t *ret_n) {
         r = image_each_message(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, add_stream,
                                &streams);
         if (r == -ENOENT)
-                return err_say(r, "the images have no files.img");
+                return err_say(r, "image files.img is missing");
         if (r < 0)
                 return err_pass(r);
         *ret_n = streams.n;
@@ -142,7 +142,7 @@ int image_streams_note(int images_fd, Tree *tree) {
 static int read_note(const Stream *s, PeerStream *ret) {
         if (s->local.len != sizeof ret->local || s->remote.len != sizeof ret->remote ||
             s->local_port > UINT16_MAX || s->remote_port > UINT16_MAX)
-                return err_say(-EBADMSG, "the ticket has a connection that there cannot be");
+                return err_say(-EBADMSG, "the ticket contains an invalid connection");
         memcpy(ret->local, s->local.data, sizeof ret->local);
         memcpy(ret->remote, s->remote.data, sizeof ret->remote);
         ret->local_port = (uint16_t)s->local_port;

@@ -132,7 +132,7 @@ static int walk_stream(Image *image) {
                 return err_pass(r);
         stream = (const ImgTcpStream *)message;
         if (image_left(image) != (uint64_t)stream->inq_len + stream->outq_len)
-                return image_bad(image, "its queues are of another length than it says");
+                return image_bad(image, "its queues do not have the recorded length");
         return 0;
 }
 
@@ -165,8 +165,8 @@ static int walk_packets(Image *image) {
                 if (r > 0)
                         return 0;
                 if (r >= 0 && ((const ImgPacket *)message)->n_scm > 0)
-                        return err_say(-EPERM,
-                                       "open files lie unread in a Unix socket, and nobody knows which");
+                        return err_say(-EPERM, "a Unix socket has unread messages that carry open files, "
+                                               "and these cannot be checked");
                 if (r >= 0)
                         r = image_skip(image, ((const ImgPacket *)message)->length);
                 if (r < 0)
@@ -192,7 +192,7 @@ static int walk_ghost(Image *image) {
         if (ghost->has_chunks && ghost->chunks)
                 return walk_with_bytes(image, &img_ghost_chunk__descriptor, chunk_length);
         if (!S_ISREG(ghost->mode) && image_left(image) > 0)
-                return image_bad(image, "there is more than it says");
+                return image_bad(image, "it has unexpected data");
         return 0;
 }
 
@@ -215,11 +215,10 @@ static int compare_pages(int images_fd, const Image *image, uint32_t id, uint64_
 
         snprintf(name, sizeof name, "pages-%u.img", id);
         if (fstatat(images_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
-                return err_born(-errno, "cannot look at the image %s", name);
+                return err_born(-errno, "cannot stat image %s", name);
         if ((uint64_t)st.st_size % page_size != 0 || (uint64_t)st.st_size / page_size != pages)
-                return err_say(-EBADMSG,
-                               "the image %s has %" PRIu64 " bytes, where %s counts %" PRIu64 " pages", name,
-                               (uint64_t)st.st_size, image->name, pages);
+                return err_say(-EBADMSG, "image %s has %" PRIu64 " bytes, but %s counts %" PRIu64 " pages",
+                               name, (uint64_t)st.st_size, image->name, pages);
         return 0;
 }
 
@@ -278,7 +277,7 @@ static int verify_file(int images_fd, const char *name, void *userdata) {
                 return 0;
         r = image_open(images_fd, name, &image);
         if (r < 0)
-                return r == -ENOENT ? err_say(r, "the image %s vanishes", name) : err_pass(r);
+                return r == -ENOENT ? err_say(r, "image %s disappeared", name) : err_pass(r);
         r = type ? image_expect(&image, type->magic) : image_expect_any(&image);
         if (r >= 0)
                 r = walk(images_fd, &image, type ? type->shape : ENTRIES);
@@ -287,7 +286,7 @@ static int verify_file(int images_fd, const char *name, void *userdata) {
 
 static int require(int images_fd, const char *name) {
         if (faccessat(images_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-                return err_say(-EBADMSG, "the images have no %s", name);
+                return err_say(-EBADMSG, "image %s is missing", name);
         return 0;
 }
 

@@ -28,7 +28,7 @@ static int check_modules(const Kernel *kernel) {
         snprintf(path, sizeof path, "/lib/modules/%s/modules.dep", kernel->version);
         if (access(path, F_OK) < 0)
                 return err_say(-ENOENT,
-                               "the modules of kernel %s are not in /lib/modules: run 'apt-get install "
+                               "the modules of kernel %s are missing in /lib/modules: run 'apt-get install "
                                "--reinstall linux-image-%s'",
                                kernel->version, kernel->version);
         return 0;
@@ -44,8 +44,8 @@ int jump_check(const Kernel *kernel) {
                 return err_pass(r);
         if (r == 0)
                 return err_say(-EXDEV,
-                               "%s was made without carryover's part: run 'update-initramfs -u -k %s' (or "
-                               "'dracut --force --kver %s')",
+                               "%s does not contain carryover: run 'update-initramfs -u -k %s' (or 'dracut "
+                               "--force --kver %s')",
                                kernel->initrd, kernel->version, kernel->version);
         return 0;
 }

@@ -86,12 +86,13 @@ int apparmor_missing(const Tree *tree) {
                 return err_pass(r);
         if (r > 0)
                 return err_say(-EOPNOTSUPP,
-                               "it ran under the AppArmor profile %s, and this kernel runs without AppArmor",
+                               "the tree ran under AppArmor profile %s, but this kernel runs without "
+                               "AppArmor",
                                tree->profiles[0]);
         for (size_t i = 0; i < tree->n_profiles; i++) {
                 if (label_is_loaded(list, tree->profiles[i], strlen(tree->profiles[i])))
                         continue;
-                (void)err_say(-ETIMEDOUT, "the AppArmor profile %s, which it ran under, was not loaded",
+                (void)err_say(-ETIMEDOUT, "AppArmor profile %s, under which the tree ran, is not loaded",
                               tree->profiles[i]);
                 return 1;
         }
@@ -107,7 +108,7 @@ static int drain(int fd) {
         char number[32];
 
         return read(fd, number, sizeof number) < 0 && errno != EAGAIN && errno != EINTR
-                               ? err_born(-errno, "cannot listen to changes of AppArmor's profiles")
+                               ? err_born(-errno, "cannot watch the AppArmor profiles for changes")
                                : 0;
 }
 
@@ -119,7 +120,7 @@ int apparmor_wait(const Tree *tree, uint64_t usec, int stop_fd) {
                 return r;
         fd = open(REVISION, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0)
-                return err_born(-errno, "cannot listen to changes of AppArmor's profiles");
+                return err_born(-errno, "cannot watch the AppArmor profiles for changes");
         return await_change(&(Await){
                         .look = look_profiles,
                         .userdata = (void *)tree,

@@ -129,9 +129,9 @@ int kernel_find(const char *boot, const char *version, Kernel *ret) {
                 return err_say(-ENOENT, "kernel %s has no initrd: run 'update-initramfs -c -k %s'", version,
                                version);
         if (!best.version[0])
-                return version ? err_say(-ENOENT, "there is no kernel %s in %s, only: %s", version, boot,
-                                         there[0] ? there : "none")
-                               : err_say(-ENOENT, "there is no kernel with an initrd in %s, only: %s", boot,
+                return version ? err_say(-ENOENT, "kernel %s does not exist in %s; available: %s", version,
+                                         boot, there[0] ? there : "none")
+                               : err_say(-ENOENT, "no kernel in %s has an initrd; available: %s", boot,
                                          there[0] ? there : "none");
         *ret = best;
         return 0;
@@ -244,22 +244,19 @@ static bool locked_down(void) {
  */
 int kexec_allowed(void) {
         if (number_file("/proc/sys/kernel/kexec_load_disabled", 0) != 0)
-                return err_say(-EPERM,
-                               "kexec is switched off until the next boot "
-                               "(kernel.kexec_load_disabled = 1): remove that sysctl setting, or use "
-                               "--no-kexec");
+                return err_say(-EPERM, "kexec is disabled until the next boot (kernel.kexec_load_disabled = "
+                                       "1): remove the sysctl setting, or use --no-kexec");
         if (number_file("/proc/sys/kernel/kexec_load_limit_reboot", UINT64_MAX) == 0)
-                return err_say(-EPERM,
-                               "no kernel may be loaded any more until the next boot "
-                               "(kernel.kexec_load_limit_reboot = 0): remove that sysctl setting, or "
-                               "use --no-kexec");
+                return err_say(-EPERM, "the limit for loading kernels is reached until the next boot "
+                                       "(kernel.kexec_load_limit_reboot = 0): remove the sysctl setting, or "
+                                       "use --no-kexec");
         /* No flag has this value: a kernel that has the call and lets us use it says EINVAL, and does
          * nothing. */
         if (load(-1, -1, NULL, ~0UL) >= 0 || errno == EINVAL)
                 return 0;
         if (errno == ENOSYS)
-                return err_say(-ENOSYS, "this kernel has no kexec_file_load: use --no-kexec");
-        return err_born(-errno, "this system does not let us kexec (CAP_SYS_BOOT is needed)");
+                return err_say(-ENOSYS, "this kernel does not support kexec_file_load: use --no-kexec");
+        return err_born(-errno, "kexec is not permitted on this system (CAP_SYS_BOOT is required)");
 }
 
 static int load_failed(int r, const Kernel *kernel) {
@@ -269,7 +266,7 @@ static int load_failed(int r, const Kernel *kernel) {
                                 "a signed kernel, or use --no-kexec",
                                 kernel->image);
         if (r == -ENOEXEC)
-                return err_born(r, "%s is no kernel that can be loaded by kexec", kernel->image);
+                return err_born(r, "%s is not a kernel that kexec can load", kernel->image);
         return err_born(r, "cannot load kernel %s", kernel->image);
 }
 
@@ -299,10 +296,10 @@ static int initrd_with(const Kernel *kernel, const void *extra, size_t extra_siz
 
         in = open(kernel->initrd, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         if (in < 0)
-                return err_born(-errno, "cannot read the initrd %s", kernel->initrd);
+                return err_born(-errno, "cannot read initrd %s", kernel->initrd);
         fd = memfd_create("carryover-initrd", MFD_CLOEXEC);
         if (fd < 0)
-                return err_born(-errno, "cannot make room for the initrd");
+                return err_born(-errno, "cannot allocate memory for the initrd");
         r = stream(in, fd, kernel->initrd, &size);
         if (r < 0)
                 return err_pass(r);
@@ -324,7 +321,7 @@ int kexec_load_kernel(const Kernel *kernel, const void *extra, size_t extra_size
 
         kernel_fd = open(kernel->image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         if (kernel_fd < 0)
-                return err_born(-errno, "cannot read the kernel %s", kernel->image);
+                return err_born(-errno, "cannot read kernel %s", kernel->image);
         initrd_fd = initrd_with(kernel, extra, extra_size);
         if (initrd_fd < 0)
                 return err_pass(initrd_fd);
@@ -339,6 +336,6 @@ int kexec_loaded(void) {
 
 int kexec_unload(void) {
         if (load(-1, -1, NULL, KEXEC_FILE_UNLOAD) < 0)
-                return err_born(-errno, "cannot unload the kernel that was to be next");
+                return err_born(-errno, "cannot unload the next kernel");
         return 0;
 }

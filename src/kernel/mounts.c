@@ -77,7 +77,7 @@ static int line_parse(char *line, MountLine *ret) {
         source = strsep(&rest, " ");
         if (!type || !source || sscanf(fields[0], "%d", &m.at.id) != 1 ||
             sscanf(fields[1], "%d", &m.parent) != 1 || sscanf(fields[2], "%u:%u", &m.major, &m.minor) != 2)
-                return err_say(-EBADMSG, "/proc/self/mountinfo has a line that cannot be read");
+                return err_say(-EBADMSG, "/proc/self/mountinfo has an invalid line");
         m.is_volatile = is_one_of(type, memory);
         m.is_remote = is_remote(type);
         m.at.root = unescape(fields[3]);
@@ -189,11 +189,10 @@ static bool is_same(const MountLine *now, const Mount *was) {
 /* autofs stands there itself until somebody asks, above, or on the point. */
 static int say_missing(const MountLine *now, const Mount *was) {
         if (strcmp(now ? now->at.point : "", was->point) != 0 || strcmp(now->at.type, "autofs") == 0)
-                (void)err_say(-ETIMEDOUT, "the mount %s, where its files lie, did not come back",
+                (void)err_say(-ETIMEDOUT, "mount point %s, which has files of the tree, is not mounted",
                               was->point);
         else
-                (void)err_say(-ETIMEDOUT,
-                              "%s of %s (%s) is mounted on %s, where its files lay on %s of %s (%s)",
+                (void)err_say(-ETIMEDOUT, "%s of %s (%s) is mounted on %s; the tree needs %s of %s (%s)",
                               now->at.root, now->at.source, now->at.type, was->point, was->root, was->source,
                               was->type);
         return 1;
@@ -206,7 +205,7 @@ static int first_missing(const Mounts *mounts, const Tree *tree, const char *bel
                 const MountLine *now;
 
                 if (!is_possible(was))
-                        return err_say(-EBADMSG, "the ticket names an impossible mount");
+                        return err_say(-EBADMSG, "the ticket contains an invalid mount");
                 now = mounts_by_path(mounts, was->point);
                 if ((below && !is_at_or_below(was->point, below)) ||
                     (now && strcmp(now->at.point, was->point) == 0 && is_same(now, was)))
@@ -282,7 +281,7 @@ int mounts_wait(const Tree *tree, uint64_t usec, int stop_fd) {
         if (!askers)
                 return -ENOMEM;
         if (fd < 0)
-                return err_born(-errno, "cannot listen to changes of the mounts");
+                return err_born(-errno, "cannot watch the mounts for changes");
         r = await_change(&(Await){
                         .look = look_mounts,
                         .userdata = &look,
@@ -296,7 +295,7 @@ int mounts_wait(const Tree *tree, uint64_t usec, int stop_fd) {
         if (r == -ETIMEDOUT) {
                 _cleanup_(freep) char *why = strdup(err_text(r));
 
-                return err_say(r, "%s within %" PRIu64 " s", why ?: "no memory", usec / USEC_PER_SEC);
+                return err_say(r, "%s (waited %" PRIu64 " s)", why ?: "out of memory", usec / USEC_PER_SEC);
         }
         return r < 0 ? err_pass(r) : 0;
 }

@@ -56,7 +56,7 @@ static int door_open(struct mnl_socket **ret) {
                         mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
 
         if (!door || mnl_socket_bind(door, 0, MNL_SOCKET_AUTOPID) < 0)
-                return err_born(-errno, "cannot ask for tracked connections");
+                return err_born(-errno, "cannot request the tracked connections");
         *ret = TAKE(door);
         return 0;
 }
@@ -128,7 +128,7 @@ static int answer_parse(const ProtobufCBinaryData *answer, Entry **ret) {
         if (!entry)
                 return -ENOMEM;
         if (nfct_nlmsg_parse((const struct nlmsghdr *)answer->data, entry) < 0 || !has_tuples(entry))
-                return err_say(-EPROTO, "cannot read what the kernel tells of a tracked connection");
+                return err_say(-EPROTO, "cannot read the kernel's answer about a tracked connection");
         *ret = TAKE(entry);
         return 0;
 }
@@ -151,10 +151,10 @@ static int look_up(struct mnl_socket *door, uint8_t family, const Tuple *t, Entr
         nfct_set_attr_u16(entry, ATTR_PORT_SRC, htons(t->source_port));
         nfct_set_attr_u16(entry, ATTR_PORT_DST, htons(t->destination_port));
         if (nfct_nlmsg_build(message, entry) < 0)
-                return err_born(-errno, "cannot ask for a tracked connection");
+                return err_born(-errno, "cannot request a tracked connection");
         r = talk(door, message, &answer);
         if (r < 0 && r != -ENOENT)
-                err_born(r, "cannot ask for a tracked connection");
+                err_born(r, "cannot request a tracked connection");
         else if (answer.len > 0) {
                 r = answer_parse(&answer, ret);
                 r = r < 0 ? r : 1;
@@ -428,5 +428,5 @@ int conntrack_restore(const Ticket *ticket) {
                 else if (created != -EEXIST && refused == 0)
                         refused = created;
         }
-        return refused < 0 ? err_born(refused, "cannot put a tracked connection back") : made;
+        return refused < 0 ? err_born(refused, "cannot restore a tracked connection") : made;
 }

@@ -106,7 +106,7 @@ static int own(HoldGuard *guard, const HoldList *list) {
         r = hold_nftables_text(guard->table, NFT_OWNED, list, &text);
         if (r < 0)
                 return err_pass(r);
-        r = hold_nftables_run(guard->owner, text, "guard the hold");
+        r = hold_nftables_run(guard->owner, text, "start the guard of the hold");
         if (r < 0)
                 return err_pass(r);
         guard->owned = true;

@@ -342,7 +342,7 @@ static int table_edit(const XtFamily *f, const HoldFamily *held) {
                 r = table_try(f, held);
         fd_close(lock);
         if (r == 1)
-                return err_say(-EAGAIN, "cannot write the %s table %s: another program keeps changing it",
+                return err_say(-EAGAIN, "cannot write %s table %s: another program keeps changing it",
                                f->name, XT_TABLE);
         return err_pass(r);
 }

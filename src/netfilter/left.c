@@ -73,14 +73,14 @@ int hold_guard_leave(HoldGuard *guard, HoldBackend used, const HoldSet *set) {
         if (lock_fd < 0)
                 return err_born(lock_fd, "cannot open " GUARD_FILE);
         if (pipe2(ends, O_CLOEXEC) < 0)
-                return err_born(-errno, "cannot leave a guard of the hold behind");
+                return err_born(-errno, "cannot start the background guard of the hold");
         read_fd = ends[0];
         write_fd = ends[1];
         if (guard)
                 hold_guard_rest(guard);
         pid = fork();
         if (pid < 0)
-                return err_born(-errno, "cannot leave a guard of the hold behind");
+                return err_born(-errno, "cannot start the background guard of the hold");
         if (pid == 0) {
                 /* Two that are needed, where they are found again; everything else goes. */
                 if (dup2(write_fd, STDIN_FILENO) < 0 || (lock_fd != LOCK_FD && dup2(lock_fd, LOCK_FD) < 0))
@@ -90,7 +90,7 @@ int hold_guard_leave(HoldGuard *guard, HoldBackend used, const HoldSet *set) {
         }
         write_fd = fd_close(write_fd);
         if (read(read_fd, &byte, 1) != 1)
-                return err_say(-EIO, "the guard of the hold did not come up");
+                return err_say(-EIO, "the background guard of the hold did not start");
         return 0;
 }
 
@@ -112,10 +112,11 @@ int hold_guard_end(void) {
         if (flock(fd, LOCK_EX | LOCK_NB) >= 0 || pidfd < 0)
                 return 0; /* it is gone, and the number may be another's */
         if (pidfd_send_signal(pidfd, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
-                return err_born(-errno, "cannot end the guard of the hold, process %d", pid);
+                return err_born(-errno, "cannot stop the guard of the hold (process %d)", pid);
         p.fd = pidfd;
         while ((k = poll(&p, 1, deadline_ms(deadline))) <= 0)
                 if (k == 0 || errno != EINTR)
-                        return err_say(-ETIMEDOUT, "the guard of the hold, process %d, does not end", pid);
+                        return err_say(-ETIMEDOUT, "the guard of the hold (process %d) does not terminate",
+                                       pid);
         return 0;
 }

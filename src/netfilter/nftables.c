@@ -89,12 +89,12 @@ int hold_nftables_probe(void) {
         /* A single question, asked with ACK so that the exchange has an end. */
         r = ask(request(buffer, NFT_MSG_GETGEN, NLM_F_ACK), NULL, NULL);
         if (r == -EPERM)
-                return err_born(r, "cannot ask the kernel for its nftables rules");
+                return err_born(r, "cannot list the nftables rules");
         /* EINVAL: nfnetlink knows no such subsystem. */
         if (r == -EINVAL || r == -EOPNOTSUPP || r == -EPROTONOSUPPORT || r == -EAFNOSUPPORT || r == -ENOENT)
-                return err_say(-EOPNOTSUPP, "this kernel has no nftables (module nf_tables)");
+                return err_say(-EOPNOTSUPP, "this kernel does not support nftables (module nf_tables)");
         if (r < 0)
-                return err_born(r, "cannot ask the kernel for its nftables rules");
+                return err_born(r, "cannot list the nftables rules");
         return 0;
 }
 
@@ -220,7 +220,7 @@ int hold_nftables_run(struct nft_ctx *context, const char *text, const char *wha
         if (r == 0)
                 return 0;
         complaint = nft_ctx_get_error_buffer(context) ?: "";
-        return err_say(error > 0 ? -error : -EIO, "cannot %s: nftables says: %.*s", what,
+        return err_say(error > 0 ? -error : -EIO, "cannot %s: nftables: %.*s", what,
                        (int)strcspn(complaint, "\n"), complaint);
 }
 
@@ -328,7 +328,7 @@ int hold_nftables_set(const HoldList *list) {
         r = hold_nftables_text(HOLD_NFT_TABLE, NFT_SHARED, list, &text);
         if (r < 0)
                 return err_pass(r);
-        return err_pass(hold_nftables_run(context, text, "put the hold on"));
+        return err_pass(hold_nftables_run(context, text, "install the hold"));
 }
 
 static int table_delete(const char *table) {

@@ -179,7 +179,7 @@ const XtFamily xt_families[2] = {
 int xt_failure(const XtFamily *f, const char *what) {
         int error = errno ?: EPROTO;
 
-        return err_say(-error, "cannot %s the %s table %s: %s", what, f->name, XT_TABLE, f->strerror(errno));
+        return err_say(-error, "cannot %s %s table %s: %s", what, f->name, XT_TABLE, f->strerror(errno));
 }
 
 int xt_lock_tools(void) {

@@ -57,7 +57,7 @@ static uint32_t detour_mtu(const IpAddress *to, const Path *path) {
 
 int network_mtu_begin(const Tree *tree) {
         if (tree->root_pid > PID_MAX)
-                return err_say(-EINVAL, "%u is no process number", tree->root_pid);
+                return err_say(-EINVAL, "%u is not a valid process number", tree->root_pid);
         for (size_t i = 0; i < tree->n_connections; i++) {
                 char text[46];
                 IpAddress to;

@@ -89,7 +89,7 @@ static int note_own(Ticket *ticket, const OwnAddress *own) {
 
         r = netlink_link(own->index, NULL, &link);
         if (r < 0)
-                return err_born(r, "cannot tell the interface of an address");
+                return err_born(r, "cannot determine the interface of an address");
         return note_device(ticket, link.name, 0);
 }
 
@@ -98,7 +98,7 @@ static int note_local(Ticket *ticket, const OwnAddress *own, size_t n, ProtobufC
         IpAddress local;
 
         if (!ip_from(address, &local))
-                return err_say(-EINVAL, "a connection has an address of an unknown kind");
+                return err_say(-EINVAL, "a connection has an address of an unknown type");
         h = ip_is_loopback(&local) ? NULL : address_own_find(own, n, &local);
         return h ? note_own(ticket, h) : 0;
 }
@@ -156,10 +156,10 @@ static int event_socket(void) {
 
         /* A socket without a port of its own is passed over when the kernel tells of its own changes. */
         if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof any) < 0)
-                return err_born(-errno, "cannot listen to the network's changes");
+                return err_born(-errno, "cannot watch the network for changes");
         for (size_t i = 0; i < ELEMENTS(groups); i++)
                 if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof groups[i]) < 0)
-                        return err_born(-errno, "cannot listen to the network's changes");
+                        return err_born(-errno, "cannot watch the network for changes");
         return TAKE_FD(fd);
 }
 
@@ -173,7 +173,7 @@ static int drain(int fd) {
                 if (k < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
                         return 0;
                 if (k < 0 && errno != EINTR && errno != ENOBUFS)
-                        return err_born(-errno, "cannot listen to the network's changes");
+                        return err_born(-errno, "cannot watch the network for changes");
         }
 }
 
@@ -183,17 +183,17 @@ static int look_address(const OwnAddress *own, size_t n, ProtobufCBinaryData wan
         IpAddress a;
 
         if (!ip_from(wanted, &a))
-                return err_say(-EBADMSG, "the ticket has an address of an unknown kind");
+                return err_say(-EBADMSG, "the ticket contains an address of an unknown type");
         if (ip_is_loopback(&a))
                 return 0;
         h = address_own_find(own, n, &a);
         if (h && h->flags & IFA_F_DADFAILED) {
-                (void)err_say(-ETIMEDOUT, "another machine has our address %s", ip_text(&a, text));
+                (void)err_say(-ETIMEDOUT, "another machine uses address %s", ip_text(&a, text));
                 return 1;
         }
         if (!h || (h->flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) == IFA_F_TENTATIVE) {
-                (void)err_say(-ETIMEDOUT, "the address %s did not come%s", ip_text(&a, text),
-                              h ? " out of duplicate address detection" : " back");
+                (void)err_say(-ETIMEDOUT, "address %s is %s", ip_text(&a, text),
+                              h ? "still in duplicate address detection" : "missing");
                 return 1;
         }
         return 0;
@@ -206,7 +206,7 @@ static int look_route(const Connection *c) {
         int r;
 
         if (!ip_from(c->remote, &to) || !ip_from(c->local, &from))
-                return err_say(-EBADMSG, "the ticket has an address of an unknown kind");
+                return err_say(-EBADMSG, "the ticket contains an address of an unknown type");
         /* A link-local peer has no meaning without its interface, which a connection does not name. */
         if (ip_is_loopback(&to) || is_link_local(&to))
                 return 0;
@@ -214,7 +214,7 @@ static int look_route(const Connection *c) {
         if (r == -ENOMEM)
                 return r;
         if (r < 0) {
-                (void)err_say(-ETIMEDOUT, "there is no route to %s", ip_text(&to, text));
+                (void)err_say(-ETIMEDOUT, "no route to %s", ip_text(&to, text));
                 return 1;
         }
         return 0;

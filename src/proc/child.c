@@ -86,11 +86,11 @@ int child_start(ChildWork *work, void *userdata, Child *ret) {
                 return -ENOMEM;
         }
         if (pipe2(ends, O_CLOEXEC) < 0)
-                return err_born(-errno, "cannot make a pipe");
+                return err_born(-errno, "cannot create a pipe");
         c.fd = above_stdio(ends[0]);
         theirs = above_stdio(ends[1]);
         if (c.fd < 0 || theirs < 0)
-                return err_born(-errno, "cannot make a pipe");
+                return err_born(-errno, "cannot create a pipe");
         c.page->parent = getpid();
         c.page->parent_fd = c.fd;
         c.pid = fork();
@@ -98,7 +98,7 @@ int child_start(ChildWork *work, void *userdata, Child *ret) {
                 become_child(theirs, c.page, work, userdata);
         if (c.pid < 0) {
                 c.pid = 0;
-                return err_born(-errno, "cannot start a process that looks at the others");
+                return err_born(-errno, "cannot start the process that reads /proc");
         }
         c.moved = now_monotonic();
         *ret = c;
@@ -162,7 +162,7 @@ static int wait_readable(Child *c, uint64_t deadline) {
                 if (n > 0)
                         return 0;
                 if (n < 0 && errno != EINTR)
-                        return err_born(-errno, "cannot listen to the process that looks");
+                        return err_born(-errno, "cannot wait for the process that reads /proc");
                 if (!has_moved(c))
                         return -ETIMEDOUT;
         }

@@ -58,7 +58,7 @@ static int flags_line(const char *cpuinfo, char **ret) {
                         *ret = TAKE(line);
                         return 0;
                 }
-        return err_say(-ENODATA, "%s has no flags", cpuinfo);
+        return err_say(-ENODATA, "%s has no flags line", cpuinfo);
 }
 
 int cpu_instructions(const char *cpuinfo, char **ret) {

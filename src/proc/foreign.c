@@ -99,7 +99,7 @@ static int describe(const ForeignLook *look, const char *link, const struct stat
                 return 0;
         }
         if (statfs(link, &fs) < 0)
-                return err_born(-errno, "cannot ask for the file system of %s", path);
+                return err_born(-errno, "cannot determine the file system of %s", path);
         if (is_remade(&fs, path)) {
                 h->place = PLACE_NAMED;
                 h->number = hash_text(path, st->stx_uid);
@@ -226,8 +226,7 @@ static int check(const ForeignLook *look, const char *link, const struct statx *
                 r = describe(look, link, st, path, h);
         if (r < 0 || is_known(look->had, h) || is_public(link, st, path, h))
                 return r;
-        return err_say(-EPERM, "process %d would have %s open, which is not the file that it had", (int)pid,
-                       path);
+        return err_say(-EPERM, "process %d would get %s, which is not the file it had open", (int)pid, path);
 }
 
 static int look_at_link(const ForeignLook *look, pid_t pid, uid_t uid, const char *link, bool is_exe) {
@@ -244,7 +243,7 @@ static int look_at_link(const ForeignLook *look, pid_t pid, uid_t uid, const cha
         if (path[0] != '/')
                 return 0;
         if (statx(AT_FDCWD, link, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) < 0)
-                return err_born(-errno, "cannot look at %s of process %d", path, (int)pid);
+                return err_born(-errno, "cannot stat %s of process %d", path, (int)pid);
         if (is_harmless(&st, path) || (st.stx_uid == uid && uid != 0))
                 return 0;
         h.uid = uid;

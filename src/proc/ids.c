@@ -29,7 +29,7 @@ static int number_read(const char *path, uint64_t *ret) {
         text[strcspn(text, "\n")] = '\0';
         r = parse_u64(text, UINT32_MAX, ret);
         if (r < 0)
-                return err_born(r, "%s holds no number", path);
+                return err_born(r, "%s does not contain a number", path);
         return 0;
 }
 
@@ -47,7 +47,7 @@ int system_pids_lift(uint32_t pid) {
         int r;
 
         if (pid == 0 || pid >= PID_MAX)
-                return err_born(-ERANGE, "cannot keep process numbers up to %u free", pid);
+                return err_born(-ERANGE, "cannot reserve process numbers up to %u", pid);
         r = number_read(max_path, &max);
         if (r < 0)
                 return err_pass(r);
@@ -68,7 +68,7 @@ int system_kernel(char release[static 128]) {
         struct utsname u;
 
         if (uname(&u) < 0)
-                return err_born(-errno, "cannot learn the kernel's version");
+                return err_born(-errno, "cannot determine the kernel version");
         snprintf(release, 128, "%s", u.release);
         return 0;
 }
@@ -81,7 +81,7 @@ int system_boot_id(char id[static 37]) {
         if (r < 0)
                 return err_pass(r);
         if (size < 36 || strspn(text, "0123456789abcdef-") != 36)
-                return err_say(-EBADMSG, "the kernel's boot id is not 36 hex digits and dashes");
+                return err_say(-EBADMSG, "the kernel's boot id is invalid");
         memcpy(id, text, 36);
         id[36] = '\0';
         return 0;

@@ -132,7 +132,7 @@ static int list_step_over(List *list, const Child *child, pid_t seen, Snapshot *
         while (at < list->n && list->pids[at] != p.pid)
                 at++;
         if (at == list->n)
-                return err_say(-EIO, "the process that looks at the others has ended before it began");
+                return err_say(-EIO, "the process that reads /proc ended before it started");
         list->at = at + 1;
         p.stuck = true;
         return p.state && p.pid != seen ? processes_append(s, room, p) : 0;
@@ -177,7 +177,7 @@ static int list_run(List *list, uint64_t deadline, Snapshot *s, size_t *room) {
         if (r != -ETIMEDOUT && r != -EPIPE)
                 return r;
         if (now_monotonic() >= deadline)
-                return err_say(-ETIMEDOUT, "cannot look at all processes within %u s",
+                return err_say(-ETIMEDOUT, "reading all processes took longer than %u s",
                                (unsigned)(LIST_USEC / USEC_PER_SEC));
         return list_step_over(list, &child, seen, s, room);
 }
@@ -411,7 +411,7 @@ int snapshot_frozen(pid_t root, const SnapLook *limits, const Snapshot *before, 
         procfs_own(proc, s);
         r = process_tree_list(root, &list.pids, &list.n);
         if (r >= 0 && look.max_processes && list.n > look.max_processes)
-                r = err_say(-E2BIG, "this tree has %zu processes by now, more than are carried", list.n);
+                r = err_say(-E2BIG, "this tree now has %zu processes, which exceeds the limit", list.n);
         if (r >= 0)
                 r = list_read(&list, s);
         if (r >= 0)

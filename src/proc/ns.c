@@ -88,7 +88,7 @@ static void child_exec(char *const *argv) {
         setpgid(0, 0);
         take_terminal(getpgrp());
         execvp(argv[0], argv);
-        dprintf(STDERR_FILENO, "carryover: cannot run %s in there: %s\n", argv[0], strerror(errno));
+        dprintf(STDERR_FILENO, "carryover: cannot run %s in the tree: %s\n", argv[0], strerror(errno));
         _exit(127);
 }
 

@@ -101,7 +101,7 @@ int process_tree_list(pid_t root, pid_t **ret, size_t *ret_n) {
         if (r >= 0)
                 r = add_descendants(&pids, root);
         if (r < 0)
-                return err_born(r, "cannot walk the tree of process %d", root);
+                return err_born(r, "cannot list the tree of process %d", root);
         *ret_n = pids.n;
         *ret = TAKE(pids.pid);
         return 0;
@@ -120,7 +120,7 @@ int processes_wait(const pid_t *pids, size_t n, uint64_t deadline) {
 
                 while (pidfd >= 0 && (k = poll(&p, 1, deadline_ms(deadline))) <= 0)
                         if (k == 0 || errno != EINTR)
-                                return err_say(-ETIMEDOUT, "process %d does not die", pids[i]);
+                                return err_say(-ETIMEDOUT, "process %d cannot be killed", pids[i]);
         }
         return 0;
 }

@@ -340,7 +340,7 @@ static int process_look(pid_t pid, SnapProcess *ret) {
         dir = open_process(proc, pid);
         r = dir < 0 ? dir : read_stat(dir, &p);
         if (procfs_is_gone(r) || (r >= 0 && p.state == 'Z'))
-                return err_say(-ESRCH, "there is no process %d", (int)pid);
+                return err_say(-ESRCH, "process %d does not exist", (int)pid);
         if (r < 0)
                 return err_pass(r);
         p.start -= procfs_start_offset(proc);

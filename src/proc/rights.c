@@ -42,7 +42,7 @@ static bool confines(const char *label) {
 }
 
 static int more(const char *who, const char *key, const char *had, const char *has) {
-        return err_say(-EPERM, "%s would have more rights than it had: %s %s, not %s", who, key,
+        return err_say(-EPERM, "%s would have more privileges than before: %s %s, not %s", who, key,
                        has[0] ? has : "nothing", had[0] ? had : "nothing");
 }
 
@@ -197,7 +197,7 @@ static int check_rights(const Tree *had, const char *text, pid_t tid) {
                 for (size_t k = 0; k < had->rights[i]->n_tids; k++)
                         if (had->rights[i]->tids[k] == (uint32_t)tid)
                                 return rights_compare(who, had->rights[i]->text, text);
-        return err_say(-EPERM, "%s was not there when the tree was saved", who);
+        return err_say(-EPERM, "%s did not exist when the tree was saved", who);
 }
 
 static int look_at_thread(Look *look, pid_t pid, pid_t tid) {

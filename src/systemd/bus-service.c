@@ -165,7 +165,7 @@ static int take_message(TtyService *s, sd_bus_message *m) {
         } else if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.Properties", "PropertiesChanged") > 0 &&
                    strcmp(sd_bus_message_get_path(m) ?: "", s->path) == 0)
                 r = read_changes(s, m);
-        return r < 0 ? err_born(r, "systemd sends an odd signal") : 0;
+        return r < 0 ? err_born(r, "systemd sent an invalid signal") : 0;
 }
 
 int bus_tty_service_process(TtyService *s) {
@@ -174,7 +174,7 @@ int bus_tty_service_process(TtyService *s) {
                 int r = sd_bus_process(s->bus, &m);
 
                 if (r < 0)
-                        return err_born(r, "the connection to systemd broke");
+                        return err_born(r, "the connection to systemd failed");
                 if (r == 0)
                         return s->code != 0;
                 r = m ? take_message(s, m) : 0;
@@ -188,9 +188,9 @@ static int wait_for_news(TtyService *s, uint64_t deadline) {
         int r;
 
         if (now >= deadline)
-                return err_born(-ETIMEDOUT, "no word from systemd about %s", s->unit);
+                return err_born(-ETIMEDOUT, "systemd did not report on %s in time", s->unit);
         r = sd_bus_wait(s->bus, deadline - now);
-        return r < 0 && r != -EINTR ? err_born(r, "the connection to systemd broke") : 0;
+        return r < 0 && r != -EINTR ? err_born(r, "the connection to systemd failed") : 0;
 }
 
 int bus_tty_service_start(const TtyServiceSpec *spec, uint64_t deadline, TtyService **ret) {
@@ -210,8 +210,8 @@ int bus_tty_service_start(const TtyServiceSpec *spec, uint64_t deadline, TtyServ
         if (r < 0)
                 return err_pass(r);
         if (strcmp(s->result, "done") != 0)
-                return err_say(-EIO, "systemd: starting %s ended as '%s': see journalctl -u %s", spec->unit,
-                               s->result, spec->unit);
+                return err_say(-EIO, "systemd: starting %s failed with result '%s': see journalctl -u %s",
+                               spec->unit, s->result, spec->unit);
         *ret = TAKE(s);
         return 0;
 }

@@ -150,7 +150,7 @@ int bus_reload(Bus *b) {
         r = sd_bus_set_method_call_timeout(b->bus, RELOAD_TIMEOUT);
         if (r >= 0)
                 r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, "Reload", &error, NULL, "");
-        return r < 0 ? failed(r, &error, "read again", "its unit files") : 0;
+        return r < 0 ? failed(r, &error, "reload", "its unit files") : 0;
 }
 
 typedef struct Job {
@@ -172,7 +172,7 @@ static int for_each_job(Bus *b, void (*found)(const Job *job, void *userdata), v
                                                   NULL, NULL)) > 0)
                 found(&job, userdata);
         sd_bus_message_unref(m);
-        return r < 0 ? err_born(r, "systemd's list of jobs is odd") : 0;
+        return r < 0 ? err_born(r, "systemd sent an invalid list of jobs") : 0;
 }
 
 static void look_for_shutdown(const Job *job, void *userdata) {
@@ -202,7 +202,7 @@ int bus_cancel_shutdown(Bus *b) {
         int r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, "ClearJobs", &error, NULL, "");
 
         if (r < 0)
-                return failed(r, &error, "clear", "the jobs of the shutdown");
+                return failed(r, &error, "clear", "the shutdown's jobs");
         return bus_start_unit(b, "default.target", false);
 }
 
@@ -244,7 +244,7 @@ static int next_message(Bus *b, uint64_t deadline, sd_bus_message **ret) {
                 int r = sd_bus_process(b->bus, ret);
 
                 if (r < 0)
-                        return err_born(r, "the connection to systemd broke");
+                        return err_born(r, "the connection to systemd failed");
                 if (r > 0 && *ret)
                         return 0;
                 if (r > 0)
@@ -253,7 +253,7 @@ static int next_message(Bus *b, uint64_t deadline, sd_bus_message **ret) {
                         return -ETIMEDOUT;
                 r = sd_bus_wait(b->bus, deadline - now);
                 if (r < 0 && r != -EINTR)
-                        return err_born(r, "the connection to systemd broke");
+                        return err_born(r, "the connection to systemd failed");
         }
 }
 
@@ -288,7 +288,7 @@ int bus_wait_settled(Bus *b, const char *own_unit, uint64_t deadline) {
                         return 0;
                 r = wait_for_job_change(b, deadline);
                 if (r == -ETIMEDOUT)
-                        return err_say(-ETIMEDOUT, "still busy: %s", busy.names);
+                        return err_say(-ETIMEDOUT, "jobs still running: %s", busy.names);
                 if (r < 0)
                         return err_pass(r);
         }
@@ -363,15 +363,16 @@ static int wait_for_job(Bus *b, const char *job, const char *unit, uint64_t dead
                 int r = next_message(b, deadline, &m);
 
                 if (r == -ETIMEDOUT)
-                        return err_born(r, "systemd does not finish starting %s", unit);
+                        return err_born(r, "systemd did not start %s in time", unit);
                 if (r < 0)
                         return err_pass(r);
                 if (sd_bus_message_is_signal(m, MANAGER, "JobRemoved") > 0 &&
                     sd_bus_message_read(m, "uoss", NULL, &path, NULL, &result) >= 0 &&
                     strcmp(path, job) == 0) {
-                        r = strcmp(result, "done") == 0 ? 1
-                                                        : err_say(-EIO, "systemd: starting %s ended as '%s'",
-                                                                  unit, result);
+                        r = strcmp(result, "done") == 0
+                                            ? 1
+                                            : err_say(-EIO, "systemd: starting %s failed with result '%s'",
+                                                      unit, result);
                         sd_bus_message_unref(m);
                         return r < 0 ? r : 0;
                 }
@@ -406,18 +407,18 @@ int bus_service_restricts_files(Bus *b, const char *service) {
 
         r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", service, &path);
         if (r < 0)
-                return failed(r, &error, "look at", service);
+                return failed(r, &error, "inspect", service);
         r = sd_bus_get_property(b->bus, SYSTEMD, path, SYSTEMD ".Service", "RestrictFileSystems", &error, &m,
                                 "(bas)");
         if (r < 0)
                 return sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_PROPERTY)
                                        ? 0
-                                       : failed(r, &error, "look at", service);
+                                       : failed(r, &error, "inspect", service);
         r = sd_bus_message_enter_container(m, 'r', "bas");
         if (r >= 0)
                 r = sd_bus_message_read(m, "b", &allow);
         if (r >= 0)
                 r = sd_bus_message_read_strv(m, &list);
         sd_bus_message_unref(m);
-        return r < 0 ? failed(r, &error, "look at", service) : allow || (list && list[0]);
+        return r < 0 ? failed(r, &error, "inspect", service) : allow || (list && list[0]);
 }

@@ -31,10 +31,11 @@ static int bar_set(CgroupBar *bar, const char *cgroup, const char *what, const c
         if (bar->text)
                 return 0;
         bar->text = text_format(
-                        "%s limits what its processes may do (%s), and they would come back without that",
+                        "%s restricts its processes (%s); they would be restored without this restriction",
                         cgroup, what);
-        bar->remedy = text_format("take %s from its unit, if they may do without, or keep something else",
-                                  properties);
+        bar->remedy = text_format(
+                        "remove %s from the unit if the processes do not need it, or keep something else",
+                        properties);
         return bar->text && bar->remedy ? 0 : -ENOMEM;
 }
 
@@ -67,7 +68,7 @@ static int lower(int dir_fd, const char *name, protobuf_c_boolean *has, uint64_t
                 return r;
         r = parse_u64(text, UINT64_MAX, &value);
         if (r < 0)
-                return err_born(r, "%s of a cgroup is no number", name);
+                return err_born(r, "%s of a cgroup is not a number", name);
         if (!*has || value < *limit)
                 *limit = value;
         *has = true;
@@ -88,7 +89,7 @@ static int lower_cpu(int dir_fd, Limits *l) {
                 *space++ = '\0';
         if (!space || parse_u64(text, UINT64_MAX / PER_SEC, &quota) < 0 ||
             parse_u64(space, UINT32_MAX, &period) < 0 || period == 0)
-                return err_say(-EBADMSG, "cpu.max of a cgroup is no quota");
+                return err_say(-EBADMSG, "cpu.max of a cgroup is not a valid quota");
         per_sec = quota * PER_SEC / period;
         if (l->has_cpu_per_sec && l->cpu_per_sec <= per_sec)
                 return 0;
@@ -114,7 +115,7 @@ static int look_for_files(int dir_fd, const char *cgroup, CgroupBar *bar) {
         static const struct {
                 const char *file, *property;
         } rows[] = {
-                        {"io.max", "IOReadBandwidthMax= and its like"},
+                        {"io.max", "IOReadBandwidthMax= and similar settings"},
                         {"cpuset.cpus", "AllowedCPUs="},
                         {"cpuset.mems", "AllowedMemoryNodes="},
                         {"memory.zswap.max", "MemoryZSwapMax="},
@@ -141,7 +142,7 @@ static int programs(int dir_fd, unsigned type, uint32_t *ret) {
         if (syscall(SYS_bpf, BPF_PROG_QUERY, &attr, sizeof attr) < 0)
                 return errno == EINVAL || errno == ENOSYS || errno == EBADF || errno == EOPNOTSUPP
                                        ? 0
-                                       : err_born(-errno, "cannot see what filters a cgroup's processes");
+                                       : err_born(-errno, "cannot query the BPF programs of a cgroup");
         *ret = attr.query.prog_cnt;
         return 0;
 }

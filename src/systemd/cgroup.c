@@ -22,9 +22,9 @@
 /* A path of ours comes out of a ticket or /proc; "..", were it ever there, must not lead out. */
 static int procs_path(const char *cgroup, char path[static PATH_MAX]) {
         if (cgroup[0] != '/' || strstr(cgroup, "/../") || ends_with(cgroup, "/.."))
-                return err_say(-EINVAL, "'%s' is no path of a cgroup", cgroup);
+                return err_say(-EINVAL, "'%s' is not a valid cgroup path", cgroup);
         if (snprintf(path, PATH_MAX, "/sys/fs/cgroup%s/cgroup.procs", cgroup) >= PATH_MAX)
-                return err_born(-ENAMETOOLONG, "cannot open the cgroup %.64s...", cgroup);
+                return err_born(-ENAMETOOLONG, "cannot open cgroup %.64s...", cgroup);
         return 0;
 }
 
@@ -56,7 +56,7 @@ int cgroup_procs_pids(int procs_fd, pid_t **ret, size_t *ret_n) {
 
         fd = open(fd_link(procs_fd, link), O_RDONLY | O_CLOEXEC); /* procs_fd is for writing */
         if (fd < 0)
-                return err_born(-errno, "cannot read what lives in the cgroup");
+                return err_born(-errno, "cannot read the processes of the cgroup");
         r = fd_slurp(fd, PROCS_LIMIT, &text, NULL);
         return r < 0 ? err_pass(r) : parse_procs(text, ret, ret_n);
 }
@@ -79,7 +79,8 @@ int cgroup_of(pid_t pid, char **ret) {
                 *ret = found;
                 return 0;
         }
-        return err_say(-EOPNOTSUPP, "this machine has no unified cgroup hierarchy, which carryover needs");
+        return err_say(-EOPNOTSUPP,
+                       "this machine has no unified cgroup hierarchy (cgroup v2), which carryover requires");
 }
 
 int cgroup_open_procs(const char *path) {
@@ -90,5 +91,5 @@ int cgroup_open_procs(const char *path) {
         if (r < 0)
                 return err_pass(r);
         fd = open(file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-        return fd < 0 ? err_born(-errno, "cannot open the cgroup %s", path) : fd;
+        return fd < 0 ? err_born(-errno, "cannot open cgroup %s", path) : fd;
 }

@@ -121,7 +121,7 @@ static int session_fill(const char *root, const char *id, Session *session) {
         if (r < 0)
                 return r;
         if (!login_field(session, "UID", value, sizeof value) || parse_u64(value, UINT32_MAX - 1, &uid) < 0)
-                return err_say(-EBADMSG, "logind's file of session %s names no user", id);
+                return err_say(-EBADMSG, "logind's file of session %s has no user", id);
         session->uid = (uint32_t)uid;
         if (login_field(session, "LEADER", value, sizeof value) && parse_u64(value, PID_MAX, &leader) >= 0 &&
             leader > 0) {
@@ -219,10 +219,10 @@ int login_numbers_lift(uint32_t above) {
         int status;
 
         if (above > LOGIN_NUMBER_MAX)
-                return err_say(-EINVAL, "no login will get the number %u so soon", above);
+                return err_say(-EINVAL, "login number %u is too high", above);
         pid = fork(); /* whose login it is, all children would inherit */
         if (pid < 0)
-                return err_born(-errno, "cannot start the process that counts logins");
+                return err_born(-errno, "cannot start the process that advances the login counter");
         if (pid == 0) {
                 uint64_t number = 0;
 
@@ -233,8 +233,9 @@ int login_numbers_lift(uint32_t above) {
         }
         while (waitpid(pid, &status, 0) < 0)
                 if (errno != EINTR)
-                        return err_born(-errno, "cannot wait for the process that counts logins");
+                        return err_born(-errno,
+                                        "cannot wait for the process that advances the login counter");
         return WIFEXITED(status) && WEXITSTATUS(status) == 0
                                ? 0
-                               : err_say(-ENOTSUP, "the kernel does not count logins");
+                               : err_say(-ENOTSUP, "the kernel has no login counter");
 }

@@ -26,7 +26,7 @@ static int drop_in(const char *unit) {
         int r;
 
         if (!unit_is_safe(unit))
-                return err_say(-EINVAL, "the unit %.64s has a name that systemd does not write", unit);
+                return err_say(-EINVAL, "unit %.64s has an invalid name", unit);
         path = text_format("/run/systemd/system/%s.d", unit);
         if (!path)
                 return -ENOMEM;
@@ -34,7 +34,7 @@ static int drop_in(const char *unit) {
         if (r >= 0)
                 r = file_replace(fd, DROP_IN, text, sizeof text - 1);
         if (r >= 0 && fchmodat(fd, DROP_IN, 0644, 0) < 0)
-                r = err_born(-errno, "cannot let everybody read %s/" DROP_IN, path);
+                r = err_born(-errno, "cannot make %s/ readable" DROP_IN, path);
         return r < 0 ? err_pass(r) : 0;
 }
 

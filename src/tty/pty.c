@@ -60,7 +60,7 @@ static int master_open(PtyReserve *reserve, Master **ret) {
         if (fd < 0)
                 return err_born(-errno, "cannot open a pseudo terminal");
         if (ioctl(fd, TIOCGPTN, &index) < 0)
-                return err_born(-errno, "cannot tell the number of a pseudo terminal");
+                return err_born(-errno, "cannot determine the number of a pseudo terminal");
         grown = reallocarray(reserve->masters, reserve->n + 1, sizeof *grown);
         if (!grown)
                 return -ENOMEM;
@@ -88,7 +88,8 @@ int pty_reserve(const uint32_t *wanted, size_t n, PtyReserve **ret) {
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
                 if (wanted[i] > PTY_INDEX_MAX)
-                        return err_say(-ERANGE, "terminal number %u is beyond what can be restored (%u)",
+                        return err_say(-ERANGE,
+                                       "terminal number %u exceeds the highest that can be restored (%u)",
                                        wanted[i], PTY_INDEX_MAX);
                 if (wanted[i] > highest)
                         highest = wanted[i];
@@ -109,7 +110,7 @@ int pty_take(PtyReserve *reserve, uint32_t index) {
         for (size_t i = 0; i < reserve->n; i++)
                 if (reserve->masters[i].wanted && reserve->masters[i].index == index)
                         return master_take(reserve, &reserve->masters[i]);
-        return err_say(-ENOENT, "the terminal pts/%u is somebody else's", index);
+        return err_say(-ENOENT, "terminal pts/%u is in use by another program", index);
 }
 
 /* A filler if there is one, else a fresh master. */
@@ -126,7 +127,7 @@ int pty_spare(PtyReserve *reserve, uint32_t *ret) {
                         return err_pass(r);
         }
         if (m->index > PTY_INDEX_MAX)
-                return err_say(-ENOSPC, "there is no free terminal number below %u", PTY_INDEX_MAX);
+                return err_say(-ENOSPC, "no terminal number below %u is free", PTY_INDEX_MAX);
         *ret = m->index;
         return master_take(reserve, m);
 }

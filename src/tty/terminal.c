@@ -161,7 +161,7 @@ int terminal_forward(int in, int out, int master, int event_fd, TerminalEvent on
         int r;
 
         if (tcgetattr(in, &before) < 0)
-                return err_born(-errno, "standard input is no terminal");
+                return err_born(-errno, "standard input is not a terminal");
         sigemptyset(&mask);
         sigaddset(&mask, SIGWINCH);
         sigaddset(&mask, SIGTERM);
@@ -188,13 +188,13 @@ int terminal_tell(const char *tty, const char *text) {
         struct stat st;
 
         if (!starts_with(tty, "pts/") || parse_u64(tty + 4, INT_MAX, &number) < 0)
-                return err_say(-EINVAL, "'%.32s' is no pseudo terminal", tty);
+                return err_say(-EINVAL, "'%.32s' is not a pseudo terminal", tty);
         snprintf(path, sizeof path, "/dev/pts/%d", (int)number);
         fd = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return err_born(-errno, "cannot open %s", path);
         if (!(st.st_mode & S_IWGRP))
-                return err_say(-EACCES, "%s takes no messages", path);
+                return err_say(-EACCES, "%s does not accept messages (mesg n)", path);
         if (fd_write_all(fd, text, strlen(text)) < 0)
                 return err_born(-errno, "cannot write to %s", path);
         return 0;

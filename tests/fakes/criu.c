@@ -59,7 +59,7 @@ int criu_dump(const CriuJob *job) {
         int r = fake_call("criu_dump", "%s", name_of(job->pid));
 
         if (r >= 0 && (!t || t->life == FAKE_DEAD))
-                r = err_say(-ESRCH, "there is no process %d", (int)job->pid);
+                r = err_say(-ESRCH, "process %d does not exist", (int)job->pid);
         if (r >= 0)
                 r = job->notify("pre-dump", job->pid, job->userdata);
         if (r < 0)

@@ -101,7 +101,7 @@ int process_start_time(pid_t pid, uint64_t *ret) {
         const FakeTree *t = fake_tree(pid);
 
         if (!t || t->life == FAKE_DEAD)
-                return err_say(-ESRCH, "there is no process %d", (int)pid);
+                return err_say(-ESRCH, "process %d does not exist", (int)pid);
         *ret = t->start;
         return 0;
 }

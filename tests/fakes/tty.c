@@ -21,7 +21,7 @@ PtyReserve *pty_reserve_free(PtyReserve *reserve) {
 int pty_take(PtyReserve *reserve, uint32_t index) {
         (void)reserve;
         (void)fake_call("pty_take", "%u", index);
-        return err_say(-ENOENT, "there is no terminal %u", index);
+        return err_say(-ENOENT, "terminal pts/%u does not exist", index);
 }
 
 int terminal_tell(const char *tty, const char *text) {

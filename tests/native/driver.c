@@ -327,7 +327,7 @@ static void be_robbed(Trial *trial) {
         pid_t pid;
 
         trial->rights.n_foreign = 0;
-        expect(trial, criu_restore(&job, &pid), -EPERM, "which is not the file that it had");
+        expect(trial, criu_restore(&job, &pid), -EPERM, "which is not the file it had open");
         reap_all();
         trial->rights = had;
 }
@@ -436,7 +436,7 @@ static void be_too_large(Trial *trial) {
         CriuJob job = job_of(trial);
 
         job.max_bytes = 4096;
-        expect(trial, criu_dump(&job), -EDQUOT, "take more than");
+        expect(trial, criu_dump(&job), -EDQUOT, "the images exceed");
 }
 
 static void be_refused(Trial *trial) {

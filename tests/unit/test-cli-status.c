@@ -94,11 +94,11 @@ static void test_restoring(void **state) {
         cli_shows("Now: a restore is under way; ");
 
         /* one has failed already: that is told while the other one is under way */
-        outcome(t->trees[0], OUTCOME__STATE__FAILED, "its image is cut short");
+        outcome(t->trees[0], OUTCOME__STATE__FAILED, "its image is truncated");
         (void)fd_close(store_tree_create(&store, "one"));
         assert_int_equal(store_tree_done(&store, t->id, t->trees[0]), 0);
         assert_int_equal(cli("status"), EXIT_FAILED);
-        cli_shows("its image is cut short");
+        cli_shows("its image is truncated");
 
         fake_fail("store_tree_recall", 1, -EIO);
         assert_int_equal(cli("status"), EXIT_FAILED);

@@ -232,7 +232,7 @@ static void test_rename_taken(void **state) {
         for (unsigned i = 0; i < 25; i++)
                 touch(strcat(longest, ".cr_link"), true);
         assert_int_equal(remaps_rename_taken(dir), -EBUSY);
-        assert_non_null(strstr(err_text(-EBUSY), "is taken"));
+        assert_non_null(strstr(err_text(-EBUSY), "alternative name is in use"));
 }
 
 /* What was there before, or is new, is somebody else's. */

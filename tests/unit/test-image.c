@@ -738,7 +738,7 @@ static void test_mistreat_data(void **state) {
         mistreat("sk-queues.img");
         make_scm(dir);
         assert_int_equal(image_verify(dir), -EPERM);
-        assert_non_null(strstr(err_text(-EPERM), "open files lie unread"));
+        assert_non_null(strstr(err_text(-EPERM), "unread messages that carry open files"));
         make_queues(dir);
         make_ghosts(dir);
         mistreat("ghost-file-1a.img");

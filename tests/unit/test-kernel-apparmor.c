@@ -78,7 +78,7 @@ static void test_wait(void **state) {
         tree = tree_under(labels, 1);
         assert_int_equal(apparmor_wait(tree, 50000, -1), -ETIMEDOUT);
         assert_string_equal(err_text(-ETIMEDOUT),
-                            "the AppArmor profile man, which it ran under, was not loaded");
+                            "AppArmor profile man, under which the tree ran, is not loaded");
         assert_int_equal(apparmor_wait(tree, 20000000, stop), -ECANCELED);
         assert_int_equal(pthread_create(&thread, NULL, load_later, NULL), 0);
         assert_int_equal(apparmor_wait(tree, 20000000, -1), 0);

@@ -182,7 +182,7 @@ static void test_other_file(void **state) {
 
         assert_int_equal(rights_note(&w->tree), 0);
         change(w, 'r');
-        expect(w, "open, which is not the file that it had");
+        expect(w, "which is not the file it had open");
 }
 
 static void test_more_access(void **state) {
@@ -205,7 +205,7 @@ static void test_public(void **state) {
         change(w, 'r');
         expect(w, NULL);
         assert_int_equal(chmod(w->file, 0640), 0);
-        expect(w, "open, which is not the file that it had");
+        expect(w, "which is not the file it had open");
 }
 
 /* Everybody may read it, but not everybody gets there. */
@@ -219,7 +219,7 @@ static void test_public_in_private(void **state) {
         assert_int_equal(chmod(w->file, 0644), 0);
         change(w, 'r');
         assert_int_equal(rename(w->file, hidden), 0);
-        expect(w, "open, which is not the file that it had");
+        expect(w, "which is not the file it had open");
         assert_int_equal(chmod(directory, 0755), 0);
         expect(w, NULL);
         assert_int_equal(rename(hidden, w->file), 0);
@@ -232,7 +232,7 @@ static void test_public_for_writing(void **state) {
         assert_int_equal(rights_note(&w->tree), 0);
         assert_int_equal(chmod(w->file, 0644), 0);
         change(w, 'w');
-        expect(w, "open, which is not the file that it had");
+        expect(w, "which is not the file it had open");
 }
 
 /* It had another name when the tree was saved, by which it was found. */
@@ -253,7 +253,7 @@ static void test_rights(void **state) {
         change(w, 'n');
         expect(w, NULL);
         change(w, 'j');
-        expect(w, "would have more rights than it had: Uid:");
+        expect(w, "would have more privileges than before: Uid:");
 }
 
 /* The second filter may be the one that forbids something. */
@@ -278,7 +278,7 @@ static void test_dumpable(void **state) {
         assert_non_null(strstr(w->tree.rights[0]->text, "Dumpable: no"));
         expect(w, NULL);
         change(w, 's');
-        expect(w, "would have more rights than it had: Dumpable: yes, not no");
+        expect(w, "would have more privileges than before: Dumpable: yes, not no");
 }
 
 static void test_dumpable_less(void **state) {
@@ -295,7 +295,7 @@ static void test_dumpable_less(void **state) {
 static void test_unknown(void **state) {
         World *w = world(state);
 
-        expect(w, "was not there when the tree was saved");
+        expect(w, "did not exist when the tree was saved");
 }
 
 static void test_compare(void **state) {

@@ -140,7 +140,7 @@ static void test_summary(void **state) {
 
         add_tree(ticket, "session-4", OUTCOME__STATE__CARRIED, 14320 * USEC_PER_MSEC);
         bad = add_tree(ticket, "session-5", OUTCOME__STATE__FAILED, 0);
-        bad->outcome->reason = strdup("restore.criu: the address 192.0.2.7 did not come back");
+        bad->outcome->reason = strdup("restore.criu: address 192.0.2.7 is missing");
         bad->outcome->images = strdup("/var/lib/carryover/failed/0123/session-5");
         assert_int_equal(tree_degrade(bad, "bus", "start it again", "its D-Bus connection ends"), 0);
         add_step(ticket, "restore.criu", "session-4", 13 * SECOND, true);
@@ -148,7 +148,7 @@ static void test_summary(void **state) {
         text = summary_of(ticket, false);
         assert_non_null(strstr(text, "* partly: 1 of 2 trees, 6.1.0-32-amd64 -> 6.12.38-amd64 (kexec)\n"));
         assert_non_null(strstr(text, "Gap: 14.32 s\n"));
-        assert_non_null(strstr(text, "because: restore.criu: the address 192.0.2.7 did not come back\n"));
+        assert_non_null(strstr(text, "because: restore.criu: address 192.0.2.7 is missing\n"));
         assert_non_null(strstr(text, "degraded: its D-Bus connection ends\n"));
         assert_non_null(strstr(text, "remedy: start it again\n"));
         assert_non_null(strstr(text, "images kept: /var/lib/carryover/failed/0123/session-5\n"));

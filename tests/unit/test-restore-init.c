@@ -247,7 +247,7 @@ static void test_rights(void **state) {
         (void)state;
         assert_int_equal(model_set_string(&s.tree->rights[0]->text, "Uid:\t1\t1\t1\t1\n"), 0);
         assert_int_equal(restore(&s, &init), -EPERM);
-        assert_non_null(strstr(err_text(-EPERM), "process 2 would have more rights than it had: Uid:"));
+        assert_non_null(strstr(err_text(-EPERM), "process 2 would have more privileges than before: Uid:"));
         assert_true(is_over(&s, 0));
         side_done(&s);
 }

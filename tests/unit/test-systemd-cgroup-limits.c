@@ -101,7 +101,7 @@ static void test_other_slice(void **state) {
         put(session, "memory.max", "3000000\n");
         assert_int_equal(cgroup_limits_beside(root, member, session, &l, &bar), 0);
         assert_true(l.has_memory_max && l.memory_max == 2000000);
-        assert_true(bar.text && strstr(bar.text, "/user.slice/tight.slice limits"));
+        assert_true(bar.text && strstr(bar.text, "/user.slice/tight.slice restricts"));
         cgroup_bar_done(&bar);
         assert_int_equal(cgroup_limits_beside(root, session, session, &same, &bar), 0);
         assert_true(same.memory_max == 3000000 && !bar.text);

@@ -145,15 +145,15 @@ def criu(judge: Judge, target: str) -> None:
     """No CRIU, a program that is not CRIU, and one that finds that it does not work with this kernel."""
     machine = judge.machine
     machine.run("mv /usr/sbin/criu /usr/sbin/criu.away")
-    judge.expect("no CRIU", refused(target, "there is no criu on this system.*install the package criu"))
+    judge.expect("no CRIU", refused(target, "criu is not installed: install package criu"))
     machine.run("mv /usr/sbin/criu.away /usr/sbin/criu")
-    judge.expect("not CRIU", refused(target, "/bin/true ends without an answer, name a CRIU by Criu="),
+    judge.expect("not CRIU", refused(target, "/bin/true exited without an answer: set Criu= to a CRIU program"),
                  before=setting("Criu=/bin/true"))
     # What an old CRIU misses in a newer kernel is here taken from it: its own check then fails, as it would.
     machine.write("/root/old-criu", "#!/bin/sh\nexec setpriv --bounding-set=-net_admin --inh-caps=-net_admin "
                   "/usr/sbin/criu \"$@\"\n", "755")
     judge.expect("a CRIU whose check fails (simulated: without CAP_NET_ADMIN)",
-                 refused(target, "CRIU does not work with this kernel, install a newer one: "),
+                 refused(target, "CRIU does not work on this kernel, install a newer CRIU: "),
                  before=setting("Criu=/root/old-criu"))
     machine.run(f"rm {CONF}")
 

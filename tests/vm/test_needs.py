@@ -70,7 +70,7 @@ def needs(machine: Machine, server: Nfs) -> None:
     old, olds = check.before(machine, session), check.before(machine, reader)
     check.answer(session, "cd /mnt/home; exec 7>>log 8>>/mnt/listed/log 9>>/mnt/hand/log; echo before >&7; echo before >&8")
 
-    refused = machine.run(f"carryover check session:{old.number}; true")
+    refused = " ".join(machine.run(f"carryover check session:{old.number}; true").split())
     assert "/mnt/hand, where /dev/loop" in refused and "add the mount to /etc/fstab" in refused, refused
     assert "/mnt/home" not in refused and "/mnt/listed" not in refused, refused
     check.answer(session, "exec 9>&-; umount /mnt/hand")

@@ -250,7 +250,7 @@ def test_other_address(lab: Lab, tcp_close: str) -> None:
     print(caller, ssh, sep="\n")
     if tcp_close == "no":
         for failed in caller, ssh:
-            assert failed["state"] == "failed" and f"the address {net.GUEST4} did not come back" in failed["reason"]
+            assert failed["state"] == "failed" and f"address {net.GUEST4} is missing" in failed["reason"]
             assert machine.run(f"ls {failed['images']}/pstree.img")
     else:
         for back in caller, ssh:

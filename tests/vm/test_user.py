@@ -201,7 +201,7 @@ REFUSED = {
 # What becomes of the others: saved, and refused when they come back to something that is root's.
 FAILED = {
     "link": r"Can't open file home/joe/data on restore: Too many levels of symbolic links",
-    "rename": r"would have /home/joe/other open, which is not the file that it had",
+    "rename": r"would get /home/joe/other, which is not the file it had open",
     "socket": r"Can't bind .* addr /home/joe/d/system_bus_socket: Too many levels of symbolic links",
     "ghost": r"Can't create ghost regfile: Too many levels of symbolic links",
     "shmsocket": r"Can't bind .* addr /dev/shm/us/d/system_bus_socket: Too many levels of symbolic links",
