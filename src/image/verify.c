@@ -12,6 +12,7 @@
 #include "image/image.h"
 #include "image/internal.h"
 #include "model/model.h"
+#include "model/snapshot-fd.h"
 
 #include "criu-image.pb-c.h"
 
@@ -165,8 +166,7 @@ static int walk_packets(Image *image) {
                 if (r > 0)
                         return 0;
                 if (r >= 0 && ((const ImgPacket *)message)->n_scm > 0)
-                        return err_say(-EPERM, "a Unix socket has unread messages that carry open files, "
-                                               "and these cannot be checked");
+                        return err_say(-EPERM, FILES_IN_FLIGHT_TEXT);
                 if (r >= 0)
                         r = image_skip(image, ((const ImgPacket *)message)->length);
                 if (r < 0)

@@ -28,6 +28,10 @@ typedef enum FdKind {
         FD_OTHER,
 } FdKind;
 
+/* What both the look before and the look at the images say of SnapFd.in_flight. */
+#define FILES_IN_FLIGHT_TEXT                                                                                \
+        "a Unix socket has unread messages that carry open files, and these cannot be checked"
+
 typedef struct SnapFd {
         int fd; /* -1: the working directory */
         FdKind kind;
@@ -46,6 +50,11 @@ typedef struct SnapFd {
         int pty_index;      /* FD_PTMX, and FD_TTY on devpts; else -1 */
         pid_t pidfd;        /* FD_ANON "[pidfd]": the process it names, -1 if that is dead; else 0 */
         uint32_t unread;    /* FD_NETLINK: bytes in the receive queue */
+        unsigned in_flight; /* FD_UNIX: open files that lie unread in it */
+        bool lease_breaks;  /* FD_FILE: somebody waits for the lease on it */
+        bool has_stray; /* an epoll that CRIU makes in this process watches a file that it has not open */
+        int stray;      /* that file's number when it was added, and its inode */
+        uint64_t stray_ino;
         bool hung_up;       /* FD_PIPE: nobody has the other end */
         bool any_interface; /* FD_PACKET: known to be of no interface in particular */
         uid_t uid;

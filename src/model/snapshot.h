@@ -15,6 +15,12 @@
 /* Of SnapFd, SnapMap, SnapProcess: a new pointer is also released in snapshot.c, and sent and received in
  * proc/child.c. */
 
+/* How a program speaks D-Bus tells what it does when that connection ends. */
+typedef enum SnapLibrary {
+        LIBRARY_GIO = 1,
+        LIBRARY_DBUS = 2,
+} SnapLibrary;
+
 typedef struct SnapProcess {
         pid_t pid, ppid, pgid, sid;
         pid_t *tids;
@@ -36,7 +42,9 @@ typedef struct SnapProcess {
         int tty_index;                           /* controlling terminal on devpts, else -1 */
         int seccomp;                             /* 0 none, 1 strict, 2 filter */
         bool no_new_privs, ambient, personality; /* has ambient capabilities, an odd personality(2) */
-        uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts; /* inode numbers */
+        bool trapped;                            /* a SIGTRAP waits for it or for one of its threads */
+        unsigned libraries;                      /* SnapLibrary: what it maps of those that matter */
+        uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts, ns_cgroup; /* inode numbers */
         uint64_t rss_bytes;      /* anonymous and shared memory, swap included: what its images would hold */
         uint64_t sysv_shm;       /* number of SysV shared mappings */
         uint64_t n_open;         /* descriptors, counted before they were looked at */
@@ -59,13 +67,18 @@ typedef struct SnapUnix {
         bool is_volatile;   /* the bound name: as SnapFd's */
 } SnapUnix;
 
+#define SNAP_ULP_MAX 16 /* TCP_ULP_NAME_MAX, with its NUL */
+
 typedef struct SnapInet {
         uint64_t ino;
         int family, protocol, state;   /* AF_INET/AF_INET6; IPPROTO_TCP/IPPROTO_UDP; TCP_ESTABLISHED ... */
         uint8_t local[16], remote[16]; /* network order; AF_INET: the first 4 bytes. v4-mapped stay v6 */
         uint16_t local_port, remote_port;
-        uint32_t rqueue; /* for TCP_LISTEN the accept queue */
-        bool to_self;    /* connected with an address of this machine, the loopback's or another one */
+        uint32_t rqueue;        /* for TCP_LISTEN the accept queue */
+        char ulp[SNAP_ULP_MAX]; /* what stands between TCP and the program ("tls", of the kernel); mostly ""
+                                 */
+        bool is_signed;         /* segments carry signatures (TCP_MD5SIG) */
+        bool to_self; /* connected with an address of this machine, the loopback's or another one */
 } SnapInet;
 
 /* Who outside the trees holds the other end of a pipe (id: inode), unix socket (its inode), terminal
@@ -95,7 +108,8 @@ typedef struct Snapshot {
         bool no_diag;       /* the kernel cannot list sockets (module gone): unixes and inets say nothing */
         bool sockets_late;  /* not all were listed in time: of the trees' own, too, some may be missing */
         bool ports_unknown; /* not all that wait at ports are known: no port is known to be a tree's alone */
-        uint64_t own_mnt, own_net, own_pid, own_user, own_ipc, own_uts; /* namespaces of the one who looks */
+        uint64_t own_mnt, own_net, own_pid, own_user, own_ipc, own_uts,
+                        own_cgroup; /* namespaces of the one who looks */
 } Snapshot;
 
 Snapshot *snapshot_free(Snapshot *s);

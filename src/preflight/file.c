@@ -63,6 +63,12 @@ static int note_others(const Check *c, const char *path) {
                         check_who(c->p, &who), path);
 }
 
+/* journald archives them at each boot, and CRIU opens the new file of the same name. */
+static bool is_journal(const SnapFd *f) {
+        return f->kind == FD_FILE && ends_with(f->target, ".journal") &&
+               (starts_with(f->target, "/var/log/journal/") || starts_with(f->target, "/run/log/journal/"));
+}
+
 static int check_named(const Check *c, const SnapFd *f) {
         Who who;
 
@@ -98,6 +104,16 @@ static int check_named(const Check *c, const SnapFd *f) {
                 return note_refused(c, "path-reused", "close it, or restore its name",
                                     "%s has a file open whose name %s now belongs to another file",
                                     check_who(c->p, &who), f->target);
+        if (f->lease_breaks)
+                return note_refused(c, "lease", "try again in a moment",
+                                    "another program waits for the lease that %s has on %s",
+                                    check_who(c->p, &who), f->target);
+        if (is_journal(f))
+                return note_degraded(
+                                c, "journal-reader", "start the program again after the reboot",
+                                "%s reads the system journal; it will not see new messages, because the "
+                                "reboot rotates the files",
+                                check_who(c->p, &who));
         return check_proc(c, f); /* one that no boot brings is put back: save/files.c */
 }
 
@@ -203,6 +219,26 @@ static int check_pidfd(const Check *c, const SnapFd *f) {
                             check_who(c->p, &who), (int)f->pidfd);
 }
 
+static const SnapProcess *holder_of(const Check *c, uint64_t ino) {
+        for (size_t i = 0; i < c->m->n; i++)
+                for (size_t k = 0; k < c->m->list[i]->n_fds; k++)
+                        if (c->m->list[i]->fds[k].ino == ino)
+                                return c->m->list[i];
+        return NULL;
+}
+
+static int check_stray(const Check *c, const SnapFd *f) {
+        const SnapProcess *holder = holder_of(c, f->stray_ino);
+        Who who, other;
+
+        return note_refused(
+                        c, "epoll-shared", "stop the program before the reboot",
+                        "%s has an epoll (descriptor %d) that watches a file which only %s has open, and "
+                        "CRIU cannot save that",
+                        check_who(c->p, &who), f->fd,
+                        holder ? check_who(holder, &other) : "another process");
+}
+
 int check_anon(const Check *c, const SnapFd *f) {
         const char *name = starts_with(f->target, "anon_inode:") ? f->target + strlen("anon_inode:")
                                                                  : f->target;
@@ -210,6 +246,8 @@ int check_anon(const Check *c, const SnapFd *f) {
 
         if (f->pidfd || strcmp(name, "[pidfd]") == 0 || starts_with(name, "pidfd:"))
                 return check_pidfd(c, f);
+        if (f->has_stray)
+                return check_stray(c, f);
         for (size_t i = 0; i < ELEMENTS(anon_allowed); i++)
                 if (strcmp(name, anon_allowed[i]) == 0)
                         return 0;

@@ -65,6 +65,24 @@ static int check_dgram(const Check *c, const SnapUnix *u) {
                             check_who(c->p, &who), check_holder(c, FD_UNIX, u->peer, &holder));
 }
 
+/* GLib raises SIGTERM and libdbus calls _exit() when a connection that they share within a program ends,
+ * unless the program has told them otherwise, which nobody can see. Others see an error, and do as they
+ * like. */
+static int check_bus(const Check *c, const char *whose) {
+        const unsigned libraries = c->p->libraries;
+        Who who;
+
+        if (libraries)
+                return note_degraded(
+                                c, "bus-exit", "start the program again after the reboot",
+                                "%s is connected to the %s D-Bus by %s; this connection will be closed, "
+                                "and the program will probably exit",
+                                check_who(c->p, &who), whose, libraries & LIBRARY_GIO ? "GLib" : "libdbus");
+        return note_degraded(c, "bus-connection", "if the program does not reconnect, start it again",
+                             "%s is connected to the %s D-Bus; this connection will be closed",
+                             check_who(c->p, &who), whose);
+}
+
 static int check_outside_stream(const Check *c, const SnapFd *f, const SnapUnix *u) {
         const SnapUnix *peer = snapshot_unix(c->m->s, u->peer);
         const char *path = peer ? peer->path : NULL;
@@ -81,13 +99,9 @@ static int check_outside_stream(const Check *c, const SnapFd *f, const SnapUnix 
                                "%s writes to the journal; this connection is opened again",
                                check_who(c->p, &who));
         if (path && ends_with(path, "bus_socket"))
-                return note_degraded(c, "bus-connection", "most programs reconnect",
-                                     "%s is connected to the system D-Bus; this connection will be closed",
-                                     check_who(c->p, &who));
+                return check_bus(c, "system");
         if (path && starts_with(path, "/run/user/") && ends_with(path, "/bus"))
-                return note_degraded(c, "bus-connection", "most programs reconnect",
-                                     "%s is connected to the user's D-Bus; this connection will be closed",
-                                     check_who(c->p, &who));
+                return check_bus(c, "user's");
         return note_degraded(c, "stream-outside",
                              "also carry the tree that has the other end, or let the program reconnect",
                              "%s has a connection (descriptor %d) to %s%s outside the tree; this connection "
@@ -100,6 +114,10 @@ int check_unix(const Check *c, const SnapFd *f) {
         const SnapUnix *u = snapshot_unix(c->m->s, f->ino);
         Who who;
 
+        if (f->in_flight)
+                return note_refused(c, "files-in-flight", "let the program receive them, then try again",
+                                    FILES_IN_FLIGHT_TEXT " (%u files, of %s)", f->in_flight,
+                                    check_who(c->p, &who));
         if (!u)
                 return 0; /* never bound nor connected, or the kernel cannot list: said once for all */
         if (u->path && u->path[0] != '/' && u->path[0] != '@')
@@ -132,6 +150,16 @@ static void remote_text(const SnapInet *i, char out[static INET6_ADDRSTRLEN]) {
                 strcpy(out, "?");
 }
 
+/* Both sides have said that they send no more, and the last word is not confirmed. */
+static int check_last_ack(const Check *c, const char *remote) {
+        Who who;
+
+        return note_degraded(c, "last-ack", NULL,
+                             "%s has a connection to %s that is being closed; the peer may see a reset "
+                             "instead of its end",
+                             check_who(c->p, &who), remote);
+}
+
 static int check_connected(const Check *c, const SnapInet *i) {
         char remote[INET6_ADDRSTRLEN];
         Who who;
@@ -142,6 +170,8 @@ static int check_connected(const Check *c, const SnapInet *i) {
                                     "%s has a connection to %s over a link-local address, which CRIU cannot "
                                     "restore",
                                     check_who(c->p, &who), remote);
+        if (i->state == TCP_LAST_ACK)
+                return check_last_ack(c, remote);
         if (!i->to_self || members_have_other_end(c->m, i))
                 return 0;
         return note_degraded(c, "loopback",
@@ -151,12 +181,35 @@ static int check_connected(const Check *c, const SnapInet *i) {
                              check_who(c->p, &who), i->remote_port);
 }
 
+/* CRIU makes a plain connection of it without a word: what the program writes then goes out as it is, where
+ * the kernel had encrypted it. */
+static int check_above(const Check *c, const SnapInet *i) {
+        Who who;
+
+        if (i->ulp[0])
+                return note_refused(c, "tcp-ulp",
+                                    strcmp(i->ulp, "tls") == 0
+                                                    ? "run the program without kernel TLS (ktls), or stop it"
+                                                    : "stop the program before the reboot",
+                                    "%s has a connection with the kernel's '%s' on top of TCP (port %u), "
+                                    "which CRIU cannot save",
+                                    check_who(c->p, &who), i->ulp, i->local_port);
+        if (i->is_signed)
+                return note_refused(c, "tcp-signature", "stop the program before the reboot",
+                                    "%s has a socket with TCP MD5 signatures (port %u), whose keys CRIU "
+                                    "cannot save",
+                                    check_who(c->p, &who), i->local_port);
+        return 0;
+}
+
 int check_inet(const Check *c, const SnapFd *f) {
         const SnapInet *i = snapshot_inet(c->m->s, f->ino);
         Who who;
 
         if (!i || i->protocol != IPPROTO_TCP)
                 return 0;
+        if (i->ulp[0] || i->is_signed)
+                return check_above(c, i);
         if (i->state == TCP_LISTEN && i->rqueue > 0)
                 return note_refused(c, "accept-queue", "let the program accept them, then try again",
                                     "%s listens on port %u, where %u connections have not been accepted yet",

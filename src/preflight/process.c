@@ -20,6 +20,8 @@ static int check_namespaces(const Check *c) {
                         {"user", c->p->ns_user, s->own_user, "for a unit: remove PrivateUsers="},
                         {"IPC", c->p->ns_ipc, s->own_ipc, "for a unit: remove PrivateIPC="},
                         {"UTS", c->p->ns_uts, s->own_uts, "for a unit: remove ProtectHostname="},
+                        {"cgroup", c->p->ns_cgroup, s->own_cgroup,
+                         "use the container's own manager to carry it"},
         };
         Who who;
         int r = 0;
@@ -138,6 +140,9 @@ int check_process(const Check *c) {
                                     "mounted (FUSE)",
                                     check_who(c->p, &who));
         r = check_namespaces(c);
+        if (r >= 0 && c->p->trapped && !c->facts->frozen) /* frozen: CRIU itself has looked */
+                r = note_refused(c, "pending-trap", "let the program take that signal, then try again",
+                                 "%s has a pending SIGTRAP, which CRIU cannot save", check_who(c->p, &who));
         if (r >= 0 && !c->facts->frozen)
                 r = check_state(c);
         if (r >= 0)

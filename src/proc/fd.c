@@ -137,6 +137,20 @@ static bool is_pidfd(const SnapFd *f) {
         return strcmp(f->target, "anon_inode:[pidfd]") == 0 || starts_with(f->target, "pidfd:");
 }
 
+/* "lock:\t1: LEASE  BREAKING  READ ...": one line for each lock that was taken through it. */
+static bool breaks_lease(const char *text) {
+        const char *line = text;
+
+        while ((line = procfs_field(line, "lock:"))) {
+                const char *end = line + strcspn(line, "\n"), *lease = strstr(line, ": LEASE "),
+                           *state = strstr(line, " BREAKING ");
+
+                if (lease && state && lease < state && state < end)
+                        return true;
+        }
+        return false;
+}
+
 static int read_info(int pid_dir, SnapFd *f) {
         _cleanup_(freep) char *text = NULL;
         const char *p;
@@ -151,6 +165,10 @@ static int read_info(int pid_dir, SnapFd *f) {
         f->flags = p ? (unsigned)strtoul(p, NULL, 8) : 0;
         p = procfs_field(text, "mnt_id:");
         f->mnt_id = p ? atoi(p) : -1;
+        p = procfs_field(text, "scm_fds:");
+        if (p && f->kind == FD_UNIX)
+                f->in_flight = (unsigned)strtoul(p, NULL, 10);
+        f->lease_breaks = f->kind == FD_FILE && breaks_lease(text);
         p = procfs_field(text, "tty-index:");
         if (p && f->kind == FD_PTMX)
                 f->pty_index = atoi(p);
@@ -204,12 +222,6 @@ static bool is_hung_up(int pidfd, const SnapFd *f) {
                poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR));
 }
 
-/* What it waits for is told under its own lock, which somebody may hold while he asks a server of his own
- * (FUSE) whether there is news; who waits for that lock cannot be killed. */
-static bool is_epoll(const SnapFd *f) {
-        return f->kind == FD_ANON && strcmp(f->target, "anon_inode:[eventpoll]") == 0;
-}
-
 static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, SnapFd *f) {
         nlink_t nlink = 1;
         char link[32];
@@ -224,7 +236,7 @@ static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, SnapFd *f) {
         f->kind = kind_of(f);
         if (f->kind == FD_SOCKET)
                 r = look_at_socket(pid_dir, link, f);
-        if (r >= 0 && !is_epoll(f))
+        if (r >= 0 && !procfs_is_epoll(f)) /* epoll.c, last of all */
                 r = read_info(pid_dir, f);
         if (r < 0)
                 return r;

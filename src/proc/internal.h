@@ -32,6 +32,10 @@ int procfs_mounts_end(Mounts *mounts, Snapshot *s);
  * like if it is gone; what is in *p is released by snap_process_done() whatever the answer. */
 int procfs_process(int proc, pid_t pid, uint64_t offset, SnapProcess *p);
 int procfs_process_deep(int proc, const Mounts *mounts, SnapProcess *p);
+bool procfs_is_epoll(const SnapFd *f);
+/* Notes epolls of p that watch what it does not have (SnapFd.has_stray). `tree`: p and whoever may share
+ * them, parents before children. */
+int procfs_strays(int proc, const SnapProcess *const *tree, size_t n, SnapProcess *p);
 uint64_t procfs_start_offset(int proc);
 bool procfs_is_gone(int r);
 void procfs_own(int proc, Snapshot *s);

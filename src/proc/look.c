@@ -223,6 +223,8 @@ static int deep_work(int fd, void *userdata) {
                         continue; /* seen already, as part of another tree */
                 child_begins(&p);
                 r = procfs_process_deep(proc, deep->mounts, &p);
+                if (r >= 0)
+                        r = procfs_strays(proc, deep->tree, deep->n, &p);
                 note_unseen(&p, r);
                 r = r == -ENOMEM ? r : child_send_process(fd, &p);
                 p.exe = p.cgroup = NULL; /* the list's */

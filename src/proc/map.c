@@ -43,6 +43,15 @@ static int map_find(const SnapProcess *p, uint64_t dev, uint64_t ino) {
         return 0;
 }
 
+/* By its name alone: whoever maps another file of that name is told a little more than is true. */
+static unsigned library_of(const char *path) {
+        const char *name = strrchr(path, '/');
+
+        if (name && starts_with(name, "/libgio-2.0.so"))
+                return LIBRARY_GIO;
+        return name && starts_with(name, "/libdbus-1.so") ? LIBRARY_DBUS : 0;
+}
+
 /* The mapped file itself is reached through map_files, whether it still has a name or not. */
 static int map_look(int pid_dir, const Mounts *mounts, uint64_t from, uint64_t to, char *path,
                     SnapProcess *p) {
@@ -107,6 +116,7 @@ int procfs_maps(int pid_dir, const Mounts *mounts, SnapProcess *p) {
                 if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %*s %n", &from, &to, &name) != 2 ||
                     name == 0 || line[name] != '/')
                         continue;
+                p->libraries |= library_of(line + name);
                 r = map_look(pid_dir, mounts, from, to, line + name, p);
         }
         return r;

@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <linux/kdev_t.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,6 +69,12 @@ static uint64_t status_number(const char *status, const char *key) {
         const char *p = procfs_field(status, key);
 
         return p ? strtoull(p, NULL, 10) : 0;
+}
+
+static bool has_signal(const char *status, const char *key, int signal) {
+        const char *p = procfs_field(status, key);
+
+        return p && (strtoull(p, NULL, 16) & (UINT64_C(1) << (signal - 1)));
 }
 
 static int tty_index(int tty_nr) {
@@ -238,6 +245,17 @@ static uint64_t namespace_of(int dir, const char *name) {
         return fstatat(dir, path, &st, 0) < 0 ? 0 : st.st_ino;
 }
 
+/* Of a thread alone, or of the whole process: in each thread's. */
+static bool is_trapped(int task_dir, const char *tid) {
+        _cleanup_(freep) char *text = NULL;
+        char path[32];
+
+        snprintf(path, sizeof path, "%.16s/status", tid);
+        if (file_slurp(task_dir, path, SMALL_FILE, &text, NULL) < 0)
+                return false; /* it has ended */
+        return has_signal(text, "SigPnd:", SIGTRAP) || has_signal(text, "ShdPnd:", SIGTRAP);
+}
+
 static void read_namespaces(int dir, SnapProcess *p) {
         p->ns_pid = namespace_of(dir, "pid");
         p->ns_mnt = namespace_of(dir, "mnt");
@@ -245,6 +263,7 @@ static void read_namespaces(int dir, SnapProcess *p) {
         p->ns_user = namespace_of(dir, "user");
         p->ns_ipc = namespace_of(dir, "ipc");
         p->ns_uts = namespace_of(dir, "uts");
+        p->ns_cgroup = namespace_of(dir, "cgroup");
 }
 
 static int read_threads(int dir, SnapProcess *p) {
@@ -261,6 +280,7 @@ static int read_threads(int dir, SnapProcess *p) {
         while ((e = readdir(d))) {
                 pid_t tid;
 
+                child_step();
                 if (parse_pid(e->d_name, &tid) < 0)
                         continue;
                 if (p->n_tids >= PROCFS_MAX_THREADS)
@@ -268,6 +288,7 @@ static int read_threads(int dir, SnapProcess *p) {
                                        PROCFS_MAX_THREADS);
                 if (model_append(p->tids, p->n_tids, tid) < 0)
                         return -ENOMEM;
+                p->trapped = p->trapped || is_trapped(dirfd(d), e->d_name);
         }
         return 0;
 }
@@ -327,6 +348,7 @@ void procfs_own(int proc, Snapshot *s) {
         s->own_user = self.ns_user;
         s->own_ipc = self.ns_ipc;
         s->own_uts = self.ns_uts;
+        s->own_cgroup = self.ns_cgroup;
 }
 
 static int process_look(pid_t pid, SnapProcess *ret) {

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/inet_diag.h>
+#include <linux/netlink.h>
 #include <linux/packet_diag.h>
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
@@ -210,6 +211,27 @@ static bool is_noted(Diag *d, const struct inet_diag_msg *m) {
         return d->s->n_inets < d->bounds.most;
 }
 
+/* What stands between a connection and its program: INET_ULP_INFO_NAME in the nest of INET_DIAG_ULP_INFO. */
+static void ulp_name(DiagAttribute a, char ret[static SNAP_ULP_MAX]) {
+        struct nlattr head;
+
+        for (size_t at = 0; at + sizeof head <= a.size; at += NLA_ALIGN(head.nla_len)) {
+                const char *name = (const char *)a.data + at + sizeof head;
+                size_t length;
+
+                memcpy(&head, (const char *)a.data + at, sizeof head);
+                if (head.nla_len < sizeof head || head.nla_len > a.size - at)
+                        return;
+                if ((head.nla_type & NLA_TYPE_MASK) != INET_ULP_INFO_NAME)
+                        continue;
+                length = strnlen(name, head.nla_len - sizeof head);
+                if (length >= SNAP_ULP_MAX)
+                        length = SNAP_ULP_MAX - 1;
+                memcpy(ret, name, length);
+                ret[length] = '\0';
+        }
+}
+
 static int on_inet(const void *body, const DiagAttribute a[static DIAG_ATTRIBUTES], void *userdata) {
         const struct inet_diag_msg *m = body;
         Diag *d = userdata;
@@ -229,6 +251,8 @@ static int on_inet(const void *body, const DiagAttribute a[static DIAG_ATTRIBUTE
         i.local_port = ntohs(m->id.idiag_sport);
         i.remote_port = ntohs(m->id.idiag_dport);
         i.rqueue = m->idiag_rqueue;
+        i.is_signed = a[INET_DIAG_MD5SIG].size > 0;
+        ulp_name(a[INET_DIAG_ULP_INFO], i.ulp);
         return DIAG_APPEND(d->s->inets, d->s->n_inets, i);
 }
 
@@ -274,6 +298,8 @@ static int dump_inet(Diag *d, int family, int protocol) {
                         .idiag_states = ~0u,
         };
 
+        if (protocol == IPPROTO_TCP) /* only along with this, and only root, is told what is above TCP */
+                request.idiag_ext = 1u << (INET_DIAG_INFO - 1);
         d->protocol = protocol;
         return err_pass(dump(d, (DiagDump){&request, sizeof request, sizeof(struct inet_diag_msg), on_inet,
                                            NULL}));

@@ -337,7 +337,7 @@ static void test_unix(void **state) {
         expect(w, VERDICT_OK, "journal-stream", "this connection is opened again");
         free(peer->path);
         peer->path = strdup("/run/dbus/system_bus_socket");
-        expect(w, VERDICT_DEGRADED, "bus-connection", "D-Bus");
+        expect(w, VERDICT_DEGRADED, "bus-connection", "the system D-Bus;");
         free(peer->path);
         peer->path = strdup("/run/user/1000/bus");
         expect(w, VERDICT_DEGRADED, "bus-connection", "the user's D-Bus");

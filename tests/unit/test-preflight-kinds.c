@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What cannot be cured in the images is named before: one test for each kind (docs/KINDS.md). */
+
+#include "tests/unit/preflight.h"
+
+static void test_above_tcp(void **state) {
+        World *w = *state;
+        SnapInet *i;
+
+        world_fd(w->s, 402, FD_TCP, 60, NULL);
+        i = world_tcp(w->s, 60, TCP_ESTABLISHED, 0x0a000001, 7443, 0x0a000002, 99);
+        expect_ok(w);
+        strcpy(i->ulp, "tls");
+        expect(w, VERDICT_REFUSED, "tcp-ulp", "bash (402) has a connection with the kernel's 'tls'");
+        assert_non_null(strstr(w->v.notes[0].remedy, "without kernel TLS"));
+        strcpy(i->ulp, "smc");
+        expect(w, VERDICT_REFUSED, "tcp-ulp", "'smc'");
+        assert_null(strstr(w->v.notes[0].remedy, "TLS"));
+        i->ulp[0] = '\0';
+        i->is_signed = true;
+        expect(w, VERDICT_REFUSED, "tcp-signature", "port 7443");
+        i->state = TCP_LISTEN;
+        expect(w, VERDICT_REFUSED, "tcp-signature", "port 7443");
+}
+
+static void test_last_ack(void **state) {
+        World *w = *state;
+
+        world_fd(w->s, 402, FD_TCP, 60, NULL);
+        world_tcp(w->s, 60, TCP_LAST_ACK, 0x0a000001, 99, 0x0a000002, 80);
+        expect(w, VERDICT_DEGRADED, "last-ack", "to 10.0.0.2 that is being closed");
+}
+
+static void test_epoll(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 400, FD_ANON, 49, "anon_inode:[eventpoll]");
+
+        expect_ok(w);
+        f->has_stray = true;
+        f->stray_ino = 60;
+        expect(w, VERDICT_REFUSED, "epoll-shared", "which only another process has open");
+        world_fd(w->s, 402, FD_TCP, 60, NULL);
+        expect(w, VERDICT_REFUSED, "epoll-shared",
+               "sshd (400) has an epoll (descriptor 0) that watches a file which only bash (402) has open");
+}
+
+static void test_in_flight(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_UNIX, 60, NULL);
+
+        world_unix(w->s, 60, 0, SOCK_STREAM, NULL)->dead_peer = true;
+        expect_ok(w);
+        f->in_flight = 2;
+        expect(w, VERDICT_REFUSED, "files-in-flight", FILES_IN_FLIGHT_TEXT " (2 files, of bash (402))");
+        w->facts.frozen = true;
+        expect(w, VERDICT_REFUSED, "files-in-flight", "2 files");
+}
+
+static void test_trapped(void **state) {
+        World *w = *state;
+
+        world_at(w->s, 402)->trapped = true;
+        expect(w, VERDICT_REFUSED, "pending-trap", "bash (402) has a pending SIGTRAP");
+        w->facts.frozen = true;
+        expect_ok(w);
+}
+
+static void test_bus(void **state) {
+        World *w = *state;
+        SnapProcess *p = world_at(w->s, 402);
+
+        world_fd(w->s, 402, FD_UNIX, 60, NULL);
+        world_unix(w->s, 60, 90, SOCK_STREAM, NULL);
+        world_unix(w->s, 90, 60, SOCK_STREAM, "/run/dbus/system_bus_socket");
+        expect(w, VERDICT_DEGRADED, "bus-connection", "the system D-Bus; this connection will be closed");
+        p->libraries = LIBRARY_DBUS;
+        expect(w, VERDICT_DEGRADED, "bus-exit",
+               "by libdbus; this connection will be closed, and the program "
+               "will probably exit");
+        p->libraries = LIBRARY_DBUS | LIBRARY_GIO;
+        expect(w, VERDICT_DEGRADED, "bus-exit", "by GLib");
+        free(w->s->unixes[1].path);
+        w->s->unixes[1].path = strdup("/run/user/1000/bus");
+        expect(w, VERDICT_DEGRADED, "bus-exit", "the user's D-Bus by GLib");
+}
+
+static void test_journal(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_FILE, 60, "/var/log/journal/0123/system.journal");
+
+        expect(w, VERDICT_DEGRADED, "journal-reader", "bash (402) reads the system journal");
+        strcpy(f->target, "/run/log/journal/0123/system.journal");
+        expect(w, VERDICT_DEGRADED, "journal-reader", "will not see new messages");
+        strcpy(f->target, "/srv/log/a.journal");
+        expect_ok(w);
+}
+
+static void test_lease(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_FILE, 60, "/srv/data");
+
+        f->lease_breaks = true;
+        expect(w, VERDICT_REFUSED, "lease", "waits for the lease that bash (402) has on /srv/data");
+}
+
+static void test_cgroup_namespace(void **state) {
+        World *w = *state;
+
+        w->s->own_cgroup = NS;
+        world_at(w->s, 402)->ns_cgroup = NS;
+        expect_ok(w);
+        world_at(w->s, 402)->ns_cgroup = 1;
+        expect(w, VERDICT_REFUSED, "namespace", "cgroup namespace");
+}
+
+int main(void) {
+#define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
+        const struct CMUnitTest tests[] = {
+                        T(test_above_tcp), T(test_last_ack), T(test_epoll),
+                        T(test_in_flight), T(test_trapped),  T(test_bus),
+                        T(test_journal),   T(test_lease),    T(test_cgroup_namespace),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What a snapshot tells of the kinds that preflight names (docs/KINDS.md), of this test itself and its
+ * children. */
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "proc/procfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const SnapFd *fd_of(const SnapProcess *p, int fd) {
+        for (size_t i = 0; i < p->n_fds; i++)
+                if (p->fds[i].fd == fd)
+                        return p->fds + i;
+        fail_msg("the snapshot has no descriptor %d", fd);
+        return NULL;
+}
+
+static const SnapProcess *look_at(pid_t pid, Snapshot **s) {
+        pid_t self = getpid();
+        const SnapProcess *p;
+
+        *s = snapshot_free(*s);
+        assert_int_equal(snapshot_take(SNAP_FULL, &self, 1, s), 0);
+        p = snapshot_process(*s, pid);
+        assert_non_null(p);
+        return p;
+}
+
+/* A child that closes `fd` and waits until it is killed. */
+static pid_t child_without(int fd) {
+        int ready[2];
+        pid_t pid;
+        char c;
+
+        assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                close(fd);
+                (void)!write(ready[1], "", 1);
+                for (;;)
+                        pause();
+        }
+        assert_int_equal(read(ready[0], &c, 1), 1);
+        close(ready[0]);
+        close(ready[1]);
+        return pid;
+}
+
+static void child_end(pid_t pid) {
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void watch(int epoll, int fd) {
+        struct epoll_event event = {.events = EPOLLIN};
+
+        assert_int_equal(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), 0);
+}
+
+/* The parent has the lower number and comes first: what it watches, the child may have closed, and not the
+ * other way round. */
+static void test_epoll(void **state) {
+        int epoll = epoll_create1(EPOLL_CLOEXEC), own = epoll_create1(EPOLL_CLOEXEC), pair[2], moved;
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        const SnapProcess *p;
+        struct stat st;
+        pid_t child;
+
+        (void)state;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        assert_int_equal(fstat(pair[0], &st), 0);
+        watch(epoll, pair[0]);
+        watch(own, epoll); /* anonymous ones are known by their number */
+        child = child_without(pair[0]);
+        assert_true(child > getpid());
+        p = look_at(getpid(), &s);
+        assert_false(fd_of(p, epoll)->has_stray || fd_of(p, own)->has_stray);
+        p = snapshot_process(s, child);
+        assert_false(fd_of(p, epoll)->has_stray);
+        moved = fcntl(pair[0], F_DUPFD_CLOEXEC, 100); /* CRIU finds it by another number, too */
+        close(pair[0]);
+        p = look_at(getpid(), &s);
+        assert_false(fd_of(p, epoll)->has_stray);
+        child_end(child);
+        child = child_without(-1);
+        close(moved);
+        p = look_at(getpid(), &s);
+        assert_true(fd_of(p, epoll)->has_stray);
+        assert_int_equal(fd_of(p, epoll)->stray, pair[0]);
+        assert_true(fd_of(p, epoll)->stray_ino == st.st_ino);
+        assert_false(fd_of(snapshot_process(s, child), epoll)->has_stray);
+        child_end(child);
+        close(pair[1]);
+        close(own);
+        close(epoll);
+}
+
+static void test_in_flight(void **state) {
+        char control[CMSG_SPACE(2 * sizeof(int))] = {0}, byte = 'x';
+        struct iovec iov = {&byte, 1};
+        struct msghdr m = {.msg_iov = &iov,
+                           .msg_iovlen = 1,
+                           .msg_control = control,
+                           .msg_controllen = sizeof control};
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        const SnapProcess *p;
+        int pair[2];
+
+        (void)state;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        *c = (struct cmsghdr){CMSG_LEN(2 * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+        memcpy(CMSG_DATA(c), (int[]){0, 1}, 2 * sizeof(int));
+        assert_int_equal(sendmsg(pair[0], &m, 0), 1);
+        p = look_at(getpid(), &s);
+        assert_int_equal(fd_of(p, pair[1])->in_flight, 2);
+        assert_int_equal(fd_of(p, pair[0])->in_flight, 0);
+        close(pair[0]);
+        close(pair[1]);
+}
+
+static void test_trapped(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        sigset_t trap, old;
+
+        (void)state;
+        sigemptyset(&trap);
+        sigaddset(&trap, SIGTRAP);
+        assert_int_equal(sigprocmask(SIG_BLOCK, &trap, &old), 0);
+        assert_false(look_at(getpid(), &s)->trapped);
+        assert_int_equal(raise(SIGTRAP), 0); /* of the thread alone */
+        assert_true(look_at(getpid(), &s)->trapped);
+        assert_int_equal(sigtimedwait(&trap, NULL, &(struct timespec){0}), SIGTRAP);
+        assert_int_equal(kill(getpid(), SIGTRAP), 0);
+        assert_true(look_at(getpid(), &s)->trapped);
+        assert_int_equal(sigtimedwait(&trap, NULL, &(struct timespec){0}), SIGTRAP);
+        assert_int_equal(sigprocmask(SIG_SETMASK, &old, NULL), 0);
+}
+
+static void test_lease(void **state) {
+        char path[] = "/tmp/carryover-test-XXXXXX";
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        _cleanup_(closep) int fd = mkostemp(path, O_CLOEXEC);
+
+        (void)state;
+        assert_true(fd >= 0);
+        assert_int_equal(signal(SIGIO, SIG_IGN) == SIG_ERR, 0);
+        if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0) {
+                unlink(path);
+                skip(); /* not on this file system */
+        }
+        assert_false(fd_of(look_at(getpid(), &s), fd)->lease_breaks);
+        assert_int_equal(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), -1);
+        assert_int_equal(errno, EWOULDBLOCK);
+        assert_true(fd_of(look_at(getpid(), &s), fd)->lease_breaks);
+        unlink(path);
+}
+
+/* Only root is told; and not every kernel can sign. */
+static void test_signed(void **state) {
+        struct tcp_md5sig key = {.tcpm_keylen = 4, .tcpm_key = "key"};
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        _cleanup_(closep) int plain = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+                              sign = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        const SnapProcess *p;
+
+        (void)state;
+        memcpy(&key.tcpm_addr, &a, sizeof a);
+        if (geteuid() != 0 || setsockopt(sign, IPPROTO_TCP, TCP_MD5SIG, &key, sizeof key) < 0)
+                skip();
+        assert_int_equal(bind(sign, (void *)&a, sizeof a), 0);
+        assert_int_equal(listen(sign, 1), 0);
+        assert_int_equal(bind(plain, (void *)&a, sizeof a), 0);
+        assert_int_equal(listen(plain, 1), 0);
+        p = look_at(getpid(), &s);
+        if (s->no_diag)
+                skip();
+        assert_true(snapshot_inet(s, fd_of(p, sign)->ino)->is_signed);
+        assert_false(snapshot_inet(s, fd_of(p, plain)->ino)->is_signed);
+        assert_string_equal(snapshot_inet(s, fd_of(p, sign)->ino)->ulp, "");
+}
+
+/* Its parser is shown the kernel's answer where the kernel has it. */
+static void test_ulp(void **state) {
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+            client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        socklen_t l = sizeof a;
+        const SnapProcess *p;
+        bool can;
+
+        (void)state;
+        assert_int_equal(bind(listener, (void *)&a, sizeof a), 0);
+        assert_int_equal(listen(listener, 1), 0);
+        assert_int_equal(getsockname(listener, (void *)&a, &l), 0);
+        assert_int_equal(connect(client, (void *)&a, sizeof a), 0);
+        can = geteuid() == 0 && setsockopt(client, IPPROTO_TCP, TCP_ULP, "tls", 3) == 0;
+        p = look_at(getpid(), &s);
+        if (!s->no_diag)
+                assert_string_equal(snapshot_inet(s, fd_of(p, client)->ino)->ulp, can ? "tls" : "");
+        close(client);
+        close(listener);
+        if (!can || s->no_diag)
+                skip();
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test(test_epoll),   cmocka_unit_test(test_in_flight),
+                        cmocka_unit_test(test_trapped), cmocka_unit_test(test_lease),
+                        cmocka_unit_test(test_signed),  cmocka_unit_test(test_ulp),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
