@@ -139,7 +139,6 @@ static void *worker_run(void *userdata) {
                         .timeline = &x->timeline,
                         .keys = x->keys,
                         .ptys = x->ptys,
-                        .ptys_lock = &x->ptys_lock,
                         .remaps_lock = &x->remaps_lock,
                         .stop_fd = x->stop_fd,
                         .ready = on_ready,

@@ -439,7 +439,6 @@ static ExitStatus restore(int (*what)(Restoring *x)) {
                         .stop_fd = -1,
                         .lock = PTHREAD_MUTEX_INITIALIZER,
                         .bus_lock = PTHREAD_MUTEX_INITIALIZER,
-                        .ptys_lock = PTHREAD_MUTEX_INITIALIZER,
                         .remaps_lock = PTHREAD_MUTEX_INITIALIZER,
                         .change = PTHREAD_COND_INITIALIZER,
                         .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER, .after_jump = true},

@@ -18,7 +18,6 @@ typedef struct RestoreJob {
         ImageKeys keys;
         Timeline *timeline;
         PtyReserve *ptys;
-        pthread_mutex_t *ptys_lock;
         pthread_mutex_t *remaps_lock; /* one restore at a time with files that have lost their names */
         int stop_fd;                  /* readable: give up waiting */
 

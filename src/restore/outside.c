@@ -101,7 +101,6 @@ static int open_dead_pipe(const External *e) {
 static int open_tty(const RestoreJob *job, const Tree *tree, const External *e) {
         _cleanup_(closep) int fd = -1;
         struct stat st;
-        int r;
 
         if (!e->path || !starts_with(e->path, "/dev/"))
                 return err_say(-EINVAL, "the ticket names a terminal at an impossible path");
@@ -109,10 +108,7 @@ static int open_tty(const RestoreJob *job, const Tree *tree, const External *e) 
         if (fd >= 0 && fstat(fd, &st) >= 0 && S_ISCHR(st.st_mode) && st.st_uid == tree->uid &&
             fcntl(fd, F_SETFL, 0) >= 0)
                 return TAKE_FD(fd);
-        pthread_mutex_lock(job->ptys_lock);
-        r = pty_dead(job->ptys);
-        pthread_mutex_unlock(job->ptys_lock);
-        return r < 0 ? err_pass(r) : r;
+        return err_pass(pty_dead(job->ptys));
 }
 
 static int open_one(const RestoreJob *job, const Tree *tree, const External *e) {

@@ -238,7 +238,6 @@ static int masters_take(const RestoreJob *job, Tree *tree, int images_fd, Master
         m->items = calloc(tree->n_ptys + 1, sizeof *m->items);
         if (!m->items)
                 return -ENOMEM;
-        pthread_mutex_lock(job->ptys_lock);
         while (r >= 0 && m->n < tree->n_ptys) {
                 CriuMaster *master = m->items + m->n;
 
@@ -247,7 +246,6 @@ static int masters_take(const RestoreJob *job, Tree *tree, int images_fd, Master
                         r = terminal_renumber(job, tree, images_fd, tree->ptys[m->n], master);
                 m->n++;
         }
-        pthread_mutex_unlock(job->ptys_lock);
         return r < 0 ? err_pass(r) : 0;
 }
 

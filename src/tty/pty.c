@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/lock.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
@@ -29,6 +30,7 @@ typedef struct Master {
 } Master;
 
 struct PtyReserve {
+        pthread_mutex_t lock; /* trees are restored side by side */
         Master *masters;
         size_t n;
 };
@@ -39,6 +41,7 @@ PtyReserve *pty_reserve_free(PtyReserve *reserve) {
         for (size_t i = 0; i < reserve->n; i++)
                 fd_close(reserve->masters[i].fd);
         free(reserve->masters);
+        pthread_mutex_destroy(&reserve->lock);
         free(reserve);
         return NULL;
 }
@@ -86,6 +89,7 @@ int pty_reserve(const uint32_t *wanted, size_t n, PtyReserve **ret) {
 
         if (!reserve)
                 return -ENOMEM;
+        pthread_mutex_init(&reserve->lock, NULL);
         for (size_t i = 0; i < n; i++) {
                 if (wanted[i] > PTY_INDEX_MAX)
                         return err_say(-ERANGE,
@@ -107,6 +111,8 @@ int pty_reserve(const uint32_t *wanted, size_t n, PtyReserve **ret) {
 }
 
 int pty_take(PtyReserve *reserve, uint32_t index) {
+        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&reserve->lock);
+
         for (size_t i = 0; i < reserve->n; i++)
                 if (reserve->masters[i].wanted && reserve->masters[i].index == index)
                         return master_take(reserve, &reserve->masters[i]);
@@ -115,6 +121,7 @@ int pty_take(PtyReserve *reserve, uint32_t index) {
 
 /* A filler if there is one, else a fresh master. */
 int pty_spare(PtyReserve *reserve, uint32_t *ret) {
+        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&reserve->lock);
         Master *m = NULL;
         int r;
 
@@ -133,6 +140,7 @@ int pty_spare(PtyReserve *reserve, uint32_t *ret) {
 }
 
 int pty_dead(PtyReserve *reserve) {
+        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&reserve->lock);
         Master *m;
         int r, fd, unlock = 0;
 

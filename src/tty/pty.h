@@ -10,7 +10,8 @@
 /* CRIU's own limit for an index. */
 #define PTY_INDEX_MAX 1000u
 
-/* Opens masters until each wanted index is taken by us or found to be taken by somebody else. */
+/* Masters that were opened until each wanted index was ours or found to be somebody else's. Several threads
+ * may take out of it at once. */
 typedef struct PtyReserve PtyReserve;
 
 int pty_reserve(const uint32_t *wanted, size_t n, PtyReserve **ret);

@@ -172,9 +172,8 @@ static void login(Tree *tree) {
 }
 
 static void outside(const Tree *tree) {
-        pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
         _cleanup_(pty_reserve_freep) PtyReserve *ptys = NULL;
-        RestoreJob job = {.ptys_lock = &lock};
+        RestoreJob job = {0};
         Outside opened = {0};
 
         EXPECT(pty_reserve(NULL, 0, &ptys) >= 0);

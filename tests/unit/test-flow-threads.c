@@ -133,7 +133,6 @@ static void test_restore(void **state) {
                        .stop_fd = -1,
                        .lock = PTHREAD_MUTEX_INITIALIZER,
                        .bus_lock = PTHREAD_MUTEX_INITIALIZER,
-                       .ptys_lock = PTHREAD_MUTEX_INITIALIZER,
                        .remaps_lock = PTHREAD_MUTEX_INITIALIZER,
                        .change = PTHREAD_COND_INITIALIZER,
                        .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER, .after_jump = true}};

@@ -20,11 +20,9 @@
 
 #include <cmocka.h>
 
-static pthread_mutex_t ptys_lock = PTHREAD_MUTEX_INITIALIZER;
-
 /* Opens one, and gives its descriptor to the caller. */
 static int open_external(External *e, PtyReserve *ptys, uid_t uid) {
-        const RestoreJob job = {.ptys = ptys, .ptys_lock = &ptys_lock};
+        const RestoreJob job = {.ptys = ptys};
         External *items[] = {e};
         Tree tree = TREE__INIT;
         Outside o = {0};
@@ -154,7 +152,7 @@ static void test_terminal(void **state) {
 /* One that fails leaves none open; one that is not declared is left out. */
 static void test_several(void **state) {
         External good = external(EXTERNAL__KIND__PIPE, NULL), bad = external((External__Kind)77, NULL);
-        const RestoreJob job = {.ptys_lock = &ptys_lock};
+        const RestoreJob job = {0};
         External *items[] = {&good, &bad};
         int before = dup(0), after;
         Tree tree = TREE__INIT;

@@ -60,7 +60,7 @@ static void write_images(int home_fd) {
 
 static void stopped(int answer) {
         char path[] = "/tmp/carryover-test-XXXXXX";
-        pthread_mutex_t ptys_lock = PTHREAD_MUTEX_INITIALIZER, remaps_lock = PTHREAD_MUTEX_INITIALIZER;
+        pthread_mutex_t remaps_lock = PTHREAD_MUTEX_INITIALIZER;
         _cleanup_(ticket_freep) Ticket *ticket = model_new(Ticket, ticket__init);
         Timeline timeline = {.lock = PTHREAD_MUTEX_INITIALIZER, .ticket = ticket};
         _cleanup_(closep) int home_fd = -1;
@@ -74,7 +74,6 @@ static void stopped(int answer) {
                         .store = &store,
                         .features = &features,
                         .timeline = &timeline,
-                        .ptys_lock = &ptys_lock,
                         .remaps_lock = &remaps_lock,
                         .ready = ready,
         };

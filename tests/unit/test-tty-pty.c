@@ -8,6 +8,7 @@
 #include "tty/pty.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -155,11 +156,61 @@ static void test_dead(void **state) {
         assert_int_equal(tcgetattr(a, &t), -1);
 }
 
+#define THREADS 4u
+#define EACH    8u
+
+typedef struct Taker {
+        PtyReserve *reserve;
+        uint32_t first;
+        int fds[2 * EACH]; /* wanted ones and spares */
+} Taker;
+
+static void *take_some(void *userdata) {
+        Taker *t = userdata;
+        uint32_t index;
+
+        for (size_t i = 0; i < EACH; i++) {
+                t->fds[2 * i] = pty_take(t->reserve, t->first + (uint32_t)i);
+                t->fds[2 * i + 1] = pty_spare(t->reserve, &index);
+        }
+        return NULL;
+}
+
+/* Trees are restored side by side: each thread has its own, and nobody another's. */
+static void test_threads(void **state) {
+        _cleanup_(pty_reserve_freep) PtyReserve *reserve = NULL;
+        uint32_t low, wanted[THREADS * EACH];
+        bool seen[PTY_INDEX_MAX + 1] = {false};
+        Taker takers[THREADS];
+        pthread_t threads[THREADS];
+
+        SKIP_UNLESS(lowest(&low));
+        for (uint32_t i = 0; i < THREADS * EACH; i++)
+                wanted[i] = low + i;
+        assert_int_equal(pty_reserve(wanted, THREADS * EACH, &reserve), 0);
+        for (uint32_t i = 0; i < THREADS; i++) {
+                takers[i] = (Taker){.reserve = reserve, .first = low + i * EACH};
+                assert_int_equal(pthread_create(threads + i, NULL, take_some, takers + i), 0);
+        }
+        for (size_t i = 0; i < THREADS; i++)
+                assert_int_equal(pthread_join(threads[i], NULL), 0);
+        for (size_t i = 0; i < THREADS; i++)
+                for (size_t k = 0; k < 2 * EACH; k++) {
+                        uint32_t index = index_of(takers[i].fds[k]);
+
+                        assert_false(seen[index]);
+                        seen[index] = true;
+                        if (k % 2 == 0)
+                                assert_int_equal(index, takers[i].first + k / 2);
+                        close(takers[i].fds[k]);
+                }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_far),    cmocka_unit_test(test_taken),
                         cmocka_unit_test(test_bounds), cmocka_unit_test(test_let_go),
-                        cmocka_unit_test(test_dead),
+                        cmocka_unit_test(test_dead),   cmocka_unit_test(test_threads),
         };
 
         if (geteuid() != 0) {

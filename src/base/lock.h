@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * A lock stands in the struct that it guards, and is taken for a scope:
+ *
+ *         _cleanup_(unlockp) pthread_mutex_t *locked = lock(&reserve->lock);
+ */
+
+#include "base/cleanup.h"
+
+#include <pthread.h>
+
+static inline pthread_mutex_t *lock(pthread_mutex_t *mutex) {
+        pthread_mutex_lock(mutex);
+        return mutex;
+}
+
+static inline void unlockp(pthread_mutex_t **p) {
+        if (*p)
+                pthread_mutex_unlock(*p);
+}
