@@ -139,7 +139,8 @@ static void *worker_run(void *userdata) {
                         .timeline = &x->timeline,
                         .keys = x->keys,
                         .ptys = x->ptys,
-                        .remaps_lock = &x->remaps_lock,
+                        .turns = &x->turns,
+                        .files = x->files + (w - x->workers),
                         .stop_fd = x->stop_fd,
                         .ready = on_ready,
                         .userdata = w,
@@ -204,7 +205,6 @@ static void scopes_make(Restoring *x, Worker *workers) {
         step_end(&x->timeline, "restore.scopes", NULL, clock);
 }
 
-/* All trees side by side, and beside them whatever they wait for. */
 int restoring_trees(Restoring *x) {
         _cleanup_(freep) Worker *workers = calloc(x->ticket->n_trees ?: 1, sizeof *workers);
         size_t n = x->ticket->n_trees;

@@ -37,7 +37,6 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
-#include <unistd.h>
 
 /* As TimeoutStopSec= of carryover.service. */
 #define SAVE_TIMEOUT (600 * USEC_PER_SEC)
@@ -51,6 +50,7 @@ static void restoring_done(Restoring *x) {
         store_close(&x->store);
         explicit_bzero(x->box_key, sizeof x->box_key);
         free(x->criu_error);
+        free(x->files);
         x->stop_fd = fd_close(x->stop_fd);
 }
 
@@ -198,8 +198,9 @@ static int prepare(Restoring *x) {
         /* Files come before users' processes; logind and ssh wait for us, and systemd shall for a gigabyte,
          * too. */
         sd_notify(0, "EXTEND_TIMEOUT_USEC=600000000");
-        restore_files(&x->store, x->ticket, &x->keys, &x->timeline);
-        return terminals_reserve(x);
+        x->files = calloc(x->ticket->n_trees ?: 1, sizeof *x->files);
+        r = x->files ? restore_files(&x->store, x->ticket, &x->keys, &x->timeline, x->files) : -ENOMEM;
+        return r < 0 ? err_pass(r) : terminals_reserve(x);
 }
 
 /* In the old kernel the addresses are there, but services start again around us, and one that configures the
@@ -267,7 +268,7 @@ static int forsaken(Restoring *x) {
 }
 
 /* Firewall services stop too. */
-static int guard_leave(const Restoring *x, const Ticket *rest) {
+static int guard_leave(Restoring *x, const Ticket *rest) {
         _cleanup_(hold_set_done) HoldSet all = {0};
         int r = hold_set_of(rest, &all);
 
@@ -412,8 +413,7 @@ static void nothing_to_restore(const Config *config) {
                 return;
         if (config->partial) {
                 log_warning("there is a hold and no ticket for it, but not all of the configuration could "
-                            "be "
-                            "read: it stays until this is started again with one that can");
+                            "be read: it stays until this is started again with one that can");
                 return;
         }
         log_warning("a hold without a ticket was left behind; taking it off");
@@ -439,7 +439,7 @@ static ExitStatus restore(int (*what)(Restoring *x)) {
                         .stop_fd = -1,
                         .lock = PTHREAD_MUTEX_INITIALIZER,
                         .bus_lock = PTHREAD_MUTEX_INITIALIZER,
-                        .remaps_lock = PTHREAD_MUTEX_INITIALIZER,
+                        .turns = RESTORE_TURNS_INIT,
                         .change = PTHREAD_COND_INITIALIZER,
                         .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER, .after_jump = true},
         };

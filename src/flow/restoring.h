@@ -24,6 +24,8 @@ typedef struct Restoring {
         uint8_t box_key[BOX_KEY]; /* what keys.box points to */
         bool keyless;             /* the images are encrypted, and their key is not here */
         PtyReserve *ptys;
+        RestoreTurns turns;
+        ErrRecord *files; /* what restore_files() has answered for each tree */
         Scopes scopes;
         HoldBackend hold;
         HoldGuard *guard;
@@ -32,7 +34,7 @@ typedef struct Restoring {
         struct Worker *workers; /* one for each tree */
         char *criu_error;       /* why there is no CRIU to restore with */
         bool criu_ready;
-        pthread_mutex_t lock, bus_lock, remaps_lock;
+        pthread_mutex_t lock, bus_lock;
         pthread_cond_t change;
 } Restoring;
 

@@ -49,7 +49,7 @@ static int job_read(InitJob **ret) {
         return *ret ? 0 : err_say(-EBADMSG, "the job does not decode");
 }
 
-/* As in restore.c. */
+/* As in tree.c. */
 static int on_notify(const char *script, pid_t pid, void *userdata) {
         const InitJob *m = userdata;
         Tree had = TREE__INIT;

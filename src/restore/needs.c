@@ -2,11 +2,13 @@
 
 #include "restore/needs.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "kernel/apparmor.h"
 #include "kernel/mounts.h"
 #include "netlink/network.h"
+#include "proc/cpu.h"
 
 #include <string.h>
 
@@ -86,4 +88,20 @@ int restore_waits_for(const Tree *tree) {
                 r = apparmor_missing(tree);
         mounts_done(&mounts);
         return r == 1 ? -ETIMEDOUT : r;
+}
+
+int restore_compare_cpu(Ticket *ticket) {
+        _cleanup_(freep) char *now = NULL, *lost = NULL;
+        int r;
+
+        if (!ticket->instructions)
+                return 0;
+        r = cpu_instructions("/proc/cpuinfo", &now);
+        if (r >= 0)
+                r = cpu_lost(ticket->instructions, now, &lost);
+        for (size_t i = 0; r >= 0 && lost[0] && i < ticket->n_trees; i++)
+                r = tree_degrade(ticket->trees[i], "processor",
+                                 "end and start anew what began on the other one",
+                                 "the processor lacks %s, and a program that uses it is killed", lost);
+        return r < 0 ? err_pass(r) : 0;
 }

@@ -3,7 +3,7 @@
 
 /* What a tree needs of the next boot before anything of it is opened. */
 
-#include "restore/job.h"
+#include "restore/restore.h"
 
 /*
  * Waits for its addresses and routes, which its mounts may come by, then for its mounts, for under a mount

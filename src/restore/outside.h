@@ -4,7 +4,7 @@
 /* What lies outside the images, made anew as descriptors that CRIU inherits (docs/CRIU.md,
  * "Sockets with a peer outside", "FIFOs and pipes", "Terminals"). */
 
-#include "restore/job.h"
+#include "restore/restore.h"
 
 typedef struct Outside {
         CriuFd *fds;

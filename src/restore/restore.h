@@ -10,17 +10,54 @@
  * nothing of it had run.
  */
 
+#include "base/err.h"
+#include "criu/criu.h"
 #include "files/by-inode.h"
 #include "image/image.h"
-#include "restore/job.h"
+#include "model/config.h"
+#include "model/timeline.h"
+#include "store/store.h"
+#include "tty/pty.h"
+
+#include <pthread.h>
+
+/* Trees that are in each other's way take turns: one for all trees of a restore. What is in it is this
+ * room's (turn.h). */
+typedef struct RestoreTurns {
+        pthread_mutex_t lock;
+        pthread_cond_t change;
+        const void *taken;
+} RestoreTurns;
+
+#define RESTORE_TURNS_INIT                                                                                  \
+        { .lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER, }
+
+/* What one tree is restored with. */
+typedef struct RestoreJob {
+        const Config *config;
+        const Store *store;
+        const CriuFeatures *features;
+        ImageKeys keys;
+        Timeline *timeline;
+        PtyReserve *ptys;
+        RestoreTurns *turns;
+        const ErrRecord *files; /* what restore_files() has answered for the tree */
+        int stop_fd;            /* readable: give up waiting */
+
+        /* Asked when everything that can be looked at before has been: waits until CRIU's features are known
+         * and the tree's scope is there. 0, or why there will be none. */
+        int (*ready)(const Tree *tree, int *ret_procs_fd, void *userdata);
+        void *userdata;
+} RestoreJob;
 
 /*
  * Puts back the files that no boot brings (STORE_VOLATILE), of every tree that is pending, before any of
  * them runs. To be called when the mounts are there and systemd-tmpfiles has emptied what it empties at
- * boot, and before users' processes are there. A tree whose files are not complete gets the reason into its
- * outcome, and restore_tree() gives that as its answer.
+ * boot, and before users' processes are there. ret_answers: one for each tree of the ticket, r is -ENOENT
+ * if its files are not complete; the caller hands it to restore_tree(), which gives it as its answer.
  */
-void restore_files(const Store *store, const Ticket *ticket, const ImageKeys *keys, Timeline *timeline);
+int restore_files(const Store *store, const Ticket *ticket, const ImageKeys *keys, Timeline *timeline,
+                  ErrRecord *ret_answers);
 
 /*
  * Restores one tree into its scope: checks its images and decrypts them into memory (keys.box), waits for
@@ -46,4 +83,4 @@ bool restore_is_encrypted(const Store *store, const Tree *tree);
 bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree, Sweep *sweep);
 
 /* Notes with each tree of the ticket which instruction sets this machine lacks, and the saved one had. */
-int restore_compare_cpu(const Ticket *ticket);
+int restore_compare_cpu(Ticket *ticket);

@@ -7,7 +7,7 @@
  * the note nobody would know whether it had lived.
  */
 
-#include "restore/job.h"
+#include "restore/restore.h"
 
 /* Durably, in its images. It runs whatever comes of this: a failure leaves the window open until its end is
  * noted. */

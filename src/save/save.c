@@ -82,7 +82,7 @@ static int note_image(const ImageKeys *keys, Tree *tree, int dir_fd, const char 
         return 0;
 }
 
-static int note_images(const Work *w) {
+static int note_images(Work *w) {
         _cleanup_(closedirp) DIR *d = NULL;
         struct dirent *e;
         int fd;

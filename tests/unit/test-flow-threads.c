@@ -129,11 +129,13 @@ static void store_begin(Config *config, Store *store) {
 }
 
 static void test_restore(void **state) {
-        Restoring x = {.store.fd = -1,
+        ErrRecord files[TREES] = {0};
+        Restoring x = {.files = files,
+                       .store.fd = -1,
                        .stop_fd = -1,
                        .lock = PTHREAD_MUTEX_INITIALIZER,
                        .bus_lock = PTHREAD_MUTEX_INITIALIZER,
-                       .remaps_lock = PTHREAD_MUTEX_INITIALIZER,
+                       .turns = RESTORE_TURNS_INIT,
                        .change = PTHREAD_COND_INITIALIZER,
                        .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER, .after_jump = true}};
         _cleanup_(ticket_freep) Ticket *t = sample();

@@ -6,10 +6,12 @@
 #include "base/fd.h"
 #include "image/internal.h"
 #include "restore/restore.h"
+#include "restore/turn.h"
 
 #include "criu-image.pb-c.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -60,7 +62,8 @@ static void write_images(int home_fd) {
 
 static void stopped(int answer) {
         char path[] = "/tmp/carryover-test-XXXXXX";
-        pthread_mutex_t remaps_lock = PTHREAD_MUTEX_INITIALIZER;
+        RestoreTurns turns = RESTORE_TURNS_INIT;
+        const ErrRecord files = {0};
         _cleanup_(ticket_freep) Ticket *ticket = model_new(Ticket, ticket__init);
         Timeline timeline = {.lock = PTHREAD_MUTEX_INITIALIZER, .ticket = ticket};
         _cleanup_(closep) int home_fd = -1;
@@ -74,7 +77,8 @@ static void stopped(int answer) {
                         .store = &store,
                         .features = &features,
                         .timeline = &timeline,
-                        .remaps_lock = &remaps_lock,
+                        .turns = &turns,
+                        .files = &files,
                         .ready = ready,
         };
 
@@ -106,10 +110,47 @@ static void test_stopped_and_waited_in_vain(void **state) {
         stopped(-ETIMEDOUT);
 }
 
+#define THREADS 4u
+#define EACH    200u
+
+typedef struct Room {
+        RestoreTurns turns;
+        unsigned inside, together; /* guarded by the turn alone */
+} Room;
+
+static void *go_round(void *userdata) {
+        Room *room = userdata;
+
+        for (unsigned i = 0; i < EACH; i++) {
+                Turn turn = {0};
+
+                turn_take(&room->turns, &turn);
+                room->together += room->inside++;
+                sched_yield();
+                room->inside--;
+                turn_end(&turn);
+                turn_end(&turn); /* it has none any more */
+        }
+        return NULL;
+}
+
+static void test_one_at_a_time(void **state) {
+        Room room = {.turns = RESTORE_TURNS_INIT};
+        pthread_t threads[THREADS];
+
+        for (size_t i = 0; i < THREADS; i++)
+                assert_int_equal(pthread_create(threads + i, NULL, go_round, &room), 0);
+        for (size_t i = 0; i < THREADS; i++)
+                assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(room.inside, 0);
+        assert_int_equal(room.together, 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_stopped_while_it_waits),
                         cmocka_unit_test(test_stopped_and_waited_in_vain),
+                        cmocka_unit_test(test_one_at_a_time),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
