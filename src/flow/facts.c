@@ -51,15 +51,8 @@ SelectWorld world_select(const World *world) {
                         .all = world->all, .sessions = world->sessions, .n_sessions = world->n_sessions};
 }
 
-/* Keeps the sentence of a failure. */
-static int keep_sentence(int r, char **answer) {
-        if (r >= 0)
-                return 0;
-        *answer = strdup(err_text(r));
-        return *answer ? 0 : -ENOMEM;
-}
-
 static void note_features(const CriuFeatures *features, PreflightFacts *f) {
+        f->known |= FACT(FEATURES);
         f->criu_no_new_privs = features->no_new_privs;
         f->criu_ambient = features->ambient;
         f->criu_pidfds = features->pidfds;
@@ -73,7 +66,7 @@ static int ask_criu(const Config *config, CriuFeatures *features, PreflightFacts
                 note_features(features, f);
                 r = criu_check(config->criu);
         }
-        return keep_sentence(r, &f->criu_error);
+        return preflight_know(f, FACT_CRIU, r);
 }
 
 /* Where the boot loader chooses, the newest kernel is what it most likely takes. */
@@ -84,14 +77,14 @@ static int ask_target(const char *version, bool kexec, const CriuFeatures *featu
 
         r = kernel_find("/boot", version, &kernel);
         if (r < 0)
-                return kexec ? keep_sentence(r, &f->kernel_error) : 0;
-        r = kexec ? keep_sentence(jump_check(&kernel), &f->kernel_error) : 0;
-        if (r < 0 || f->criu_error)
+                return kexec ? preflight_know(f, FACT_KERNEL, r) : preflight_know_if(f, FACT_TARGET, r);
+        r = kexec ? preflight_know(f, FACT_KERNEL, jump_check(&kernel)) : 0;
+        if (r < 0 || f->wrong[FACT_CRIU])
                 return r;
         r = system_kernel(running);
         if (r >= 0)
                 r = criu_fits_kernel(features, running, kernel.version);
-        return keep_sentence(r, &f->target_error);
+        return preflight_know(f, FACT_TARGET, r);
 }
 
 static uint64_t amount(const Amount *a, uint64_t size) {
@@ -104,6 +97,7 @@ int facts_room(const Config *config, const Store *store, PreflightFacts *f) {
 
         if (r < 0)
                 return err_pass(r);
+        f->known |= FACT(ROOM);
         f->store_free = space.free;
         f->max_use = amount(&config->max_use, space.size);
         f->max_use -= f->max_use < space.used ? f->max_use : space.used;
@@ -125,34 +119,34 @@ static int ask_service(PreflightFacts *f) {
                                       "ActiveState", &state);
         if (r >= 0 && strcmp(state, "active") != 0)
                 r = err_say(-ENOTCONN, "carryover.service is %s, so a shutdown would save nothing", state);
-        return keep_sentence(r, &f->service_error);
+        return preflight_know(f, FACT_SERVICE, r);
 }
 
 /* The next report takes the place of the one that a retry goes by. */
 static int ask_retry(const Store *store, PreflightFacts *f) {
         _cleanup_(ticket_freep) Ticket *report = NULL;
+        int r = store_report(store, &report);
 
-        if (store_report(store, &report) != 0)
-                return 0;
-        for (size_t i = 0; i < report->n_trees; i++) {
-                if (!report_may_retry(report->trees[i], true))
-                        continue;
-                f->retry_left = text_format("%s of the last save is not back, and after another save it "
-                                            "cannot be tried again",
-                                            report->trees[i]->name);
-                return f->retry_left ? 0 : -ENOMEM;
-        }
-        return 0;
+        if (r < 0)
+                return preflight_know_if(f, FACT_RETRY, r);
+        for (size_t i = 0; r == 0 && i < report->n_trees; i++)
+                if (report_may_retry(report->trees[i], true))
+                        r = err_say(-EEXIST,
+                                    "%s of the last save is not back, and after another save it cannot be "
+                                    "tried again",
+                                    report->trees[i]->name);
+        return preflight_know(f, FACT_RETRY, r);
 }
 
 static int ask_waiting(const Store *store, PreflightFacts *f) {
         _cleanup_(ticket_freep) Ticket *waiting = NULL;
         int r = waiting_find(store, &waiting);
 
-        if (r != 0)
-                return r < 0 ? err_pass(r) : 0;
-        f->waiting = waiting_text(waiting);
-        return f->waiting ? 0 : -ENOMEM;
+        if (r < 0)
+                return err_pass(r);
+        if (r == 0 && !(f->wrong[FACT_WAITING] = waiting_text(waiting)))
+                return -ENOMEM;
+        return preflight_know(f, FACT_WAITING, 0);
 }
 
 static int ask_store(const Config *config, PreflightFacts *f) {
@@ -174,7 +168,7 @@ static int ask_store(const Config *config, PreflightFacts *f) {
                         r = ask_retry(&store, f);
                 store_close(&store);
         }
-        return keep_sentence(r, &f->store_error);
+        return preflight_know(f, FACT_STORE, r);
 }
 
 static int ask_encrypt(const Config *config, bool kexec, PreflightFacts *f) {
@@ -182,25 +176,25 @@ static int ask_encrypt(const Config *config, bool kexec, PreflightFacts *f) {
 
         f->encrypt = config->encrypt;
         if (!f->encrypt)
-                return 0;
+                return preflight_know(f, FACT_ENCRYPT, 0);
         r = memory_available(&f->memory_free);
         if (r >= 0 && !kexec)
                 r = err_say(-EOPNOTSUPP,
                             "the key of encrypted images goes along with a kexec only, and this "
                             "is another kind of shutdown");
-        return keep_sentence(r, &f->encrypt_error);
+        return preflight_know(f, FACT_ENCRYPT, r);
 }
 
 static int ask_profiles(PreflightFacts *f) {
         int r = apparmor_read(&f->profiles);
 
         err_prefix(r, "whether the next boot has the AppArmor profiles of what is kept cannot be told: ");
-        return keep_sentence(r, &f->profiles_error);
+        return preflight_know_if(f, FACT_PROFILES, r);
 }
 
 int facts_of_save(const Config *config, const Store *store, const CriuFeatures *features, bool kexec,
                   PreflightFacts *ret) {
-        _cleanup_(preflight_facts_done) PreflightFacts f = {0};
+        _cleanup_(preflight_facts_done) PreflightFacts f = {.not_asked = FACTS_OF_REQUEST};
         int r;
 
         note_features(features, &f);
@@ -216,6 +210,8 @@ int facts_of_save(const Config *config, const Store *store, const CriuFeatures *
 
 PreflightFacts facts_of_frozen(const Config *config, const CriuFeatures *features, uint64_t bytes) {
         PreflightFacts f = {
+                        .known = FACT(ROOM),
+                        .not_asked = FACTS_OF_REQUEST | FACT(ENCRYPT),
                         .frozen = true,
                         .store_free = bytes,
                         .max_processes = config->max_processes,
@@ -237,13 +233,15 @@ int facts_gather(const Config *config, const char *kernel, bool kexec, Preflight
         if (r >= 0)
                 r = ask_store(config, &f);
         if (r >= 0)
-                r = keep_sentence(hold_possible(config->hold), &f.hold_error);
+                r = preflight_know(&f, FACT_HOLD, hold_possible(config->hold));
         if (r >= 0)
                 r = ask_encrypt(config, kexec, &f);
         if (r >= 0)
                 r = ask_profiles(&f);
-        if (r >= 0 && kexec)
-                r = keep_sentence(kexec_allowed(), &f.kexec_error);
+        if (!kexec)
+                f.not_asked |= FACT(KEXEC) | FACT(KERNEL);
+        else if (r >= 0)
+                r = preflight_know(&f, FACT_KEXEC, kexec_allowed());
         if (r >= 0)
                 r = ask_target(kernel, kexec, &features, &f);
         if (r < 0)

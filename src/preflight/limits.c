@@ -135,11 +135,11 @@ static int limit_names(const PreflightFacts *facts, PreflightClaim *claims, size
 int preflight_limits(const PreflightFacts *facts, PreflightClaim *claims, size_t n,
                      Verdict *const *verdicts) {
         uint64_t room = smaller(facts->store_free, facts->max_use), most;
-        bool memory = facts->encrypt && !facts->encrypt_error && facts->memory_free < room;
+        bool memory = facts->encrypt && !facts->wrong[FACT_ENCRYPT] && facts->memory_free < room;
         PreflightClaim *claim;
         int r;
 
-        if (facts->store_error)
+        if (facts->wrong[FACT_STORE])
                 return 0;
         r = limit_names(facts, claims, n, verdicts);
         if (memory) /* the images are there first, all at once */

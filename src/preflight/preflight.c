@@ -129,7 +129,7 @@ static int check_members(Check *c) {
 }
 
 static int check_space(const Check *c, uint64_t need) {
-        if (c->facts->store_error || need <= c->facts->store_free)
+        if (c->facts->wrong[FACT_STORE] || need <= c->facts->store_free)
                 return 0;
         if (c->facts->frozen)
                 return note_refused(c, "space",
@@ -191,7 +191,7 @@ static int check_connections(const Check *c) {
 }
 
 static int check_memory(const Check *c, uint64_t need) {
-        if (!c->facts->encrypt || c->facts->encrypt_error || need <= c->facts->memory_free)
+        if (!c->facts->encrypt || c->facts->wrong[FACT_ENCRYPT] || need <= c->facts->memory_free)
                 return 0;
         return note_refused(c, "memory", "stop programs that use memory, or set Encrypt=no",
                             "the images of this tree are encrypted in memory and need about %" PRIu64
@@ -235,8 +235,10 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
         _cleanup_(verdict_done) Verdict v = {0};
         Check c = {.m = &m, .tree = tree, .facts = facts, .v = &v};
         const SnapProcess *root = snapshot_process(s, (pid_t)tree->root_pid);
-        int r;
+        int r = preflight_facts_complete(facts);
 
+        if (r < 0)
+                return err_pass(r);
         if (!root || root->start != tree->root_start || root->state == 'Z') {
                 r = note_refused(&c, "gone", NULL, "process %u has ended", tree->root_pid);
         } else {
@@ -251,22 +253,6 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
         return 0;
 }
 
-void preflight_facts_done(PreflightFacts *facts) {
-        free(facts->criu_error);
-        free(facts->service_error);
-        free(facts->retry_left);
-        free(facts->waiting);
-        free(facts->store_error);
-        free(facts->hold_error);
-        free(facts->kexec_error);
-        free(facts->kernel_error);
-        free(facts->target_error);
-        free(facts->encrypt_error);
-        free(facts->profiles);
-        free(facts->profiles_error);
-        *facts = (PreflightFacts){0};
-}
-
 int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
         const VerdictLevel jump = facts->must_kexec || facts->encrypt ? VERDICT_REFUSED : VERDICT_DEGRADED;
         const char *no_kexec =
@@ -274,33 +260,36 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
         const char *encrypted = "set Encrypt=no in carryover.conf(5) to reboot through the firmware";
         const char *loader = "use carryover reboot --no-kexec to leave the choice to the boot loader";
         const struct {
-                const char *what, *error, *remedy;
+                PreflightFact fact;
+                const char *what, *remedy;
                 VerdictLevel level;
         } rows[] = {
-                        {"criu", facts->criu_error, NULL, VERDICT_REFUSED},
-                        {"target", facts->target_error, NULL, VERDICT_REFUSED},
-                        {"service", facts->service_error, "run systemctl start carryover.service",
-                         VERDICT_REFUSED},
-                        {"store", facts->store_error, NULL, VERDICT_REFUSED},
-                        {"retry-left", facts->retry_left, "run carryover restore to try again",
-                         VERDICT_DEGRADED},
-                        {"waiting", facts->waiting, NULL, VERDICT_DEGRADED},
-                        {"profiles", facts->profiles_error, NULL, VERDICT_DEGRADED},
-                        {"hold", facts->hold_error,
+                        {FACT_CRIU, "criu", NULL, VERDICT_REFUSED},
+                        {FACT_TARGET, "target", NULL, VERDICT_REFUSED},
+                        {FACT_SERVICE, "service", "run systemctl start carryover.service", VERDICT_REFUSED},
+                        {FACT_STORE, "store", NULL, VERDICT_REFUSED},
+                        {FACT_RETRY, "retry-left", "run carryover restore to try again", VERDICT_DEGRADED},
+                        {FACT_WAITING, "waiting", NULL, VERDICT_DEGRADED},
+                        {FACT_PROFILES, "profiles", NULL, VERDICT_DEGRADED},
+                        {FACT_HOLD, "hold",
                          "if an upgrade removed the modules of the running kernel, reinstall its package",
                          VERDICT_REFUSED},
-                        {"encrypt", facts->encrypt_error, encrypted, VERDICT_REFUSED},
-                        {"kexec", facts->kexec_error, facts->encrypt ? encrypted : no_kexec, jump},
-                        {"kernel", facts->kernel_error, facts->encrypt ? encrypted : loader, jump},
+                        {FACT_ENCRYPT, "encrypt", encrypted, VERDICT_REFUSED},
+                        {FACT_KEXEC, "kexec", facts->encrypt ? encrypted : no_kexec, jump},
+                        {FACT_KERNEL, "kernel", facts->encrypt ? encrypted : loader, jump},
         };
         _cleanup_(verdict_done) Verdict v = {0};
-        int r = 0;
+        int r = preflight_facts_complete(facts);
 
-        for (size_t i = 0; r >= 0 && i < ELEMENTS(rows); i++)
-                if (rows[i].error)
-                        r = verdict_add(&v, rows[i].level, rows[i].what, rows[i].remedy, "%s",
-                                        rows[i].error);
-        if (r >= 0 && facts->encrypt && !facts->encrypt_error)
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(rows); i++) {
+                const char *wrong = facts->wrong[rows[i].fact];
+                bool known = !(facts->not_known & UINT32_C(1) << rows[i].fact);
+
+                if (wrong)
+                        r = verdict_add(&v, known ? rows[i].level : VERDICT_DEGRADED, rows[i].what,
+                                        known ? rows[i].remedy : NULL, "%s", wrong);
+        }
+        if (r >= 0 && facts->encrypt && !facts->wrong[FACT_ENCRYPT])
                 r = verdict_add(&v, VERDICT_OK, "encrypted", NULL,
                                 "images are encrypted, and only kexec carries the key: any other reboot, or "
                                 "a power cut, ends everything that is kept");

@@ -16,9 +16,11 @@
 #include "model/verdict.h"
 #include "preflight/facts.h"
 
-/* `s` is a SNAP_FULL one of this tree. 0 with *ret filled (release with verdict_done()), or -ENOMEM. */
+/* `s` is a SNAP_FULL one of this tree. 0 with *ret filled (release with verdict_done()), -ENOMEM, or
+ * -ENODATA if the facts are not complete (preflight_facts_complete()). */
 int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *facts, Verdict *ret);
 
+/* Likewise. */
 int preflight_machine(const PreflightFacts *facts, Verdict *ret);
 
 /* What the files of a tree that no boot brings may come to, and its images with them. */

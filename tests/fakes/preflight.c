@@ -11,6 +11,8 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
         const FakeTree *t = fake_tree((pid_t)tree->root_pid);
         int r = fake_call("preflight_tree", "%s", tree->name);
 
+        if (r >= 0)
+                r = preflight_facts_complete(facts);
         *ret = (Verdict){0};
         if (r >= 0 && !snapshot_process(s, (pid_t)tree->root_pid))
                 return verdict_add(ret, VERDICT_REFUSED, "gone", NULL, "it has ended");
@@ -26,13 +28,15 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
 int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
         int r = fake_call("preflight_machine", "%s", "");
 
+        if (r >= 0)
+                r = preflight_facts_complete(facts);
         *ret = (Verdict){0};
         if (r >= 0 && fake->machine_refusal[0])
                 r = verdict_add(ret, VERDICT_REFUSED, "fake", "wait", "%s", fake->machine_refusal);
-        if (r >= 0 && facts->store_error)
-                r = verdict_add(ret, VERDICT_REFUSED, "store", NULL, "%s", facts->store_error);
-        if (r >= 0 && facts->encrypt_error)
-                r = verdict_add(ret, VERDICT_REFUSED, "encrypt", NULL, "%s", facts->encrypt_error);
+        if (r >= 0 && facts->wrong[FACT_STORE])
+                r = verdict_add(ret, VERDICT_REFUSED, "store", NULL, "%s", facts->wrong[FACT_STORE]);
+        if (r >= 0 && facts->wrong[FACT_ENCRYPT])
+                r = verdict_add(ret, VERDICT_REFUSED, "encrypt", NULL, "%s", facts->wrong[FACT_ENCRYPT]);
         return r;
 }
 

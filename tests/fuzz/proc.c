@@ -240,7 +240,7 @@ static void show(const Tree *tree, const Verdict *verdict) {
 }
 
 static void judge(const Snapshot *s, Tree *tree) {
-        PreflightFacts facts = {0};
+        const PreflightFacts facts = {.not_asked = UINT32_MAX};
         PreflightNeeds needs;
         Verdict verdict = {0};
         char *stable = NULL;

@@ -7,7 +7,8 @@
 
 #include "preflight/preflight.h"
 
-#define S4 "/user.slice/user-0.slice/session-4.scope"
+#define FACTS_ALL ((UINT32_C(1) << FACT_N) - 1)
+#define S4        "/user.slice/user-0.slice/session-4.scope"
 
 typedef struct World {
         Snapshot *s;
@@ -27,7 +28,8 @@ static int setup(void **state) {
         tree__init(&w->tree);
         w->tree.root_pid = 400;
         w->tree.root_start = 4000;
-        w->facts = (PreflightFacts){.store_free = UINT64_C(1) << 30,
+        w->facts = (PreflightFacts){.known = FACTS_ALL,
+                                    .store_free = UINT64_C(1) << 30,
                                     .criu_no_new_privs = true,
                                     .criu_ambient = true,
                                     .criu_pidfds = true};

@@ -107,6 +107,18 @@ static void test_through_the_firmware(void **state) {
         assert_int_equal(fake_tree(FIRST)->returned, 1);
 }
 
+/* The boot loader has its kernels where we do not look: nobody knows which comes, and that forbids nothing.
+ */
+static void test_firmware_knows(void **state) {
+        (void)state;
+        options.no_kexec = true;
+        fake_on_sleep = way_over;
+        fake_fail("kernel_find", 1, -ENOENT);
+        assert_int_equal(fake_run(run_reboot, NULL), 0);
+        assert_true(fake_struck());
+        assert_int_equal(fake_tree(FIRST)->returned, 1);
+}
+
 static void test_encrypted(void **state) {
         (void)state;
         configure("Encrypt=yes\n");
@@ -189,6 +201,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_loaded_again, set_up),
                         cmocka_unit_test_setup(test_room_for_births, set_up),
                         cmocka_unit_test_setup(test_through_the_firmware, set_up),
+                        cmocka_unit_test_setup(test_firmware_knows, set_up),
                         cmocka_unit_test_setup(test_encrypted, set_up),
                         cmocka_unit_test_setup(test_save_stops, set_up),
                         cmocka_unit_test_setup(test_nothing_is_kept, set_up),

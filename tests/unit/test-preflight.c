@@ -614,12 +614,12 @@ static void test_names(void **state) {
 
 static void test_machine(void **state) {
         World *w = *state;
-        PreflightFacts f = {.store_free = 10 << 20};
+        PreflightFacts f = {.known = FACTS_ALL, .store_free = 10 << 20};
 
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_int_equal(w->v.n_notes, 0);
-        f.kexec_error = strdup("lockdown");
-        f.kernel_error = strdup("no kernel");
+        f.wrong[FACT_KEXEC] = strdup("lockdown");
+        f.wrong[FACT_KERNEL] = strdup("no kernel");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_int_equal(w->v.level, VERDICT_DEGRADED);
         assert_int_equal(w->v.n_notes, 2);
@@ -630,39 +630,40 @@ static void test_machine(void **state) {
         assert_int_equal(w->v.notes[1].level, VERDICT_REFUSED);
         verdict_done(&w->v);
         f.must_kexec = false;
-        f.target_error = strdup("CRIU is too old");
+        f.wrong[FACT_TARGET] = strdup("CRIU is too old");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_string_equal(w->v.notes[0].what, "target");
         assert_int_equal(w->v.notes[0].level, VERDICT_REFUSED);
         verdict_done(&w->v);
-        f.target_error = (free(f.target_error), NULL);
-        f.hold_error = strdup("no module");
+        f.wrong[FACT_TARGET] = (free(f.wrong[FACT_TARGET]), NULL);
+        f.wrong[FACT_HOLD] = strdup("no module");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_string_equal(w->v.notes[0].what, "hold");
         assert_int_equal(w->v.notes[0].level, VERDICT_REFUSED);
         verdict_done(&w->v);
-        f.hold_error = (free(f.hold_error), NULL);
-        f.criu_error = strdup("no criu");
+        f.wrong[FACT_HOLD] = (free(f.wrong[FACT_HOLD]), NULL);
+        f.wrong[FACT_CRIU] = strdup("no criu");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_int_equal(w->v.level, VERDICT_REFUSED);
         assert_string_equal(w->v.notes[0].what, "criu");
         verdict_done(&w->v);
-        f.store_error = strdup("store is read-only");
+        f.wrong[FACT_STORE] = strdup("store is read-only");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_string_equal(w->v.notes[1].what, "store");
         assert_int_equal(w->v.n_notes, 4);
         preflight_facts_done(&f);
         verdict_done(&w->v);
-        f.retry_left = strdup("session-4 is not back");
-        f.waiting = strdup("session-5 waits");
-        f.profiles_error = strdup("the profiles cannot be read");
+        f.known = FACTS_ALL;
+        f.wrong[FACT_RETRY] = strdup("session-4 is not back");
+        f.wrong[FACT_WAITING] = strdup("session-5 waits");
+        f.wrong[FACT_PROFILES] = strdup("the profiles cannot be read");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_string_equal(w->v.notes[2].what, "profiles");
         assert_string_equal(w->v.notes[0].what, "retry-left");
         assert_string_equal(w->v.notes[1].what, "waiting");
         assert_int_equal(w->v.level, VERDICT_DEGRADED);
         verdict_done(&w->v);
-        f.service_error = strdup("carryover.service is inactive");
+        f.wrong[FACT_SERVICE] = strdup("carryover.service is inactive");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_string_equal(w->v.notes[0].what, "service");
         assert_int_equal(w->v.level, VERDICT_REFUSED);
@@ -672,7 +673,8 @@ static void test_machine(void **state) {
 /* Its key has one way only. */
 static void test_encryption(void **state) {
         World *w = *state;
-        PreflightFacts f = {.store_free = 10 << 20,
+        PreflightFacts f = {.known = FACTS_ALL,
+                            .store_free = 10 << 20,
                             .max_use = 10 << 20,
                             .max_use_per_user = 10 << 20,
                             .memory_free = 5 << 20,
@@ -691,13 +693,13 @@ static void test_encryption(void **state) {
         assert_string_equal(w->v.notes[0].what, "memory-all");
         assert_int_equal(w->v.level, VERDICT_REFUSED);
         verdict_done(&w->v);
-        f.kexec_error = strdup("lockdown");
+        f.wrong[FACT_KEXEC] = strdup("lockdown");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_int_equal(w->v.notes[0].level, VERDICT_REFUSED);
         assert_non_null(strstr(w->v.notes[0].remedy, "Encrypt=no"));
         verdict_done(&w->v);
-        f.kexec_error = (free(f.kexec_error), NULL);
-        f.encrypt_error = strdup("no kexec");
+        f.wrong[FACT_KEXEC] = (free(f.wrong[FACT_KEXEC]), NULL);
+        f.wrong[FACT_ENCRYPT] = strdup("no kexec");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_int_equal(w->v.n_notes, 1);
         assert_int_equal(w->v.notes[0].level, VERDICT_REFUSED);
