@@ -47,7 +47,7 @@ static const Type types[] = {
                 {"inventory.img", IMAGE_INVENTORY, ENTRIES},
                 {"pstree.img", IMAGE_PSTREE, ENTRIES},
                 {"files.img", IMAGE_FILES, ENTRIES},
-                {"core-*.img", 0x55053847, ENTRIES},
+                {"core-*.img", IMAGE_CORE, ENTRIES},
                 {"ids-*.img", 0x54432030, ENTRIES},
                 {"mm-*.img", 0x57492820, ENTRIES},
                 {"fs-*.img", 0x51403912, ENTRIES},

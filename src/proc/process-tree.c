@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define TREE_MAX 65536u /* as many as a snapshot allows */
@@ -131,4 +132,12 @@ void process_kill_descendants(pid_t pid) {
         (void)add_descendants(&pids, pid);
         for (size_t i = 0; i < pids.n; i++)
                 (void)kill(pids.pid[i], SIGKILL);
+}
+
+int process_read(pid_t tid, uint64_t address, void *ret, size_t size) {
+        struct iovec here = {.iov_base = ret, .iov_len = size};
+        struct iovec there = {.iov_base = (void *)(uintptr_t)address, .iov_len = size};
+        ssize_t k = process_vm_readv(tid, &here, 1, &there, 1, 0);
+
+        return k < 0 ? -errno : (size_t)k == size ? 0 : -EFAULT;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* The processes of a tree, by number. They are those that were meant only while the tree is frozen, or its
- * processes are the caller's to reap. */
+/* The processes of a tree, by number, and their memory. They are those that were meant only while the tree
+ * is frozen, or its processes are the caller's to reap. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -19,3 +19,6 @@ int processes_wait(const pid_t *pids, size_t n, uint64_t deadline);
 
 /* SIGKILL to each descendant of the process, and not to itself. */
 void process_kill_descendants(pid_t pid);
+
+/* Memory of a thread: all `size` bytes, or a negative errno without a sentence. */
+int process_read(pid_t tid, uint64_t address, void *ret, size_t size);

@@ -16,12 +16,14 @@
 #include "base/text.h"
 #include "criu/exec-bit.h"
 #include "files/memory.h"
+#include "image/cure.h"
 #include "image/image.h"
 #include "image/remap.h"
 #include "kernel/apparmor.h"
 #include "model/box.h"
 #include "model/codec.h"
 #include "netfilter/hold.h"
+#include "proc/process-tree.h"
 #include "proc/rights.h"
 #include "save/files.h"
 #include "store/room.h"
@@ -138,6 +140,17 @@ static int look_frozen(Work *w) {
         return w->snapshot ? 0 : w->job->frozen(w->tree, &w->snapshot, w->job->userdata);
 }
 
+/* What comes back wrongly all the same is noted: late, but not silently. */
+static int cure(const Work *w) {
+        int left = image_cure_calls(w->images_fd, process_read);
+
+        if (left <= 0)
+                return left < 0 ? err_pass(left) : 0;
+        return tree_degrade(w->tree, "interrupted-call", "start that program anew if it ends",
+                            "%d calls in which its programs wait end with \"Interrupted system call\"",
+                            left);
+}
+
 static int post_dump(Work *w) {
         StepClock clock = step_begin();
         int r;
@@ -157,6 +170,8 @@ static int post_dump(Work *w) {
                 r = image_fix_tcp(w->images_fd);
         if (r >= 0)
                 r = image_fix_ctty(w->images_fd);
+        if (r >= 0)
+                r = cure(w);
         if (r >= 0)
                 r = image_verify(w->images_fd);
         if (r >= 0)

@@ -3,6 +3,7 @@
 /* image/: the images of a fake dump are in order, with nothing in them to correct. */
 
 #include "image/image.h"
+#include "image/cure.h"
 #include "image/remap.h"
 #include "tests/fakes/fake.h"
 
@@ -16,6 +17,12 @@ int image_fix_tcp(int images_fd) {
 int image_fix_ctty(int images_fd) {
         (void)images_fd;
         return fake_call("image_fix_ctty", "%s", "");
+}
+
+int image_cure_calls(int images_fd, ImageRead read) {
+        (void)images_fd;
+        (void)read;
+        return fake_call("image_cure_calls", "%s", "");
 }
 
 int image_verify(int images_fd) {

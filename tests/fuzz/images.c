@@ -12,10 +12,12 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "image/cure.h"
 #include "image/image.h"
 #include "image/internal.h"
 #include "image/remap.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +30,7 @@ static const struct {
                 {"/images/inventory.img", IMAGE_INVENTORY},
                 {"/images/pstree.img", IMAGE_PSTREE},
                 {"/images/files.img", IMAGE_FILES},
-                {"/images/core-100.img", 0x55053847},
+                {"/images/core-100.img", IMAGE_CORE},
                 {"/images/tty-info.img", IMAGE_TTY_INFO},
                 {"/images/tcp-stream-1f.img", IMAGE_TCP_STREAM},
                 {"/images/tcp-stream-20.img", IMAGE_TCP_STREAM},
@@ -41,8 +43,8 @@ static const struct {
                 {"/images/sk-queues.img", 0x56264026},
                 {"/images/ipcns-shm-1.img", 0x46283044},
                 {"/images/novelty.img", 0x12345678},
-                {"/images/core-103.img", 0x55053847},
-                {"/images/core-107.img", 0x55053847},
+                {"/images/core-103.img", IMAGE_CORE},
+                {"/images/core-107.img", IMAGE_CORE},
                 {"/images/mm-100.img", 0x57492820},
                 {"/images/fdinfo-2.img", 0x56213732},
                 {"/images/volatile.img", 0},
@@ -141,11 +143,25 @@ static void move_terminal(int fd) {
         free(before);
 }
 
+/* Whatever is asked for. */
+static int read_memory(pid_t tid, uint64_t address, void *ret, size_t size) {
+        memset(ret, (int)(address >> 4), size);
+        return tid > 0 ? 0 : -ESRCH;
+}
+
+static void cure(int fd) {
+        int left = image_cure_calls(fd, read_memory);
+
+        if (left >= 0)
+                EXPECT(image_cure_calls(fd, read_memory) == left);
+}
+
 static void correct(int fd) {
         if (image_fix_tcp(fd) >= 0)
                 EXPECT(image_fix_tcp(fd) == 0);
         if (image_fix_ctty(fd) >= 0)
                 EXPECT(image_fix_ctty(fd) == 0);
+        cure(fd);
         if (remaps_rename_taken(fd) >= 0)
                 EXPECT(remaps_rename_taken(fd) == 0);
         move_terminal(fd);

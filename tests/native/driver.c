@@ -13,7 +13,9 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "criu/criu.h"
+#include "image/cure.h"
 #include "image/image.h"
+#include "proc/process-tree.h"
 #include "proc/rights.h"
 
 #include <fcntl.h>
@@ -182,6 +184,10 @@ static int check_images(const char *script, pid_t pid, void *userdata) {
         r = image_verify(trial->images_fd);
         if (r >= 0)
                 r = trial->tcp_fixed = image_fix_tcp(trial->images_fd);
+        if (r >= 0)
+                r = image_cure_calls(trial->images_fd, process_read);
+        if (r > 0)
+                r = err_say(-ENODATA, "%d calls stay interrupted", r);
         if (r >= 0)
                 r = sync_tree(trial->images_fd);
         if (r >= 0)

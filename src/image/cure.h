@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * What CRIU would bring back wrongly is put right in its images, after the dump. Each cure leaves alone what
+ * it does not recognise, and what is cured already. Facts: docs/KINDS.md.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Reads memory of a thread of the tree, which stands frozen: all `size` bytes, or a negative errno. */
+typedef int (*ImageRead)(pid_t tid, uint64_t address, void *ret, size_t size);
+
+/*
+ * core-*.img, x86-64: a system call that the freeze has interrupted comes back with EINTR. Where the kernel
+ * would have begun the call again behind a stop, or where any program would be surprised by EINTR without a
+ * signal, the thread begins it again: as the kernel does, two bytes back. A sleep goes on with what was
+ * left.
+ *
+ * A thread that a signal is going to interrupt anyway keeps EINTR, or it would not wake up.
+ *
+ * Returns how many calls stay interrupted: begun again once already, and the kernel does not tell what they
+ * were; their number is read out of the program's own code, if that is of a form that is known.
+ */
+int image_cure_calls(int images_fd, ImageRead read);

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Images made here, with what CRIU would bring back wrongly. */
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "image/cure.h"
+#include "image/internal.h"
+
+#include "criu-image.pb-c.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define RESTARTED 219
+#define CODE      0x401000u
+#define STACK     0x7ffe0000u
+
+static char top[] = "/tmp/carryover-test-XXXXXX";
+static int dir = -1;
+
+static int set_up(void **state) {
+        (void)state;
+        memcpy(strrchr(top, '-') + 1, "XXXXXX", 6);
+        return mkdtemp(top) && (dir = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0 ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+        (void)state;
+        dir = fd_close(dir);
+        return file_remove_tree(AT_FDCWD, top);
+}
+
+static void put_one(const char *name, uint32_t magic, const void *message) {
+        _cleanup_(image_writer_done) ImageWriter writer = {0};
+
+        assert_int_equal(image_put_head(&writer, magic), 0);
+        assert_int_equal(image_put_message(&writer, message), 0);
+        assert_int_equal(file_replace(dir, name, writer.data, writer.size), 0);
+}
+
+/* A thread with its registers, its signals and what it blocks. */
+typedef struct Thread {
+        ImgCore core;
+        ImgThread thread;
+        ImgRegs regs;
+        ImgTask task;
+        ImgThreadCore own;
+        ImgSignals to_process, to_thread;
+        ImgSiginfo info;
+        ImgSiginfo *infos[1];
+        siginfo_t signal;
+} Thread;
+
+static void thread_begin(Thread *t, uint64_t number) {
+        *t = (Thread){.core = IMG_CORE__INIT,
+                      .thread = IMG_THREAD__INIT,
+                      .regs = IMG_REGS__INIT,
+                      .task = IMG_TASK__INIT,
+                      .own = IMG_THREAD_CORE__INIT,
+                      .to_process = IMG_SIGNALS__INIT,
+                      .to_thread = IMG_SIGNALS__INIT,
+                      .info = IMG_SIGINFO__INIT};
+        t->core.thread_info = &t->thread;
+        t->core.tc = &t->task;
+        t->core.thread_core = &t->own;
+        t->thread.gpregs = &t->regs;
+        t->regs.ax = (uint64_t)-4;
+        t->regs.orig_ax = number;
+        t->regs.ip = CODE;
+        t->regs.sp = STACK;
+        t->infos[0] = &t->info;
+        t->info.siginfo = (ProtobufCBinaryData){.len = sizeof t->signal, .data = (uint8_t *)&t->signal};
+        t->to_process.signals = t->to_thread.signals = t->infos;
+}
+
+static void thread_put(const Thread *t, const char *name) {
+        put_one(name, IMAGE_CORE, &t->core);
+}
+
+static ImgCore *read_core(const char *name) {
+        ProtobufCMessage *message = NULL;
+
+        assert_int_equal(image_first_message(dir, name, IMAGE_CORE, &img_core__descriptor, &message), 0);
+        return (ImgCore *)message;
+}
+
+static void put_process(uint32_t *threads, size_t n) {
+        ImgPstree p = IMG_PSTREE__INIT;
+
+        p.pid = threads[0];
+        p.threads = threads;
+        p.n_threads = n;
+        put_one("pstree.img", IMAGE_PSTREE, &p);
+}
+
+static uint8_t code[9];
+static uint64_t on_stack;
+
+static int fake_read(pid_t tid, uint64_t address, void *ret, size_t size) {
+        if (tid == 100 && address == CODE - sizeof code && size == sizeof code)
+                memcpy(ret, code, size);
+        else if (tid == 100 && address == STACK + 16 && size == sizeof on_stack)
+                memcpy(ret, &on_stack, size);
+        else
+                return -EFAULT;
+        return 0;
+}
+
+/* What becomes of one thread alone: the answer of the cure, and whether the call is begun again as `number`.
+ */
+static int cure(const Thread *t, uint64_t number, bool *ret_again) {
+        _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+        uint32_t only[] = {100};
+        const ImgRegs *regs;
+        int left;
+
+        put_process(only, 1);
+        thread_put(t, "core-100.img");
+        left = image_cure_calls(dir, fake_read);
+        message = (ProtobufCMessage *)read_core("core-100.img");
+        regs = ((ImgCore *)message)->thread_info->gpregs;
+        *ret_again = regs->ax == number && regs->orig_ax == number && regs->ip == CODE - 2;
+        if (!*ret_again) { /* then nothing is changed */
+                assert_true(regs->ax == t->regs.ax && regs->orig_ax == t->regs.orig_ax);
+                assert_true(regs->ip == t->regs.ip);
+        }
+        assert_int_equal(image_cure_calls(dir, fake_read), left); /* a second time finds nothing new */
+        return left;
+}
+
+static void check_again(const Thread *t, uint64_t number) {
+        bool again;
+
+        assert_int_equal(cure(t, number, &again), 0);
+        assert_true(again);
+}
+
+static void check_left(const Thread *t, int left) {
+        bool again;
+
+        assert_int_equal(cure(t, 7, &again), left);
+        assert_false(again);
+}
+
+static void test_calls(void **state) {
+        static const uint64_t waits[] = {0, 7, 35, 43, 45, 47, 65, 128, 202, 220, 230, 232, 281, 441};
+        Thread t;
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(waits); i++) {
+                thread_begin(&t, waits[i]);
+                check_again(&t, waits[i]);
+        }
+        t.regs.has_mode = true;
+        t.regs.mode = 1;
+        check_again(&t, 441);
+        t.regs.mode = 2; /* 32 bit */
+        check_left(&t, 0);
+}
+
+static void test_other_registers(void **state) {
+        Thread t;
+
+        (void)state;
+        thread_begin(&t, (uint64_t)-1); /* no system call: the program has that value there by itself */
+        check_left(&t, 0);
+        thread_begin(&t, 3); /* close: it may have closed */
+        check_left(&t, 0);
+        thread_begin(&t, 7);
+        t.regs.ax = 1;
+        check_left(&t, 0);
+        t.regs.ax = (uint64_t)-514; /* CRIU has begun it again itself, or not */
+        check_left(&t, 0);
+        thread_begin(&t, 7);
+        t.regs.ip = 1;
+        check_left(&t, 0);
+        thread_begin(&t, 7);
+        t.core.thread_info = NULL; /* a zombie, or another architecture */
+        put_process((uint32_t[]){100}, 1);
+        thread_put(&t, "core-100.img");
+        assert_int_equal(image_cure_calls(dir, fake_read), 0);
+}
+
+static void test_pending_signals(void **state) {
+        Thread t;
+
+        (void)state;
+        thread_begin(&t, 7);
+        t.signal.si_signo = SIGWINCH;
+        t.to_process.n_signals = 1;
+        t.task.signals_s = &t.to_process;
+        check_left(&t, 0);
+        t.task.blk_sigset = UINT64_C(1) << (SIGWINCH - 1);
+        check_again(&t, 7);
+        t.own.has_blk_sigset = true; /* the thread's own counts */
+        check_left(&t, 0);
+        t.own.blk_sigset = t.task.blk_sigset;
+        check_again(&t, 7);
+
+        thread_begin(&t, 7);
+        t.signal.si_signo = SIGRTMAX;
+        t.to_thread.n_signals = 1;
+        t.own.signals_p = &t.to_thread;
+        check_left(&t, 0);
+        t.signal.si_signo = 65; /* there is no such signal */
+        check_again(&t, 7);
+        t.info.siginfo.len = 3;
+        check_again(&t, 7);
+}
+
+/* A signal to the process may go to any of its threads. */
+static void test_threads(void **state) {
+        _cleanup_(image_message_freep) ProtobufCMessage *first = NULL, *second = NULL;
+        uint32_t both[] = {100, 101};
+        Thread t;
+
+        (void)state;
+        put_process(both, 2);
+        thread_begin(&t, 7);
+        t.signal.si_signo = SIGUSR1;
+        t.to_process.n_signals = 1;
+        t.task.signals_s = &t.to_process;
+        t.own.has_blk_sigset = true;
+        t.own.blk_sigset = UINT64_C(1) << (SIGUSR1 - 1);
+        thread_put(&t, "core-100.img");
+        thread_begin(&t, 232);
+        t.core.tc = NULL;
+        t.own.has_blk_sigset = true;
+        thread_put(&t, "core-101.img");
+        assert_int_equal(image_cure_calls(dir, fake_read), 0);
+        first = (ProtobufCMessage *)read_core("core-100.img");
+        second = (ProtobufCMessage *)read_core("core-101.img");
+        assert_int_equal(((ImgCore *)first)->thread_info->gpregs->ax, 7);
+        assert_true(((ImgCore *)second)->thread_info->gpregs->ax == (uint64_t)-4);
+}
+
+static void test_sleeps(void **state) {
+        static const struct {
+                uint64_t number, di, si, dx, r10, to_di, to_dx;
+        } cases[] = {
+                        {35, 1, 2, 0, 0, 2, 0},  /* nanosleep(1, 2): 2 is what is left */
+                        {35, 1, 0, 0, 0, 1, 0},  /* and nobody has asked */
+                        {230, 1, 0, 3, 4, 1, 4}, /* clock_nanosleep(1, 0, 3, 4) */
+                        {230, 1, 1, 3, 4, 1, 3}, /* until a certain time */
+                        {230, 1, 0, 3, 0, 1, 3}, {7, 1, 2, 3, 4, 1, 3},
+        };
+        Thread t;
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+                const ImgRegs *regs;
+
+                thread_begin(&t, cases[i].number);
+                t.regs.di = cases[i].di;
+                t.regs.si = cases[i].si;
+                t.regs.dx = cases[i].dx;
+                t.regs.r10 = cases[i].r10;
+                check_again(&t, cases[i].number);
+                message = (ProtobufCMessage *)read_core("core-100.img");
+                regs = ((ImgCore *)message)->thread_info->gpregs;
+                assert_int_equal(regs->di, cases[i].to_di);
+                assert_int_equal(regs->dx, cases[i].to_dx);
+                assert_int_equal(regs->si, cases[i].si);
+        }
+}
+
+static void code_is(const char *bytes) {
+        memcpy(code, bytes, sizeof code);
+}
+
+static void test_restarted(void **state) {
+        Thread t;
+
+        (void)state;
+        thread_begin(&t, RESTARTED);
+        code_is("\x90\x90\xb8\x07\0\0\0\x0f\x05");
+        check_again(&t, 7);
+        code_is("\x48\xc7\xc0\xca\0\0\0\x0f\x05");
+        check_again(&t, 202);
+        code_is("\x90\x90\x48\x8b\x44\x24\x10\x0f\x05"); /* glibc 2.41 */
+        on_stack = 230;
+        check_again(&t, 230);
+}
+
+static void test_restarted_unknown(void **state) {
+        Thread t;
+
+        (void)state;
+        thread_begin(&t, RESTARTED);
+        code_is("\x90\x90\xb8\x03\0\0\0\x0f\x05"); /* close cannot be begun again by the kernel */
+        check_left(&t, 1);
+        code_is("\x90\x90\xb8\x07\0\0\0\xcd\x80");
+        check_left(&t, 1);
+        code_is("\x90\x90\x90\x07\0\0\0\x0f\x05");
+        check_left(&t, 1);
+        code_is("\x90\x90\x48\x8b\x44\x24\xf0\x0f\x05");
+        check_left(&t, 1);
+        code_is("\x90\x90\x48\x8b\x44\x24\x18\x0f\x05"); /* where nothing can be read */
+        check_left(&t, 1);
+        code_is("\x90\x90\x48\x8b\x44\x24\x10\x0f\x05");
+        on_stack = UINT64_MAX;
+        check_left(&t, 1);
+        t.regs.ip = 8;
+        check_left(&t, 1);
+}
+
+static void test_cut_core(void **state) {
+        Thread t;
+
+        (void)state;
+        put_process((uint32_t[]){100, 101}, 2);
+        thread_begin(&t, 7);
+        thread_put(&t, "core-100.img");
+        assert_int_equal(image_cure_calls(dir, fake_read), -EBADMSG); /* core-101.img */
+        assert_int_equal(file_replace(dir, "core-101.img", "\x19\x43\x56\x54\x47\x38\x05\x55\xff\0\0\0", 12),
+                         0);
+        assert_int_equal(image_cure_calls(dir, fake_read), -EBADMSG);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test_setup_teardown(test_calls, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_other_registers, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_pending_signals, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_threads, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_sleeps, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_restarted, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_restarted_unknown, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_cut_core, set_up, tear_down),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
