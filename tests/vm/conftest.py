@@ -31,6 +31,7 @@ TURNS = 3
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The option that scripts/test --all passes on."""
     parser.addoption("--all", action="store_true", help="also the tests that are marked thorough")
+    parser.addoption("--store", action="store_true", help="test_zdtm stores what it finds, to be committed, and compares nothing")
     parser.addoption("--cuts", type=int, default=3, help="how many power cuts test_powercut makes")
     parser.addoption("--seed", type=int, help="for the moments of the power cuts; printed by each run")
 

@@ -23,7 +23,7 @@ from .util import progress
 
 # Layers and saved states follow every change of the source, so without a limit a day of
 # work fills a disk. Two distributions times a few states of the source fit in this.
-KEEP = {"base": 6, "buildroot": 4, "package": 12, "layer": 8, "state": 8}
+KEEP = {"base": 6, "buildroot": 4, "package": 12, "layer": 8, "state": 8, "zdtm": 1}
 
 _held: dict[Path, int] = {}
 
