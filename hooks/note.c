@@ -21,7 +21,7 @@ int main(int argc, char **argv) {
                 if (argc == 3 && strcmp(argv[1], "--session") == 0 && parse_pid(argv[2], &session) >= 0)
                         return flow_note(session);
         }
-        log_error("carryover-note is run as root by hooks of apt and needrestart, alone or with --session "
-                  "PID");
+        log_error("carryover-note must be run as root by the hooks of apt and needrestart, with no argument "
+                  "or --session PID");
         return EXIT_USAGE;
 }

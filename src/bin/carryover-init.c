@@ -11,7 +11,7 @@
 int main(int argc, char **argv) {
         (void)argv;
         if (argc != 1 || isatty(INIT_FD_ANSWER)) {
-                fprintf(stderr, "carryover-init is started by carryover-restore, not by hand\n");
+                fprintf(stderr, "carryover-init must be started by carryover-restore\n");
                 return EXIT_USAGE;
         }
         return init_run();

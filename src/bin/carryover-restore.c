@@ -13,8 +13,7 @@ int main(int argc, char **argv) {
                 return flow_restore();
         if (argc == 2 && strcmp(argv[1], "--give-up") == 0 && geteuid() == 0)
                 return flow_give_up();
-        log_error("carryover-restore is run as root: by carryover-restore.service, or by "
-                  "carryover-give-up.service "
-                  "with --give-up");
+        log_error("carryover-restore must be run as root by carryover-restore.service or, with --give-up, "
+                  "by carryover-give-up.service");
         return EXIT_USAGE;
 }

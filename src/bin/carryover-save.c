@@ -19,8 +19,7 @@ int main(int argc, char **argv) {
                 if (strcmp(argv[1], "--release") == 0)
                         return flow_release();
         }
-        log_error("carryover-save is run as root: by carryover.service with --start, --stop or --stopped, "
-                  "by "
-                  "the package's removal with --release");
+        log_error("carryover-save must be run as root by carryover.service, with --start, --stop or "
+                  "--stopped, or by the removal of the package, with --release");
         return EXIT_USAGE;
 }

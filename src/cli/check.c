@@ -11,5 +11,5 @@ ExitStatus verb_check(const CliCall *call) {
         status = target_inspect(call, &trees, &inspection);
         if (status == EXIT_OK)
                 status = target_show(call, &trees, &inspection);
-        return status == EXIT_OK ? target_refused(&inspection, "it cannot be carried as it is") : status;
+        return status == EXIT_OK ? target_refused(&inspection, "cannot be carried") : status;
 }

@@ -27,6 +27,6 @@ ExitStatus verb_keep(const CliCall *call) {
         if (missing > 0)
                 fprintf(stderr, "carryover: some kernel modules could not be loaded; a save may fail\n");
         if (call->json == CLI_TEXT)
-                printf("%s is %s.\n", trees.items[0]->target, r == 1 ? "kept already" : "kept");
+                printf("%s is %s.\n", trees.items[0]->target, r == 1 ? "already kept" : "kept");
         return EXIT_OK;
 }

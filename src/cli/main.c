@@ -29,53 +29,53 @@ static const CliVerb verbs[] = {
                  .args = "[TARGET]",
                  .max = 1,
                  .needs_root = true,
-                 .help = "Say what would be lost, touching nothing",
+                 .help = "Check what can be carried and what would be lost",
                  .run = verb_check},
                 {.name = "keep",
                  .args = "[TARGET]",
                  .max = 1,
                  .needs_root = true,
-                 .help = "Carry this over the next reboot",
+                 .help = "Carry a target over the next reboot",
                  .run = verb_keep},
                 {.name = "drop",
                  .args = "[TARGET]",
                  .max = 1,
                  .needs_root = true,
-                 .help = "Do not carry it after all",
-                 .options = {{"all", NULL, "Forget everything that is kept"}},
+                 .help = "Remove a target from the keep list",
+                 .options = {{"all", NULL, "Remove all targets"}},
                  .run = verb_drop},
                 {.name = "list",
                  .args = "",
                  .needs_root = true,
-                 .help = "Show what is kept",
+                 .help = "List the kept trees",
                  .run = verb_list},
                 {.name = "reboot",
                  .args = "",
                  .needs_root = true,
-                 .help = "Carry what is kept, and this session, into a new kernel",
-                 .options = {{"kernel", "VERSION", "Into this kernel, not the newest one"},
-                             {"append", "WORDS", "Add words to its command line"},
+                 .help = "Carry the kept trees and this session into a new kernel",
+                 .options = {{"kernel", "VERSION", "Boot this kernel instead of the newest"},
+                             {"append", "WORDS", "Append words to its command line"},
                              {"no-kexec", NULL, "Reboot through the firmware"},
-                             {"force", NULL, "Go on without what cannot be carried"}},
+                             {"force", NULL, "Leave behind trees that cannot be carried"}},
                  .run = verb_reboot},
                 {.name = "status",
                  .args = "[TREE]",
                  .max = 1,
                  .needs_root = true,
-                 .help = "Show what became of the last save",
+                 .help = "Show the result of the last save",
                  .run = verb_status},
                 {.name = "restore",
                  .args = "[TREE]",
                  .max = 1,
                  .needs_root = true,
-                 .help = "Try once more what could not be brought back",
-                 .options = {{"force", NULL, "Also what may have run already"}},
+                 .help = "Retry a tree that could not be restored",
+                 .options = {{"force", NULL, "Restore a tree even if it may have run already"}},
                  .run = verb_restore},
                 {.name = "enter",
                  .args = "[TREE [-- CMD...]]",
                  .max = CLI_MAX_ARGS,
                  .needs_root = true,
-                 .help = "A shell outside of this namespace, or in that tree's",
+                 .help = "Run a shell on the host, or a command in a tree",
                  .run = verb_enter},
                 {.name = "help", .args = "", .run = verb_help},
                 {.name = "completion", .args = "", .run = verb_completion},
@@ -83,9 +83,9 @@ static const CliVerb verbs[] = {
 
 /* Those that every verb has. */
 static const CliOption globals[] = {
-                {"json", "short|pretty", "For programs: one line, or indented"},
-                {"no-pager", NULL, "Do not show long output page by page"},
-                {"help", NULL, "Show this"},
+                {"json", "short|pretty", "Print JSON, on one line or indented"},
+                {"no-pager", NULL, "Do not use a pager"},
+                {"help", NULL, "Show this help"},
                 {"version", NULL, "Show the version"},
 #if WITH_FAULTS
                 {"list-faults", NULL, NULL},
@@ -134,8 +134,8 @@ static ExitStatus show_help(const CliVerb *verb) {
                        verb->args, verb->options[0].name ? " [OPTION...]" : "", verb->help);
                 show_options(verb->options, CLI_MAX_OPTIONS);
         } else {
-                printf("carryover [OPTION...] VERB [ARGUMENT...]\n\n"
-                       "Carry running sessions over a change of kernel.\n\nVerbs:\n");
+                printf("carryover [OPTION...] VERB [ARGUMENT...]\n\nCarry running sessions into another "
+                       "kernel.\n\nVerbs:\n");
                 for (size_t i = 0; i < ELEMENTS(verbs); i++) {
                         char left[64];
 
@@ -143,12 +143,12 @@ static ExitStatus show_help(const CliVerb *verb) {
                         if (verbs[i].help)
                                 printf("  %-21s %s\n", left, verbs[i].help);
                 }
-                printf("\nTARGET is session:ID, pid:NUMBER or unit:NAME; without one, the login\n"
-                       "session that the command runs in.\n\nOptions:\n");
+                printf("\nTARGET is session:ID, pid:NUMBER or unit:NAME. The default is the login\nsession "
+                       "that the command runs in.\n\nOptions:\n");
         }
         show_options(globals, ELEMENTS(globals));
         if (!verb || !verb->help)
-                printf("\nExit status: 0 ok, 1 failed, 2 usage, 3 nothing kept, 4 refused.\n");
+                printf("\nExit status: 0 success, 1 failure, 2 usage, 3 nothing kept, 4 refused.\n");
         return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
 }
 
@@ -218,7 +218,7 @@ static int global_set(Parse *p, const CliOption *option, const char *value) {
         else if (strcmp(value, "off") == 0)
                 p->call.json = CLI_TEXT;
         else
-                return usage_error("--json= is short, pretty or off, not '%.64s'", value);
+                return usage_error("--json= must be short, pretty or off, not '%.64s'", value);
         return 0;
 }
 
@@ -248,7 +248,7 @@ static int parse_option(Parse *p, const char *word, const char *next) {
 
         option = option_find(p->call.verb, name, equals ? (size_t)(equals - name) : strlen(name), &index);
         if (!option)
-                return usage_error("there is no option %.64s%s%s", word, p->call.verb ? " of " : "",
+                return usage_error("unknown option %.64s%s%s", word, p->call.verb ? " for " : "",
                                    p->call.verb ? p->call.verb->name : "");
         if (value && !option->value)
                 return usage_error("--%s takes no value", option->name);
@@ -269,7 +269,7 @@ static int parse_option(Parse *p, const char *word, const char *next) {
 static int parse_word(Parse *p, const char *word) {
         if (!p->call.verb) {
                 p->call.verb = verb_find(word);
-                return p->call.verb ? 1 : usage_error("there is no verb '%.64s'", word);
+                return p->call.verb ? 1 : usage_error("unknown verb '%.64s'", word);
         }
         if (p->call.n_args >= p->call.verb->max)
                 return p->call.verb->max == 0 ? usage_error("%s takes no arguments", p->call.verb->name)
@@ -293,7 +293,7 @@ static int parse(int argc, char **argv, Parse *p) {
                 else if (!only_words && starts_with(word, "--"))
                         r = parse_option(p, word, i + 1 < argc ? argv[i + 1] : NULL);
                 else if (!only_words && word[0] == '-')
-                        r = usage_error("there is no option %.64s", word);
+                        r = usage_error("unknown option %.64s", word);
                 else
                         r = parse_word(p, word);
                 if (r < 0)
@@ -303,7 +303,7 @@ static int parse(int argc, char **argv, Parse *p) {
         if (p->help || p->version || p->list_faults)
                 return 0;
         if (!p->call.verb)
-                return usage_error("a verb is missing");
+                return usage_error("no verb given");
         return 0;
 }
 

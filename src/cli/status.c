@@ -12,16 +12,15 @@
 
 static void show_now(const ReportNow *now) {
         static const char *const phases[] = {
-                        [PHASE_IDLE] = "nothing under way",
+                        [PHASE_IDLE] = "idle",
                         [PHASE_SEALED] = "sealed, waiting for the next boot",
-                        [PHASE_RESTORING] = "a restore is under way",
-                        [PHASE_INTERRUPTED] = "a restore was interrupted by the end of its boot",
+                        [PHASE_RESTORING] = "restore in progress",
+                        [PHASE_INTERRUPTED] = "restore interrupted: its boot ended",
         };
 
         printf("       Now: %s; %" PRIu64 " kept", phases[now->phase], now->kept);
         if (now->hold)
-                printf("; the hold stands, %" PRIu64 " connection%s\n", now->held,
-                       now->held == 1 ? "" : "s");
+                printf("; hold active, %" PRIu64 " connection%s\n", now->held, now->held == 1 ? "" : "s");
         else
                 printf("; no hold\n");
 }
@@ -56,10 +55,9 @@ ExitStatus verb_status(const CliCall *call) {
                 return cli_fail(r);
         shown = show(call, &now);
         if (shown == EXIT_OK && now.bad)
-                return cli_fail(err_say(
-                                -EBADMSG,
-                                "a ticket was cut short or altered, and nothing of it was used: look "
-                                "at %s and remove it",
-                                now.bad));
+                return cli_fail(err_say(-EBADMSG,
+                                        "a ticket is truncated or modified and was not used: inspect %s, "
+                                        "then remove it",
+                                        now.bad));
         return shown == EXIT_OK ? now_status(&now) : shown;
 }

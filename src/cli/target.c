@@ -25,7 +25,7 @@ ExitStatus target_refused(const Inspection *inspection, const char *consequence)
         if (inspection->worst != VERDICT_REFUSED)
                 return EXIT_OK;
         why = inspection_refusal(inspection);
-        (void)cli_fail(err_say(-EPERM, "%s: %s", consequence, why ?: "no memory to say why"));
+        (void)cli_fail(err_say(-EPERM, "%s: %s", consequence, why ?: "out of memory"));
         return EXIT_REFUSED;
 }
 

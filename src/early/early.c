@@ -72,15 +72,15 @@ static int load(EarlySay say, const char *const *names) {
 
         if (n <= 0)
                 return 0;
-        text = text_format("%d kernel modules could not be loaded, going on", n);
-        say(LOG_WARNING, text ?: "kernel modules could not be loaded, going on");
+        text = text_format("%d kernel modules could not be loaded, continuing", n);
+        say(LOG_WARNING, text ?: "kernel modules could not be loaded, continuing");
         return 1;
 }
 
 static int lift(EarlySay say, uint32_t max_pid) {
         int r = max_pid > 0 ? system_pids_lift(max_pid) : 0;
 
-        return r < 0 ? failed(say, r, "a session may have to come back in a namespace of its own") : 0;
+        return r < 0 ? failed(say, r, "a session may be restored in its own PID namespace") : 0;
 }
 
 /* Long before udev comes to them: the addresses are waited for by the restore. udev may still rename the
@@ -110,7 +110,7 @@ static int hold(EarlySay say, HoldBackend *backend, const HoldSet *set) {
 static int guard(EarlySay say, HoldBackend backend, const HoldSet *all) {
         int r = hold_guard_leave(NULL, backend, all);
 
-        return r < 0 ? failed(say, r, "a firewall service that flushes its rules may open the hold") : 0;
+        return r < 0 ? failed(say, r, "a firewall service that flushes the rules may remove the hold") : 0;
 }
 
 static bool root_is_memory(void) {
@@ -126,8 +126,8 @@ static int keep_key(EarlySay say, const Early *early) {
         if (early->has_store_key)
                 r = early->store_key.len == BOX_KEY
                                     ? store_key_put(early->store_key.data)
-                                    : err_say(-EBADMSG, "the key of the images has an impossible length");
-        return r < 0 ? failed(say, r, "what is encrypted with it will not come back") : 0;
+                                    : err_say(-EBADMSG, "the image key has an invalid length");
+        return r < 0 ? failed(say, r, "encrypted sessions cannot be restored") : 0;
 }
 
 int early_initramfs(EarlySay say) {
@@ -140,14 +140,14 @@ int early_initramfs(EarlySay say) {
         int r, n = 0;
 
         if (!root_is_memory()) {
-                say(LOG_ERR, "not in an initramfs: nothing done");
+                say(LOG_ERR, "not running in an initramfs: nothing done");
                 return 1;
         }
         r = file_slurp(AT_FDCWD, "/" INITRD_EARLY, EARLY_MAX_BYTES, &data, &size);
         if (r == -ENOENT)
                 return 0;
         if (early_off()) {
-                say(LOG_NOTICE, "switched off by carryover=off: what was saved stays in the store");
+                say(LOG_NOTICE, "disabled by carryover=off: saved sessions stay in the store");
                 return 0;
         }
         if (r >= 0)
@@ -163,8 +163,8 @@ int early_initramfs(EarlySay say) {
         backend = hold_backend_of(early->hold_backend);
         set = hold_set_of_early(early);
         n += hold(say, &backend, &set);
-        text = text_format("process numbers above %u, %zu connections and %zu ports held%s", early->max_pid,
-                           set.n_connections, set.n_ports, n ? ", with failures" : "");
+        text = text_format("process numbers up to %u reserved, %zu connections and %zu ports held%s",
+                           early->max_pid, set.n_connections, set.n_ports, n ? ", with failures" : "");
         say(n ? LOG_WARNING : LOG_INFO, text ?: "done");
         return n;
 }
@@ -182,14 +182,13 @@ static int hold_without_ticket(const Config *config, const Store *store, EarlySa
         if (r == 0 && ours)
                 return 0; /* a restore is going on in this boot: it is its hold */
         if (config->partial) {
-                say(LOG_WARNING,
-                    "there is a hold and no ticket for it, but not all of the configuration could "
-                    "be read: it stays");
+                say(LOG_WARNING, "found a hold without a ticket, but not all of the configuration could be "
+                                 "read: keeping the hold");
                 return 1;
         }
-        say(LOG_WARNING, "there is a hold and no ticket for it: taking it off");
+        say(LOG_WARNING, "found a hold without a ticket: removing the hold");
         r = hold_clear();
-        return r < 0 ? failed(say, r, "the hold stays") : 0;
+        return r < 0 ? failed(say, r, "the hold could not be removed") : 0;
 }
 
 /* The sealed ticket, or the one that a boot had claimed which died in the middle of its restore: what had
@@ -220,10 +219,11 @@ static int claim(const Config *config, const Store *store, EarlySay say) {
         if (r != 0)
                 return n + hold_without_ticket(config, store, say);
         if (claimed)
-                say(LOG_WARNING, "the boot that was to restore died in the middle; going on with the rest");
+                say(LOG_WARNING,
+                    "the previous boot ended during the restore; restoring the remaining trees");
         r = hold_set_of(ticket, &needs);
         if (r < 0)
-                return n + failed(say, r, "the ticket stays for the next boot");
+                return n + failed(say, r, "the ticket is kept for the next boot");
         n += lift(say, early_highest_pid(ticket));
         backend = hold_backend_of(ticket->hold_backend);
         if (hold_present(NULL) != 1)
@@ -248,7 +248,7 @@ int early_service(const Config *config, EarlySay say) {
 
         n = lift(say, FIRST_SESSION_PID);
         if (early_off()) {
-                say(LOG_NOTICE, "switched off by carryover=off: what was saved stays in the store");
+                say(LOG_NOTICE, "disabled by carryover=off: saved sessions stay in the store");
                 return n;
         }
         r = store_open(config, &store);

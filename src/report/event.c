@@ -20,25 +20,23 @@ typedef struct EventText {
 } EventText;
 
 static const EventText texts[EVENT_KINDS_] = {
-                [EVENT_SAVE_BEGUN] = {MESSAGE_SAVE_BEGUN, LOG_INFO, "saving begins"},
+                [EVENT_SAVE_BEGUN] = {MESSAGE_SAVE_BEGUN, LOG_INFO, "save started"},
                 [EVENT_TREE_SAVED] = {MESSAGE_TREE_SAVED, LOG_INFO, "saved"},
-                [EVENT_TREE_REFUSED] = {MESSAGE_TREE_REFUSED, LOG_WARNING,
-                                        "not saved, it was left as it is"},
-                [EVENT_SEALED] = {MESSAGE_SEALED, LOG_NOTICE, "the ticket is sealed"},
-                [EVENT_JUMP_LOADED] = {MESSAGE_JUMP_LOADED, LOG_INFO, "the next kernel is loaded"},
-                [EVENT_JUMP_FAILED] = {MESSAGE_JUMP_FAILED, LOG_ERR, "the jump is not possible"},
-                [EVENT_CLAIMED] = {MESSAGE_CLAIMED, LOG_INFO, "the ticket is claimed, restoring begins"},
+                [EVENT_TREE_REFUSED] = {MESSAGE_TREE_REFUSED, LOG_WARNING, "not saved, left running"},
+                [EVENT_SEALED] = {MESSAGE_SEALED, LOG_NOTICE, "ticket sealed"},
+                [EVENT_JUMP_LOADED] = {MESSAGE_JUMP_LOADED, LOG_INFO, "next kernel loaded"},
+                [EVENT_JUMP_FAILED] = {MESSAGE_JUMP_FAILED, LOG_ERR, "cannot jump into the next kernel"},
+                [EVENT_CLAIMED] = {MESSAGE_CLAIMED, LOG_INFO, "ticket claimed, restore started"},
                 [EVENT_HOLD_MISSING] = {MESSAGE_HOLD_MISSING, LOG_ERR,
                                         "the hold on the connections was missing"},
                 [EVENT_TREE_CARRIED] = {MESSAGE_TREE_CARRIED, LOG_NOTICE, "carried"},
-                [EVENT_TREE_FAILED] = {MESSAGE_TREE_FAILED, LOG_ERR, "could not be brought back"},
-                [EVENT_TREE_LOST] = {MESSAGE_TREE_LOST, LOG_ERR,
-                                     "a restore began and is not known to have ended"},
+                [EVENT_TREE_FAILED] = {MESSAGE_TREE_FAILED, LOG_ERR, "restore failed"},
+                [EVENT_TREE_LOST] = {MESSAGE_TREE_LOST, LOG_ERR, "restore started, its result is unknown"},
                 [EVENT_SAVE_STOPPED] = {MESSAGE_SAVE_STOPPED, LOG_WARNING,
-                                        "the save stopped, every tree was left as it is"},
+                                        "save stopped, all trees left running"},
                 [EVENT_TREE_UNSEALED] = {MESSAGE_TREE_UNSEALED, LOG_ERR,
-                                         "the machine went down before it was saved"},
-                [EVENT_ALL_CARRIED] = {MESSAGE_ALL_CARRIED, LOG_NOTICE, "every tree is carried"},
+                                         "the machine went down before the save was complete"},
+                [EVENT_ALL_CARRIED] = {MESSAGE_ALL_CARRIED, LOG_NOTICE, "all trees carried"},
 };
 
 #define FIELDS_MAX 9

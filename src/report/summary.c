@@ -78,15 +78,16 @@ static void headline(FILE *out, const Ticket *report, const Paint *paint) {
         switch (verdict) {
         case REPORT_STOPPED:
                 if (report->has_request_at || carried > 0)
-                        fprintf(out, "nothing was rebooted, %zu %s on in %s\n", report->n_trees,
-                                report->n_trees == 1 ? "tree lives" : "trees live", old);
+                        fprintf(out, "not rebooted, %zu %s in %s\n", report->n_trees,
+                                report->n_trees == 1 ? "tree still runs" : "trees still run", old);
                 else
                         fprintf(out,
-                                "nothing was saved, %zu %s left in %s to a shutdown that was not ours\n",
+                                "nothing was saved, %zu %s left running in %s; carryover did not start the "
+                                "shutdown\n",
                                 report->n_trees, report->n_trees == 1 ? "tree was" : "trees were", old);
                 break;
         case REPORT_PENDING:
-                fprintf(out, "%zu of %zu %s back so far, saved in %s (%s)\n", carried, report->n_trees,
+                fprintf(out, "%zu of %zu %s restored so far, saved in %s (%s)\n", carried, report->n_trees,
                         trees, old, action);
                 break;
         default:

@@ -141,11 +141,12 @@ static int add(Files *x, const PaxEntry *entry, int fd) {
         int r = pax_add(x->pax, entry, fd);
 
         if (r == -EDQUOT)
-                return err_say(r, "%s is larger than what of the store is left to its user", entry->path);
+                return err_say(r, "%s is larger than the space in the store that is left for the user",
+                               entry->path);
         if (r == -E2BIG)
                 return err_say(r,
-                               "%s is one of more files and directories in memory, or below /tmp, than are "
-                               "put back for one user",
+                               "%s exceeds the limit of files and directories in memory or below /tmp for "
+                               "one user (MaxFiles=)",
                                entry->path);
         return r < 0 ? err_pass(r) : 0;
 }
@@ -160,7 +161,7 @@ static int add_directory(Files *x, const char *path) {
         if (fd < 0)
                 return err_pass(fd);
         if (fstat(fd, &entry.st) < 0)
-                return err_born(-errno, "cannot look at %s", path);
+                return err_born(-errno, "cannot stat %s", path);
         return add(x, &entry, fd);
 }
 
@@ -197,7 +198,9 @@ static int check_name(const Files *x, const char *path, const struct stat *st) {
         struct stat named;
 
         if (fd < 0 || fstat(fd, &named) < 0 || named.st_dev != st->st_dev || named.st_ino != st->st_ino)
-                return err_say(-ESTALE, "%s is open and in memory, but no longer has that name", path);
+                return err_say(-ESTALE,
+                               "%s is open and exists only in memory, but the file no longer has this name",
+                               path);
         return 0;
 }
 
@@ -216,7 +219,7 @@ static int add_file(Files *x, const Item *item) {
         int r;
 
         if (path_fd < 0 || fstat(path_fd, &entry.st) < 0)
-                return err_born(-errno, "cannot look at %s", item->path);
+                return err_born(-errno, "cannot stat %s", item->path);
         r = check_name(x, item->path, &entry.st);
         if (r < 0)
                 return err_pass(r);

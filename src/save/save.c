@@ -49,10 +49,10 @@ static int encrypt(const Work *w, const char *name) {
 
         from = openat(w->images_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (from < 0)
-                return err_born(-errno, "cannot read back the image %s", name);
+                return err_born(-errno, "cannot read image %s", name);
         to = openat(w->home_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (to < 0)
-                return err_born(-errno, "cannot create the image %s", name);
+                return err_born(-errno, "cannot create image %s", name);
         r = box_seal(w->job->keys.box, name, from, to);
         return r < 0 ? err_pass(r) : 0;
 }
@@ -67,7 +67,7 @@ static int note_image(const ImageKeys *keys, Tree *tree, int dir_fd, const char 
         if (!file)
                 return -ENOMEM;
         fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-        r = fd < 0 ? err_born(-errno, "cannot read back the image %s", name)
+        r = fd < 0 ? err_born(-errno, "cannot read image %s", name)
                    : digest_fd(fd, keys->digest, digest, &file->size);
         if (r >= 0)
                 r = model_set_string(&file->name, name);
@@ -183,7 +183,7 @@ static int post_dump(Work *w) {
         if (r >= 0)
                 r = note_images(w);
         if (r >= 0 && w->tree->image_bytes > w->job->max_bytes)
-                r = err_say(-EDQUOT, "its images take more of the store than is left to its user");
+                r = err_say(-EDQUOT, "the images exceed the space in the store that is left for the user");
         if (r >= 0)
                 r = store_tree_reserve(w->home_fd, w->tree);
         if (r >= 0)
@@ -273,7 +273,7 @@ static int dump(Work *w) {
 
                 err_put_back(&kept);
                 if (blocked)
-                        err_prefix(r, "its connections may be blocked until the next boot; ");
+                        err_prefix(r, "connections of the tree may be blocked until the next boot; ");
         }
         return r < 0 ? err_pass(r) : 0;
 }

@@ -53,7 +53,7 @@ static void reported(Outcome__State first, Outcome__State second) {
 
 static void test_nothing(void **state) {
         assert_int_equal(cli("status"), EXIT_NOTHING);
-        cli_shows("Now: nothing under way; 0 kept; no hold\n");
+        cli_shows("Now: idle; 0 kept; no hold\n");
         cli_shows("No save yet: see carryover keep\n");
         assert_string_equal(cli_err, "");
         (void)fake_add_tree((pid_t)FIRST);
@@ -75,11 +75,11 @@ static void test_sealed(void **state) {
         fake->hold = true;
         fake->n_held = 1;
         assert_int_equal(cli("status"), EXIT_OK);
-        cli_shows("Now: sealed, waiting for the next boot; 0 kept; the hold stands, 1 connection\n");
+        cli_shows("Now: sealed, waiting for the next boot; 0 kept; hold active, 1 connection\n");
         assert_null(strstr(cli_out, "reason"));
         fake->n_held = 2;
         assert_int_equal(cli("status"), EXIT_OK);
-        cli_shows("the hold stands, 2 connections\n");
+        cli_shows("hold active, 2 connections\n");
         assert_int_equal(cli("status", "--json=pretty"), EXIT_OK);
         cli_json(true);
         cli_shows("\"sealed\"");
@@ -91,7 +91,7 @@ static void test_restoring(void **state) {
         assert_int_equal(store_seal(&store, t, NULL), 0);
         assert_int_equal(store_claim(&store, t), 0);
         assert_int_equal(cli("status"), EXIT_OK);
-        cli_shows("Now: a restore is under way; ");
+        cli_shows("Now: restore in progress; ");
 
         /* one has failed already: that is told while the other one is under way */
         outcome(t->trees[0], OUTCOME__STATE__FAILED, "its image is truncated");
@@ -123,13 +123,13 @@ static void test_interrupted(void **state) {
         assert_int_equal(store_claim(&store, t), 0);
         fake_reboot();
         assert_int_equal(cli("status"), EXIT_FAILED);
-        cli_shows("Now: a restore was interrupted by the end of its boot; ");
+        cli_shows("Now: restore interrupted: its boot ended; ");
 }
 
 static void test_report(void **state) {
         reported(OUTCOME__STATE__CARRIED, OUTCOME__STATE__CARRIED);
         assert_int_equal(cli("status"), EXIT_OK);
-        cli_shows("Now: nothing under way; ");
+        cli_shows("Now: idle; ");
         cli_shows("one");
         cli_shows("two");
 
@@ -185,8 +185,8 @@ static void test_bad_ticket(void **state) {
         assert_int_equal(file_replace(store.fd, "ticket", "cut", 3), 0);
         assert_int_equal(cli("status"), EXIT_FAILED); /* sets it aside */
         assert_int_equal(cli("status"), EXIT_FAILED);
-        cli_shows("Now: nothing under way; "); /* what else there is to know is shown */
-        cli_says("look at " MACHINE_STORE "/ticket.bad and remove it");
+        cli_shows("Now: idle; "); /* what else there is to know is shown */
+        cli_says("inspect " MACHINE_STORE "/ticket.bad, then remove it");
         assert_int_equal(unlinkat(store.fd, "ticket.bad", 0), 0);
         assert_int_equal(cli("status"), EXIT_OK);
 }
@@ -296,11 +296,11 @@ static void test_terminal(void **state) {
         (void)unsetenv("NO_COLOR");
         on_terminal(CLI_WORDS("status", "--no-pager"));
         cli_shows(colour);
-        cli_shows("Now: nothing under way; ");
+        cli_shows("Now: idle; ");
         (void)setenv("NO_COLOR", "1", 1);
         on_terminal(CLI_WORDS("status", "--no-pager"));
         assert_null(strstr(cli_out, colour));
-        cli_shows("Now: nothing under way; ");
+        cli_shows("Now: idle; ");
         (void)setenv("NO_COLOR", "", 1); /* as no-color.org has it */
         on_terminal(CLI_WORDS("status", "--no-pager"));
         cli_shows(colour);
@@ -321,7 +321,7 @@ static void test_pager(void **state) {
         (void)setenv("PAGER", "/bin/false", 1);
         on_terminal(CLI_WORDS("status"));
         assert_int_equal(cli_status, EXIT_FAILED);
-        cli_shows("Now: nothing under way; ");
+        cli_shows("Now: idle; ");
         cli_shows("its second reason");
         assert_string_equal(cli_err, "");
 }

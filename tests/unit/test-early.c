@@ -161,13 +161,13 @@ static void test_dies(void **state) {
         }
 }
 
-/* A boot that had claimed died in the middle: the rest is this one's. */
+/* A boot that had claimed ended during the restore: the rest is this one's. */
 static void test_takes_over(void **state) {
         sealed_two();
         assert_int_equal(fake_run(service, NULL), 0);
         sealed_reboot();
         assert_int_equal(fake_run(service, NULL), 0);
-        assert_true(is_said("died in the middle"));
+        assert_true(is_said("ended during the restore"));
         assert_int_equal(fake_count("store_take_over"), 1);
         assert_true(in_store("ticket.claimed"));
         assert_int_equal(access("/run/carryover/claimed", F_OK), 0);
@@ -194,12 +194,12 @@ static void test_no_ticket(void **state) {
         fake->hold = true;
         assert_int_equal(fake_run(service, NULL), 0);
         assert_false(fake->hold);
-        assert_true(is_said("taking it off"));
+        assert_true(is_said("removing the hold"));
         fake->hold = true;
         fake_fail("hold_clear", 1, -EIO);
         assert_int_equal(fake_run(service, NULL), 1);
         assert_true(fake->hold);
-        assert_true(is_said("the hold stays"));
+        assert_true(is_said("the hold could not be removed"));
 }
 
 /* Nobody knows where the ticket is. */
@@ -257,7 +257,7 @@ static void test_off(void **state) {
         assert_true(early_off());
         fake->hold = true;
         assert_int_equal(fake_run(service, NULL), 0);
-        assert_true(is_said("switched off"));
+        assert_true(is_said("disabled by carryover=off"));
         assert_true(in_store("ticket"));
         assert_int_equal(fake_count("hold_set"), 0);
         assert_int_equal(fake_count("hold_clear"), 0);
@@ -344,8 +344,8 @@ static void test_initramfs_steps(void **state) {
         assert_int_equal(fake_run(initramfs, NULL), 1);
 }
 
-/* A boot that was no jump, one that is switched off, a message that was altered, and a root that is none of
- * an initramfs. */
+/* A boot that was no jump, one that is disabled by carryover=off, a message that was altered, and a root
+ * that is none of an initramfs. */
 static void test_initramfs_does_nothing(void **state) {
         Early e = message();
         int fd, dir;
@@ -359,7 +359,7 @@ static void test_initramfs_does_nothing(void **state) {
         assert_true(dir >= 0);
         assert_int_equal(file_replace(dir, "cmdline", "carryover=off\n", 14), 0);
         assert_int_equal(fake_run(initramfs, NULL), 0);
-        assert_true(is_said("switched off"));
+        assert_true(is_said("disabled by carryover=off"));
         assert_int_equal(unlinkat(dir, "cmdline", 0), 0);
         fd_close(dir);
         fd = open(INITRAMFS "/carryover/early", O_WRONLY | O_CLOEXEC);
@@ -367,7 +367,7 @@ static void test_initramfs_does_nothing(void **state) {
         fd_close(fd);
         assert_int_equal(fake_run(initramfs, NULL), 1);
         assert_int_equal(early_initramfs(say), 1);
-        assert_true(is_said("not in an initramfs"));
+        assert_true(is_said("not running in an initramfs"));
         assert_int_equal(fake_count("hold_set"), 0);
         assert_int_equal(fake_count("system_pids_lift"), 0);
 }

@@ -269,7 +269,7 @@ static void test_too_large(void **state) {
         fake_tree(FIRST)->image_kib = 1025;
         fake_tree(SECOND)->image_kib = 1023;
         t = save(0);
-        assert_left(t, "pid-4000001", "more of the store than is left");
+        assert_left(t, "pid-4000001", "exceed the space in the store that is left");
         assert_true(t->trees[1]->image_bytes >= 1023 << 10);
 }
 

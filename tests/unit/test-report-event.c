@@ -45,7 +45,7 @@ static void test_full(void **state) {
                               .kernel = "6.12",
                               .gap_usec = 14320000});
         assert_int_equal(n_sent, 9);
-        assert_true(was_sent("MESSAGE=session-4: could not be brought back after 14.32 s, kernel 6.12: PID "
+        assert_true(was_sent("MESSAGE=session-4: restore failed after 14.32 s, kernel 6.12: PID "
                              "812 is taken"));
         assert_true(was_sent("MESSAGE_ID=" MESSAGE_TREE_FAILED));
         assert_true(was_sent("PRIORITY=3"));

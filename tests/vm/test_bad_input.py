@@ -84,9 +84,9 @@ def setting(text: str) -> str:
 def usage(judge: Judge) -> None:
     """Wrong words for each verb."""
     help_ = "see carryover --help"
-    cases = [Case("", USAGE, "a verb is missing.*" + help_), Case("frob", USAGE, "no verb 'frob'.*" + help_)]
+    cases = [Case("", USAGE, "no verb given.*" + help_), Case("frob", USAGE, "unknown verb 'frob'.*" + help_)]
     for verb in ("check", "keep", "drop", "list", "reboot", "status", "enter"):
-        cases.append(Case(f"{verb} --frob", USAGE, f"no option --frob of {verb}.*" + help_))
+        cases.append(Case(f"{verb} --frob", USAGE, f"unknown option --frob for {verb}.*" + help_))
         if verb != "enter":  # the words behind its tree are a command
             cases.append(Case(f"{verb} a b c d", USAGE, help_))
     cases += [Case("reboot --kernel=", USAGE, "--kernel needs a value"), Case("list --json=xml", USAGE, "short, pretty or off"),
@@ -227,7 +227,7 @@ def ticket(judge: Judge) -> None:
            "with a path for an id": frame(payload("../../../etc")),
            "of nonsense with the right checksum": frame(random.Random(1).randbytes(300))}
     for what, content in bad.items():
-        one_ticket(judge, what, content, r"truncated or modified; .*kept as .*/ticket\.bad", r"look at .*/ticket\.bad and remove it")
+        one_ticket(judge, what, content, r"truncated or modified; .*kept as .*/ticket\.bad", r"inspect .*/ticket\.bad, then remove it")
     newer = "has format 2, this version of carryover supports up to 1: install a newer version"
     one_ticket(judge, "of a newer carryover", frame(payload("00"), version=2), newer, newer)
     judge.machine.run("rm -f /var/lib/carryover/ticket*; systemctl reset-failed carryover-restore; systemctl restart carryover-restore")

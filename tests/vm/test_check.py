@@ -41,7 +41,7 @@ def test_a_session_is_found_checked_and_kept(lab: Lab, distro: str) -> None:
         status, text = session.command("carryover keep")
         assert status == 0 and f"{tree['target']} is kept." in text
         status, text = session.command("carryover keep")
-        assert status == 0 and "kept already" in text
+        assert status == 0 and "already kept" in text
         status, text = session.command("carryover list")
         assert status == 0 and tree["name"] in text and "sshd" in text
         assert session.command("carryover drop")[0] == 0
