@@ -10,7 +10,6 @@
 #include "base/text.h"
 #include "criu/criu.h"
 #include "files/memory.h"
-#include "flow/restrictions.h"
 #include "flow/waiting.h"
 #include "jump/jump.h"
 #include "kernel/apparmor.h"
@@ -21,6 +20,7 @@
 #include "store/room.h"
 #include "systemd/bus.h"
 #include "systemd/login.h"
+#include "systemd/restrictions.h"
 
 #include <fcntl.h>
 #include <string.h>

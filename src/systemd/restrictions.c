@@ -3,7 +3,7 @@
 /* A tree comes back in one scope. What restricts all of it is put on that; what restricts only some of its
  * processes, or is no limit that a scope can be made with, refuses it. */
 
-#include "flow/restrictions.h"
+#include "systemd/restrictions.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

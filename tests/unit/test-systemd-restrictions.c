@@ -3,7 +3,7 @@
 /* What restricts a tree goes into its ticket, or refuses it: no tree has more after its return than it had
  * before. Needs root: the control groups are files of the test's own. */
 
-#include "flow/restrictions.h"
+#include "systemd/restrictions.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
