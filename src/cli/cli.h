@@ -37,7 +37,7 @@ typedef struct CliVerb {
 
 struct CliCall {
         const CliVerb *verb;
-        const char *args[CLI_MAX_ARGS];
+        const char *args[CLI_MAX_ARGS + 1]; /* ends with NULL */
         size_t n_args;
         const char *values[CLI_MAX_OPTIONS]; /* as verb->options; "": takes no value, NULL: not given */
         CliJson json;

@@ -53,6 +53,13 @@ ExitStatus flow_last(void);
  * force also for one that may have run already. Waits for the report. */
 ExitStatus flow_retry(const char *name, bool force);
 
+/*
+ * `carryover enter`: a tree's namespaces, by its name or target, with a command (NULL-terminated, may be
+ * empty: the caller's shell); or (NULL) a shell on the host. Returns what the shell or command ended with,
+ * or EXIT_FAILED.
+ */
+ExitStatus flow_enter(const char *name, const char *const *command);
+
 /* carryover-restore.service. */
 ExitStatus flow_restore(void);
 
