@@ -435,13 +435,16 @@ static int run_job(Run *run, RpcResponse **ret) {
 int criu_dump(const CriuJob *job) {
         _cleanup_(rpc_response_freep) RpcResponse *response = NULL;
         Run run = {.job = job, .kind = RPC_KIND__DUMP, .process = CRIU_PROCESS_NONE};
+        const char *environment[3] = {NULL}; /* the second for a CRIU before 3.19: hooks/criu-stop.c */
         CriuTerminals none;
         int r;
 
         r = criu_terminals_open(job, &none); /* where nothing is saved yet, there are none */
         if (r < 0)
                 return err_pass(r);
-        run.environment = none.environment;
+        environment[0] = none.environment[0];
+        environment[1] = job->lock_skip ? NULL : "CARRYOVER_STOPS=all";
+        run.environment = environment;
         r = run_job(&run, &response);
         if (r >= 0 && run.n_tree > 0)
                 r = processes_wait(run.tree, run.n_tree, now_monotonic() + EXIT_GRACE);
