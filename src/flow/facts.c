@@ -308,7 +308,8 @@ static int inspect_tree(const PreflightFacts *facts, Tree *tree, Inspection *i, 
         return 0;
 }
 
-static int divide_store(const PreflightFacts *facts, Inspection *i, PreflightClaim *claims) {
+static int divide_store(const PreflightFacts *facts, Tree *const *trees, Inspection *i,
+                        PreflightClaim *claims) {
         _cleanup_(freep) Verdict **verdicts = calloc(i->n ?: 1, sizeof *verdicts);
         int r;
 
@@ -317,6 +318,8 @@ static int divide_store(const PreflightFacts *facts, Inspection *i, PreflightCla
         for (size_t k = 0; k < i->n; k++)
                 verdicts[k] = i->verdicts + k;
         r = preflight_limits(facts, claims, i->n, verdicts);
+        if (r >= 0)
+                r = preflight_peers(i->full, trees, i->n, i->verdicts);
         for (size_t k = 0; r >= 0 && k < i->n; k++) {
                 i->limits[k] = claims[k].limit;
                 raise_level(i, i->verdicts + k);
@@ -367,7 +370,7 @@ int inspect(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspectio
         if (r >= 0)
                 r = preflight_machine(facts, &i.machine);
         if (r >= 0)
-                r = divide_store(facts, &i, claims);
+                r = divide_store(facts, trees, &i, claims);
         if (r < 0)
                 return err_pass(r);
         raise_level(&i, &i.machine);

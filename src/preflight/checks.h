@@ -7,11 +7,23 @@
 #include "model/verdict.h"
 #include "preflight/facts.h"
 
+/* What one program loses in one way is one note (notes.c). */
+typedef struct NoteGroup {
+        const char *what, *comm;
+        size_t note, more; /* place of the note; how many others it stands for */
+} NoteGroup;
+
+typedef struct NoteGroups {
+        NoteGroup *list;
+        size_t n;
+} NoteGroups;
+
 typedef struct Check {
         const Members *m;
         const Tree *tree;
         const PreflightFacts *facts;
         Verdict *v;
+        NoteGroups *groups;
         const SnapProcess *p; /* the process at hand */
 } Check;
 
@@ -23,6 +35,17 @@ typedef struct Who {
 const char *check_who(const SnapProcess *p, Who *buffer);
 /* " of tmux (77)", or "" if nobody is known to hold it. */
 const char *check_holder(const Check *c, FdKind kind, uint64_t id, Who *buffer);
+
+/* What was looked at already. Children inherit descriptors, and one finding of one file is one note, that of
+ * the process nearest the root. */
+typedef struct Seen {
+        const SnapFd **slots;
+        size_t n;
+} Seen;
+
+int seen_make(const Members *m, Seen *ret);
+void seen_done(Seen *seen);
+bool seen_before(Seen *seen, const SnapFd *f);
 
 int check_process(const Check *c);
 int check_mounts(const Check *c); /* of the whole tree */
@@ -40,6 +63,12 @@ int check_unix(const Check *c, const SnapFd *f);
 int check_inet(const Check *c, const SnapFd *f);
 int check_socket(const Check *c, const SnapFd *f);
 
-#define note_refused(c, what, remedy, ...)  verdict_add((c)->v, VERDICT_REFUSED, what, remedy, __VA_ARGS__)
-#define note_degraded(c, what, remedy, ...) verdict_add((c)->v, VERDICT_DEGRADED, what, remedy, __VA_ARGS__)
-#define note_ok(c, what, remedy, ...)       verdict_add((c)->v, VERDICT_OK, what, remedy, __VA_ARGS__)
+/* Adds a note, or counts it with one that the program has already. `what` is a constant. */
+int check_note(const Check *c, VerdictLevel level, const char *what, const char *remedy, const char *format,
+               ...) __attribute__((format(printf, 5, 6)));
+int check_groups_end(const Check *c); /* says the counts */
+void note_groups_done(NoteGroups *groups);
+
+#define note_refused(c, what, remedy, ...)  check_note(c, VERDICT_REFUSED, what, remedy, __VA_ARGS__)
+#define note_degraded(c, what, remedy, ...) check_note(c, VERDICT_DEGRADED, what, remedy, __VA_ARGS__)
+#define note_ok(c, what, remedy, ...)       check_note(c, VERDICT_OK, what, remedy, __VA_ARGS__)

@@ -172,13 +172,7 @@ static int check_connected(const Check *c, const SnapInet *i) {
                                     check_who(c->p, &who), remote);
         if (i->state == TCP_LAST_ACK)
                 return check_last_ack(c, remote);
-        if (!i->to_self || members_have_other_end(c->m, i))
-                return 0;
-        return note_degraded(c, "loopback",
-                             "also keep the tree of the other end, or let the program reconnect",
-                             "%s has a connection to port %u on this machine; the other end is outside the "
-                             "tree and may not be restored",
-                             check_who(c->p, &who), i->remote_port);
+        return 0; /* whether its other end is carried is asked when all trees are known: peers.c */
 }
 
 /* CRIU makes a plain connection of it without a word: what the program writes then goes out as it is, where

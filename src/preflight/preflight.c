@@ -20,21 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *check_who(const SnapProcess *p, Who *buffer) {
-        snprintf(buffer->text, sizeof buffer->text, "%s (%d)", p->comm, (int)p->pid);
-        return buffer->text;
-}
-
-const char *check_holder(const Check *c, FdKind kind, uint64_t id, Who *buffer) {
-        const SnapHolder *h = snapshot_holder(c->m->s, kind, id);
-        const SnapProcess *p = h ? snapshot_process(c->m->s, h->pid) : NULL;
-
-        buffer->text[0] = '\0';
-        if (p)
-                snprintf(buffer->text, sizeof buffer->text, " of %s (%d)", p->comm, (int)p->pid);
-        return buffer->text;
-}
-
 static int check_fd(const Check *c, const SnapFd *f) {
         switch (f->kind) {
         case FD_FILE:
@@ -68,47 +53,6 @@ static int check_fd(const Check *c, const SnapFd *f) {
 
 static bool has_sockets(const Members *m) {
         return m->sockets.n > 0;
-}
-
-/* What was looked at already. Children inherit descriptors, and one finding of one file is one note, that of
- * the process nearest the root. Open addressing, at most half full. */
-typedef struct Seen {
-        const SnapFd **slots;
-        size_t n;
-} Seen;
-
-static int seen_make(const Members *m, Seen *ret) {
-        size_t n = 16;
-
-        for (size_t i = 0; i < m->n; i++)
-                n += 2 * m->list[i]->n_fds;
-        ret->slots = calloc(n, sizeof *ret->slots);
-        ret->n = n;
-        return ret->slots ? 0 : -ENOMEM;
-}
-
-static void seen_done(Seen *seen) {
-        free(seen->slots);
-}
-
-static bool same_object(const SnapFd *a, const SnapFd *b) {
-        return a->kind == b->kind && a->ino == b->ino && a->dev == b->dev;
-}
-
-/* Anonymous descriptors share an inode without being the same; and some files are fine with one process and
- * not with another. */
-static bool seen_before(Seen *seen, const SnapFd *f) {
-        size_t at = (f->ino * UINT64_C(0x9e3779b97f4a7c15) ^ f->dev) % seen->n;
-
-        if (f->kind == FD_ANON || f->kind == FD_OTHER || f->is_volatile || starts_with(f->target, "/proc/"))
-                return false;
-        while (seen->slots[at]) {
-                if (same_object(seen->slots[at], f))
-                        return true;
-                at = (at + 1) % seen->n;
-        }
-        seen->slots[at] = f;
-        return false;
 }
 
 static int check_members(Check *c) {
@@ -233,7 +177,8 @@ static int check_tree(Check *c) {
 int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *facts, Verdict *ret) {
         _cleanup_(members_done) Members m = {0};
         _cleanup_(verdict_done) Verdict v = {0};
-        Check c = {.m = &m, .tree = tree, .facts = facts, .v = &v};
+        _cleanup_(note_groups_done) NoteGroups groups = {0};
+        Check c = {.m = &m, .tree = tree, .facts = facts, .v = &v, .groups = &groups};
         const SnapProcess *root = snapshot_process(s, (pid_t)tree->root_pid);
         int r = preflight_facts_complete(facts);
 
@@ -245,6 +190,8 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
                 r = members_of(s, root->pid, &m);
                 if (r >= 0)
                         r = check_tree(&c);
+                if (r >= 0)
+                        r = check_groups_end(&c);
         }
         if (r < 0)
                 return err_pass(r);

@@ -20,7 +20,11 @@
  * -ENODATA if the facts are not complete (preflight_facts_complete()). */
 int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *facts, Verdict *ret);
 
-/* Likewise. */
+/* Of all trees together, once each has its verdict: adds what those lose that have a connection with
+ * somebody on this machine who is not carried. */
+int preflight_peers(const Snapshot *s, Tree *const *trees, size_t n, Verdict *verdicts);
+
+/* As preflight_tree(). */
 int preflight_machine(const PreflightFacts *facts, Verdict *ret);
 
 /* What the files of a tree that no boot brings may come to, and its images with them. */

@@ -25,6 +25,13 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
         return r;
 }
 
+int preflight_peers(const Snapshot *s, Tree *const *trees, size_t n, Verdict *verdicts) {
+        (void)s;
+        (void)trees;
+        (void)verdicts;
+        return fake_call("preflight_peers", "%zu", n);
+}
+
 int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
         int r = fake_call("preflight_machine", "%s", "");
 

@@ -47,8 +47,11 @@ static int teardown(void **state) {
 }
 
 static void look(World *w) {
+        Tree *tree = &w->tree;
+
         verdict_done(&w->v);
-        assert_int_equal(preflight_tree(w->s, &w->tree, &w->facts, &w->v), 0);
+        assert_int_equal(preflight_tree(w->s, tree, &w->facts, &w->v), 0);
+        assert_int_equal(preflight_peers(w->s, &tree, 1, &w->v), 0);
 }
 
 static void expect(World *w, VerdictLevel level, const char *what, const char *text) {

@@ -4,6 +4,8 @@
 
 #include "tests/unit/preflight.h"
 
+#include <fcntl.h>
+
 static void test_above_tcp(void **state) {
         World *w = *state;
         SnapInet *i;
@@ -114,12 +116,64 @@ static void test_cgroup_namespace(void **state) {
         expect(w, VERDICT_REFUSED, "namespace", "cgroup namespace");
 }
 
+/* Twenty lines of one program are one. */
+static void test_groups(void **state) {
+        World *w = *state;
+
+        for (uint64_t i = 0; i < 20; i++) {
+                world_fd(w->s, 402, FD_TCP, 60 + i, NULL);
+                world_tcp(w->s, 60 + i, TCP_ESTABLISHED, 0x7f000001, 99, 0x7f000001, (uint16_t)(5000 + i))
+                                ->to_self = true;
+                world_fd(w->s, 402, FD_PIPE, 100 + i, NULL)->flags = O_WRONLY;
+                world_at(w->s, 402)->fds[world_at(w->s, 402)->n_fds - 1].fd = (int)i;
+        }
+        world_fd(w->s, 400, FD_PIPE, 200, NULL)->flags = O_WRONLY;
+        look(w);
+        assert_int_equal(w->v.n_notes, 3);
+        assert_non_null(strstr(w->v.notes[0].text, "sshd (400) has a pipe (descriptor 0)"));
+        assert_null(strstr(w->v.notes[0].text, "more"));
+        assert_non_null(strstr(w->v.notes[1].text, "bash (402) has a pipe (descriptor 0)"));
+        assert_non_null(strstr(w->v.notes[1].text, " (and 19 more like this)"));
+        assert_non_null(strstr(w->v.notes[2].text, "port 5000"));
+        assert_non_null(strstr(w->v.notes[2].text, " (and 19 more like this)"));
+        /* the same sentence again says nothing new */
+        world_at(w->s, 402)->personality = true;
+        world_process(w->s, 403, 400, "bash", S4)->personality = true;
+        world_process(w->s, 404, 400, "zsh", S4)->personality = true;
+        look(w);
+        assert_int_equal(w->v.n_notes, 5);
+}
+
+/* Both ends are carried, in one tree or in two; unless the other one is refused. */
+static void test_peers(void **state) {
+        World *w = *state;
+        Tree other = TREE__INIT, *trees[] = {&w->tree, &other};
+        Verdict v[2] = {0};
+
+        other.root_pid = 800;
+        other.root_start = 8000;
+        world_fd(w->s, 402, FD_TCP, 60, NULL);
+        world_tcp(w->s, 60, TCP_ESTABLISHED, 0x7f000001, 99, 0x7f000001, 5432)->to_self = true;
+        world_fd(w->s, 800, FD_TCP, 61, NULL);
+        world_tcp(w->s, 61, TCP_ESTABLISHED, 0x7f000001, 5432, 0x7f000001, 99)->to_self = true;
+        expect(w, VERDICT_DEGRADED, "loopback", "bash (402) has a connection to port 5432 on this machine");
+        assert_int_equal(preflight_peers(w->s, trees, 2, v), 0);
+        assert_int_equal(v[0].n_notes + v[1].n_notes, 0);
+        v[1].level = VERDICT_REFUSED;
+        assert_int_equal(preflight_peers(w->s, trees, 2, v), 0);
+        assert_int_equal(v[1].n_notes, 0);
+        assert_int_equal(v[0].n_notes, 1);
+        assert_int_equal(v[0].level, VERDICT_DEGRADED);
+        assert_string_equal(v[0].notes[0].what, "loopback");
+        verdict_done(v);
+}
+
 int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
-                        T(test_above_tcp), T(test_last_ack), T(test_epoll),
-                        T(test_in_flight), T(test_trapped),  T(test_bus),
-                        T(test_journal),   T(test_lease),    T(test_cgroup_namespace),
+                        T(test_above_tcp),        T(test_last_ack), T(test_epoll),   T(test_in_flight),
+                        T(test_trapped),          T(test_bus),      T(test_journal), T(test_lease),
+                        T(test_cgroup_namespace), T(test_groups),   T(test_peers),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
