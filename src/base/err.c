@@ -24,30 +24,27 @@ set(const char *file, int line, int r, bool plain, const char *format, va_list a
         snprintf(record.way, sizeof record.way, "%s:%d", file, line);
 }
 
-int err_record(const char *file, int line, int r, const char *format, ...) {
+void err_record(const char *file, int line, int r, const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
         set(file, line, r, false, format, ap);
         va_end(ap);
-        return r;
 }
 
-int err_record_plain(const char *file, int line, int r, const char *format, ...) {
+void err_record_plain(const char *file, int line, int r, const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
         set(file, line, r, true, format, ap);
         va_end(ap);
-        return r;
 }
 
-int err_trace(const char *function, int r) {
+void err_trace(const char *function, int r) {
         size_t l = strlen(record.way);
 
         if (r < 0 && r == record.r)
                 snprintf(record.way + l, sizeof record.way - l, " < %s", function);
-        return r;
 }
 
 int err_prefix(int r, const char *format, ...) {

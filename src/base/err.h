@@ -26,19 +26,43 @@
 
 /* Records the sentence and the place; evaluates to r (negative). No newline, no full stop, no %m: the text
  * of the errno is appended by err_text(). */
-#define err_born(r, ...) err_record(__FILE__, __LINE__, (r), __VA_ARGS__)
+#define err_born(r, ...) err_made_by_(err_record, (r), __VA_ARGS__)
 
 /* The same for a refusal whose sentence already says it all: err_text() appends no errno text. */
-#define err_say(r, ...) err_record_plain(__FILE__, __LINE__, (r), __VA_ARGS__)
+#define err_say(r, ...) err_made_by_(err_record_plain, (r), __VA_ARGS__)
 
 /* Marks a frame on the way up; evaluates to r. */
-#define err_pass(r) err_trace(__func__, (r))
+#define err_pass(r) err_passed_by_(__func__, (r))
 
-int err_record(const char *file, int line, int r, const char *format, ...)
+/* What a system call that failed leaves behind, negative: where the caller above makes the sentence. */
+#define err_errno() err_negative_(-errno)
+
+/* That each of them is r itself, and that an error is negative, stands here for whoever reads one caller at
+ * a time: a static analyzer would otherwise go on after a failure as if nothing had failed. */
+#define err_made_by_(record, r, ...)                                                                        \
+        ({                                                                                                  \
+                int err_value_ = err_negative_(r);                                                          \
+                record(__FILE__, __LINE__, err_value_, __VA_ARGS__);                                        \
+                err_value_;                                                                                 \
+        })
+
+static inline int err_negative_(int r) {
+#ifdef __clang_analyzer__
+        __builtin_assume(r < 0);
+#endif
+        return r;
+}
+
+void err_record(const char *file, int line, int r, const char *format, ...)
                 __attribute__((format(printf, 4, 5)));
-int err_record_plain(const char *file, int line, int r, const char *format, ...)
+void err_record_plain(const char *file, int line, int r, const char *format, ...)
                 __attribute__((format(printf, 4, 5)));
-int err_trace(const char *function, int r);
+void err_trace(const char *function, int r);
+
+static inline int err_passed_by_(const char *function, int r) {
+        err_trace(function, r);
+        return r;
+}
 
 /* Puts a clause in front of the sentence that is recorded ("tree 'session-4': "). Evaluates to r. */
 int err_prefix(int r, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -463,7 +463,7 @@ static int restore_once(const CriuJob *job, const CriuTerminals *terminals, pid_
         r = run_job(&run, &response);
         if (r < 0)
                 return err_pass(r);
-        if (!response->restore || response->restore->pid <= 0)
+        if (!response || !response->restore || response->restore->pid <= 0)
                 return err_say(-EBADMSG, "CRIU restored the tree, but did not report its process number");
         *ret_pid = response->restore->pid;
         return 0;

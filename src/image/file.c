@@ -26,10 +26,6 @@
 /* A file that is rewritten is held in memory. files.img of 65536 descriptors is below this. */
 #define WRITER_MAX (256u << 20)
 
-int image_bad(const Image *image, const char *why) {
-        return err_say(-EBADMSG, "image %s is damaged: %s", image->name, why);
-}
-
 int image_open(int images_fd, const char *name, Image *ret) {
         Image image = {0};
         struct stat st;

@@ -72,7 +72,7 @@ static inline uint64_t image_left(const Image *image) {
 }
 
 /* -EBADMSG with a sentence about this file. */
-int image_bad(const Image *image, const char *why);
+#define image_bad(image, why) err_say(-EBADMSG, "image %s is damaged: %s", (image)->name, (why))
 
 /* Calls each(name) for every name in the directory that begins and ends so; stops at the first error. */
 int image_each(int images_fd, const char *prefix, const char *suffix,

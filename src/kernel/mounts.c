@@ -188,7 +188,7 @@ static bool is_same(const MountLine *now, const Mount *was) {
 
 /* autofs stands there itself until somebody asks, above, or on the point. */
 static int say_missing(const MountLine *now, const Mount *was) {
-        if (strcmp(now ? now->at.point : "", was->point) != 0 || strcmp(now->at.type, "autofs") == 0)
+        if (!now || strcmp(now->at.point, was->point) != 0 || strcmp(now->at.type, "autofs") == 0)
                 (void)err_say(-ETIMEDOUT, "mount point %s, which has files of the tree, is not mounted",
                               was->point);
         else

@@ -202,14 +202,15 @@ int netlink_path(const IpAddress *to, const IpAddress *from, Path *ret) {
                            .rtm_dst_len = (unsigned char)(to->length * 8),
                            .rtm_flags = RTM_F_LOOKUP_TABLE};
         _cleanup_(nl_msgp) struct nl_msg *m = NULL;
+        bool has_from = from && from->family == to->family;
         Path p = {0};
         int r;
 
-        if (from && from->family == to->family)
+        if (has_from)
                 rt.rtm_src_len = (unsigned char)(from->length * 8);
         m = netlink_request(RTM_GETROUTE, NLM_F_REQUEST, &rt, sizeof rt);
         if (!m || nla_put(m, RTA_DST, to->length, to->bytes) < 0 ||
-            (rt.rtm_src_len && nla_put(m, RTA_SRC, from->length, from->bytes) < 0))
+            (has_from && nla_put(m, RTA_SRC, from->length, from->bytes) < 0))
                 return -ENOMEM;
         r = netlink_talk(m, on_path, &p);
         if (r < 0)

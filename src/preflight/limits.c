@@ -66,15 +66,15 @@ static size_t users(const PreflightClaim *claims, size_t n) {
 static void divide(const PreflightFacts *facts, uint64_t room, PreflightClaim *claims, size_t n) {
         uint64_t spare = room - sum_of(claims, n, NULL).bytes;
         size_t n_users = users(claims, n);
+        uint64_t share = n_users > 0 ? spare / n_users : 0;
 
         for (size_t i = 0; i < n; i++) {
                 Sum own = sum_of(claims, n, &claims[i].uid);
 
-                if (claims[i].refused)
+                if (own.trees == 0 || claims[i].refused)
                         continue;
-                claims[i].limit.bytes = plus(claims[i].bytes,
-                                             smaller(facts->max_use_per_user - own.bytes, spare / n_users) /
-                                                             own.trees);
+                claims[i].limit.bytes = plus(claims[i].bytes, smaller(facts->max_use_per_user - own.bytes,
+                                                                      share) / own.trees);
                 claims[i].limit.names = facts->max_files ? claims[i].names + (facts->max_files - own.names) /
                                                                                              own.trees
                                                          : UINT64_MAX;

@@ -107,7 +107,7 @@ static int read_link(int pid_dir, const char *link, SnapFd *f) {
         ssize_t l = readlinkat(pid_dir, link, target, sizeof target - 1);
 
         if (l < 0)
-                return -errno;
+                return err_errno();
         target[l] = '\0';
         f->unlinked = target[0] == '/' && ends_with(target, DELETED);
         if (f->unlinked)

@@ -303,6 +303,7 @@ static int read_schedule(SnapProcess *p) {
         CPU_ZERO(&cpus);
         if (sched_getaffinity(p->pid, sizeof cpus, &cpus) < 0 || CPU_COUNT(&cpus) >= get_nprocs())
                 return 0;
+        /* Kept as bytes, whatever the set is made of. NOLINTNEXTLINE(clang-analyzer-unix.MallocSizeof) */
         p->affinity = malloc(sizeof cpus);
         if (!p->affinity)
                 return -ENOMEM;

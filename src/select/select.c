@@ -302,12 +302,6 @@ void select_free(Tree **trees, size_t n) {
  * must not take a shutdown's time and memory. */
 #define TREES_MAX 64u
 
-static int too_many(const char *target, size_t n) {
-        return n <= TREES_MAX ? 0
-                              : err_say(-EPERM, "%s has %zu daemonised jobs; the limit is %u",
-                                        target ?: "this session", n, TREES_MAX);
-}
-
 static int note_refused(Verdict *problems, const char *target, const SnapProcess *root, int why) {
         char comm[sizeof root->comm];
 
@@ -316,6 +310,21 @@ static int note_refused(Verdict *problems, const char *target, const SnapProcess
         return verdict_add(problems, VERDICT_DEGRADED, "target-refused", NULL,
                            "%s is kept, but without process %d (%s): %s", target, (int)root->pid, comm,
                            err_text(why));
+}
+
+/* problems: as of resolve(). */
+static int bound(const char *target, Verdict *problems, Roots *roots) {
+        int r;
+
+        if (roots->n <= TREES_MAX)
+                return 0;
+        r = err_say(-EPERM, "%s has %zu daemonised jobs; the limit is %u", target ?: "this session",
+                    roots->n, TREES_MAX);
+        if (!problems)
+                return r;
+        r = note_refused(problems, target, roots->list[TREES_MAX], r);
+        roots->n = TREES_MAX;
+        return r;
 }
 
 /* problems: where a tree that must not be carried is noted, and left out; NULL: it is the answer. */
@@ -331,11 +340,7 @@ static int resolve(const SelectWorld *w, const char *target, pid_t caller, Verdi
         if (r >= 0)
                 r = roots_find(w, &t, t.kind == TARGET_SESSION ? session_find(w, t.name) : NULL, &roots);
         if (r >= 0)
-                r = too_many(target, roots.n);
-        if (r == -EPERM && problems) {
-                r = note_refused(problems, target, roots.list[TREES_MAX], r);
-                roots.n = TREES_MAX;
-        }
+                r = bound(target, problems, &roots);
         if (r < 0)
                 return err_pass(r);
         trees = calloc(roots.n, sizeof *trees);

@@ -352,7 +352,7 @@ static int check_place(const Store *store, const Ticket *waiting) {
         if (!waiting)
                 return store_vacant(store);
         r = store_waiting(store, &there);
-        if (r >= 0 && (r == 1 || strcmp(there->id, waiting->id) != 0))
+        if (r == 1 || (r == 0 && strcmp(there->id, waiting->id) != 0))
                 r = err_say(-ENOENT, "%s/ticket is no longer the ticket that is to be carried along",
                             store->path);
         return r;
