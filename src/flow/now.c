@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "files/config.h"
 #include "netfilter/hold.h"
-#include "restore/needs.h"
+#include "restore/restore.h"
 #include "store/store.h"
 
 #include <string.h>

@@ -3,8 +3,6 @@
 /* What became of each tree: durable before its images go, for a restore that is started again. */
 
 #include "flow/restoring.h"
-#include "restore/login.h"
-#include "restore/running.h"
 
 #include "base/err.h"
 #include "base/fault.h"
@@ -111,7 +109,7 @@ void restoring_carried(Restoring *x, Tree *tree) {
 
         tree->outcome->state = OUTCOME__STATE__CARRIED;
         pthread_mutex_lock(&x->bus_lock);
-        r = login_put_back(x->manager, tree);
+        r = restore_login(x->manager, tree);
         pthread_mutex_unlock(&x->bus_lock);
         if (r < 0)
                 (void)tree_degrade(tree, "login-record", "loginctl will not show it", "%s", err_text(r));

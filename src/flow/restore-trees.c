@@ -185,17 +185,16 @@ static void scopes_make(Restoring *x, Worker *workers) {
 
         for (size_t i = 0; i < x->ticket->n_trees; i++) {
                 uint64_t deadline = now_monotonic() + SCOPE_TIMEOUT;
-                const Scope *scope;
                 int r;
 
                 if (!workers[i].started)
                         continue;
                 pthread_mutex_lock(&x->bus_lock);
-                r = scopes_get(&x->scopes, x->manager, workers[i].tree, deadline, &scope);
+                r = restore_scope(&x->scopes, x->manager, workers[i].tree, deadline);
                 pthread_mutex_unlock(&x->bus_lock);
                 pthread_mutex_lock(&x->lock);
                 if (r >= 0)
-                        workers[i].procs_fd = scope->procs_fd;
+                        workers[i].procs_fd = r;
                 else
                         workers[i].scope_error = strdup(err_text(r));
                 workers[i].scope_known = true;

@@ -8,8 +8,6 @@
  */
 
 #include "flow/restoring.h"
-#include "restore/login.h"
-#include "restore/running.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -43,7 +41,7 @@
 
 static void restoring_done(Restoring *x) {
         hold_guard_stopp(&x->guard);
-        scopes_release(&x->scopes);
+        restore_scopes_release(&x->scopes);
         pty_reserve_freep(&x->ptys);
         bus_closep(&x->manager);
         model_free(x->ticket);
@@ -193,7 +191,7 @@ static int prepare(Restoring *x) {
         if (r < 0)
                 return err_pass(r);
         log_failed(hold_again(x), "peers may see a reset");
-        log_failed(login_reserve(x->ticket), "a login that comes now may get no session");
+        log_failed(restore_login_reserve(x->ticket), "a login that comes now may get no session");
         log_failed(restore_compare_cpu(x->ticket), "a change of the processor is not seen");
         /* Files come before users' processes; logind and ssh wait for us, and systemd shall for a gigabyte,
          * too. */
@@ -351,7 +349,7 @@ static void finish(Restoring *x) {
                 log_failed(hold_clear(), "the hold stays");
         }
         log_failed(network_mtu_sweep(), "a route of ours stays");
-        scopes_release(&x->scopes);
+        restore_scopes_release(&x->scopes);
         if (x->restart_logind && x->manager)
                 log_failed(bus_try_restart_unit(x->manager, "systemd-logind.service"),
                            "loginctl does not know the carried sessions");

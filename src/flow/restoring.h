@@ -9,7 +9,6 @@
 #include "netfilter/hold.h"
 #include "report/event.h"
 #include "restore/restore.h"
-#include "restore/scope.h"
 
 #include <pthread.h>
 
@@ -26,7 +25,7 @@ typedef struct Restoring {
         PtyReserve *ptys;
         RestoreTurns turns;
         ErrRecord *files; /* what restore_files() has answered for each tree */
-        Scopes scopes;
+        RestoreScopes scopes;
         HoldBackend hold;
         HoldGuard *guard;
         int stop_fd;

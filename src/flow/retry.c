@@ -16,7 +16,6 @@
 #include "flow/flow.h"
 #include "flow/wait.h"
 #include "report/report.h"
-#include "restore/living.h"
 #include "restore/restore.h"
 #include "store/store.h"
 #include "systemd/bus.h"

@@ -12,7 +12,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "criu/criu.h"
 #include "proc/rights.h"
+#include "restore/answer.h"
 #include "restore/process.h"
 
 #include <fcntl.h>

@@ -3,6 +3,7 @@
 /* Whether something of a tree lives, whatever is noted of it. */
 
 #include "restore/living.h"
+#include "restore/restore.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

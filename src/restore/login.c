@@ -12,7 +12,7 @@
  */
 
 #include "systemd/login.h"
-#include "restore/login.h"
+#include "restore/restore.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -156,7 +156,7 @@ static bool is_running(Bus *manager, const char *unit) {
                (strcmp(state, "active") == 0 || strcmp(state, "activating") == 0);
 }
 
-int login_put_back(Bus *manager, const Tree *tree) {
+int restore_login(Bus *manager, const Tree *tree) {
         int r;
 
         if (!tree->session || !tree->session->state_file ||
@@ -172,7 +172,7 @@ int login_put_back(Bus *manager, const Tree *tree) {
         return is_running(manager, "systemd-logind.service") ? 1 : 0;
 }
 
-int login_reserve(const Ticket *ticket) {
+int restore_login_reserve(const Ticket *ticket) {
         uint32_t highest = 0;
 
         for (size_t i = 0; i < ticket->n_trees; i++) {

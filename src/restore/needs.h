@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* What a tree needs of the next boot before anything of it is opened. */
+/* Inside this room: what a tree needs of the next boot before anything of it is opened. */
 
 #include "restore/restore.h"
 
@@ -16,7 +16,3 @@ int needs_wait(const RestoreJob *job, Tree *tree, bool *ret_tcp_close);
 /* Whether what its files in memory are put back into is mounted. Waits for nothing: the boot waits for us.
  */
 int needs_for_files(const Tree *tree);
-
-/* What a tree that is pending waits for now, as the sentence of -ETIMEDOUT; 0: for nothing that a boot
- * brings. Looks once. */
-int restore_waits_for(const Tree *tree);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* What lies outside the images, made anew as descriptors that CRIU inherits (docs/CRIU.md,
+/* Inside this room: what lies outside the images, made anew as descriptors that CRIU inherits (docs/CRIU.md,
  * "Sockets with a peer outside", "FIFOs and pipes", "Terminals"). */
 
 #include "restore/restore.h"

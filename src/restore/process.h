@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
+/* Inside this room: what is done by a tree's numbers. */
+
 #include "model/model.h"
 
 /* Gives restored processes what CRIU does not restore (docs/CRIU.md, "What cannot be dumped"): affinity and

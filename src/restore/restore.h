@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Bringing trees back. flow decides what is restored and when the hold goes; this room does one tree at a
- * time, in any thread.
+ * Bringing trees back, and the only door to this room but init.h. flow decides what is restored and when the
+ * hold goes; this room does one tree at a time, in any thread.
  *
  * Never starts a tree a second time (store_tree_begin), never executes anything from an image whose checksum
  * differs from the ticket's, never leaves a process behind when it fails: CRIU kills what it had built, and
@@ -17,6 +17,7 @@
 #include "model/config.h"
 #include "model/timeline.h"
 #include "store/store.h"
+#include "systemd/bus.h"
 #include "tty/pty.h"
 
 #include <pthread.h>
@@ -84,3 +85,42 @@ bool restore_abandon(const Store *store, const ImageKeys *keys, const Tree *tree
 
 /* Notes with each tree of the ticket which instruction sets this machine lacks, and the saved one had. */
 int restore_compare_cpu(Ticket *ticket);
+
+/* What a tree that is pending waits for now, as the sentence of -ETIMEDOUT; 0: for nothing that a boot
+ * brings. Looks once. */
+int restore_waits_for(const Tree *tree);
+
+/* A tree that is noted to run, and does: true, with its outcome filled. */
+bool restore_runs(const Store *store, Tree *tree);
+
+/* A tree that ran again, by its note, and does so no more: the machine went down with it, or it has ended.
+ * *ret: as it was noted; the caller frees. */
+bool restore_had_run(const Store *store, const Tree *tree, Tree **ret);
+
+/* Whether a process of the tree lives, whatever is noted of it, in the host's PID namespace or in one of its
+ * own: 0 with its number, or answer 1. Before it is brought back once more. */
+int restore_living(const Tree *tree, pid_t *ret);
+
+/*
+ * The units that the trees come back in: one scope for each login session, shared by its trees. A scope
+ * lives as long as there is a process in it; a waiting child of ours holds it open until the release.
+ */
+typedef struct RestoreScopes {
+        struct Scope *items;
+        size_t n;
+} RestoreScopes;
+
+/* Makes (or finds) the scope of a tree. Returns the descriptor of its cgroup.procs, which stays the scopes'.
+ * Not thread safe. */
+int restore_scope(RestoreScopes *scopes, Bus *manager, const Tree *tree, uint64_t deadline_monotonic);
+void restore_scopes_release(RestoreScopes *scopes);
+
+/*
+ * Login sessions as logind and utmp know them. logind reads /run/systemd/sessions/ when it starts, as after
+ * its own upgrade: session and FIFO go there before it starts; when it already runs it is restarted. Answer
+ * 1: a running logind must be restarted.
+ */
+int restore_login(Bus *manager, const Tree *tree);
+
+/* Before logind starts: new logins leave the numbers of these sessions alone (systemd/login.h). */
+int restore_login_reserve(const Ticket *ticket);

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The note that a tree runs again. CRIU's "post-resume" is the first moment in which that is true and
- * nothing can undo it, and whatever dies from there on, the machine included, has not lost the tree: without
- * the note nobody would know whether it had lived.
+ * Inside this room: the note that a tree runs again. CRIU's "post-resume" is the first moment in which that
+ * is true and nothing can undo it, and whatever dies from there on, the machine included, has not lost the
+ * tree: without the note nobody would know whether it had lived.
  */
 
 #include "restore/restore.h"
@@ -22,10 +22,3 @@ int running_outcome(Tree *tree, const char *mode, pid_t pid);
  * outcome filled; else -EALREADY, and what CRIU had made of it is ended.
  */
 int running_adopt(const RestoreJob *job, int home_fd, Tree *tree);
-
-/* A tree that is noted to run, and does: true, with its outcome filled. */
-bool restore_runs(const Store *store, Tree *tree);
-
-/* A tree that ran again, by its note, and does so no more: the machine went down with it, or it has ended.
- * *ret: as it was noted; the caller frees. */
-bool restore_had_run(const Store *store, const Tree *tree, Tree **ret);

@@ -4,6 +4,7 @@
  * that only waits opens the scope, everything restored joins its cgroup, and the child goes last. */
 
 #include "restore/scope.h"
+#include "restore/restore.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -17,6 +18,15 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define SCOPE_NAME_MAX 160
+
+typedef struct Scope {
+        char name[SCOPE_NAME_MAX];
+        char *cgroup;
+        int procs_fd;
+        pid_t holder;
+} Scope;
 
 static int holder_start(pid_t *ret) {
         pid_t parent = getpid(), pid = fork();
@@ -106,17 +116,15 @@ bool scope_is_of(const Tree *tree, const char *cgroup) {
         return cgroup_in_unit(cgroup, name) || (tree->session && cgroup_in_unit(cgroup, other));
 }
 
-int scopes_get(Scopes *scopes, Bus *manager, const Tree *tree, uint64_t deadline, const Scope **ret) {
+int restore_scope(RestoreScopes *scopes, Bus *manager, const Tree *tree, uint64_t deadline) {
         char name[SCOPE_NAME_MAX], other[SCOPE_NAME_MAX + 16];
         Scope scope;
         int r;
 
         scope_name(tree, name);
         for (size_t i = 0; i < scopes->n; i++)
-                if (strcmp(scopes->items[i].name, name) == 0) {
-                        *ret = scopes->items + i;
-                        return 0;
-                }
+                if (strcmp(scopes->items[i].name, name) == 0)
+                        return scopes->items[i].procs_fd;
         r = scope_start(manager, tree, name, deadline, &scope);
         if (r < 0 && tree->session) {
                 /* The old scope is still there when the tree comes back in the kernel that it left. */
@@ -131,13 +139,12 @@ int scopes_get(Scopes *scopes, Bus *manager, const Tree *tree, uint64_t deadline
                 scope_done(&scope);
                 return r;
         }
-        *ret = scopes->items + scopes->n - 1;
-        return 0;
+        return scope.procs_fd;
 }
 
-void scopes_release(Scopes *scopes) {
+void restore_scopes_release(RestoreScopes *scopes) {
         for (size_t i = 0; i < scopes->n; i++)
                 scope_done(scopes->items + i);
         free(scopes->items);
-        *scopes = (Scopes){0};
+        *scopes = (RestoreScopes){0};
 }

@@ -17,7 +17,7 @@
 #include "netlink/network.h"
 #include "proc/rights.h"
 #include "restore/images.h"
-#include "restore/init.h"
+#include "restore/namespace.h"
 #include "restore/needs.h"
 #include "restore/outside.h"
 #include "restore/process.h"

@@ -20,7 +20,6 @@
 #include "netfilter/internal.h"
 #include "report/report.h"
 #include "report/trees.h"
-#include "restore/needs.h"
 #include "restore/outside.h"
 #include "restore/restore.h"
 #include "select/select.h"

@@ -12,7 +12,6 @@
 #include "model/digest.h"
 #include "report/report.h"
 #include "restore/restore.h"
-#include "restore/scope.h"
 #include "store/store.h"
 #include "systemd/cgroup.h"
 #include "tests/fakes/durable.h"

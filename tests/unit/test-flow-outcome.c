@@ -9,7 +9,7 @@
 #include "flow/aftermath.h"
 #include "flow/restoring.h"
 #include "model/model.h"
-#include "restore/running.h"
+#include "restore/restore.h"
 #include "tests/unit/own-run.h"
 #include "tests/unit/ticket.h"
 

@@ -6,7 +6,7 @@
  */
 
 #include "model/box.h"
-#include "restore/init.h"
+#include "restore/namespace.h"
 #include "tests/unit/sealed.h"
 
 #include <setjmp.h>

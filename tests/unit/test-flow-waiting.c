@@ -54,7 +54,7 @@ static void assert_waiting(const char *text) {
 }
 
 /* Another process that holds the lock of the restore. */
-static pid_t restore_runs(void) {
+static pid_t begin_restore(void) {
         int told[2];
         char c;
         pid_t pid;
@@ -106,7 +106,7 @@ static void test_restore_runs(void **state) {
         (void)state;
         sealed_two();
         claim();
-        restore = restore_runs();
+        restore = begin_restore();
         assert_waiting("2 of the last save are not back yet and would go along: pid-4000001, pid-4000002");
         has_ended(FIRST_PID, OUTCOME__STATE__CARRIED);
         assert_waiting("1 of the last save is not back yet and would go along: pid-4000002");
@@ -126,7 +126,7 @@ static void test_restore_has_died(void **state) {
         assert_int_equal(find(&none), -EEXIST);
         assert_null(none);
         assert_non_null(strstr(err_text(-EEXIST), "systemctl restart carryover-restore"));
-        restore_dies(restore_runs());
+        restore_dies(begin_restore());
         assert_int_equal(find(&none), -EEXIST);
 }
 
@@ -137,7 +137,7 @@ static void test_store_cannot_be_read(void **state) {
         (void)state;
         sealed_two();
         claim();
-        restore = restore_runs();
+        restore = begin_restore();
         fake_fail("store_tree_recall", 2, -EIO);
         assert_int_equal(find(&none), -EIO);
         assert_true(fake_struck());

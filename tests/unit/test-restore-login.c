@@ -94,7 +94,7 @@ static void test_numbers_are_left_alone(void **state) {
                 assert_int_equal(model_set_string(&tree->session->id, ids[i]), 0);
                 assert_int_equal(model_append(ticket->trees, ticket->n_trees, tree), 0);
         }
-        assert_int_equal(login_reserve(ticket), 0);
+        assert_int_equal(restore_login_reserve(ticket), 0);
         assert_true(next_number() > highest);
         assert_int_equal(login_numbers_lift(LOGIN_NUMBER_MAX + 1), -EINVAL);
 }

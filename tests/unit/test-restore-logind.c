@@ -3,7 +3,7 @@
 /* The files of a login session that comes back: what logind must find when it starts, the login record, and
  * what is not touched. Needs root: /run is of the test's own. */
 
-#include "restore/login.h"
+#include "restore/restore.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -96,7 +96,7 @@ static int tear_down(void **state) {
 }
 
 static void test_logind_finds_it(void **state) {
-        assert_int_equal(login_put_back(NULL, *state), 0);
+        assert_int_equal(restore_login(NULL, *state), 0);
         holds(USER_FILE, "NAME=joe\nSTATE=active\n");
         holds(SESSION_FILE, "UID=1000\nUSER=joe\nSCOPE=session-4.scope\nLEADER=777\nTTY=pts/3\n");
         assert_int_equal(access("/run/utmp", F_OK), -1); /* Debian 13 has none */
@@ -110,14 +110,14 @@ static void test_logind_runs_already(void **state) {
 
         for (size_t i = 0; i < ELEMENTS(rows); i++) {
                 logind_state = rows[i].state;
-                assert_int_equal(login_put_back(NULL, *state), rows[i].answer);
+                assert_int_equal(restore_login(NULL, *state), rows[i].answer);
         }
 }
 
 /* He has logged in again. */
 static void test_user_is_there(void **state) {
         put("/run/systemd/users", "1000", "NAME=joe\nSTATE=online\n");
-        assert_int_equal(login_put_back(NULL, *state), 0);
+        assert_int_equal(restore_login(NULL, *state), 0);
         holds(USER_FILE, "NAME=joe\nSTATE=online\n");
         assert_int_equal(access(SESSION_FILE, F_OK), 0);
 }
@@ -129,14 +129,14 @@ static void test_another_tree_of_it(void **state) {
         tree->root_pid = 391;
         tree->outcome->root_pid = 391;
         put("/run/systemd/sessions", "4", "LEADER=777\n");
-        assert_int_equal(login_put_back(NULL, tree), 0);
+        assert_int_equal(restore_login(NULL, tree), 0);
         holds(SESSION_FILE, "LEADER=777\n");
         assert_int_equal(unlink(SESSION_FILE), 0);
-        assert_int_equal(login_put_back(NULL, tree), 0); /* the leader may never come */
+        assert_int_equal(restore_login(NULL, tree), 0); /* the leader may never come */
         holds(SESSION_FILE, "UID=1000\nUSER=joe\nSCOPE=session-4.scope\nLEADER=391\nTTY=pts/3\n");
         tree->root_pid = ROOT_PID;
         tree->outcome->root_pid = 777;
-        assert_int_equal(login_put_back(NULL, tree), 0);
+        assert_int_equal(restore_login(NULL, tree), 0);
         holds(SESSION_FILE, "UID=1000\nUSER=joe\nSCOPE=session-4.scope\nLEADER=777\nTTY=pts/3\n");
 }
 
@@ -144,10 +144,10 @@ static void test_not_his(void **state) {
         Tree *tree = *state;
 
         tree->uid = 33; /* somebody else's job in it */
-        assert_int_equal(login_put_back(NULL, tree), 0);
+        assert_int_equal(restore_login(NULL, tree), 0);
         tree->uid = 1000;
         free(TAKE(tree->session->state_file));
-        assert_int_equal(login_put_back(NULL, tree), 0);
+        assert_int_equal(restore_login(NULL, tree), 0);
         assert_int_equal(access("/run/systemd", F_OK), -1);
 }
 
@@ -174,12 +174,12 @@ static void test_login_record(void **state) {
         Tree *tree = *state;
 
         make_utmp();
-        assert_int_equal(login_put_back(NULL, tree), 0);
+        assert_int_equal(restore_login(NULL, tree), 0);
         is_recorded("pts/3", 777);
         make_utmp();
         tree->outcome->root_pid = ROOT_PID; /* with its own numbers */
         free(TAKE(tree->session->tty));
-        assert_int_equal(login_put_back(NULL, tree), 0);
+        assert_int_equal(restore_login(NULL, tree), 0);
         is_recorded("pts/1", ROOT_PID);
 }
 
@@ -191,11 +191,11 @@ static void test_bad_login_record(void **state) {
 
         make_utmp();
         login->ut_type = DEAD_PROCESS;
-        assert_int_equal(login_put_back(NULL, tree), -EBADMSG);
+        assert_int_equal(restore_login(NULL, tree), -EBADMSG);
         assert_non_null(strstr(err_text(-EBADMSG), "none of a login"));
         login->ut_type = USER_PROCESS;
         tree->session->utmp.len--;
-        assert_int_equal(login_put_back(NULL, tree), -EBADMSG);
+        assert_int_equal(restore_login(NULL, tree), -EBADMSG);
         assert_non_null(strstr(err_text(-EBADMSG), "odd size"));
         tree->session->utmp.len++;
         assert_int_equal(stat("/run/utmp", &st), 0);
@@ -213,7 +213,7 @@ static void test_in_the_way(void **state) {
                 assert_int_equal(file_remove_tree(dir, "users"), 0);
                 assert_int_equal(file_remove_tree(dir, "sessions"), 0);
                 put("/run/systemd", strrchr(files[i], '/') + 1, "");
-                assert_true(login_put_back(NULL, *state) < 0);
+                assert_true(restore_login(NULL, *state) < 0);
                 assert_non_null(strstr(err_text(-ENOTDIR), files[i]));
         }
 }
