@@ -43,29 +43,8 @@ static void work_done(Work *w) {
         image_writer_done(&w->added);
 }
 
-static int each_message(int images_fd, const char *name, uint32_t magic,
-                        const ProtobufCMessageDescriptor *type,
-                        int (*each)(Image *image, ProtobufCMessage *message, Work *w), Work *w) {
-        _cleanup_(image_close) Image image = {0};
-        int r;
-
-        r = image_open(images_fd, name, &image);
-        if (r < 0)
-                return r;
-        r = image_expect(&image, magic);
-        while (r >= 0) {
-                _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
-
-                r = image_next_message(&image, type, &message);
-                if (r > 0)
-                        return 0;
-                if (r >= 0)
-                        r = each(&image, message, w);
-        }
-        return err_pass(r);
-}
-
-static int note_terminal(Image *image, ProtobufCMessage *message, Work *w) {
+static int note_terminal(Image *image, ProtobufCMessage *message, void *userdata) {
+        Work *w = userdata;
         const ImgTtyInfo *info = (const ImgTtyInfo *)message;
         unsigned device = major(info->rdev);
         Terminal t = {
@@ -81,7 +60,8 @@ static int note_terminal(Image *image, ProtobufCMessage *message, Work *w) {
         return model_append(w->terminals, w->n_terminals, t);
 }
 
-static int note_identity(Image *image, ProtobufCMessage *message, Work *w) {
+static int note_identity(Image *image, ProtobufCMessage *message, void *userdata) {
+        Work *w = userdata;
         const ImgFile *file = (const ImgFile *)message;
 
         if (file->id == UINT32_MAX)
@@ -123,7 +103,8 @@ static int add_path(Work *w, const ImgTtyFile *tty, const Terminal *slave) {
         return image_put_message(&w->added, &file.base);
 }
 
-static int copy_or_fix(Image *image, ProtobufCMessage *message, Work *w) {
+static int copy_or_fix(Image *image, ProtobufCMessage *message, void *userdata) {
+        Work *w = userdata;
         ImgFile *file = (ImgFile *)message;
         const Terminal *terminal = file->tty ? terminal_of(w, file->tty->tty_info_id) : NULL, *slave;
         int r;
@@ -158,18 +139,17 @@ int image_fix_ctty(int images_fd) {
         _cleanup_(work_done) Work w = {0};
         int r;
 
-        r = each_message(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor, note_terminal,
-                         &w);
+        r = image_walk(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor, note_terminal,
+                       &w);
         if (r == -ENOENT) /* a tree without any terminal */
                 return 0;
         if (r >= 0)
-                r = each_message(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, note_identity,
-                                 &w);
+                r = image_walk(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, note_identity,
+                               &w);
         if (r >= 0)
                 r = image_put_head(&w.writer, IMAGE_FILES);
         if (r >= 0)
-                r = each_message(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, copy_or_fix,
-                                 &w);
+                r = image_walk(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, copy_or_fix, &w);
         if (r < 0)
                 return err_pass(r);
         return w.fixed > 0 ? write_back(images_fd, &w) : 0;
@@ -181,8 +161,8 @@ int image_terminals(int images_fd, ImageTerminal **ret, size_t *ret_n) {
         size_t n = 0;
         int r;
 
-        r = each_message(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor, note_terminal,
-                         &w);
+        r = image_walk(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor, note_terminal,
+                       &w);
         if (r < 0 && r != -ENOENT) /* a tree without any terminal */
                 return err_pass(r);
         for (size_t i = 0; i < w.n_terminals; i++) {

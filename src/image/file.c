@@ -222,9 +222,8 @@ int image_first_message(int images_fd, const char *name, uint32_t magic,
         return r < 0 ? err_pass(r) : 0;
 }
 
-int image_each_message(int images_fd, const char *name, uint32_t magic,
-                       const ProtobufCMessageDescriptor *type,
-                       int (*each)(const ProtobufCMessage *message, void *userdata), void *userdata) {
+int image_walk(int images_fd, const char *name, uint32_t magic, const ProtobufCMessageDescriptor *type,
+               int (*each)(Image *image, ProtobufCMessage *message, void *userdata), void *userdata) {
         _cleanup_(image_close) Image image = {0};
         int r;
 
@@ -232,21 +231,34 @@ int image_each_message(int images_fd, const char *name, uint32_t magic,
         if (r < 0)
                 return r;
         r = image_expect(&image, magic);
-        if (r < 0)
-                return err_pass(r);
-        for (;;) {
+        while (r >= 0) {
                 _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
 
                 r = image_next_message(&image, type, &message);
                 if (r > 0)
                         return 0;
                 if (r >= 0)
-                        r = each(message, userdata);
-                if (r == -EBADMSG && message)
-                        return image_bad(&image, "a number is out of range");
-                if (r < 0)
-                        return err_pass(r);
+                        r = each(&image, message, userdata);
         }
+        return err_pass(r);
+}
+
+typedef struct Reader {
+        int (*each)(const ProtobufCMessage *message, void *userdata);
+        void *userdata;
+} Reader;
+
+static int read_message(Image *image, ProtobufCMessage *message, void *userdata) {
+        const Reader *reader = userdata;
+        int r = reader->each(message, reader->userdata);
+
+        return r == -EBADMSG ? image_bad(image, "a number is out of range") : r;
+}
+
+int image_each_message(int images_fd, const char *name, uint32_t magic,
+                       const ProtobufCMessageDescriptor *type,
+                       int (*each)(const ProtobufCMessage *message, void *userdata), void *userdata) {
+        return image_walk(images_fd, name, magic, type, read_message, &(Reader){each, userdata});
 }
 
 int image_skip(Image *image, uint64_t size) {

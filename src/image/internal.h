@@ -58,8 +58,13 @@ int image_decode(const Image *image, const ProtobufCMessageDescriptor *type, Pro
 int image_first_message(int images_fd, const char *name, uint32_t magic,
                         const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret);
 
-/* Gives each entry of an image to each(), decoded. -ENOENT without a sentence if there is no such image;
- * -EBADMSG of each() means that a number is out of range, and gets its sentence here. */
+/* Gives each entry of an image to each(), decoded, and as it is in image->entry. -ENOENT without a sentence
+ * if there is no such image. */
+int image_walk(int images_fd, const char *name, uint32_t magic, const ProtobufCMessageDescriptor *type,
+               int (*each)(Image *image, ProtobufCMessage *message, void *userdata), void *userdata);
+
+/* The same for who only reads the messages. -EBADMSG of each() means that a number is out of range, and gets
+ * its sentence here. */
 int image_each_message(int images_fd, const char *name, uint32_t magic,
                        const ProtobufCMessageDescriptor *type,
                        int (*each)(const ProtobufCMessage *message, void *userdata), void *userdata);
