@@ -38,6 +38,24 @@ typedef struct Chunks {
         uint64_t number; /* of the one at number % 2 */
 } Chunks;
 
+static Chunks *chunks_new(int fd, size_t room) {
+        Chunks *c = calloc(1, sizeof *c);
+
+        if (!c)
+                return NULL;
+        c->fd = fd;
+        c->room = room;
+        return c;
+}
+
+/* They are a tree's memory. */
+static void chunks_freep(Chunks **c) {
+        if (!*c)
+                return;
+        explicit_bzero(*c, sizeof **c);
+        free(*c);
+}
+
 static int fill(Chunks *c, uint64_t number) {
         size_t n = 0;
 
@@ -134,15 +152,13 @@ static int open_chunks(gcry_cipher_hd_t cipher, Chunks *c, int to) {
 }
 
 int box_seal(const uint8_t key[static BOX_KEY], const char *name, int from, int to) {
-        _cleanup_(freep) Chunks *chunks = calloc(1, sizeof *chunks);
+        _cleanup_(chunks_freep) Chunks *chunks = chunks_new(from, CHUNK);
         gcry_cipher_hd_t cipher;
         Head head;
         int r;
 
         if (!chunks)
                 return -ENOMEM;
-        chunks->fd = from;
-        chunks->room = CHUNK;
         memcpy(head.magic, magic, sizeof magic);
         if (getrandom(head.salt, sizeof head.salt, 0) != sizeof head.salt)
                 return err_born(-errno, "cannot generate a salt");
@@ -153,20 +169,17 @@ int box_seal(const uint8_t key[static BOX_KEY], const char *name, int from, int 
         if (r >= 0)
                 r = seal_chunks(cipher, chunks, to);
         gcry_cipher_close(cipher);
-        explicit_bzero(chunks->bytes, sizeof chunks->bytes);
         return r < 0 ? err_prefix(r, "encrypting %s: ", name) : 0;
 }
 
 int box_open(const uint8_t key[static BOX_KEY], const char *name, int from, int to) {
-        _cleanup_(freep) Chunks *chunks = calloc(1, sizeof *chunks);
+        _cleanup_(chunks_freep) Chunks *chunks = chunks_new(from, CHUNK + TAG);
         gcry_cipher_hd_t cipher;
         Head head;
         int r;
 
         if (!chunks)
                 return -ENOMEM;
-        chunks->fd = from;
-        chunks->room = CHUNK + TAG;
         r = fd_read_all(from, &head, sizeof head);
         if (r == -ENODATA || (r >= 0 && memcmp(head.magic, magic, sizeof magic) != 0))
                 return err_say(-EBADMSG, "image %s is not encrypted as the ticket specifies", name);
@@ -176,7 +189,6 @@ int box_open(const uint8_t key[static BOX_KEY], const char *name, int from, int 
                 return err_pass(r);
         r = open_chunks(cipher, chunks, to);
         gcry_cipher_close(cipher);
-        explicit_bzero(chunks, sizeof *chunks);
         if (r == -EBADMSG)
                 return err_say(r, "image %s was modified, or is encrypted with another key", name);
         return r < 0 ? err_prefix(r, "decrypting %s: ", name) : 0;
