@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "proc/procfs.h"
+#include "tests/unit/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,10 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -45,33 +44,6 @@ static const SnapProcess *look_at(pid_t pid, Snapshot **s) {
         return p;
 }
 
-/* A child that closes `fd` and waits until it is killed. */
-static pid_t child_without(int fd) {
-        int ready[2];
-        pid_t pid;
-        char c;
-
-        assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-        pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-                prctl(PR_SET_PDEATHSIG, SIGKILL);
-                close(fd);
-                (void)!write(ready[1], "", 1);
-                for (;;)
-                        pause();
-        }
-        assert_int_equal(read(ready[0], &c, 1), 1);
-        close(ready[0]);
-        close(ready[1]);
-        return pid;
-}
-
-static void child_end(pid_t pid) {
-        kill(pid, SIGKILL);
-        assert_int_equal(waitpid(pid, NULL, 0), pid);
-}
-
 static void watch(int epoll, int fd) {
         struct epoll_event event = {.events = EPOLLIN};
 
@@ -92,7 +64,7 @@ static void test_epoll(void **state) {
         assert_int_equal(fstat(pair[0], &st), 0);
         watch(epoll, pair[0]);
         watch(own, epoll); /* anonymous ones are known by their number */
-        child = child_without(pair[0]);
+        child = child_start(NULL, pair[0]);
         assert_true(child > getpid());
         p = look_at(getpid(), &s);
         assert_false(fd_of(p, epoll)->has_stray || fd_of(p, own)->has_stray);
@@ -103,7 +75,7 @@ static void test_epoll(void **state) {
         p = look_at(getpid(), &s);
         assert_false(fd_of(p, epoll)->has_stray);
         child_end(child);
-        child = child_without(-1);
+        child = child_start(NULL, -1);
         close(moved);
         p = look_at(getpid(), &s);
         assert_true(fd_of(p, epoll)->has_stray);

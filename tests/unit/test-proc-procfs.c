@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "proc/procfs.h"
+#include "tests/unit/child.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -22,7 +23,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -50,37 +50,9 @@ static const SnapProcess *look(Snapshot **s) {
         return p;
 }
 
-/* A child that waits until it is killed. */
-static pid_t child_start(const char *comm) {
-        int ready[2];
-        pid_t pid;
-        char c;
-
-        assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-        pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-                if (comm)
-                        prctl(PR_SET_NAME, comm);
-                prctl(PR_SET_PDEATHSIG, SIGKILL);
-                (void)!write(ready[1], "", 1);
-                for (;;)
-                        pause();
-        }
-        assert_int_equal(read(ready[0], &c, 1), 1);
-        close(ready[0]);
-        close(ready[1]);
-        return pid;
-}
-
-static void child_end(pid_t pid) {
-        kill(pid, SIGKILL);
-        assert_int_equal(waitpid(pid, NULL, 0), pid);
-}
-
 static void test_processes(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
-        pid_t child = child_start("a) S 1 (b\n");
+        pid_t child = child_start("a) S 1 (b\n", -1);
         const SnapProcess *p, *init;
         uint64_t start;
 
@@ -122,7 +94,7 @@ static void test_kernel_thread(void **state) {
 
 static void test_depth(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
-        pid_t self = getpid(), child = child_start(NULL);
+        pid_t self = getpid(), child = child_start(NULL, -1);
         const SnapProcess *p;
 
         assert_int_equal(snapshot_take(SNAP_FULL, (pid_t[]){self, child, 4194304}, 3, &s), 0);
@@ -284,7 +256,7 @@ static void test_terminals(void **state) {
         assert_int_equal(fd_of(p, slave)->pty_index, fd_of(p, master)->pty_index);
 
         /* a tree that holds only the slave: who has the master is found outside */
-        child = child_start(NULL);
+        child = child_start(NULL, -1);
         assert_int_equal(snapshot_take(SNAP_FULL, &child, 1, &after), 0);
         h = snapshot_holder(after, FD_PTMX, (uint64_t)fd_of(p, master)->pty_index);
         assert_non_null(h);
@@ -401,7 +373,7 @@ static void test_inet_own(void **state) {
 static void test_odd_descriptors(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
         int epoll = epoll_create1(EPOLL_CLOEXEC), pair[2], packet, pidfd;
-        pid_t child = child_start(NULL);
+        pid_t child = child_start(NULL, -1);
         const SnapProcess *p;
 
         pidfd = (int)syscall(SYS_pidfd_open, child, 0);
@@ -462,7 +434,7 @@ static void test_pipe_ends(void **state) {
         assert_false(fd_of(p, whole[0])->hung_up || fd_of(p, whole[1])->hung_up);
         assert_true(fd_of(p, unread[1])->hung_up);
         assert_true(fd_of(p, unwritten[0])->hung_up);
-        child = child_start(NULL);
+        child = child_start(NULL, -1);
         close(whole[1]); /* the child has it */
         p = (s = snapshot_free(s), look(&s));
         assert_false(fd_of(p, whole[0])->hung_up);
@@ -495,7 +467,7 @@ static void test_pipe_holder(void **state) {
 
         assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
         assert_int_equal(fstat(pair[0], &st), 0);
-        child = child_start(NULL);
+        child = child_start(NULL, -1);
         assert_int_equal(snapshot_take(SNAP_FULL, &child, 1, &s), 0);
         h = snapshot_holder(s, FD_PIPE, st.st_ino);
         assert_non_null(h);
@@ -521,7 +493,7 @@ static void test_listener_holder(void **state) {
         assert_int_equal(bind(listener, (void *)&a, sizeof a), 0);
         assert_int_equal(listen(listener, 4), 0);
         assert_int_equal(fstat(listener, &st), 0);
-        child = child_start(NULL);
+        child = child_start(NULL, -1);
         assert_int_equal(snapshot_take(SNAP_FULL, &child, 1, &s), 0);
         assert_false(s->holders_cut);
         assert_true(s->questions[0] > 0 && s->questions[0] <= s->questions[1]);
