@@ -43,7 +43,7 @@ static ExitStatus in_initramfs(void) {
 static ExitStatus in_system(void) {
         Config config;
 
-        log_failed(config_load_anyway("", &config), "going on with the rest of it, and defaults");
+        log_failed(config_load_anyway("", &config), "using the readable files and defaults");
         (void)early_service(&config, say_log);
         return EXIT_OK;
 }

@@ -7,7 +7,7 @@
 #include "store/store.h"
 
 /* The consequence of by_inode_sweep_end(), for log_failed(). */
-#define LEFT_BESIDE "links and exec bits of ours may stay beside files of a session"
+#define LEFT_BESIDE "temporary links and changed execute permissions may remain on files of a session"
 
 /* In a boot that has nothing to restore: reports the trees that went down with the machine before they were
  * sealed, and removes what there is of their images. */

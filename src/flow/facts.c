@@ -118,7 +118,7 @@ static int ask_service(PreflightFacts *f) {
                 r = bus_unit_property(manager, "carryover.service", "org.freedesktop.systemd1.Unit",
                                       "ActiveState", &state);
         if (r >= 0 && strcmp(state, "active") != 0)
-                r = err_say(-ENOTCONN, "carryover.service is %s, so a shutdown would save nothing", state);
+                r = err_say(-ENOTCONN, "carryover.service is %s: a shutdown would save nothing", state);
         return preflight_know(f, FACT_SERVICE, r);
 }
 
@@ -132,8 +132,8 @@ static int ask_retry(const Store *store, PreflightFacts *f) {
         for (size_t i = 0; r == 0 && i < report->n_trees; i++)
                 if (report_may_retry(report->trees[i], true))
                         r = err_say(-EEXIST,
-                                    "%s of the last save is not back, and after another save it cannot be "
-                                    "tried again",
+                                    "%s of the last save is not restored; another save makes a retry "
+                                    "impossible",
                                     report->trees[i]->name);
         return preflight_know(f, FACT_RETRY, r);
 }
@@ -162,7 +162,7 @@ static int ask_store(const Config *config, PreflightFacts *f) {
                         r = facts_room(config, &store, f);
                 if (r >= 0 && faccessat(store.fd, ".", W_OK, 0) < 0)
                         r = err_born(-errno,
-                                     "the store %s, see Store= in carryover.conf(5), cannot be written to",
+                                     "the store %s, see Store= in carryover.conf(5), is not writable",
                                      store.path);
                 if (r >= 0)
                         r = ask_retry(&store, f);
@@ -179,16 +179,16 @@ static int ask_encrypt(const Config *config, bool kexec, PreflightFacts *f) {
                 return preflight_know(f, FACT_ENCRYPT, 0);
         r = memory_available(&f->memory_free);
         if (r >= 0 && !kexec)
-                r = err_say(-EOPNOTSUPP,
-                            "the key of encrypted images goes along with a kexec only, and this "
-                            "is another kind of shutdown");
+                r = err_say(-EOPNOTSUPP, "only kexec carries the key of encrypted images, and this shutdown "
+                                         "is not a kexec");
         return preflight_know(f, FACT_ENCRYPT, r);
 }
 
 static int ask_profiles(PreflightFacts *f) {
         int r = apparmor_read(&f->profiles);
 
-        err_prefix(r, "whether the next boot has the AppArmor profiles of what is kept cannot be told: ");
+        err_prefix(r,
+                   "cannot determine whether the next boot has the AppArmor profiles of the kept trees: ");
         return preflight_know_if(f, FACT_PROFILES, r);
 }
 

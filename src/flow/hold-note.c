@@ -20,5 +20,5 @@ int hold_note_write(const Ticket *ticket, HoldBackend used, const HoldSet *all) 
 }
 
 void hold_note_forget(void) {
-        log_failed(run_hold_remove(), "the next shutdown may hold connections that nobody carries");
+        log_failed(run_hold_remove(), "the next shutdown may hold connections that are not carried");
 }

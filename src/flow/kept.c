@@ -34,7 +34,7 @@ int trees_stop_order(const Trees *trees) {
                                 return -ENOMEM;
         r = stop_order(pids, n);
         if (r > 0)
-                log_debug("%d units are stopped only after the save from now on", r);
+                log_debug("%d units will be stopped only after the save", r);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -121,7 +121,7 @@ void kept_forget_gone(Trees *trees, Inspection *found) {
 
         for (size_t i = 0; i < trees->n; i++)
                 if (is_gone(found->verdicts + i)) {
-                        log_debug("%s is kept no more: it has ended", trees->items[i]->target);
+                        log_debug("%s is no longer kept: it has ended", trees->items[i]->target);
                         model_free(trees->items[i]);
                         verdict_done(found->verdicts + i);
                 } else {

@@ -36,9 +36,9 @@ static int reboot_due(char **ret) {
         if (r < 0)
                 return err_pass(r);
         if (kernel_find("/boot", NULL, &newest) >= 0 && kernel_version_compare(newest.version, running) > 0)
-                *ret = text_format("Linux %s is installed, %s runs", newest.version, running);
+                *ret = text_format("Linux %s is installed, Linux %s is running", newest.version, running);
         else if (access(REBOOT_REQUIRED, F_OK) >= 0)
-                *ret = strdup("the system asks for it");
+                *ret = strdup("the system requests it");
         else
                 return 0;
         return *ret ? 0 : -ENOMEM;
@@ -89,7 +89,8 @@ static int show_left(const Trees *trees) {
                 if (!target)
                         return -ENOMEM;
                 if (!is_carried(trees, target, trees->n))
-                        show_name(n++ == 0, "  and end, unless they are kept: ", target, world.sessions[i]);
+                        show_name(n++ == 0, "  carryover reboot would end, unless kept: ", target,
+                                  world.sessions[i]);
         }
         if (n > 0)
                 putchar('\n');
@@ -161,9 +162,9 @@ static int note_session(pid_t pid) {
         if (r < 0)
                 return err_pass(r);
         text = text_format("\r\nA reboot is due: %s. It will %s.\r\n", due,
-                           is_carried(&kept, own, kept.n) ? "carry this session"
-                                                          : "end this session, unless it is kept: sudo "
-                                                            "carryover keep");
+                           is_carried(&kept, own, kept.n)
+                                           ? "carry this session"
+                                           : "end this session; to keep it, run: sudo carryover keep");
         return text ? terminal_tell(tty, text) : -ENOMEM;
 }
 
@@ -171,6 +172,6 @@ ExitStatus flow_note(pid_t session) {
         int r = session > 0 ? note_session(session) : note();
 
         if (r < 0)
-                log_error("cannot say what a reboot would carry: %s", err_text(r));
+                log_error("cannot determine what a reboot would carry: %s", err_text(r));
         return r < 0 ? EXIT_FAILED : EXIT_OK;
 }

@@ -76,7 +76,7 @@ static int look_around(ReportNow *now) {
         now->kept = keep->n_targets;
         r = hold_present(&held);
         if (r < 0)
-                return err_prefix(r, "looking for the hold: ");
+                return err_prefix(r, "cannot determine the state of the hold: ");
         now->hold = r > 0;
         now->held = held;
         return 0;
@@ -87,7 +87,7 @@ static int only(Ticket *ticket, const char *name) {
         size_t n = 0;
 
         if (!ticket_find(ticket, name))
-                return err_say(-ENOENT, "the last save had no tree '%s': see carryover status", name);
+                return err_say(-ENOENT, "the last save has no tree '%s': see carryover status", name);
         for (size_t i = 0; i < ticket->n_trees; i++)
                 if (strcmp(ticket->trees[i]->name, name) == 0)
                         ticket->trees[n++] = ticket->trees[i];
@@ -119,7 +119,7 @@ int now_look(const char *tree, Now *ret) {
                 r = look_around(&now.stands);
         if (r >= 0 && tree)
                 r = now.ticket ? only(now.ticket, tree)
-                               : err_say(-ENOENT, "there was no save yet: see carryover keep");
+                               : err_say(-ENOENT, "no save yet: see carryover keep");
         if (r >= 0 && store_bad(&store)) {
                 now.bad = text_format("%s/ticket.bad", store.path);
                 r = now.bad ? 0 : -ENOMEM;

@@ -143,7 +143,8 @@ static int check_shutdown(void) {
         if (r >= 0)
                 r = bus_shutdown_action(manager, &action);
         if (r >= 0 && action)
-                r = err_say(-EBUSY, "a shutdown (%s) is under way already: see systemctl list-jobs", action);
+                r = err_say(-EBUSY, "a shutdown (%s) is already in progress: see systemctl list-jobs",
+                            action);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -162,8 +163,8 @@ static ExitStatus refuse(const RebootOptions *options, size_t refused, size_t n,
 
         if (refused == 0 || (options->force && some))
                 return EXIT_OK;
-        fprintf(stderr, "carryover: not rebooted: %s%s\n", why ?: "no memory to say why",
-                some ? "; or --force leaves it behind" : "");
+        fprintf(stderr, "carryover: not rebooted: %s%s\n", why ?: "out of memory",
+                some ? "; or use --force to leave it behind" : "");
         return EXIT_REFUSED;
 }
 
@@ -174,7 +175,8 @@ static ExitStatus check_kept(const RebootOptions *options, const Trees *trees) {
                 fprintf(stderr, "carryover: %s\n", trees->refused);
         if (trees->n > 0)
                 return EXIT_OK;
-        fprintf(stderr, "carryover: nothing is kept, and this is no login session: carryover keep TARGET\n");
+        fprintf(stderr,
+                "carryover: nothing is kept, and this is not a login session: run carryover keep TARGET\n");
         return EXIT_NOTHING;
 }
 

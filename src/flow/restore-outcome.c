@@ -43,10 +43,9 @@ static int outcome_recall(Restoring *x, Tree **tree, Sweep *sweep) {
                                 : 1;
 
         if (r > 0 && report_state(*tree) == OUTCOME__STATE__PENDING)
-                log_failed(ran_recall(x, tree, sweep),
-                           "the next start may take one that was back for a lost one");
+                log_failed(ran_recall(x, tree, sweep), "the next start may report a restored tree as lost");
         if (r < 0)
-                log_warning("what became of %s cannot be read: %s", (*tree)->name, err_text(r));
+                log_warning("cannot read the result of %s: %s", (*tree)->name, err_text(r));
         if (r == 0)
                 x->restart_logind = true; /* whether it was is not noted */
         if (!(*tree)->outcome)
@@ -74,18 +73,20 @@ void restoring_failed(Restoring *x, Tree *tree, Outcome__State state, const char
 
         tree->outcome->state = state;
         (void)model_set_string(&tree->outcome->reason, reason);
-        reason = tree->outcome->reason ?: "no memory"; /* what was passed may be err_text()'s */
+        reason = tree->outcome->reason ?: "out of memory"; /* what was passed may be err_text()'s */
         if (useless)
-                log_failed(store_tree_empty(&x->store, tree->name), "its images stay, of use to nobody");
+                log_failed(store_tree_empty(&x->store, tree->name),
+                           "images that cannot be decrypted remain in the store");
         if (store_tree_fail(&x->store, x->ticket->id, tree->name, &path) < 0)
-                log_warning("%s: its images could not be put aside", tree->name);
+                log_warning("%s: cannot move its images to the directory failed", tree->name);
         else if (useless)
                 free(path);
         else
                 tree->outcome->images = path;
         /* Back in the old kernel, the lock of the dump is still there. */
-        log_failed(hold_remove_criu_table(tree->root_pid), "its peers may not be told");
-        log_failed(store_tree_done(&x->store, x->ticket->id, tree), "a second start would not know it");
+        log_failed(hold_remove_criu_table(tree->root_pid), "its peers may not get a reset");
+        log_failed(store_tree_done(&x->store, x->ticket->id, tree),
+                   "the result may be lost if the restore restarts");
         restoring_say(x, state == OUTCOME__STATE__LOST ? EVENT_TREE_LOST : EVENT_TREE_FAILED, tree, reason);
         (void)run_progress("  %s: failed: %s", tree->name, reason);
 }
@@ -112,9 +113,10 @@ void restoring_carried(Restoring *x, Tree *tree) {
         r = restore_login(x->manager, tree);
         pthread_mutex_unlock(&x->bus_lock);
         if (r < 0)
-                (void)tree_degrade(tree, "login-record", "loginctl will not show it", "%s", err_text(r));
+                (void)tree_degrade(tree, "login-record", "loginctl will not show the session", "%s",
+                                   err_text(r));
         x->restart_logind |= r > 0;
-        log_failed(note_carried(x, tree), "its images stay until the end of the restore");
+        log_failed(note_carried(x, tree), "its images remain until the end of the restore");
         restoring_say(x, EVENT_TREE_CARRIED, tree, NULL);
-        (void)run_progress("  %s: back after %.1f s", tree->name, (double)tree->outcome->gap / 1e6);
+        (void)run_progress("  %s: restored after %.1f s", tree->name, (double)tree->outcome->gap / 1e6);
 }

@@ -45,7 +45,7 @@ static void hold_shrink(Restoring *x) {
                 if (r >= 0)
                         r = hold_set(x->hold, &left, NULL);
         }
-        log_failed(r, "the hold stays wider than it should be");
+        log_failed(r, "cannot reduce the hold");
 }
 
 /* Peers first: their silence ends here. */
@@ -55,7 +55,7 @@ static void worker_carried(Worker *w) {
         size_t n = 0;
 
         log_failed(restore_peers(&x->store, &x->keys, w->tree, &streams, &n),
-                   "peers are not told what became of their connections");
+                   "peers will not be notified about their connections");
         pthread_mutex_lock(&x->lock);
         w->tree->outcome->state = OUTCOME__STATE__CARRIED;
         hold_shrink(x);
@@ -72,7 +72,7 @@ void restoring_dismiss(Restoring *x, Tree *tree, Outcome__State state, const cha
         size_t n = 0;
 
         log_failed(restore_peers(&x->store, &x->keys, tree, &streams, &n),
-                   "peers are not told what became of their connections");
+                   "peers will not be notified about their connections");
         pthread_mutex_lock(&x->lock);
         restoring_failed(x, tree, state, reason);
         hold_shrink(x);
@@ -90,13 +90,13 @@ static void worker_failed(Worker *w, int why) {
 
         log_debug("%s: %s", w->tree->name, err_way());
         if (why == -ECANCELED) { /* it stays pending, and held: given_back() */
-                (void)run_progress("  %s: not begun, it waits for the next start", w->tree->name);
+                (void)run_progress("  %s: not started, waiting for the next start", w->tree->name);
                 return;
         }
         if (why != -ETIMEDOUT) /* then it has been waited for */
                 deadline += x->config.network_usec;
         restoring_dismiss(x, w->tree, why == -EALREADY ? OUTCOME__STATE__LOST : OUTCOME__STATE__FAILED,
-                          reason ?: "no memory", deadline);
+                          reason ?: "out of memory", deadline);
 }
 
 /* One that this tree must still wait for, or that was told to wait itself. */
@@ -121,9 +121,9 @@ static int on_ready(const Tree *tree, int *ret_procs_fd, void *userdata) {
         while (!x->criu_ready || !w->scope_known || ((owner = terminals_owner(w)) && !owner->ended))
                 pthread_cond_wait(&x->change, &x->lock);
         if (owner)
-                r = err_say(-ECANCELED, "the tree that has its terminal was told to wait");
+                r = err_say(-ECANCELED, "the tree that owns its terminal must wait");
         else if (x->criu_error || w->procs_fd < 0)
-                r = err_say(-EIO, "%s", x->criu_error ?: w->scope_error ?: "no memory");
+                r = err_say(-EIO, "%s", x->criu_error ?: w->scope_error ?: "out of memory");
         *ret_procs_fd = w->procs_fd;
         pthread_mutex_unlock(&x->lock);
         return r;
@@ -169,7 +169,7 @@ static void *criu_run(void *userdata) {
         if (r < 0)
                 error = strdup(err_text(r));
         else if ((r = criu_check(x->config.criu)) < 0)
-                log_debug("%s; trying all the same", err_text(r));
+                log_debug("%s; trying anyway", err_text(r));
         step_end(&x->timeline, "restore.probe", NULL, clock);
         pthread_mutex_lock(&x->lock);
         x->criu_error = error;
@@ -227,7 +227,7 @@ int restoring_trees(Restoring *x) {
                         continue;
                 pthread_mutex_lock(&x->lock);
                 restoring_failed(x, workers[i].tree, OUTCOME__STATE__FAILED,
-                                 "cannot start a thread for its restore");
+                                 "cannot start a thread for the restore");
                 workers[i].ended = true;
                 pthread_mutex_unlock(&x->lock);
         }

@@ -134,8 +134,8 @@ static void key_is_lost(Restoring *x) {
                         continue;
                 remaps_sweep_lost(tree, &sweep);
                 restoring_failed(x, tree, abandoned(x, tree, &sweep),
-                                 "the key that its images are encrypted with did not come over, "
-                                 "and they were removed");
+                                 "the key of its encrypted images was not passed on to this boot; the "
+                                 "images were removed");
         }
         log_failed(by_inode_sweep_end(&sweep), LEFT_BESIDE);
 }
@@ -146,7 +146,7 @@ static int keys_find(Restoring *x) {
         x->keys.digest = x->ticket->has_image_key ? x->ticket->image_key.data : NULL;
         if (!x->ticket->encrypted)
                 return 0;
-        log_failed(memory_lock(), "what the images hold may be swapped to a disk");
+        log_failed(memory_lock(), "contents of the images may be swapped to disk");
         r = store_key_find(x->box_key);
         if (r < 0)
                 return err_pass(r);
@@ -176,7 +176,7 @@ static int resume(Restoring *x) {
         if (r < 0)
                 return err_pass(r);
         if (!x->ticket->retry && !x->ticket->stopped && strcmp(x->ticket->old_boot, boot) == 0 &&
-            model_set_string(&x->ticket->stopped, "the shutdown was called off") < 0)
+            model_set_string(&x->ticket->stopped, "the shutdown was cancelled") < 0)
                 return -ENOMEM;
         x->ticket->has_claimed_at = true;
         x->ticket->claimed_at = now_realtime();
@@ -190,9 +190,9 @@ static int prepare(Restoring *x) {
 
         if (r < 0)
                 return err_pass(r);
-        log_failed(hold_again(x), "peers may see a reset");
-        log_failed(restore_login_reserve(x->ticket), "a login that comes now may get no session");
-        log_failed(restore_compare_cpu(x->ticket), "a change of the processor is not seen");
+        log_failed(hold_again(x), "peers may get a reset");
+        log_failed(restore_login_reserve(x->ticket), "a login during the restore may get no session");
+        log_failed(restore_compare_cpu(x->ticket), "a change of the processor cannot be detected");
         /* Files come before users' processes; logind and ssh wait for us, and systemd shall for a gigabyte,
          * too. */
         sd_notify(0, "EXTEND_TIMEOUT_USEC=600000000");
@@ -209,7 +209,7 @@ static void settle(Restoring *x) {
         int r = bus_wait_settled(x->manager, RESTORE_UNIT, now_monotonic() + x->config.settle_usec);
 
         if (r < 0)
-                log_warning("%s; restoring all the same", err_text(r));
+                log_warning("%s; restoring anyway", err_text(r));
         step_end(&x->timeline, "restore.settle", NULL, clock);
 }
 
@@ -229,7 +229,7 @@ static int restore_claimed(Restoring *x) {
         if (strcmp(x->ticket->old_boot, x->ticket->new_boot) == 0)
                 settle(x);
         if (conntrack_restore(x->ticket) < 0)
-                log_warning("connection tracking entries could not be put back, translated connections may "
+                log_warning("cannot restore connection tracking entries; translated (NAT) connections may "
                             "break");
         step_end(&x->timeline, "restore.prepare", NULL, clock);
         return restoring_trees(x);
@@ -242,11 +242,11 @@ static void give_up(Restoring *x, int why) {
         uint64_t deadline = now_monotonic() + x->config.network_usec;
         Sweep sweep = by_inode_sweep_begin();
 
-        log_error("nothing could be restored: %s", reason ?: "no memory");
+        log_error("nothing was restored: %s", reason ?: "out of memory");
         for (size_t i = 0; i < x->ticket->n_trees; i++)
                 if (restoring_is_pending(x->ticket->trees[i]))
                         restoring_dismiss(x, x->ticket->trees[i], abandoned(x, x->ticket->trees[i], &sweep),
-                                          reason ?: "no memory", deadline);
+                                          reason ?: "out of memory", deadline);
         log_failed(by_inode_sweep_end(&sweep), LEFT_BESIDE);
 }
 
@@ -254,15 +254,14 @@ static void give_up(Restoring *x, int why) {
 static int forsaken(Restoring *x) {
         int r = resume(x);
 
-        log_failed(bus_open_manager(&x->manager), "going on without systemd");
+        log_failed(bus_open_manager(&x->manager), "continuing without systemd");
         for (size_t i = 0; r >= 0 && i < x->ticket->n_trees; i++)
                 if (restoring_is_pending(x->ticket->trees[i]) &&
                     restore_runs(&x->store, x->ticket->trees[i]))
                         restoring_carried(x, x->ticket->trees[i]);
         return r < 0 ? err_pass(r)
                      : err_say(-ECHILD,
-                               "the restore crashed each time that it was started: see journalctl -b "
-                               "-u " RESTORE_UNIT);
+                               "the restore crashed on every start: see journalctl -b -u " RESTORE_UNIT);
 }
 
 /* Firewall services stop too. */
@@ -298,7 +297,7 @@ static bool given_back(Restoring *x) {
                 give_up(x, r);
         else
                 log_failed(guard_leave(x, &rest),
-                           "a firewall service that flushes its rules may open the hold");
+                           "a firewall service that flushes the rules may remove the hold");
         return r >= 0;
 }
 
@@ -308,10 +307,11 @@ static void images_remove(Restoring *x) {
                 const Tree *tree = x->ticket->trees[i];
 
                 if (tree->outcome && tree->outcome->state == OUTCOME__STATE__CARRIED)
-                        log_failed(store_tree_remove(&x->store, tree->name), "its images stay in the store");
+                        log_failed(store_tree_remove(&x->store, tree->name),
+                                   "its images remain in the store");
                 if (tree->outcome && tree->outcome->state == OUTCOME__STATE__LEFT) /* a save that died */
                         log_failed(store_tree_discard(&x->store, tree->name),
-                                   "images of a failed save stay in the store");
+                                   "images of a failed save remain in the store");
         }
 }
 
@@ -336,7 +336,7 @@ static void request_end(const Restoring *x) {
         const char *action = NULL;
 
         if (!x->manager || bus_shutdown_action(x->manager, &action) < 0 || !action)
-                log_failed(run_request_remove(), "an old request stays");
+                log_failed(run_request_remove(), "cannot remove the old request");
 }
 
 static void finish(Restoring *x) {
@@ -345,16 +345,17 @@ static void finish(Restoring *x) {
 
         x->guard = hold_guard_stop(x->guard);
         if (!again) {
-                log_failed(hold_guard_end(), "what guards the hold stays"); /* where hold_again() failed */
-                log_failed(hold_clear(), "the hold stays");
+                log_failed(hold_guard_end(),
+                           "cannot stop the guard of the hold"); /* where hold_again() failed */
+                log_failed(hold_clear(), "cannot remove the hold");
         }
-        log_failed(network_mtu_sweep(), "a route of ours stays");
+        log_failed(network_mtu_sweep(), "cannot remove a temporary route");
         restore_scopes_release(&x->scopes);
         if (x->restart_logind && x->manager)
                 log_failed(bus_try_restart_unit(x->manager, "systemd-logind.service"),
-                           "loginctl does not know the carried sessions");
+                           "loginctl will not show the carried sessions");
         if (!key_is_needed(x, again)) /* before the report, behind which the next save may begin */
-                log_failed(store_key_forget(), "the key of the images stays in memory");
+                log_failed(store_key_forget(), "the image key remains in memory");
         x->ticket->has_done_at = true;
         x->ticket->done_at = now_realtime();
         r = fault_point("restore:before-report");
@@ -362,11 +363,11 @@ static void finish(Restoring *x) {
                 r = store_report_write(&x->store, x->ticket);
         if (r >= 0)
                 r = fault_point("restore:reported");
-        log_failed(r, "the next start will not know how this restore ended");
+        log_failed(r, "the result of this restore may be lost");
         if (r < 0)
-                log_failed(run_unreported(true), "carryover reboot waits for a report in vain");
+                log_failed(run_unreported(true), "carryover reboot will not get a report");
         if (r >= 0)
-                log_failed(store_saving_end(&x->store), "an old note of its save stays in the store");
+                log_failed(store_saving_end(&x->store), "cannot remove the note of the save");
         if (r >= 0 && !x->config.keep_images)
                 images_remove(x);
         request_end(x);
@@ -396,11 +397,11 @@ static void wipe(const Restoring *x) {
                 return;
         if (!x->config.keep_images)
                 log_failed(store_age(&x->store, now > FAILED_KEPT ? now - FAILED_KEPT : 0),
-                           "images of sessions that could not come back stay in the store");
+                           "images of failed sessions remain in the store");
         r = store_wipe(&x->store, x->stop_fd);
-        log_failed(r, "images that nobody needs were not overwritten");
+        log_failed(r, "unneeded images were not overwritten");
         if (r > 0)
-                log_info("images that nobody needs are overwritten at the next start");
+                log_info("unneeded images will be overwritten at the next start");
 }
 
 /* No ticket: a hold that stands now is one that a crash of ours left behind, if we know where tickets are.
@@ -410,13 +411,13 @@ static void nothing_to_restore(const Config *config) {
         if (hold_present(NULL) <= 0)
                 return;
         if (config->partial) {
-                log_warning("there is a hold and no ticket for it, but not all of the configuration could "
-                            "be read: it stays until this is started again with one that can");
+                log_warning("found a hold without a ticket, but not all of the configuration could be read: "
+                            "keeping the hold until the configuration is readable");
                 return;
         }
-        log_warning("a hold without a ticket was left behind; taking it off");
-        log_failed(hold_guard_end(), "a guard of the hold stays");
-        log_failed(hold_clear(), "the stale hold stays");
+        log_warning("found a hold without a ticket: removing the hold");
+        log_failed(hold_guard_end(), "cannot stop the guard of the hold");
+        log_failed(hold_clear(), "cannot remove the stale hold");
 }
 
 /* Until the end. A save that is under way keeps us out, and if its shutdown was called off there is
@@ -453,8 +454,8 @@ static ExitStatus restore(int (*what)(Restoring *x)) {
                 log_error("cannot restore: %s", err_text(r));
                 return EXIT_FAILED;
         }
-        log_failed(r, "another restore would not be kept out");
-        log_failed(config_load_anyway("", &x.config), "restoring with the rest of it, and defaults");
+        log_failed(r, "another restore may start at the same time");
+        log_failed(config_load_anyway("", &x.config), "using the readable files and defaults");
         r = store_open(&x.config, &x.store);
         if (r >= 0)
                 r = ticket_take(&x);
@@ -469,7 +470,7 @@ static ExitStatus restore(int (*what)(Restoring *x)) {
                 return r < 0 ? EXIT_FAILED : EXIT_OK;
         }
         hold_note_forget();
-        log_failed(run_unreported(false), "nobody will wait for the report");
+        log_failed(run_unreported(false), "carryover reboot will not wait for the report");
         restoring_say(&x, EVENT_CLAIMED, NULL, NULL);
         r = what(&x);
         if (r < 0)

@@ -26,13 +26,12 @@
 static int refuse(const Tree *tree) {
         if (report_may_retry(tree, true))
                 return err_say(-EPERM,
-                               "%s may have run for a moment already, and what it did then would be done "
-                               "twice: --force restores it all the same",
+                               "%s may have run for a moment already, and would repeat what it did: use "
+                               "--force to restore it anyway",
                                tree->name);
         if (report_state(tree) == OUTCOME__STATE__CARRIED)
-                return err_say(-EPERM, "%s runs: it was carried", tree->name);
-        return err_say(-EPERM, "there are no images of %s to restore it from: see carryover status",
-                       tree->name);
+                return err_say(-EPERM, "%s is running: it was carried", tree->name);
+        return err_say(-EPERM, "no images of %s to restore: see carryover status", tree->name);
 }
 
 /* Without a name: the only one that can be tried. */
@@ -50,14 +49,14 @@ static int choose(const Ticket *report, const char *name, bool force, Tree **ret
                         continue;
                 }
                 if (found)
-                        return err_say(-EINVAL, "more than one tree could be restored, name one: %s, %s",
+                        return err_say(-EINVAL, "more than one tree can be restored, name one: %s, %s",
                                        found->name, tree->name);
                 found = tree;
         }
         if (!found && name)
-                return err_say(-ENOENT, "the last save had no tree '%s': see carryover status", name);
+                return err_say(-ENOENT, "the last save has no tree '%s': see carryover status", name);
         if (!found)
-                return err_say(-ENOENT, "nothing waits to be restored: see carryover status");
+                return err_say(-ENOENT, "nothing to restore: see carryover status");
         *ret = found;
         return 0;
 }
@@ -68,7 +67,8 @@ static int refuse_living(const Tree *tree) {
         int r = restore_living(tree, &pid);
 
         if (r == 0)
-                return err_say(-EPERM, "%s runs already: process %d is one of it", tree->name, (int)pid);
+                return err_say(-EPERM, "%s is already running: process %d belongs to it", tree->name,
+                               (int)pid);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -96,7 +96,7 @@ static int hand_over(const Store *store, Ticket *ticket, const Tree *tree) {
 
         r = store_tree_retry(store, ticket->id, tree->name);
         if (r == -ENOENT)
-                return err_say(r, "the images of %s are gone, it cannot be restored", tree->name);
+                return err_say(r, "%s cannot be restored: its images are gone", tree->name);
         if (r >= 0)
                 r = store_seal(store, ticket, NULL);
         return r < 0 ? err_pass(r) : 0;
@@ -112,8 +112,8 @@ static int start_restore(void) {
                 r = bus_reset_unit(manager, RESTORE_UNIT);
         if (r >= 0)
                 r = bus_restart_unit(manager, RESTORE_UNIT);
-        return r < 0 ? err_prefix(r,
-                                  "it waits for the next boot, or for `systemctl start " RESTORE_UNIT "`: ")
+        return r < 0 ? err_prefix(r, "the restore starts at the next boot, or with `systemctl "
+                                     "start " RESTORE_UNIT "`: ")
                      : 0;
 }
 
@@ -138,7 +138,7 @@ static int ask(const Config *config, const char *name, bool force, uint64_t requ
         if (r >= 0)
                 r = store_report(&store, &report);
         if (r > 0)
-                r = err_say(-ENOENT, "there was no save yet: see carryover keep");
+                r = err_say(-ENOENT, "no save yet: see carryover keep");
         if (r < 0)
                 return err_pass(r);
         r = choose(report, name, force, &tree);
@@ -163,9 +163,8 @@ ExitStatus flow_retry(const char *name, bool force) {
         Wait wait;
         int r;
 
-        r = early_off() ? err_say(-EPERM,
-                                  "carryover=off is on this kernel's command line, nothing is restored in "
-                                  "this boot")
+        r = early_off() ? err_say(-EPERM, "nothing is restored in this boot: carryover=off is on the kernel "
+                                          "command line")
                         : config_load("", &config);
         if (r >= 0) {
                 wait = wait_begin(&config, request);

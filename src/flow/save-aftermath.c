@@ -55,7 +55,7 @@ static size_t leave_living(Saving *s, bool *living) {
                 living[i] = is_saved(tree) && runs(tree);
                 sealed += is_saved(tree) && !living[i];
                 if (living[i])
-                        (void)saving_leave(tree, fate ?: "no memory");
+                        (void)saving_leave(tree, fate ?: "out of memory");
         }
         return sealed;
 }
@@ -70,7 +70,7 @@ static void mend_living(Saving *s, const bool *living) {
                 if (!living[i])
                         continue;
                 log_failed(save_mend(&s->store, tree, &sweep),
-                           "its connections may be blocked until the next boot");
+                           "connections of the tree may be blocked until the next boot");
                 saving_say(s, EVENT_TREE_REFUSED, tree, tree->outcome ? tree->outcome->reason : NULL);
         }
         log_failed(by_inode_sweep_end(&sweep), LEFT_BESIDE);
@@ -86,26 +86,25 @@ static void end_living(Saving *s, const bool *living) {
                 if (!living[i])
                         continue;
                 model_free(TAKE(tree->outcome));
-                log_warning("%s ran again and is ended: the store cannot be written, and the next boot "
-                            "brings it back",
+                log_warning("%s was running again and was killed: the store cannot be written, and the next "
+                            "boot restores the tree",
                             tree->name);
-                log_failed(criu_tree_end((pid_t)tree->root_pid, tree->root_start),
-                           "it may come back while it runs");
+                log_failed(criu_tree_end((pid_t)tree->root_pid, tree->root_start), "the tree may run twice");
         }
 }
 
 /* All of it was sealed and has died as it should: the shutdown goes on, and the next boot has the rest. */
 static ExitStatus all_sealed(Saving *s) {
-        log_warning("the save died behind the seal: the next boot brings everything back");
-        log_failed(store_saving_end(&s->store), "an old note of this save stays in the store");
+        log_warning("the save ended after the seal: the next boot restores all trees");
+        log_failed(store_saving_end(&s->store), "cannot remove the note of this save");
         return EXIT_OK;
 }
 
 /* The ticket keeps what has died; that comes back as soon as the shutdown is taken back, or with the next
  * boot. */
 static ExitStatus partly_sealed(Saving *s) {
-        log_failed(saving_hold(s), "peers of what lives hear nothing");
-        log_failed(store_saving_end(&s->store), "an old note of this save stays in the store");
+        log_failed(saving_hold(s), "peers of running trees get no answer");
+        log_failed(store_saving_end(&s->store), "cannot remove the note of this save");
         saving_take_back(s);
         return EXIT_FAILED;
 }
@@ -113,7 +112,7 @@ static ExitStatus partly_sealed(Saving *s) {
 /* Out of the ticket with what lives. */
 static int ticket_settle(Saving *s, Seal seal, size_t n_sealed) {
         if (seal == SEAL_UNREADABLE)
-                return err_say(-EIO, "the ticket cannot be read");
+                return err_say(-EIO, "the ticket is not readable");
         if (n_sealed == 0)
                 return store_unseal(&s->store, NULL);
         if (s->request)
@@ -136,7 +135,7 @@ int aftermath_settle(Saving *s, Seal seal) {
         if (seal != SEAL_NONE)
                 r = ticket_settle(s, seal, n_sealed);
         if (r < 0) {
-                log_warning("what lives cannot leave the ticket: %s", err_text(r));
+                log_warning("cannot remove running trees from the ticket: %s", err_text(r));
                 end_living(s, living);
                 return AFTERMATH_SEALED;
         }
@@ -150,7 +149,7 @@ static int end_save(Saving *s, ExitStatus *ret) {
         int r;
 
         log_failed(criu_wait_orphans(s->config.criu, now_monotonic() + ORPHANS_TIMEOUT),
-                   "a session may stay frozen");
+                   "a session may remain frozen");
         r = store_ticket(&s->store, &sealed);
         if (r < 0)
                 log_warning("%s", err_text(r));
@@ -181,7 +180,7 @@ static int find_save(Saving *s) {
         char boot[37];
         int r;
 
-        log_failed(config_load_anyway("", &s->config), "going on with the rest of it, and defaults");
+        log_failed(config_load_anyway("", &s->config), "using the readable files and defaults");
         r = store_open(&s->config, &s->store);
         if (r >= 0)
                 r = store_saving(&s->store, &s->ticket);
@@ -205,7 +204,7 @@ ExitStatus flow_save_aftermath(void) {
         int r;
 
         if (lock == -EBUSY) { /* it has not died */
-                log_error("nothing was put in order: %s", err_text(lock));
+                log_error("no cleanup after the save: %s", err_text(lock));
                 return EXIT_FAILED;
         }
         r = find_save(&s);
@@ -213,17 +212,17 @@ ExitStatus flow_save_aftermath(void) {
                 r = end_save(&s, &status);
         if (r >= 0)
                 return status;
-        log_error("a save died, and what it left could not be put in order: %s", err_text(r));
+        log_error("a save died and the cleanup failed: %s", err_text(r));
         return EXIT_FAILED;
 }
 
 static int unsealed(const Store *store, const Ticket *ticket, Tree *tree, Sweep *sweep) {
         static const char reason[] =
-                        "the machine went down before its save was complete, and it ended with it";
+                        "the machine went down before the save was complete, and the tree ended";
 
         exec_bits_return_files(tree, sweep);
         remaps_sweep_lost(tree, sweep);
-        log_failed(store_tree_discard(store, tree->name), "images of no use stay in the store");
+        log_failed(store_tree_discard(store, tree->name), "unneeded images remain in the store");
         if (!tree->outcome)
                 tree->outcome = model_new(Outcome, outcome__init);
         if (!tree->outcome)
@@ -269,7 +268,7 @@ void aftermath_of_boot(const Store *store) {
                 r = report_unsealed(store, note);
         if (r == 0)
                 r = store_saving_end(store);
-        log_failed(r, "what a save took along is not reported");
+        log_failed(r, "trees that ended during a save are not reported");
 }
 
 void aftermath_of_ticket(const Store *store, Ticket *ticket) {
@@ -288,6 +287,6 @@ void aftermath_of_ticket(const Store *store, Ticket *ticket) {
                     (r = model_append(ticket->trees, ticket->n_trees, tree)) < 0)
                         model_free(tree);
         }
-        log_failed(r, "what a save took along is not reported");
+        log_failed(r, "trees that ended during a save are not reported");
         log_failed(by_inode_sweep_end(&sweep), LEFT_BESIDE);
 }

@@ -69,7 +69,7 @@ int saving_hold(Saving *s) {
                 return err_pass(r);
         s->hold = used;
         log_failed(hold_note_write(s->ticket, used, &all),
-                   "a hold that somebody takes away after the save stays away");
+                   "the hold cannot be restored if another program removes it after the save");
         return model_set_string(&s->ticket->hold_backend, hold_backend_text(used));
 }
 
@@ -95,7 +95,7 @@ static int look_again(const Saving *s, const Snapshot *snapshot, const Tree *tre
 }
 
 static int say_late(void) {
-        return err_say(-ETIMEDOUT, "it was not saved when the others could wait no longer");
+        return err_say(-ETIMEDOUT, "the save of this tree took too long; the others were saved without it");
 }
 
 /* Connections come and go until the moment of the freeze; from now on they are what they are. */
@@ -113,7 +113,7 @@ static int on_frozen(Tree *tree, Snapshot **ret, void *userdata) {
                 return err_pass(r);
         process = snapshot_process(snapshot, root);
         if (!process || process->start != tree->root_start)
-                return err_say(-ESRCH, "process %d is not the one that was kept", (int)root);
+                return err_say(-ESRCH, "process %d is not the process that was kept", (int)root);
         r = look_again(s, snapshot, tree);
         if (r < 0)
                 return err_pass(r);
@@ -184,18 +184,19 @@ static void *worker_run(void *userdata) {
         pthread_mutex_lock(&s->lock);
         w->ended = true;
         if (w->late) {
-                log_info("%s was left behind: %s", w->tree->name, r < 0 ? err_text(r) : "it came too late");
+                log_info("%s is left behind: %s", w->tree->name, r < 0 ? err_text(r) : "it was too late");
         } else if (s->decision == UNDECIDED) { /* ready() did not return: it was never asked */
                 if (r >= 0)
-                        r = err_say(-EPROTO, "CRIU ended without asking whether the images are safe");
+                        r = err_say(-EPROTO, "CRIU ended before it confirmed the dump");
                 (void)saving_leave(w->tree, err_text(r));
                 saving_say(s, EVENT_TREE_REFUSED, w->tree, err_text(r));
                 log_debug("%s: %s", w->tree->name, err_way());
                 s->n_failed++;
         } else if (r < 0 && s->decision == GO) {
-                log_warning("%s is saved, but what was saved does not end: %s", w->tree->name, err_text(r));
+                log_warning("%s is saved, but its processes cannot be killed: %s", w->tree->name,
+                            err_text(r));
         } else if (r < 0) {
-                log_info("%s goes on: %s", w->tree->name, err_text(r));
+                log_info("%s continues to run: %s", w->tree->name, err_text(r));
         }
         pthread_cond_broadcast(&s->change);
         pthread_mutex_unlock(&s->lock);
@@ -234,7 +235,7 @@ static void sync_files(Saving *s) {
         StepClock clock = step_begin();
 
         log_failed(sync_machine(now_monotonic() + SYNC_TIMEOUT),
-                   "if the machine crashes before it is down, a session may not come back");
+                   "if the machine crashes during the shutdown, a session may not be restored");
         step_end(&s->timeline, "save.sync", NULL, clock);
 }
 
@@ -244,8 +245,7 @@ static int all_stand(const Saving *s) {
                 const Tree *tree = s->ticket->trees[i];
 
                 if (!tree->outcome && !process_is_traced((pid_t)tree->root_pid))
-                        return err_say(-ECHILD, "%s was frozen, and runs again: its CRIU has died",
-                                       tree->name);
+                        return err_say(-ECHILD, "%s is no longer frozen: its CRIU died", tree->name);
         }
         return 0;
 }
@@ -260,7 +260,7 @@ static int still_stand(const Saving *s) {
                 return 0;
         kept = err_keep();
         if (store_unseal(&s->store, s->waiting) < 0) {
-                log_warning("the seal cannot be taken back: %s", err_text(r));
+                log_warning("cannot undo the seal: %s", err_text(r));
                 return 0;
         }
         err_put_back(&kept);
@@ -328,7 +328,7 @@ static void worker_start(Saving *s, Worker *w) {
         if (w->started)
                 return;
         pthread_mutex_lock(&s->lock);
-        (void)saving_leave(w->tree, "cannot start a thread for its save");
+        (void)saving_leave(w->tree, "cannot start a thread for the save");
         s->n_failed++;
         pthread_mutex_unlock(&s->lock);
 }

@@ -28,7 +28,7 @@
 int saving_end_restore(Saving *s) {
         int r;
 
-        log_failed(bus_reset_unit(s->manager, RESTORE_UNIT), "the restore may not start again");
+        log_failed(bus_reset_unit(s->manager, RESTORE_UNIT), "the restore may not start");
         r = run_lock_wait("restore", SIGTERM, now_monotonic() + s->config.criu_usec + RESTORE_GRACE);
         if (r >= 0)
                 r = s->restore_lock = run_lock("restore");
@@ -58,7 +58,8 @@ int saving_give(Saving *s, Trees *trees) {
 int saving_join(Saving *s) {
         if (!s->waiting)
                 return 0;
-        log_info("%zu trees of the save before still wait, and go along", s->waiting->n_trees);
+        log_info("%zu trees of the previous save are still waiting and will be carried along",
+                 s->waiting->n_trees);
         return waiting_join(s->ticket, s->waiting);
 }
 
@@ -82,10 +83,10 @@ static int hold_waiting(Saving *s) {
 void saving_part(Saving *s) {
         waiting_part(s->ticket, s->n_own);
         if (s->waiting)
-                log_failed(hold_waiting(s), "peers of trees that wait may see a reset");
+                log_failed(hold_waiting(s), "peers of waiting trees may get a reset");
         s->guard = hold_guard_stop(s->guard);
         if (s->waiting)
                 return;
-        log_failed(hold_clear(), "the hold could not be taken off");
+        log_failed(hold_clear(), "cannot remove the hold");
         hold_note_forget();
 }

@@ -64,10 +64,10 @@ static int ticket_key(Saving *s) {
 
         if (s->waiting) {
                 if (!s->waiting->has_image_key)
-                        return err_say(-EEXIST, "a save of an older version still waits for its restore");
+                        return err_say(-EEXIST, "a save of an older version has not been restored yet");
                 memcpy(key, s->waiting->image_key.data, sizeof key);
         } else if (getrandom(key, sizeof key, 0) != sizeof key)
-                return err_born(-errno, "cannot draw a key for checksums");
+                return err_born(-errno, "cannot generate a checksum key");
         r = model_set_bytes(&t->image_key, key, sizeof key);
         t->has_image_key = r >= 0;
         s->keys.digest = t->image_key.data;
@@ -87,17 +87,17 @@ static int ticket_begin(Saving *s) {
         s->ticket = t;
         s->timeline.ticket = t;
         if (getrandom(random, sizeof random, 0) != sizeof random)
-                return err_born(-errno, "cannot draw a ticket's id");
+                return err_born(-errno, "cannot generate a ticket id");
         hex_encode(random, sizeof random, id);
         r = system_boot_id(boot);
         if (r >= 0)
                 r = system_kernel(kernel);
         if (r >= 0 && uname(&u) < 0)
-                r = err_born(-errno, "cannot ask for the machine's kind");
+                r = err_born(-errno, "cannot determine the machine type");
         if (r < 0)
                 return err_pass(r);
         log_failed(cpu_instructions("/proc/cpuinfo", &t->instructions),
-                   "a change of the processor will not be seen");
+                   "a change of the processor cannot be detected");
         if (model_set_string(&t->id, id) < 0 || model_set_string(&t->version, PROJECT_VERSION) < 0 ||
             model_set_string(&t->old_boot, boot) < 0 || model_set_string(&t->old_kernel, kernel) < 0 ||
             model_set_string(&t->machine, u.machine) < 0 || model_set_string(&t->action, s->action) < 0 ||
@@ -159,7 +159,7 @@ static int find_trees(Saving *s) {
                 kept_forget_gone(&trees, &found);
         if (r >= 0 && found.machine.level == VERDICT_REFUSED) {
                 why = inspection_refusal(&found);
-                r = err_say(-ENOSPC, "%s", why ?: "no memory");
+                r = err_say(-ENOSPC, "%s", why ?: "out of memory");
         }
         if (r < 0)
                 return err_pass(r);
@@ -179,9 +179,9 @@ static void settle(Saving *s) {
         int r = bus_wait_settled(s->manager, OWN_UNIT, now_monotonic() + s->config.settle_usec);
 
         if (r < 0)
-                log_warning("%s; saving all the same", err_text(r));
+                log_warning("%s; saving anyway", err_text(r));
         /* What is written now need not be written while the trees stand frozen. */
-        log_failed(sync_machine(now_monotonic() + SYNC_TIMEOUT), "saving all the same");
+        log_failed(sync_machine(now_monotonic() + SYNC_TIMEOUT), "saving anyway");
         step_end(&s->timeline, "save.settle", NULL, clock);
 }
 
@@ -240,7 +240,7 @@ static int encryption_begin(Saving *s) {
 
         if (!s->config.encrypt && !is_key_needed(s))
                 return 0;
-        log_failed(memory_lock(), "what the images hold may be swapped to a disk");
+        log_failed(memory_lock(), "contents of the images may be swapped to disk");
         r = store_key_draw(s->box_key);
         if (r < 0)
                 return err_pass(r);
@@ -259,7 +259,7 @@ static int hold_begin(Saving *s) {
         if (r >= 0)
                 r = saving_hold(s);
         if (r >= 0 && s->waiting)
-                log_failed(hold_guard_end(), "what the restore has left to guard the hold stays");
+                log_failed(hold_guard_end(), "cannot stop the guard of the hold");
         if (r >= 0)
                 r = hold_set_of(s->ticket, &all);
         if (r >= 0)
@@ -300,11 +300,10 @@ void saving_take_back(Saving *s) {
         saving_allow_restore(s);
         if (!s->request || !s->manager)
                 return;
-        log_failed(run_request_remove(), "an old request stays");
+        log_failed(run_request_remove(), "cannot remove the old request");
         if (s->request->loaded)
-                log_failed(kexec_unload(),
-                           "another reboot may jump into the kernel that was loaded for this one");
-        log_failed(bus_cancel_shutdown(s->manager), "the shutdown goes on");
+                log_failed(kexec_unload(), "another reboot may use the kernel that was loaded for this one");
+        log_failed(bus_cancel_shutdown(s->manager), "cannot cancel the shutdown");
 }
 
 /* Before there is a ticket, and perhaps a store to report to. */
@@ -323,11 +322,11 @@ static void discard_left(Saving *s) {
         for (size_t i = 0; i < s->ticket->n_trees; i++)
                 if (s->ticket->trees[i]->outcome)
                         log_failed(store_tree_discard(&s->store, s->ticket->trees[i]->name),
-                                   "images of a failed save stay in the store");
+                                   "images of a failed save remain in the store");
 }
 
 const char *saving_fate(const Saving *s) {
-        return s->request ? "it goes on living" : "it ends with this shutdown, if that goes on";
+        return s->request ? "the tree continues to run" : "the tree ends if this shutdown continues";
 }
 
 /* Behind all that others wait for; before the note goes, by which the next boot does it if we do not come to
@@ -351,16 +350,16 @@ ExitStatus saving_stop(Saving *s, int why) {
                 Tree *tree = s->ticket->trees[i];
 
                 log_failed(store_tree_discard(&s->store, tree->name),
-                           "images of a stopped save stay in the store");
+                           "images of a stopped save remain in the store");
                 if (!tree->outcome)
-                        (void)saving_leave(tree, fate ?: "no memory");
+                        (void)saving_leave(tree, fate ?: "out of memory");
         }
-        (void)model_set_string(&s->ticket->stopped, reason ?: "no memory");
-        log_failed(store_report_write(&s->store, s->ticket), "the report could not be written");
+        (void)model_set_string(&s->ticket->stopped, reason ?: "out of memory");
+        log_failed(store_report_write(&s->store, s->ticket), "cannot write the report");
         saving_say(s, EVENT_SAVE_STOPPED, NULL, reason);
         saving_take_back(s);
         sweep_beside(s->ticket);
-        log_failed(store_saving_end(&s->store), "the next boot will report this save once more");
+        log_failed(store_saving_end(&s->store), "the next boot will report this save again");
         return EXIT_FAILED;
 }
 
@@ -376,7 +375,7 @@ static int saving_ask(Saving *s, Trees *ret_kept) {
         if (r < 0)
                 return err_pass(r);
         if (!s->action) {
-                log_debug("the system does not go down, nothing to save");
+                log_debug("the system is not shutting down, nothing to save");
                 return 1;
         }
         if (s->request && strcmp(s->request->action, s->action) != 0)
@@ -439,12 +438,12 @@ static void finish(Saving *s) {
         if (r < 0) {
                 reason = text_format("the next kernel could not be loaded: %s", err_text(r));
                 saving_say(s, EVENT_JUMP_FAILED, NULL, err_text(r));
-                (void)run_progress("%s", reason ?: "no memory");
+                (void)run_progress("%s", reason ?: "out of memory");
                 if (s->request)
                         (void)model_set_string(&s->ticket->stopped, reason);
         }
-        log_failed(store_amend(&s->store, s->ticket), "the ticket keeps its first timeline");
-        log_failed(store_saving_end(&s->store), "an old note of this save stays in the store");
+        log_failed(store_amend(&s->store, s->ticket), "the ticket will not have the complete timeline");
+        log_failed(store_saving_end(&s->store), "cannot remove the note of this save");
         if (r < 0)
                 saving_take_back(s);
 }
@@ -470,8 +469,8 @@ static ExitStatus save(void) {
         if (r < 0)
                 return saving_stop(&s, r);
         if (s.ticket->n_trees == 0) {
-                log_info("what was kept has ended meanwhile");
-                log_failed(store_saving_end(&s.store), "the next boot will report a save of nothing");
+                log_info("all kept trees have ended");
+                log_failed(store_saving_end(&s.store), "the next boot will report an empty save");
                 return EXIT_OK;
         }
         saving_say(&s, EVENT_SAVE_BEGUN, NULL, NULL);
@@ -491,10 +490,10 @@ static ExitStatus save(void) {
         if (r < 0)
                 return saving_stop(&s, r);
         if (s.n_failed > 0) { /* the others die with this kernel, and their peers shall hear it */
-                log_failed(saving_hold(&s), "peers of what is left behind hear nothing");
+                log_failed(saving_hold(&s), "peers of trees that are left behind get no answer");
                 discard_left(&s);
         }
-        log_failed(guard_leave(&s), "a firewall service that flushes its rules may open the hold");
+        log_failed(guard_leave(&s), "a firewall service that flushes the rules may remove the hold");
         finish(&s);
         return EXIT_OK;
 }
@@ -504,9 +503,9 @@ ExitStatus flow_save(void) {
         _cleanup_(closep) int lock = run_lock("save");
 
         if (lock == -EBUSY) {
-                log_error("nothing was saved here: %s", err_text(lock));
+                log_error("nothing was saved: %s", err_text(lock));
                 return EXIT_FAILED;
         }
-        log_failed(lock, "another save would not be kept out");
+        log_failed(lock, "another save may start at the same time");
         return save();
 }

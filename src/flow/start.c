@@ -37,9 +37,9 @@ static void stale_hold_clear(const Config *config) {
                 return;
         if (store_claimed(&store, &claimed, &ours) == 0 && ours && restore_runs())
                 return;
-        log_warning("a hold without a ticket was left behind; taking it off");
+        log_warning("found a hold without a ticket: removing the hold");
         if (hold_guard_end() < 0 || hold_clear() < 0)
-                log_warning("the stale hold stays");
+                log_warning("cannot remove the stale hold");
 }
 
 ExitStatus flow_release(void) {
@@ -48,7 +48,7 @@ ExitStatus flow_release(void) {
         if (r >= 0)
                 r = hold_clear();
         if (r < 0)
-                log_error("the hold stays: %s", err_text(r));
+                log_error("cannot remove the hold: %s", err_text(r));
         return r < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
@@ -69,13 +69,14 @@ ExitStatus flow_last(void) {
         if (r >= 0 && hold_set_is_empty(&set)) /* or nothing is noted */
                 return EXIT_OK;
         if (r < 0) {
-                log_warning("no hold is there before the jump, and whether one is needed cannot be seen: %s",
+                log_warning("no hold is installed before the jump, and cannot determine whether one is "
+                            "needed: %s",
                             err_text(r));
                 return EXIT_FAILED;
         }
         r = hold_set(hold_backend_of(held->hold_backend), &set, NULL);
-        log_warning(r < 0 ? "the hold is gone before the jump, and cannot be put back: %s"
-                          : "the hold was gone before the jump; it is back%s",
+        log_warning(r < 0 ? "the hold was removed before the jump and cannot be restored: %s"
+                          : "the hold was removed before the jump and is restored%s",
                     r < 0 ? err_text(r) : "");
         return r < 0 ? EXIT_FAILED : EXIT_OK;
 }

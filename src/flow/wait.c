@@ -106,9 +106,7 @@ static int answer(Wait *w, Ticket **ret) {
                 *ret = TAKE(report);
                 return 0;
         }
-        return last ? err_say(-ENODATA, "nobody answers any more: see journalctl -u carryover -u "
-                                        "carryover-restore")
-                    : 1;
+        return last ? err_say(-ENODATA, "no answer: see journalctl -u carryover -u carryover-restore") : 1;
 }
 
 static bool is_back(const Ticket *report, const char *name) {
@@ -139,7 +137,7 @@ ExitStatus wait_answer(Wait *w, const char *tree) {
         if (r < 0)
                 return flow_fail(r);
         if (report->stopped && report_verdict(report) == REPORT_STOPPED) {
-                fprintf(stderr, "carryover: not rebooted, everything goes on: %s\n", report->stopped);
+                fprintf(stderr, "carryover: not rebooted, all trees continue to run: %s\n", report->stopped);
                 return EXIT_FAILED;
         }
         report_summary(stdout, report, isatty(STDOUT_FILENO));

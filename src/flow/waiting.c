@@ -64,7 +64,7 @@ char *waiting_text(const Ticket *waiting) {
                 free(names);
                 names = longer;
         }
-        return names ? text_format("%zu of the last save %s not back yet and would go along: %s",
+        return names ? text_format("%zu of the last save %s not restored yet and would be carried along: %s",
                                    waiting->n_trees, waiting->n_trees == 1 ? "is" : "are", names)
                      : NULL;
 }

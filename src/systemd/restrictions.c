@@ -33,9 +33,9 @@ static int look_at_member(const SnapProcess *p, const char *root, const Limits *
 
         if (r < 0 || bar->text || !cgroup_limits_are_tighter(&limits, of_root))
                 return r < 0 ? err_pass(r) : 0;
-        bar->text = text_format("process %d is limited further than the others, by %s", (int)p->pid,
+        bar->text = text_format("process %d has stricter limits than the others, set by %s", (int)p->pid,
                                 p->cgroup);
-        bar->remedy = strdup("take the limit away, if it may do without, or end it");
+        bar->remedy = strdup("remove the limits if the process does not need them, or stop the process");
         return bar->text && bar->remedy ? 0 : -ENOMEM;
 }
 
@@ -55,11 +55,10 @@ static int look_at_service(const char *cgroup, CgroupBar *bar) {
                 r = bus_service_restricts_files(manager, unit);
         if (r <= 0)
                 return r < 0 ? err_pass(r) : 0;
-        bar->text = text_format(
-                        "%s limits what file systems its processes may use (RestrictFileSystems=), and "
-                        "they would come back without that",
-                        unit);
-        bar->remedy = strdup("take RestrictFileSystems= from its unit, if they may do without");
+        bar->text = text_format("%s restricts the file systems of its processes (RestrictFileSystems=); "
+                                "they would be restored without this restriction",
+                                unit);
+        bar->remedy = strdup("remove RestrictFileSystems= from the unit if the processes do not need it");
         return bar->text && bar->remedy ? 0 : -ENOMEM;
 }
 

@@ -61,7 +61,7 @@ static void test_nothing(void **state) {
         assert_int_equal(cli("status"), EXIT_OK);
         cli_shows("; 1 kept; ");
         assert_int_equal(cli("status", "one"), EXIT_FAILED);
-        cli_says("there was no save yet");
+        cli_says("no save yet");
         assert_int_equal(cli("status", "--json=short"), EXIT_OK);
         cli_json(false);
         cli_shows("\"idle\"");
@@ -141,7 +141,7 @@ static void test_report(void **state) {
         assert_int_equal(cli("status", "two"), EXIT_FAILED);
         cli_shows("its second reason");
         assert_int_equal(cli("status", "three"), EXIT_FAILED);
-        cli_says("the last save had no tree 'three': see carryover status");
+        cli_says("the last save has no tree 'three': see carryover status");
         assert_string_equal(cli_out, "");
 }
 
@@ -217,7 +217,7 @@ static void failed(Outcome__State first, Outcome__State second) {
 
 static void test_restore_which(void **state) {
         assert_int_equal(cli("restore"), EXIT_FAILED);
-        cli_says("there was no save yet");
+        cli_says("no save yet");
         failed(OUTCOME__STATE__FAILED, OUTCOME__STATE__FAILED);
         assert_int_equal(cli("restore"), EXIT_USAGE);
         cli_says("name one: one, two");
@@ -225,11 +225,11 @@ static void test_restore_which(void **state) {
         cli_says("no tree 'three'");
         failed(OUTCOME__STATE__CARRIED, OUTCOME__STATE__LOST);
         assert_int_equal(cli("restore"), EXIT_FAILED);
-        cli_says("nothing waits to be restored");
+        cli_says("nothing to restore");
         assert_int_equal(cli("restore", "one"), EXIT_REFUSED);
-        cli_says("one runs: it was carried");
+        cli_says("one is running: it was carried");
         assert_int_equal(cli("restore", "two"), EXIT_REFUSED);
-        cli_says("--force restores it all the same");
+        cli_says("use --force to restore it anyway");
         assert_string_equal(fake->started, "");
 }
 

@@ -334,18 +334,18 @@ static void test_reboot_nobody_answers(void **state) {
         fake_keep();
         fake_on_sleep = nobody;
         assert_int_equal(cli("reboot"), EXIT_FAILED);
-        cli_says("nobody answers any more");
+        cli_says("no answer: see journalctl");
 }
 
 static void test_reboot_refused(void **state) {
         fake_on_sleep = nobody;
         assert_int_equal(cli("reboot"), EXIT_NOTHING);
-        cli_says("nothing is kept, and this is no login session");
+        cli_says("nothing is kept, and this is not a login session");
         fake_keep();
         strcpy(fake->trees[0].refusal, "it has an io_uring");
         assert_int_equal(cli("reboot"), EXIT_REFUSED);
         cli_says("not rebooted: ");
-        cli_says("or --force leaves it behind");
+        cli_says("or use --force to leave it behind");
         assert_string_equal(fake->started, "");
         assert_false(fake->loaded);
         assert_int_equal(cli("reboot", "--force"), EXIT_FAILED);
@@ -358,7 +358,7 @@ static void test_reboot_refused(void **state) {
         assert_string_equal(fake->started, "");
         strcpy(fake->shutdown, "reboot");
         assert_int_equal(cli("reboot"), EXIT_FAILED);
-        cli_says("is under way already");
+        cli_says("is already in progress");
 }
 
 static void test_needs_root(void **state) {

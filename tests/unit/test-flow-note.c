@@ -14,11 +14,10 @@
 
 #include <sys/mman.h>
 
-#define DUE     "Linux " FAKE_NEXT " is installed, " FAKE_KERNEL " runs"
+#define DUE     "Linux " FAKE_NEXT " is installed, Linux " FAKE_KERNEL " is running"
 #define CARRIED "\r\nA reboot is due: " DUE ". It will carry this session.\r\n"
 #define ENDED                                                                                               \
-        "\r\nA reboot is due: " DUE ". It will end this session, unless it is kept: sudo carryover "        \
-        "keep.\r\n"
+        "\r\nA reboot is due: " DUE ". It will end this session; to keep it, run: sudo carryover keep.\r\n"
 
 #define BASH_OF_JOE  402
 #define DAEMON       800 /* in no session */
@@ -124,7 +123,7 @@ static void test_who_goes_along(void **state) {
         assert_int_equal(note(0), 0);
         assert_string_equal(out, "A reboot is due: " DUE ".\n"
                                  "  carryover reboot would carry session:4 (joe)\n"
-                                 "  and end, unless they are kept: session:5 (root)\n");
+                                 "  carryover reboot would end, unless kept: session:5 (root)\n");
         assert_string_equal(err, "");
         assert_string_equal(told, "");
 }
@@ -141,9 +140,11 @@ static void test_everybody_goes_along(void **state) {
 static void test_nobody_goes_along(void **state) {
         (void)state;
         assert_int_equal(note(0), 0);
-        assert_string_equal(out, "A reboot is due: " DUE ".\n"
-                                 "  carryover reboot would carry nothing: see carryover keep\n"
-                                 "  and end, unless they are kept: session:4 (joe), session:5 (root)\n");
+        assert_string_equal(
+                        out,
+                        "A reboot is due: " DUE ".\n"
+                        "  carryover reboot would carry nothing: see carryover keep\n"
+                        "  carryover reboot would end, unless kept: session:4 (joe), session:5 (root)\n");
 }
 
 /* The name comes from a file, and goes to root's terminal. */
@@ -182,7 +183,7 @@ static void test_packages_ask_for_it(void **state) {
         fd_close(fd);
         fake->boot = 2;
         assert_int_equal(note(0), 0);
-        assert_non_null(strstr(out, "A reboot is due: the system asks for it.\n"));
+        assert_non_null(strstr(out, "A reboot is due: the system requests it.\n"));
 }
 
 /* An image is built, or somebody repairs a disk: its packages speak of no system that runs. */
@@ -233,7 +234,7 @@ static void test_fails(void **state) {
                 assert_true(fake_struck());
                 assert_string_equal(out, "");
                 assert_string_equal(told, "");
-                assert_non_null(strstr(err, "cannot say what a reboot would carry: "));
+                assert_non_null(strstr(err, "cannot determine what a reboot would carry: "));
                 assert_non_null(strstr(err, call));
         }
 }

@@ -115,7 +115,7 @@ static void test_died_over_what_waited(void **state) {
         assert_true(restoring_is_pending(t->trees[0]) || !t->trees[0]->outcome);
         assert_string_equal(t->trees[1]->name, "session-9");
         assert_int_equal(t->trees[1]->outcome->state, OUTCOME__STATE__FAILED);
-        assert_non_null(strstr(t->trees[1]->outcome->reason, "before its save was complete"));
+        assert_non_null(strstr(t->trees[1]->outcome->reason, "before the save was complete"));
         assert_int_equal(store_tree_open(&x.store, "session-9"), -ENOENT);
         store_close(&x.store);
 }

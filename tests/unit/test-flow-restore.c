@@ -343,8 +343,8 @@ static void test_given_up(void **state) {
         assert_true(in_store("ticket.claimed"));
         assert_int_equal(fake_run(give_up, (void *)"core-dump"), 1);
         report = sealed_report();
-        is_failed(report, FIRST_PID, "crashed each time");
-        is_failed(report, SECOND_PID, "crashed each time");
+        is_failed(report, FIRST_PID, "crashed on every start");
+        is_failed(report, SECOND_PID, "crashed on every start");
         assert_int_equal(fake_count("criu_restore"), 0);
         assert_int_equal(fake_count("nudge_dismiss 1"), 2);
         is_over();
@@ -378,7 +378,7 @@ static void test_called_off(void **state) {
         fake->boot = 1;
         assert_int_equal(fake_run(run_restore, NULL), 0);
         report = sealed_report();
-        assert_string_equal(report->stopped, "the shutdown was called off");
+        assert_string_equal(report->stopped, "the shutdown was cancelled");
         assert_int_equal(fake_count("bus_wait_settled"), 1);
         is_carried(report, FIRST_PID);
         is_over();

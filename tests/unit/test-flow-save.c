@@ -191,7 +191,7 @@ static void test_another_has_its_number(void **state) {
         (void)state;
         fake_meanwhile("exec_bits_lend pid-4000001", become_another);
         t = save(0);
-        assert_left(t, "pid-4000001", "is not the one that was kept");
+        assert_left(t, "pid-4000001", "is not the process that was kept");
 }
 
 /* Somebody else's shutdown goes on with those that can be carried. */
@@ -279,7 +279,7 @@ static void test_runs_again(void **state) {
         for (unsigned look = 1; look <= 4; look++) {
                 (void)set_up(NULL);
                 fake_fail("process_is_traced", look, -ESRCH);
-                assert_stopped(false, "its CRIU has died");
+                assert_stopped(false, "its CRIU died");
                 assert_int_equal(fake_count("store_unseal"), look > 2);
         }
 }
@@ -375,7 +375,7 @@ static void test_encrypted_and_no_kexec(void **state) {
         (void)state;
         configure("Encrypt=yes\n");
         go_down("reboot");
-        assert_stopped(false, "goes along with a kexec only");
+        assert_stopped(false, "only kexec carries the key of encrypted images");
 }
 
 /* The first is sealed, and its shutdown called off; the second is to be saved. */

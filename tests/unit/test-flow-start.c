@@ -95,7 +95,7 @@ static void test_stale_hold(void **state) {
         fake->hold = fake->guard_left = true;
         assert_int_equal(call(flow_start), 0);
         assert_false(fake->hold || fake->guard_left);
-        is_said("a hold without a ticket was left behind; taking it off");
+        is_said("found a hold without a ticket: removing the hold");
 }
 
 static void test_stale_hold_stays(void **state) {
@@ -107,7 +107,7 @@ static void test_stale_hold_stays(void **state) {
                 fake_fail(calls[i], 1, -EIO);
                 assert_int_equal(call(flow_start), 0);
                 assert_true(fake->hold);
-                is_said("the stale hold stays");
+                is_said("cannot remove the stale hold");
                 assert_int_equal(fake_count("criu_check"), 1);
         }
 }
@@ -180,7 +180,7 @@ static void test_release(void **state) {
                 fake_fail(calls[i], 1, -EIO);
                 assert_int_equal(call(flow_release), 1);
                 assert_true(fake->hold);
-                is_said("the hold stays: ");
+                is_said("cannot remove the hold: ");
                 is_said(calls[i]);
         }
 }
@@ -208,7 +208,7 @@ static void test_last(void **state) {
         fake->hold = false;
         assert_int_equal(call(flow_last), 0);
         assert_true(fake->hold);
-        is_said("the hold was gone before the jump; it is back");
+        is_said("the hold was removed before the jump and is restored");
 }
 
 /* The shutdown goes on, and whoever reads its console knows. */
@@ -217,10 +217,10 @@ static void test_last_fails(void **state) {
         hold_is_noted();
         fake_fail("hold_set", 1, -EIO);
         assert_int_equal(call(flow_last), 1);
-        is_said("the hold is gone before the jump, and cannot be put back: hold_set was told to fail");
+        is_said("the hold was removed before the jump and cannot be restored: hold_set was told to fail");
         fake_fail("run_hold_read", 1, -EIO);
         assert_int_equal(call(flow_last), 1);
-        is_said("whether one is needed cannot be seen: run_hold_read was told to fail");
+        is_said("cannot determine whether one is needed: run_hold_read was told to fail");
         assert_false(fake->hold);
 }
 

@@ -92,9 +92,10 @@ static void test_nothing(void **state) {
 static void test_sealed(void **state) {
         (void)state;
         sealed_two();
-        assert_waiting("2 of the last save are not back yet and would go along: pid-4000001, pid-4000002");
+        assert_waiting("2 of the last save are not restored yet and would be carried along: pid-4000001, "
+                       "pid-4000002");
         fake_fail("network_wait pid-4000001", 1, -ETIMEDOUT);
-        assert_waiting("2 of the last save are not back yet and would go along: "
+        assert_waiting("2 of the last save are not restored yet and would be carried along: "
                        "pid-4000001 (network_wait was told to fail), pid-4000002");
 }
 
@@ -107,9 +108,10 @@ static void test_restore_runs(void **state) {
         sealed_two();
         claim();
         restore = begin_restore();
-        assert_waiting("2 of the last save are not back yet and would go along: pid-4000001, pid-4000002");
+        assert_waiting("2 of the last save are not restored yet and would be carried along: pid-4000001, "
+                       "pid-4000002");
         has_ended(FIRST_PID, OUTCOME__STATE__CARRIED);
-        assert_waiting("1 of the last save is not back yet and would go along: pid-4000002");
+        assert_waiting("1 of the last save is not restored yet and would be carried along: pid-4000002");
         has_ended(SECOND_PID, OUTCOME__STATE__FAILED);
         assert_int_equal(find(&none), 1);
         assert_null(none);

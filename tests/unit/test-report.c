@@ -186,7 +186,7 @@ static void test_summary_of_a_stopped_save(void **state) {
 static void test_verdict_without_a_jump(void **state) {
         _cleanup_(ticket_freep) Ticket *ticket = sample();
 
-        ticket->stopped = strdup("the shutdown was called off");
+        ticket->stopped = strdup("the shutdown was cancelled");
         add_tree(ticket, "session-4", OUTCOME__STATE__CARRIED, SECOND);
         assert_int_equal(report_verdict(ticket), REPORT_STOPPED);
         add_tree(ticket, "session-5", OUTCOME__STATE__FAILED, 0);

@@ -139,9 +139,9 @@ static void test_of_a_part(void **state) {
         put(job, "memory.max", "2000000\n");
         move(c, OTHER, job);
         is_refused(c,
-                   "process 402 is limited further than the others, by "
+                   "process 402 has stricter limits than the others, set by "
                    "/user.slice/user-1000.slice/user@1000.service/",
-                   "take the limit away");
+                   "remove the limits");
 }
 
 static void test_of_a_part_no_more_than_all(void **state) {
@@ -177,8 +177,8 @@ static void test_service(void **state) {
         restricts = "other.service";
         passes(c);
         restricts = "app.service";
-        is_refused(c, "app.service limits what file systems its processes may use (RestrictFileSystems=)",
-                   "take RestrictFileSystems= from its unit");
+        is_refused(c, "app.service restricts the file systems of its processes (RestrictFileSystems=)",
+                   "remove RestrictFileSystems= from the unit");
         restricts = NULL;
         bus_fails = -EIO; /* what cannot be seen may restrict it */
         is_refused(c, "PID 1 does not answer", NULL);

@@ -161,7 +161,7 @@ def criu(judge: Judge, target: str) -> None:
 def service(judge: Judge, target: str) -> None:
     """A shutdown stops, and so asks, only what is active."""
     judge.machine.run("systemctl stop carryover.service")
-    judge.expect("a service that was stopped", refused(target, "carryover.service is inactive, so a shutdown would save nothing"))
+    judge.expect("a service that was stopped", refused(target, "carryover.service is inactive: a shutdown would save nothing"))
     judge.machine.run("systemctl start carryover.service")
 
 

@@ -84,7 +84,7 @@ def test_wiped(lab: Lab) -> None:
     # A save that stops before the seal has written all of it, too.
     machine.write("/run/carryover-faults", "carryover.fault=save:before-seal\n")
     code, text = session.command("carryover reboot", 240)
-    assert code == 1 and "not rebooted, everything goes on" in text, text
+    assert code == 1 and "not rebooted, all trees continue to run" in text, text
     machine.wait_for_ssh()
     check.clean_after(machine, old)
     assert machine.run("find /var/lib/carryover/failed/last -name dump.log") != ""
@@ -110,7 +110,7 @@ def test_encrypted(lab: Lab, distro: str) -> None:
     status, text = session.command("carryover check")
     assert status == 0 and "only kexec carries the key" in " ".join(text.split()), text
     status, text = session.command("carryover reboot --no-kexec")
-    assert status == 4 and "goes along with a kexec only" in " ".join(text.split()), text
+    assert status == 4 and "only kexec carries the key of encrypted images" in " ".join(text.split()), text
 
     jump(machine, session)
     assert known.on_disk(machine) == (False, False)
@@ -142,7 +142,7 @@ def test_encrypted(lab: Lab, distro: str) -> None:
     machine.wait_for_ssh()
     wait_for("the report", lambda: check.status(machine).get("trees", [{}])[0].get("state") == "failed", 120, 0.5)
     tree = check.status(machine)["trees"][0]
-    assert "the key that its images are encrypted with did not come over" in tree["reason"] and tree["images"] is None, tree
+    assert "the key of its encrypted images was not passed on to this boot" in tree["reason"] and tree["images"] is None, tree
     assert machine.run("find /var/lib/carryover -name '*.img'; ls -A /var/lib/carryover/save /var/lib/carryover/gone", check=False) == ""
     check.no_hold(machine)
     session.send_line("")

@@ -166,7 +166,7 @@ def left_waiting(machine: Machine, session, number: str) -> None:
     """Another save may begin: of this session nothing but its address is waited for."""
     status, text = session.command("carryover check")
     print(text)
-    assert status == 0 and f"session-{number} (" in text and "is not back yet and would go along" in " ".join(text.split()), text
+    assert status == 0 and f"session-{number} (" in text and "is not restored yet and would be carried along" in " ".join(text.split()), text
 
 
 @pytest.mark.rotates
@@ -190,7 +190,7 @@ def test_late_over_another_reboot(lab: Lab) -> None:
         # A save that stops leaves it as it was, and its restore begins once more.
         status, text = v6.command("echo carryover.fault=save:before-seal > /run/carryover-faults; carryover reboot", 240)
         print(text)
-        assert status == 1 and "not rebooted, everything goes on: fault point save:before-seal" in text, text
+        assert status == 1 and "not rebooted, all trees continue to run: fault point save:before-seal" in text, text
         ticks6.goes_on()
         left_waiting(machine, v6, old4.number)
         second = boot_of(v6)

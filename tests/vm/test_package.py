@@ -65,14 +65,14 @@ def upgrade(machine: Machine, session: SshSession) -> None:
     assert code == 0, text
     assert state_of(machine) == before
     assert machine.run("dpkg-query -W -f '${Version}' carryover").endswith("+1")
-    kernels = re.escape(f"Linux {machine.layer.kernel_b} is installed, {machine.layer.kernel_a} runs.")
+    kernels = re.escape(f"Linux {machine.layer.kernel_b} is installed, Linux {machine.layer.kernel_a} is running.")
     assert re.search(rf"A reboot is due: {kernels}\s+"
                      rf"carryover reboot would carry session:{number} \(root\)\s+"
-                     rf"and end, unless they are kept: .*session:{other} \(joe\)", text), text
+                     rf"carryover reboot would end, unless kept: .*session:{other} \(joe\)", text), text
 
     hook = f"NR_SESSPPID={check.answer(joe, 'echo $$')} /etc/needrestart/notify.d/100-carryover; test $? = 1"
     machine.run(hook)
-    joe.expect("It will end this session, unless it is kept: sudo carryover keep")
+    joe.expect("It will end this session; to keep it, run: sudo carryover keep")
     check.answer(joe, "sudo carryover keep")
     machine.run(hook)
     joe.expect("It will carry this session")

@@ -175,7 +175,7 @@ def test_refused_and_stopped(lab: Lab) -> None:
     machine.write("/run/carryover-faults", "carryover.fault=save:before-seal\n")
     code, text = session.command("carryover reboot", 180)
     print(text)
-    assert code == 1 and "not rebooted, everything goes on" in text and "save:before-seal" in text, text
+    assert code == 1 and "not rebooted, all trees continue to run" in text and "save:before-seal" in text, text
     ticks.goes_on()
     check.same_session(session, old)
     machine.wait_for_ssh(90)  # what the shutdown had stopped until then starts again

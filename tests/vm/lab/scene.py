@@ -121,7 +121,7 @@ class Scene:
         if state == "carried":  # and went down with the machine
             return BACK
         assert state in ("failed", "lost") and reason, f"{name} does not run, and the report has it {state}: {reason}"
-        if "before its save was complete" in reason:
+        if "before the save was complete" in reason:
             return GONE
         return LOST if state == "lost" else FAILED
 
