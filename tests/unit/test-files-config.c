@@ -101,7 +101,7 @@ static void test_example(void **state) {
         assert_true(a.keep_ssh == b.keep_ssh && a.keep_images == b.keep_images && a.hold == b.hold &&
                     !a.encrypt && !b.encrypt && a.pid_mode == b.pid_mode && a.tcp_close == b.tcp_close &&
                     a.settle_usec == b.settle_usec && a.criu_usec == b.criu_usec &&
-                    a.network_usec == b.network_usec);
+                    a.network_usec == b.network_usec && a.mount_usec == b.mount_usec);
         assert_true(a.max_use.percent == b.max_use.percent && a.max_processes == b.max_processes &&
                     a.max_use_per_user.percent == b.max_use_per_user.percent && a.max_files == b.max_files);
 }
