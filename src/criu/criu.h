@@ -16,13 +16,13 @@
 
 typedef struct CriuFeatures {
         bool lock_skip;    /* network_lock SKIP is known (probed: 3.17.1 refuses it) */
-        bool no_new_privs; /* is saved; this and the next two are derived (criu_features_derive()) */
-        bool ambient;      /* capabilities are saved */
-        bool pidfds;       /* are saved */
-        uint32_t major, minor, sub; /* for people, and for criu_fits_kernel() alone */
+        bool no_new_privs; /* is saved (since 3.19); this and the next two: criu_features_derive() */
+        bool ambient;      /* capabilities are saved (since 4.1) */
+        bool pidfds;       /* are saved (since 4.1) */
+        uint32_t major, minor, sub;
 } CriuFeatures;
 
-/* Fills in what cannot be probed from what was. */
+/* Fills in what cannot be probed: it goes by the version. */
 void criu_features_derive(CriuFeatures *features);
 
 /* Finds the executable, asks its version and probes its features. `criu` is an absolute path, or a name that
@@ -36,7 +36,7 @@ int criu_check(const char *criu);
 
 /*
  * Whether this CRIU can restore on a kernel that does not run yet. Nothing of that kernel can be probed, so
- * here, and only here, versions are compared; what the running kernel shares with it is left to the probes.
+ * versions are compared here; what the running kernel shares with it is left to the probes.
  * 0; -EOPNOTSUPP with a sentence that names the CRIU to install.
  */
 int criu_fits_kernel(const CriuFeatures *features, const char *running, const char *target);

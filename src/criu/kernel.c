@@ -32,6 +32,17 @@ static bool is_older(const CriuFeatures *f, uint32_t major, uint32_t minor, uint
         return f->sub < sub;
 }
 
+/*
+ * No request tells these, and no option gives them away. So the version does, by the release that has the
+ * change of CRIU's history. A distribution that took one of them over earlier is asked for more than it
+ * needs.
+ */
+void criu_features_derive(CriuFeatures *features) {
+        features->no_new_privs = !is_older(features, 3, 19, 0); /* a605cc9f3 */
+        features->ambient = !is_older(features, 4, 1, 0);       /* 6f8efad30 */
+        features->pidfds = !is_older(features, 4, 1, 0);        /* 1ce408ffa */
+}
+
 int criu_fits_kernel(const CriuFeatures *features, const char *running, const char *target) {
         for (size_t i = ELEMENTS(needed); i-- > 0;) {
                 if (kernel_version_compare(target, needed[i].kernel) < 0 ||

@@ -92,15 +92,6 @@ static int ask_version(const char *criu, const char *const *options, CriuFeature
         return 0;
 }
 
-/*
- * No request tells these. no_new_privs is saved since 3.19, which is the first with SKIP as well. Ambient
- * capabilities and pidfds came with 4.1: 3.19 and 4.0, which no Debian has, are taken for newer than they
- * are. Of a pidfd they say so themselves at the dump, and capabilities they lose (docs/CRIU.md).
- */
-void criu_features_derive(CriuFeatures *features) {
-        features->no_new_privs = features->ambient = features->pidfds = features->lock_skip;
-}
-
 int criu_probe(const char *criu, CriuFeatures *ret) {
         static const char *const lock_skip[] = {"--network-lock", "skip", NULL};
         CriuFeatures features = {0};

@@ -152,6 +152,34 @@ static void test_fits_kernel(void **state) {
         }
 }
 
+/* Each by its own release: that a CRIU has one of them says nothing of another. */
+static void test_features(void **state) {
+        const struct {
+                uint32_t major, minor, sub;
+                bool no_new_privs, ambient, pidfds;
+        } cases[] = {
+                        {2, 99, 9, false, false, false}, {3, 17, 1, false, false, false},
+                        {3, 18, 0, false, false, false}, {3, 19, 0, true, false, false},
+                        {4, 0, 0, true, false, false},   {4, 0, 9, true, false, false},
+                        {4, 1, 0, true, true, true},     {4, 1, 1, true, true, true},
+                        {4, 2, 1, true, true, true},     {5, 0, 0, true, true, true},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                CriuFeatures f = {.lock_skip = true, /* says nothing either */
+                                  .major = cases[i].major,
+                                  .minor = cases[i].minor,
+                                  .sub = cases[i].sub};
+
+                criu_features_derive(&f);
+                if (f.no_new_privs != cases[i].no_new_privs || f.ambient != cases[i].ambient ||
+                    f.pidfds != cases[i].pidfds)
+                        fail_msg("%u.%u.%u: %d %d %d", f.major, f.minor, f.sub, f.no_new_privs, f.ambient,
+                                 f.pidfds);
+        }
+}
+
 /* Of images in memory: the logs alone get to the disk, behind those of before. */
 static void test_kept_logs(void **state) {
         _cleanup_(closep) int from = log_dir("second"), to = -1;
@@ -171,9 +199,13 @@ static void test_kept_logs(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_log),         cmocka_unit_test(test_log_missing),
-                        cmocka_unit_test(test_not_criu),    cmocka_unit_test(test_not_criu_job),
-                        cmocka_unit_test(test_fits_kernel), cmocka_unit_test(test_left_processes),
+                        cmocka_unit_test(test_log),
+                        cmocka_unit_test(test_log_missing),
+                        cmocka_unit_test(test_not_criu),
+                        cmocka_unit_test(test_not_criu_job),
+                        cmocka_unit_test(test_fits_kernel),
+                        cmocka_unit_test(test_features),
+                        cmocka_unit_test(test_left_processes),
                         cmocka_unit_test(test_kept_logs),
         };
 
