@@ -239,9 +239,10 @@ static void test_unit_name(void **state) {
         expect_name("/\xc3\xa4", "\\xc3\\xa4.mount");
 }
 
+/* Private: what others mount meanwhile would be the last of the list. */
 static int set_up(void **state) {
         return unshare(CLONE_NEWNS) == 0 && mkdtemp(where) &&
-                                               mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) == 0
+                                               mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0
                                ? 0
                                : -1;
 }
