@@ -41,6 +41,7 @@ void criu_features_derive(CriuFeatures *features) {
         features->no_new_privs = !is_older(features, 3, 19, 0); /* a605cc9f3 */
         features->ambient = !is_older(features, 4, 1, 0);       /* 6f8efad30 */
         features->pidfds = !is_older(features, 4, 1, 0);        /* 1ce408ffa */
+        features->one_shots = !is_older(features, 4, 1, 0);     /* 09dc2e958 */
 }
 
 int criu_fits_kernel(const CriuFeatures *features, const char *running, const char *target) {

@@ -6,6 +6,7 @@
  * it does not recognise, and what is cured already. Facts: docs/KINDS.md.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,3 +26,21 @@ typedef int (*ImageRead)(pid_t tid, uint64_t address, void *ret, size_t size);
  * were; their number is read out of the program's own code, if that is of a form that is known.
  */
 int image_cure_calls(int images_fd, ImageRead read);
+
+/*
+ * files.img: a periodic timerfd that has rung and was not read shows no time until it rings, and CRIU would
+ * disarm it: it rings at once instead, and at its interval from then on.
+ *
+ * core-*.img, unless `one_shots`: a CRIU before 4.1 arms no timer of setitimer(2) that has no interval: it
+ * gets one of 34 years.
+ *
+ * Returns how many were corrected.
+ */
+int image_cure_timers(int images_fd, bool one_shots);
+
+/*
+ * files.img, tcp-stream-*.img: of a connection whose ends are both in the tree, CRIU would send what was
+ * never sent before the other end is there, and the kernel would answer with a reset. It counts as sent and
+ * lost, and TCP sends it again. Returns how many connections were corrected.
+ */
+int image_cure_loopback(int images_fd);

@@ -220,12 +220,12 @@ static bool fix_stream(ImgTcpStream *stream) {
         return changed;
 }
 
-static int fix_tcp_file(int images_fd, const char *name, void *userdata) {
+int image_change_stream(int images_fd, const char *name, bool (*change)(ImgTcpStream *stream)) {
         _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
         _cleanup_(image_writer_done) ImageWriter writer = {0};
         _cleanup_(image_close) Image image = {0};
         const ImgTcpStream *stream;
-        int *changed = userdata, r;
+        int r;
 
         r = image_open(images_fd, name, &image);
         if (r < 0)
@@ -240,7 +240,7 @@ static int fix_tcp_file(int images_fd, const char *name, void *userdata) {
         stream = (const ImgTcpStream *)message;
         if (image_left(&image) != (uint64_t)stream->inq_len + stream->outq_len)
                 return image_bad(&image, "its queues do not have the recorded length");
-        if (!fix_stream((ImgTcpStream *)message))
+        if (!change((ImgTcpStream *)message))
                 return 0;
         r = image_put_head(&writer, IMAGE_TCP_STREAM);
         if (r >= 0)
@@ -249,9 +249,15 @@ static int fix_tcp_file(int images_fd, const char *name, void *userdata) {
                 r = image_put_rest(&writer, &image);
         if (r >= 0)
                 r = file_replace(images_fd, name, writer.data, writer.size);
+        return r < 0 ? err_pass(r) : 1;
+}
+
+static int fix_tcp_file(int images_fd, const char *name, void *userdata) {
+        int *changed = userdata, r = image_change_stream(images_fd, name, fix_stream);
+
         if (r < 0)
-                return err_pass(r);
-        (*changed)++;
+                return r;
+        *changed += r;
         return 0;
 }
 

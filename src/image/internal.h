@@ -13,6 +13,8 @@
 
 #include "base/cleanup.h"
 
+#include "criu-image.pb-c.h"
+
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -82,6 +84,13 @@ static inline uint64_t image_left(const Image *image) {
 /* Calls each(name) for every name in the directory that begins and ends so; stops at the first error. */
 int image_each(int images_fd, const char *prefix, const char *suffix,
                int (*each)(int images_fd, const char *name, void *userdata), void *userdata);
+
+/* An address of a socket, as 16 bytes (IPv4: mapped); false if there is none of that family and size. */
+bool image_address(const ImgInetSocket *socket, const uint32_t *words, size_t n, uint8_t ret[static 16]);
+
+/* What change() makes of one tcp-stream-*.img, written anew in one step with its queues as they are: 1 if it
+ * says so. -ENOENT without a sentence if there is no such image. */
+int image_change_stream(int images_fd, const char *name, bool (*change)(ImgTcpStream *stream));
 
 /* A changed image, built in memory. */
 typedef struct ImageWriter {

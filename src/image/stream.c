@@ -27,8 +27,7 @@ static void streams_done(Streams *streams) {
         free(streams->items);
 }
 
-static bool copy_address(const ImgInetSocket *socket, const uint32_t *words, size_t n,
-                         uint8_t ret[static 16]) {
+bool image_address(const ImgInetSocket *socket, const uint32_t *words, size_t n, uint8_t ret[static 16]) {
         static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
         if (n != (socket->family == AF_INET ? 1 : 4))
@@ -74,8 +73,8 @@ static int add_stream(const ProtobufCMessage *message, void *userdata) {
         if (!socket || !peer_may_send(socket))
                 return 0;
         if (socket->local_port > UINT16_MAX || socket->remote_port > UINT16_MAX ||
-            !copy_address(socket, socket->local, socket->n_local, stream.local) ||
-            !copy_address(socket, socket->remote, socket->n_remote, stream.remote))
+            !image_address(socket, socket->local, socket->n_local, stream.local) ||
+            !image_address(socket, socket->remote, socket->n_remote, stream.remote))
                 return -EBADMSG;
         stream.local_port = (uint16_t)socket->local_port;
         stream.remote_port = (uint16_t)socket->remote_port;

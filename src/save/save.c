@@ -142,10 +142,16 @@ static int look_frozen(Work *w) {
 
 /* What comes back wrongly all the same is noted: late, but not silently. */
 static int cure(const Work *w) {
-        int left = image_cure_calls(w->images_fd, process_read);
+        int left = image_cure_calls(w->images_fd, process_read), r = left;
 
-        if (left <= 0)
-                return left < 0 ? err_pass(left) : 0;
+        if (r >= 0)
+                r = image_cure_timers(w->images_fd, w->job->features->one_shots);
+        if (r >= 0)
+                r = image_cure_loopback(w->images_fd);
+        if (r < 0)
+                return err_pass(r);
+        if (left == 0)
+                return 0;
         return tree_degrade(w->tree, "interrupted-call", "start that program anew if it ends",
                             "%d calls in which its programs wait end with \"Interrupted system call\"",
                             left);

@@ -25,6 +25,16 @@ int image_cure_calls(int images_fd, ImageRead read) {
         return fake_call("image_cure_calls", "%s", "");
 }
 
+int image_cure_timers(int images_fd, bool one_shots) {
+        (void)images_fd;
+        return fake_call("image_cure_timers", "%s", one_shots ? "one_shots" : "");
+}
+
+int image_cure_loopback(int images_fd) {
+        (void)images_fd;
+        return fake_call("image_cure_loopback", "%s", "");
+}
+
 int image_verify(int images_fd) {
         (void)images_fd;
         return fake_call("image_verify", "%s", "");

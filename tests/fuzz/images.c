@@ -154,6 +154,10 @@ static void cure(int fd) {
 
         if (left >= 0)
                 EXPECT(image_cure_calls(fd, read_memory) == left);
+        if (image_cure_timers(fd, false) >= 0)
+                EXPECT(image_cure_timers(fd, false) == 0);
+        if (image_cure_loopback(fd) >= 0)
+                EXPECT(image_cure_loopback(fd) == 0);
 }
 
 static void correct(int fd) {

@@ -189,6 +189,10 @@ static int check_images(const char *script, pid_t pid, void *userdata) {
         if (r > 0)
                 r = err_say(-ENODATA, "%d calls stay interrupted", r);
         if (r >= 0)
+                r = image_cure_timers(trial->images_fd, true);
+        if (r >= 0)
+                r = image_cure_loopback(trial->images_fd);
+        if (r >= 0)
                 r = sync_tree(trial->images_fd);
         if (r >= 0)
                 r = note_rights(trial);

@@ -12,11 +12,14 @@
 #include "criu-image.pb-c.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -327,6 +330,159 @@ static void test_cut_core(void **state) {
         assert_int_equal(image_cure_calls(dir, fake_read), -EBADMSG);
 }
 
+/* files.img with these, in this order. */
+static void put_files(ImgFile *const *list, size_t n) {
+        _cleanup_(image_writer_done) ImageWriter writer = {0};
+
+        assert_int_equal(image_put_head(&writer, IMAGE_FILES), 0);
+        for (size_t i = 0; i < n; i++)
+                assert_int_equal(image_put_message(&writer, &list[i]->base), 0);
+        assert_int_equal(file_replace(dir, "files.img", writer.data, writer.size), 0);
+}
+
+/* What becomes of a timerfd's nanoseconds. */
+static uint64_t cure_timerfd(uint64_t ticks, uint64_t vsec, uint64_t vnsec, uint64_t isec, uint64_t insec) {
+        _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+        ImgTimerfd t = IMG_TIMERFD__INIT;
+        ImgFile file = IMG_FILE__INIT;
+        const ImgTimerfd *now;
+        int r;
+
+        file.type = 17;
+        file.tfd = &t;
+        t.ticks = ticks;
+        t.vsec = vsec;
+        t.vnsec = vnsec;
+        t.isec = isec;
+        t.insec = insec;
+        put_files((ImgFile *[]){&file}, 1);
+        r = image_cure_timers(dir, true);
+        assert_int_equal(image_first_message(dir, "files.img", IMAGE_FILES, &img_file__descriptor, &message),
+                         0);
+        now = ((ImgFile *)message)->tfd;
+        assert_int_equal(r, now->vnsec != vnsec);
+        assert_true(now->ticks == ticks && now->vsec == vsec && now->isec == isec && now->insec == insec);
+        assert_int_equal(image_cure_timers(dir, true), 0);
+        return now->vnsec;
+}
+
+static void test_timerfds(void **state) {
+        (void)state;
+        assert_int_equal(cure_timerfd(1, 0, 0, 1, 0), 1);
+        assert_int_equal(cure_timerfd(7, 0, 0, 0, 500), 1);
+        assert_int_equal(cure_timerfd(0, 0, 0, 1, 0), 0); /* disarmed by its program */
+        assert_int_equal(cure_timerfd(1, 0, 0, 0, 0), 0); /* it rings once, and has */
+        assert_int_equal(cure_timerfd(1, 2, 0, 1, 0), 0);
+        assert_int_equal(cure_timerfd(1, 0, 5, 1, 0), 5);
+}
+
+static void test_one_shots(void **state) {
+        _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+        ImgItimer real = IMG_ITIMER__INIT, virt = IMG_ITIMER__INIT, prof = IMG_ITIMER__INIT;
+        ImgTimers timers = IMG_TIMERS__INIT;
+        const ImgTimers *now;
+        Thread t;
+
+        (void)state;
+        put_files(NULL, 0);
+        thread_begin(&t, 7);
+        timers.real = &real;
+        timers.virt = &virt; /* not armed */
+        timers.prof = &prof;
+        real.vsec = 600;
+        prof.vusec = 1;
+        prof.iusec = 2;
+        t.task.timers = &timers;
+        thread_put(&t, "core-100.img");
+        assert_int_equal(image_cure_timers(dir, true), 0); /* this CRIU can do it */
+        assert_int_equal(image_cure_timers(dir, false), 1);
+        assert_int_equal(image_cure_timers(dir, false), 0);
+        message = (ProtobufCMessage *)read_core("core-100.img");
+        now = ((ImgCore *)message)->tc->timers;
+        assert_true(now->real->isec >= 1000000000 && now->real->isec <= INT32_MAX);
+        assert_int_equal(now->real->vsec, 600);
+        assert_true(now->virt->isec == 0 && now->virt->iusec == 0 && now->prof->isec == 0 &&
+                    now->prof->iusec == 2);
+}
+
+/* One end of a connection, and its queue of ten bytes, of which three were never sent. */
+static void make_end(ImgFile *file, ImgInetSocket *socket, uint32_t ino, uint32_t port,
+                     uint32_t remote_port) {
+        _cleanup_(image_writer_done) ImageWriter writer = {0};
+        static uint32_t local = 0x0100007f, remote = 0x0200007f;
+        ImgTcpStream stream = IMG_TCP_STREAM__INIT;
+        char name[40];
+
+        *file = (ImgFile)IMG_FILE__INIT;
+        *socket = (ImgInetSocket)IMG_INET_SOCKET__INIT;
+        file->type = 4;
+        file->id = socket->ino = ino;
+        file->inet = socket;
+        socket->family = AF_INET;
+        socket->proto = IPPROTO_TCP;
+        socket->state = 8; /* CLOSE_WAIT: it may have something to send */
+        socket->local_port = port;
+        socket->remote_port = remote_port;
+        socket->n_local = socket->n_remote = 1;
+        socket->local = port == 7000 ? &local : &remote;
+        socket->remote = port == 7000 ? &remote : &local;
+        stream.outq_len = 10;
+        stream.has_unsq_len = true;
+        stream.unsq_len = 3;
+        assert_int_equal(image_put_head(&writer, IMAGE_TCP_STREAM), 0);
+        assert_int_equal(image_put_message(&writer, &stream.base), 0);
+        assert_int_equal(image_put(&writer, "0123456789", 10), 0);
+        snprintf(name, sizeof name, "tcp-stream-%x.img", ino);
+        assert_int_equal(file_replace(dir, name, writer.data, writer.size), 0);
+}
+
+static uint32_t unsent(const char *name) {
+        _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+        _cleanup_(image_close) Image image = {0};
+        char queue[10];
+
+        assert_int_equal(image_open(dir, name, &image), 0);
+        assert_int_equal(image_expect(&image, IMAGE_TCP_STREAM), 0);
+        assert_int_equal(image_next_message(&image, &img_tcp_stream__descriptor, &message), 0);
+        assert_int_equal(image_left(&image), sizeof queue);
+        assert_int_equal(fread(queue, 1, sizeof queue, image.file), sizeof queue);
+        assert_memory_equal(queue, "0123456789", sizeof queue);
+        assert_int_equal(((ImgTcpStream *)message)->outq_len, 10);
+        return ((ImgTcpStream *)message)->unsq_len;
+}
+
+static void test_loopback(void **state) {
+        ImgFile files[3];
+        ImgInetSocket sockets[3];
+
+        (void)state;
+        make_end(files, sockets, 0x1a, 7000, 40000);
+        make_end(files + 1, sockets + 1, 0x1b, 40000, 7000);
+        make_end(files + 2, sockets + 2, 0x1c, 7000, 40001); /* of another tree's */
+        put_files((ImgFile *[]){files, files + 1, files + 2}, 3);
+        assert_int_equal(image_cure_loopback(dir), 2);
+        assert_int_equal(unsent("tcp-stream-1a.img"), 0);
+        assert_int_equal(unsent("tcp-stream-1b.img"), 0);
+        assert_int_equal(unsent("tcp-stream-1c.img"), 3);
+        assert_int_equal(image_cure_loopback(dir), 0);
+
+        assert_int_equal(unlinkat(dir, "tcp-stream-1a.img", 0), 0); /* closed */
+        assert_int_equal(image_cure_loopback(dir), 0);
+        sockets[1].remote_port = 65536;
+        put_files((ImgFile *[]){files, files + 1}, 2);
+        assert_int_equal(image_cure_loopback(dir), -EBADMSG);
+        sockets[1].remote_port = 7000;
+        sockets[1].n_remote = 0;
+        put_files((ImgFile *[]){files, files + 1}, 2);
+        assert_int_equal(image_cure_loopback(dir), -EBADMSG);
+}
+
+static void test_no_files(void **state) {
+        (void)state;
+        assert_int_equal(image_cure_timers(dir, false), -ENOENT);
+        assert_int_equal(image_cure_loopback(dir), -ENOENT);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup_teardown(test_calls, set_up, tear_down),
@@ -337,6 +493,10 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_restarted, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_restarted_unknown, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_cut_core, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_timerfds, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_one_shots, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_loopback, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_no_files, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,32 @@ KINDS = [
     interrupted("nanosleep", 'libc.syscall(35, struct.pack("qq", 75, 0), ctypes.create_string_buffer(16))',
                 r"answer 0  after 7[5-9]"),
     interrupted("usleep", "libc.usleep(75000000)", r"answer 0  after \d+"),
+    # Stopped while it rings. Three reads in a row, of which the first may find what was waiting.
+    Kind("timerfd", """\
+fd = libc.timerfd_create(1, 0)
+assert libc.timerfd_settime(fd, 0, struct.pack("qqqq", 1, 0, 1, 0), None) == 0
+select.select([fd], [], [])
+wait()
+ticks = [struct.unpack("Q", os.read(fd, 8))[0] > 0 for _ in range(3)]
+say(ticks)
+""", r"\[True, True, True\]"),
+    Kind("alarm", """\
+signal.signal(signal.SIGALRM, lambda *_: say("rang"))
+signal.alarm(100)
+wait()
+left = signal.getitimer(signal.ITIMER_REAL)[0]
+say("left", 0 < left < 100)
+signal.setitimer(signal.ITIMER_REAL, 2)
+signal.pause()
+""", r"left True\s+rang"),
+    Kind("alarm-rings", """\
+signal.signal(signal.SIGALRM, lambda *_: say("rang", int(time.monotonic() - begun)))
+begun = time.monotonic()
+signal.alarm(75)
+say("ready")
+signal.pause()
+time.sleep(10**6)
+""", r"rang 7[5-9]", after=":"),
     Kind("tail", "#!/bin/sh\ntouch data\necho ready\nexec tail -f data\n", "more", after="echo more >>data"),
 ]
 
@@ -158,8 +184,8 @@ def test_kinds(lab: Lab, distro: str) -> None:
 
 def stop_a_job(session) -> None:
     """By Ctrl-Z, as everybody does."""
-    session.send_line("{ sleep 1; read line; echo heard-$line-; }")
-    session.expect(r"heard-\$line-; }\r\n")
+    session.send_line("sh -c 'echo list''ens; read line; echo heard-$line-'")
+    session.expect(r"listens")
     session.send("\x1a")
     session.expect(r"Stopped")
     session.expect(r"[$#] ")
@@ -172,6 +198,6 @@ def the_job_goes_on(session) -> None:
     print(text)
     assert status == 0 and re.search(r"\[1\].*Stopped", text) and re.search(r"\[2\].*Stopped", text), text
     session.send_line("fg %1")
-    session.expect(r"heard-")
+    session.expect(r"heard-.*\r\n")  # the shell names the job
     session.send_line("word")
     session.expect(r"heard-word-")
