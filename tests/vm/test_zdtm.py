@@ -71,9 +71,13 @@ class Batch:
         self.machine.write(f"{TOP}/batch.json", json.dumps([vars(member) for member in self.members]))
         return lacking
 
+    def prepare(self) -> None:
+        """What zdtm.py does to a machine, too."""
+        self.machine.run("sysctl -q vm.nr_hugepages=20")
+
     def start(self) -> dict[str, int | str]:
         """All in one unit, which is not theirs to end."""
-        self.machine.run("sysctl -q vm.nr_hugepages=20")  # as zdtm.py does
+        self.prepare()
         self.machine.run("systemd-run -q --unit=zdtm --service-type=oneshot -p RemainAfterExit=yes -p KillMode=process "
                          f"-p TasksMax=infinity -p StandardOutput=file:{TOP}/started -p StandardError=journal "
                          f"python3 {TOP}/run_batch.py start", timeout=300)
@@ -123,12 +127,18 @@ def _timed(what: str, call: Callable[[], T]) -> T:
     return answer
 
 
+def say(request: pytest.FixtureRequest, text: str) -> None:
+    """To whoever runs the suite, also when all is well."""
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print(text, flush=True)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each release and batch; those that are not this commit's are marked thorough."""
+    """One test for each release and batch; those that are not this commit's are marked thorough, and so is what they are measured by."""
     if "batch" not in metafunc.fixturenames:
         return
     every = [(distro, batch) for distro in DISTROS for batch in range(BATCHES)]
-    chosen = every[turn() % len(every)]
+    chosen = every[turn() % len(every)] if metafunc.function is test_batch else None
     metafunc.parametrize("distro, batch", [pytest.param(*one, marks=[] if one == chosen else pytest.mark.thorough) for one in every])
 
 
@@ -142,15 +152,13 @@ def test_batch(lab: Lab, distro: str, batch: int, request: pytest.FixtureRequest
     batches = selection.batches()
     assert len(batches) == BATCHES
     rows = carried(lab.machine(distro, "netns"), batches[batch])
-    say = request.config.pluginmanager.getplugin("terminalreporter").write_line
-    say(f"\n{figures.table(rows)}")
-    say(f"{distro}, batch {batch} of {len(batches)}, {time.monotonic() - began:.0f} s: {figures.figures(rows)}")
+    say(request, f"\n{figures.table(rows)}\n{distro}, batch {batch} of {len(batches)}, {time.monotonic() - began:.0f} s: {figures.figures(rows)}")
     before = figures.expected(distro)
     if request.config.getoption("--store"):
-        figures.store(distro, rows)
+        figures.store(distro, {name: row.stored() for name, row in rows.items()})
         return
     for name in figures.better(rows, before):
-        say(f"{name} is not wrong any more: run with --store, and commit tests/zdtm/results-{distro}.json")
+        say(request, f"{name} is not wrong any more: run with --store, and commit tests/zdtm/results-{distro}.json")
     worse = figures.worse(rows, before)
     assert not worse, "\n".join(worse)
 
@@ -158,7 +166,21 @@ def test_batch(lab: Lab, distro: str, batch: int, request: pytest.FixtureRequest
 def test_selection(request: pytest.FixtureRequest) -> None:
     """How many take part, and why the others do not."""
     selection = programs.select(source.built())
-    request.config.pluginmanager.getplugin("terminalreporter").write_line(
-        f"\n{len(selection.programs)} programs take part; left out are " +
+    say(request, f"\n{len(selection.programs)} programs take part; left out are " +
         ", ".join(f"{count} ({why})" for why, count in selection.skipped.most_common()))
     assert len(selection.batches()) == BATCHES
+
+
+def test_bare_criu(lab: Lab, distro: str, batch: int, request: pytest.FixtureRequest) -> None:
+    """The measure: the same batch, saved and restored in one boot by criu alone, with the options that zdtm.py gives it."""
+    scene = Batch(lab.machine(distro, "netns"), programs.select(source.built()).batches()[batch])
+    rows = scene.leave_out()
+    scene.prepare()
+    rows |= _timed("by bare criu", lambda: scene.call("reference", 1200))
+    results = figures.expected(distro)
+    found = {name: results.get(name, {}) | {"bare": figures.STAMP.sub("", said)} for name, said in rows.items()}
+    say(request, "\n" + "\n".join(f"{name:36} {said}" for name, said in sorted(rows.items()) if said != "PASS"))
+    say(request, f"{distro}, batch {batch}: {figures.beside_bare(found)}")
+    if request.config.getoption("--store"):
+        figures.store(distro, found)
+    assert any(said == "PASS" for said in rows.values())

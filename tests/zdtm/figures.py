@@ -79,11 +79,20 @@ def better(rows: dict[str, Row], before: dict[str, dict]) -> list[str]:
     return [name for name, row in sorted(rows.items()) if before.get(name, {}).get("figure") == WRONG != row.figure()]
 
 
-def store(distro: str, rows: dict[str, Row]) -> None:
-    """Put what was found into the results; whoever does so commits them."""
-    found = expected(distro) | {name: row.stored() for name, row in rows.items()}
+def store(distro: str, rows: dict[str, dict]) -> None:
+    """Put what was found into the results, beside what is there; whoever does so commits them."""
+    before = expected(distro)
+    found = before | {name: before.get(name, {}) | row for name, row in rows.items()}
     lines = [f"{json.dumps(name)}: {json.dumps(found[name])}" for name in sorted(found)]
     _path(distro).write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def beside_bare(results: dict[str, dict]) -> str:
+    """How many pass with bare criu in one boot, and those of them that are not right over a jump."""
+    passed = [name for name, row in results.items() if row.get("bare") == "PASS"]
+    others = [f"{name} ({results[name].get('figure', 'not run')})" for name in sorted(passed) if results[name].get("figure") != RIGHT]
+    right = sum(row.get("figure") == RIGHT for row in results.values())
+    return f"bare criu in one boot has {len(passed)} right, a jump {right}; right there and not here are {len(others)}: {', '.join(others)}"
 
 
 def _path(distro: str) -> Path:

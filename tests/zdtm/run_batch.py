@@ -120,7 +120,9 @@ def keep_one(pid: int) -> list:
 
 
 def keep() -> dict[str, list]:
-    return {name: keep_one(pid) for name, pid in json.loads((TOP / "pids.json").read_text()).items()}
+    pids = json.loads((TOP / "pids.json").read_text())
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(pids, pool.map(keep_one, pids.values())))
 
 
 def verify() -> dict[str, str]:
@@ -148,7 +150,6 @@ def criu(action: str, name: str, words: list[str]) -> str:
 
 def reference_one(name: str) -> str:
     program = PROGRAMS[name]
-    prepare(name)
     pid = start_one(name)
     if isinstance(pid, str):
         return f"not started: {pid}"
@@ -160,7 +161,10 @@ def reference_one(name: str) -> str:
 
 
 def reference() -> dict[str, str]:
-    return {name: reference_one(name) for name in PROGRAMS}
+    for name in PROGRAMS:
+        prepare(name)
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(PROGRAMS, pool.map(reference_one, PROGRAMS)))
 
 
 if __name__ == "__main__":
