@@ -5,7 +5,7 @@
 #include "base/lock.h"
 
 void turn_take(RestoreTurns *turns, Turn *turn) {
-        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&turns->lock);
+        _locked_ pthread_mutex_t *locked = lock(&turns->lock);
 
         while (turns->taken)
                 pthread_cond_wait(&turns->change, &turns->lock);

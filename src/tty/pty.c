@@ -111,7 +111,7 @@ int pty_reserve(const uint32_t *wanted, size_t n, PtyReserve **ret) {
 }
 
 int pty_take(PtyReserve *reserve, uint32_t index) {
-        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&reserve->lock);
+        _locked_ pthread_mutex_t *locked = lock(&reserve->lock);
 
         for (size_t i = 0; i < reserve->n; i++)
                 if (reserve->masters[i].wanted && reserve->masters[i].index == index)
@@ -121,7 +121,7 @@ int pty_take(PtyReserve *reserve, uint32_t index) {
 
 /* A filler if there is one, else a fresh master. */
 int pty_spare(PtyReserve *reserve, uint32_t *ret) {
-        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&reserve->lock);
+        _locked_ pthread_mutex_t *locked = lock(&reserve->lock);
         Master *m = NULL;
         int r;
 
@@ -140,7 +140,7 @@ int pty_spare(PtyReserve *reserve, uint32_t *ret) {
 }
 
 int pty_dead(PtyReserve *reserve) {
-        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&reserve->lock);
+        _locked_ pthread_mutex_t *locked = lock(&reserve->lock);
         Master *m;
         int r, fd, unlock = 0;
 
