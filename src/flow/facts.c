@@ -341,7 +341,7 @@ static void ask_mounts(Snapshot *s) {
         }
 }
 
-int inspect(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspection *ret) {
+static int inspect_once(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspection *ret) {
         _cleanup_(inspection_done) Inspection i = {.n = n};
         _cleanup_(freep) pid_t *roots = calloc(n ?: 1, sizeof *roots);
         _cleanup_(freep) uid_t *users = calloc(n ?: 1, sizeof *users);
@@ -376,5 +376,27 @@ int inspect(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspectio
         raise_level(&i, &i.machine);
         *ret = i;
         i = (Inspection){0};
+        return 0;
+}
+
+static bool may_pass(const Inspection *i) {
+        for (size_t k = 0; k < i->n; k++)
+                if (preflight_may_pass(i->verdicts + k))
+                        return true;
+        return false;
+}
+
+/* Processes run while they are looked at, so a snapshot is not one moment. What is refused for something
+ * that may be over by now is looked at once more, and not oftener. */
+int inspect(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspection *ret) {
+        _cleanup_(inspection_done) Inspection first = {0};
+        int r = inspect_once(facts, trees, n, &first);
+
+        if (r >= 0 && may_pass(&first))
+                return inspect_once(facts, trees, n, ret);
+        if (r < 0)
+                return r;
+        *ret = first;
+        first = (Inspection){0};
         return 0;
 }

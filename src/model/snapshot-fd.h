@@ -51,6 +51,8 @@ typedef struct SnapFd {
         pid_t pidfd;        /* FD_ANON "[pidfd]": the process it names, -1 if that is dead; else 0 */
         uint32_t unread;    /* FD_NETLINK: bytes in the receive queue */
         unsigned in_flight; /* FD_UNIX: open files that lie unread in it */
+        int multicast;      /* AF_INET, AF_INET6: it is a member of a group; 0: of none that is known */
+        uint8_t group[16];  /* one of them; AF_INET: the first 4 bytes */
         bool lease_breaks;  /* FD_FILE: somebody waits for the lease on it */
         bool has_stray; /* an epoll that CRIU makes in this process watches a file that it has not open */
         int stray;      /* that file's number when it was added, and its inode */

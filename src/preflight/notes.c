@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "preflight/checks.h"
+#include "preflight/preflight.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -97,6 +98,41 @@ int check_groups_end(const Check *c) {
 void note_groups_done(NoteGroups *groups) {
         free(groups->list);
         *groups = (NoteGroups){0};
+}
+
+/* What may have been there between two looks only: a child that began after the list of processes was read,
+ * a descriptor or name that is gone, a message, signal or connection that waits to be taken. */
+static bool passes(const char *what) {
+        static const char *const list[] = {
+                        "accept-queue",
+                        "directory-reused",
+                        "epoll-shared",
+                        "files-in-flight",
+                        "gone",
+                        "lease",
+                        "lost-name",
+                        "netlink-unread",
+                        "path-reused",
+                        "pending-trap",
+                        "pidfd",
+                        "proc-file",
+                        "session-leader",
+                        "unix-seqpacket",
+                        "unix-unaccepted",
+                        "unix-unnamed",
+        };
+
+        for (size_t i = 0; i < ELEMENTS(list); i++)
+                if (strcmp(what, list[i]) == 0)
+                        return true;
+        return false;
+}
+
+bool preflight_may_pass(const Verdict *v) {
+        for (size_t i = 0; i < v->n_notes; i++)
+                if (v->notes[i].level == VERDICT_REFUSED && !passes(v->notes[i].what))
+                        return false;
+        return v->level == VERDICT_REFUSED;
 }
 
 /* Open addressing, at most half full. */

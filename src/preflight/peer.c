@@ -196,10 +196,26 @@ static int check_above(const Check *c, const SnapInet *i) {
         return 0;
 }
 
+/* The socket comes back, the membership does not. */
+static int check_multicast(const Check *c, const SnapFd *f) {
+        char group[INET6_ADDRSTRLEN];
+        Who who;
+
+        if (f->multicast == 0)
+                return 0;
+        if (!inet_ntop(f->multicast, f->group, group, sizeof group))
+                strcpy(group, "?");
+        return note_degraded(c, "multicast", "start the program again after the reboot",
+                             "%s receives the multicast group %s; it will receive nothing more from it",
+                             check_who(c->p, &who), group);
+}
+
 int check_inet(const Check *c, const SnapFd *f) {
         const SnapInet *i = snapshot_inet(c->m->s, f->ino);
         Who who;
 
+        if (f->kind == FD_UDP)
+                return check_multicast(c, f);
         if (!i || i->protocol != IPPROTO_TCP)
                 return 0;
         if (i->ulp[0] || i->is_signed)
@@ -239,7 +255,7 @@ int check_socket(const Check *c, const SnapFd *f) {
                                     check_who(c->p, &who), f->unread);
         }
         if (starts_with(f->target, "RAW"))
-                return 0;
+                return check_multicast(c, f);
         for (size_t i = 0; i < ELEMENTS(known); i++)
                 if (starts_with(f->target, known[i].protocol))
                         return note_refused(c, known[i].what, known[i].remedy,

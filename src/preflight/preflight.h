@@ -24,6 +24,10 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
  * somebody on this machine who is not carried. */
 int preflight_peers(const Snapshot *s, Tree *const *trees, size_t n, Verdict *verdicts);
 
+/* Whether all that refuses it may have ended, or been taken, since the snapshot was begun: a second look
+ * will tell. */
+bool preflight_may_pass(const Verdict *v);
+
 /* As preflight_tree(). */
 int preflight_machine(const PreflightFacts *facts, Verdict *ret);
 

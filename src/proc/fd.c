@@ -222,7 +222,7 @@ static bool is_hung_up(int pidfd, const SnapFd *f) {
                poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR));
 }
 
-static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, SnapFd *f) {
+static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, Groups *groups, SnapFd *f) {
         nlink_t nlink = 1;
         char link[32];
         int r;
@@ -238,6 +238,10 @@ static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, SnapFd *f) {
                 r = look_at_socket(pid_dir, link, f);
         if (r >= 0 && !procfs_is_epoll(f)) /* epoll.c, last of all */
                 r = read_info(pid_dir, f);
+        if (r < 0)
+                return r;
+        if (f->kind == FD_UDP || f->kind == FD_SOCKET)
+                r = procfs_multicast(pidfd, groups, f);
         if (r < 0)
                 return r;
         if (f->kind == FD_PIPE)
@@ -272,6 +276,7 @@ static int cwd_read(int pid_dir, const Mounts *mounts, SnapProcess *p) {
 int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p) {
         _cleanup_(closep) int pidfd = pidfd_open(p->pid, 0);
         _cleanup_(closedirp) DIR *d = NULL;
+        _cleanup_(groups_done) Groups groups = {0};
         struct dirent *e;
         int dir, r;
 
@@ -295,7 +300,7 @@ int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p) {
                         return err_say(-E2BIG, "process %d has more than %u descriptors open", (int)p->pid,
                                        PROCFS_MAX_FDS);
                 f.fd = (int)number;
-                r = fd_read(pid_dir, pidfd, mounts, &f);
+                r = fd_read(pid_dir, pidfd, mounts, &groups, &f);
                 if (r >= 0)
                         r = model_append(p->fds, p->n_fds, f);
                 if (r >= 0)

@@ -32,6 +32,24 @@ int procfs_mounts_end(Mounts *mounts, Snapshot *s);
  * like if it is gone; what is in *p is released by snap_process_done() whatever the answer. */
 int procfs_process(int proc, pid_t pid, uint64_t offset, SnapProcess *p);
 int procfs_process_deep(int proc, const Mounts *mounts, SnapProcess *p);
+/* The multicast groups that this machine receives, beyond those of the kernel's own; read when first asked
+ * for. */
+typedef struct Group {
+        int family;
+        unsigned interface;
+        uint8_t address[16];
+} Group;
+
+typedef struct Groups {
+        Group *list;
+        size_t n;
+        bool known;
+} Groups;
+
+void groups_done(Groups *groups);
+/* Fills multicast and group of a socket. -ENOMEM. */
+int procfs_multicast(int pidfd, Groups *groups, SnapFd *f);
+
 bool procfs_is_epoll(const SnapFd *f);
 /* Notes epolls of p that watch what it does not have (SnapFd.has_stray). `tree`: p and whoever may share
  * them, parents before children. */

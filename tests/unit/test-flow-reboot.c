@@ -195,6 +195,22 @@ static void test_fails(void **state) {
         }
 }
 
+static void it_has_ended(void) {
+        fake_tree(SECOND)->refusal[0] = '\0';
+}
+
+/* What ends while it is looked at refuses nothing, and is looked at twice, not oftener. */
+static void test_looked_at_twice(void **state) {
+        (void)state;
+        strcpy(fake_tree(SECOND)->refusal, "it ends just now");
+        assert_not_begun(4);
+        assert_int_equal(fake_count("preflight_machine"), 2);
+        fake_meanwhile("preflight_may_pass", it_has_ended);
+        fake_on_sleep = way_over;
+        assert_int_equal(fake_run(run_reboot, NULL), 0);
+        assert_int_equal(fake_tree(SECOND)->returned, 1);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup(test_over_and_back, set_up),
@@ -208,6 +224,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_refused, set_up),
                         cmocka_unit_test_setup(test_all_refused, set_up),
                         cmocka_unit_test_setup(test_machine_refused, set_up),
+                        cmocka_unit_test_setup(test_looked_at_twice, set_up),
                         cmocka_unit_test_setup(test_under_way, set_up),
                         cmocka_unit_test_setup(test_fails, set_up),
         };

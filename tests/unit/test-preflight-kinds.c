@@ -168,12 +168,48 @@ static void test_peers(void **state) {
         verdict_done(v);
 }
 
+static void test_may_pass(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_ANON, 60, "anon_inode:[pidfd]");
+
+        f->pidfd = 999; /* a child that began after the list was read */
+        expect(w, VERDICT_REFUSED, "pidfd", "999");
+        assert_true(preflight_may_pass(&w->v));
+        world_fd(w->s, 402, FD_ANON, 61, "anon_inode:[io_uring]");
+        look(w);
+        assert_false(preflight_may_pass(&w->v)); /* it is refused whatever the other comes to */
+        strcpy(world_at(w->s, 402)->fds[1].target, "[eventfd]");
+        world_at(w->s, 402)->fds[0].pidfd = 400;
+        world_at(w->s, 402)->personality = true;
+        expect(w, VERDICT_DEGRADED, "personality", "");
+        assert_false(preflight_may_pass(&w->v));
+}
+
+/* Which group is asked of the socket itself (proc/multicast.c). */
+static void test_multicast(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_UDP, 60, NULL);
+
+        expect_ok(w);
+        f->multicast = AF_INET;
+        memcpy(f->group, "\xef\x01\x02\x03", 4);
+        expect(w, VERDICT_DEGRADED, "multicast", "bash (402) receives the multicast group 239.1.2.3");
+        f->multicast = AF_INET6;
+        memcpy(f->group, "\xff\x15\0\0\0\0\0\0\0\0\0\0\0\0\0\x01", 16);
+        expect(w, VERDICT_DEGRADED, "multicast", "ff15::1");
+        f->kind = FD_SOCKET;
+        free(f->target);
+        f->target = strdup("RAW");
+        expect(w, VERDICT_DEGRADED, "multicast", "ff15::1");
+}
+
 int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
                         T(test_above_tcp),        T(test_last_ack), T(test_epoll),   T(test_in_flight),
                         T(test_trapped),          T(test_bus),      T(test_journal), T(test_lease),
-                        T(test_cgroup_namespace), T(test_groups),   T(test_peers),
+                        T(test_cgroup_namespace), T(test_groups),   T(test_peers),   T(test_may_pass),
+                        T(test_multicast),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <setjmp.h>
@@ -149,6 +150,31 @@ static void test_lease(void **state) {
         unlink(path);
 }
 
+static void test_multicast(void **state) {
+        struct ipv6_mreq six = {.ipv6mr_multiaddr.s6_addr = {0xff, 0x15, [15] = 0x77}};
+        struct ip_mreqn four = {.imr_multiaddr.s_addr = htonl(0xef010203)};
+        _cleanup_(closep) int member = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+                              other = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+                              both = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        const SnapProcess *p;
+
+        (void)state;
+        four.imr_ifindex = (int)if_nametoindex("lo");
+        six.ipv6mr_interface = if_nametoindex("lo");
+        assert_int_equal(setsockopt(member, IPPROTO_IP, IP_ADD_MEMBERSHIP, &four, sizeof four), 0);
+        p = look_at(getpid(), &s);
+        assert_int_equal(fd_of(p, member)->multicast, AF_INET);
+        assert_memory_equal(fd_of(p, member)->group, "\xef\x01\x02\x03", 4);
+        assert_int_equal(fd_of(p, other)->multicast, 0); /* it is somebody's, and not its own */
+        if (both < 0 || setsockopt(both, IPPROTO_IPV6, IPV6_JOIN_GROUP, &six, sizeof six) < 0)
+                skip();
+        p = look_at(getpid(), &s);
+        assert_int_equal(fd_of(p, both)->multicast, AF_INET6);
+        assert_memory_equal(fd_of(p, both)->group, &six.ipv6mr_multiaddr, 16);
+        assert_int_equal(fd_of(p, other)->multicast, 0);
+}
+
 /* Only root is told; and not every kernel can sign. */
 static void test_signed(void **state) {
         struct tcp_md5sig key = {.tcpm_keylen = 4, .tcpm_key = "key"};
@@ -201,9 +227,10 @@ static void test_ulp(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_epoll),   cmocka_unit_test(test_in_flight),
-                        cmocka_unit_test(test_trapped), cmocka_unit_test(test_lease),
-                        cmocka_unit_test(test_signed),  cmocka_unit_test(test_ulp),
+                        cmocka_unit_test(test_epoll),     cmocka_unit_test(test_in_flight),
+                        cmocka_unit_test(test_trapped),   cmocka_unit_test(test_lease),
+                        cmocka_unit_test(test_multicast), cmocka_unit_test(test_signed),
+                        cmocka_unit_test(test_ulp),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
