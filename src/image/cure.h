@@ -38,6 +38,21 @@ int image_cure_calls(int images_fd, ImageRead read);
  */
 int image_cure_timers(int images_fd, bool one_shots);
 
+/* Addresses of a process, from and up to. */
+typedef struct ImageRange {
+        uint64_t from, to;
+} ImageRange;
+
+/* Which memory of a process of the tree the kernel wipes in its children. The caller frees *ret. */
+typedef int (*ImageWiped)(pid_t pid, ImageRange **ret, size_t *ret_n);
+
+/*
+ * mm-*.img: memory that is wiped in children (MADV_WIPEONFORK, and MAP_DROPPABLE, in which the C library
+ * keeps the state of getrandom) would come back without that, and children would see the secret, or draw the
+ * same random numbers. Returns in how many processes that was put right.
+ */
+int image_cure_maps(int images_fd, ImageWiped wiped);
+
 /*
  * files.img, tcp-stream-*.img: of a connection whose ends are both in the tree, CRIU would send what was
  * never sent before the other end is there, and the kernel would answer with a reset. It counts as sent and

@@ -25,6 +25,7 @@
 #define IMAGE_PSTREE      0x50273030u
 #define IMAGE_CORE        0x55053847u
 #define IMAGE_FILES       0x56303138u
+#define IMAGE_MM          0x57492820u
 #define IMAGE_TTY_INFO    0x59453036u
 #define IMAGE_TCP_STREAM  0x51465506u
 #define IMAGE_PAGEMAP     0x56084025u

@@ -49,7 +49,7 @@ static const Type types[] = {
                 {"files.img", IMAGE_FILES, ENTRIES},
                 {"core-*.img", IMAGE_CORE, ENTRIES},
                 {"ids-*.img", 0x54432030, ENTRIES},
-                {"mm-*.img", 0x57492820, ENTRIES},
+                {"mm-*.img", IMAGE_MM, ENTRIES},
                 {"fs-*.img", 0x51403912, ENTRIES},
                 {"fdinfo-*.img", 0x56213732, ENTRIES},
                 {"creds-*.img", 0x54023547, ENTRIES},

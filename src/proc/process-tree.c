@@ -13,6 +13,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -140,4 +141,43 @@ int process_read(pid_t tid, uint64_t address, void *ret, size_t size) {
         ssize_t k = process_vm_readv(tid, &here, 1, &there, 1, 0);
 
         return k < 0 ? -errno : (size_t)k == size ? 0 : -EFAULT;
+}
+
+/* One line of smaps: the head of a mapping, or its flags, which come last. */
+static int read_smaps_line(const char *line, ProcessRange *at, ProcessRange **ranges, size_t *n) {
+        uint64_t from, to;
+        char end;
+
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 "%c", &from, &to, &end) == 3 && end == ' ')
+                *at = (ProcessRange){from, to};
+        if (!starts_with(line, "VmFlags:") || !strstr(line, " wf"))
+                return 0;
+        return model_append(*ranges, *n, *at);
+}
+
+static void closefilep(FILE **file) {
+        if (*file)
+                fclose(*file);
+}
+
+int process_wiped(pid_t pid, ProcessRange **ret, size_t *ret_n) {
+        _cleanup_(freep) ProcessRange *ranges = NULL;
+        _cleanup_(closefilep) FILE *file = NULL;
+        _cleanup_(freep) char *line = NULL;
+        ProcessRange at = {0};
+        size_t n = 0, room = 0;
+        char path[64];
+        int r = 0;
+
+        snprintf(path, sizeof path, "/proc/%d/smaps", pid);
+        file = fopen(path, "re");
+        if (!file && errno != ENOENT && errno != ESRCH)
+                return err_born(-errno, "cannot read %s", path);
+        while (r >= 0 && file && getline(&line, &room, file) > 0)
+                r = read_smaps_line(line, &at, &ranges, &n);
+        if (r < 0)
+                return r;
+        *ret = TAKE(ranges);
+        *ret_n = n;
+        return 0;
 }

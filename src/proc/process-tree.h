@@ -22,3 +22,12 @@ void process_kill_descendants(pid_t pid);
 
 /* Memory of a thread: all `size` bytes, or a negative errno without a sentence. */
 int process_read(pid_t tid, uint64_t address, void *ret, size_t size);
+
+/* Addresses of a process, from and up to. */
+typedef struct ProcessRange {
+        uint64_t from, to;
+} ProcessRange;
+
+/* Memory of a process that the kernel wipes in its children, ascending; the caller frees *ret. None of one
+ * that has ended. */
+int process_wiped(pid_t pid, ProcessRange **ret, size_t *ret_n);

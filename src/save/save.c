@@ -140,12 +140,18 @@ static int look_frozen(Work *w) {
         return w->snapshot ? 0 : w->job->frozen(w->tree, &w->snapshot, w->job->userdata);
 }
 
+static int wiped(pid_t pid, ImageRange **ret, size_t *ret_n) {
+        return process_wiped(pid, (ProcessRange **)ret, ret_n);
+}
+
 /* What comes back wrongly all the same is noted: late, but not silently. */
 static int cure(const Work *w) {
         int left = image_cure_calls(w->images_fd, process_read), r = left;
 
         if (r >= 0)
                 r = image_cure_timers(w->images_fd, w->job->features->one_shots);
+        if (r >= 0)
+                r = image_cure_maps(w->images_fd, wiped);
         if (r >= 0)
                 r = image_cure_loopback(w->images_fd);
         if (r < 0)

@@ -30,6 +30,12 @@ int image_cure_timers(int images_fd, bool one_shots) {
         return fake_call("image_cure_timers", "%s", one_shots ? "one_shots" : "");
 }
 
+int image_cure_maps(int images_fd, ImageWiped wiped) {
+        (void)images_fd;
+        (void)wiped;
+        return fake_call("image_cure_maps", "%s", "");
+}
+
 int image_cure_loopback(int images_fd) {
         (void)images_fd;
         return fake_call("image_cure_loopback", "%s", "");

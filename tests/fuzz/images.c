@@ -45,7 +45,7 @@ static const struct {
                 {"/images/novelty.img", 0x12345678},
                 {"/images/core-103.img", IMAGE_CORE},
                 {"/images/core-107.img", IMAGE_CORE},
-                {"/images/mm-100.img", 0x57492820},
+                {"/images/mm-100.img", IMAGE_MM},
                 {"/images/fdinfo-2.img", 0x56213732},
                 {"/images/volatile.img", 0},
                 {"/images/fifo-data.img", 0x59333054},
@@ -149,6 +149,14 @@ static int read_memory(pid_t tid, uint64_t address, void *ret, size_t size) {
         return tid > 0 ? 0 : -ESRCH;
 }
 
+static int wiped(pid_t pid, ImageRange **ret, size_t *ret_n) {
+        (void)pid;
+        *ret = malloc(sizeof **ret);
+        **ret = (ImageRange){0x1000, UINT64_MAX};
+        *ret_n = 1;
+        return 0;
+}
+
 static void cure(int fd) {
         int left = image_cure_calls(fd, read_memory);
 
@@ -156,6 +164,8 @@ static void cure(int fd) {
                 EXPECT(image_cure_calls(fd, read_memory) == left);
         if (image_cure_timers(fd, false) >= 0)
                 EXPECT(image_cure_timers(fd, false) == 0);
+        if (image_cure_maps(fd, wiped) >= 0)
+                EXPECT(image_cure_maps(fd, wiped) == 0);
         if (image_cure_loopback(fd) >= 0)
                 EXPECT(image_cure_loopback(fd) == 0);
 }

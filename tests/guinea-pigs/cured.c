@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* What CRIU brings back wrongly by itself: a periodic timer that has rung and was not read, and a connection
- * with itself whose other end has taken nothing of what was sent. And an alarm. */
+ * with itself whose other end has taken nothing of what was sent, memory that a child must not see. And an
+ * alarm. */
 
 #include "pig.h"
 
@@ -9,11 +10,14 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 
 #define LONG 1000
 #define BITS 20
+#define SIZE 65536
 
 static int start_timer(void) {
         struct itimerspec often = {.it_value.tv_nsec = 100000000, .it_interval.tv_nsec = 100000000};
@@ -69,15 +73,36 @@ static void drain(int fd, size_t sent) {
         }
 }
 
+static char *make_secret(void) {
+        char *secret = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        CHECK(secret != MAP_FAILED && madvise(secret, SIZE, MADV_WIPEONFORK) == 0);
+        memset(secret, 's', SIZE);
+        return secret;
+}
+
+static void check_secret(const char *secret) {
+        int status;
+        pid_t pid;
+
+        CHECK(secret[0] == 's' && secret[SIZE - 1] == 's');
+        pid = fork();
+        if (pid == 0)
+                _exit(secret[0] == 0 && secret[SIZE - 1] == 0 ? 0 : 1);
+        CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 int main(void) {
         uint64_t ticks;
         size_t sent;
         int timer, from, to;
+        char *secret;
 
         pig_begin();
         (void)alarm(LONG);
         connect_to_self(&from, &to);
         sent = fill(from);
+        secret = make_secret();
         timer = start_timer();
 
         pig_wait();
@@ -86,5 +111,6 @@ int main(void) {
                 CHECK(read(timer, &ticks, sizeof ticks) == sizeof ticks && ticks >= 1);
         drain(to, sent);
         CHECK(alarm(0) > LONG / 2);
+        check_secret(secret);
         pig_pass();
 }

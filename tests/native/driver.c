@@ -172,6 +172,10 @@ static int note_rights(Trial *trial) {
         return rights_note(&trial->rights);
 }
 
+static int wiped(pid_t pid, ImageRange **ret, size_t *ret_n) {
+        return process_wiped(pid, (ProcessRange **)ret, ret_n);
+}
+
 static int check_images(const char *script, pid_t pid, void *userdata) {
         Trial *trial = userdata;
         uint64_t begin = now_monotonic();
@@ -190,6 +194,8 @@ static int check_images(const char *script, pid_t pid, void *userdata) {
                 r = err_say(-ENODATA, "%d calls stay interrupted", r);
         if (r >= 0)
                 r = image_cure_timers(trial->images_fd, true);
+        if (r >= 0)
+                r = image_cure_maps(trial->images_fd, wiped);
         if (r >= 0)
                 r = image_cure_loopback(trial->images_fd);
         if (r >= 0)

@@ -477,10 +477,69 @@ static void test_loopback(void **state) {
         assert_int_equal(image_cure_loopback(dir), -EBADMSG);
 }
 
+static int fake_wiped(pid_t pid, ImageRange **ret, size_t *ret_n) {
+        static const ImageRange ranges[] = {{0x2000, 0x4000}, {0x8000, 0x9000}};
+
+        *ret = NULL;
+        *ret_n = 0;
+        if (pid == 101)
+                return -EACCES;
+        if (pid != 100)
+                return 0;
+        *ret = malloc(sizeof ranges);
+        memcpy(*ret, ranges, sizeof ranges);
+        *ret_n = ELEMENTS(ranges);
+        return 0;
+}
+
+static void test_wiped(void **state) {
+        static const struct {
+                uint64_t start, end;
+                uint32_t flags;
+                bool wiped;
+        } cases[] = {
+                        {0x1000, 0x2000, 0x22, false}, {0x2000, 0x3000, 0x4022, true},
+                        {0x3000, 0x4000, 0x22, true},  {0x4000, 0x5000, 0x22, false},
+                        {0x8000, 0x9000, 0x21, false}, /* shared: the kernel would refuse it */
+        };
+        _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+        ImgVma vmas[ELEMENTS(cases)], *list[ELEMENTS(cases)];
+        ImgMm mm = IMG_MM__INIT;
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                list[i] = vmas + i;
+                vmas[i] = (ImgVma)IMG_VMA__INIT;
+                vmas[i].start = cases[i].start;
+                vmas[i].end = cases[i].end;
+                vmas[i].flags = cases[i].flags;
+        }
+        vmas[1].has_madv = true;
+        vmas[1].madv = 1 << 16; /* MADV_DONTDUMP stays */
+        mm.n_vmas = ELEMENTS(cases);
+        mm.vmas = list;
+        put_one("mm-100.img", IMAGE_MM, &mm);
+        put_process((uint32_t[]){100}, 1);
+        assert_int_equal(image_cure_maps(dir, fake_wiped), 1);
+        assert_int_equal(image_cure_maps(dir, fake_wiped), 0);
+        assert_int_equal(image_first_message(dir, "mm-100.img", IMAGE_MM, &img_mm__descriptor, &message), 0);
+        for (size_t i = 0; i < ELEMENTS(cases); i++)
+                assert_int_equal(((ImgMm *)message)->vmas[i]->madv,
+                                 (cases[i].wiped ? 1 << 18 : 0) | (i == 1 ? 1 << 16 : 0));
+
+        put_process((uint32_t[]){102}, 1); /* has nothing of the kind, and is a zombie: no image */
+        assert_int_equal(image_cure_maps(dir, fake_wiped), 0);
+        put_process((uint32_t[]){101}, 1);
+        assert_int_equal(image_cure_maps(dir, fake_wiped), -EACCES);
+}
+
 static void test_no_files(void **state) {
         (void)state;
         assert_int_equal(image_cure_timers(dir, false), -ENOENT);
         assert_int_equal(image_cure_loopback(dir), -ENOENT);
+        assert_int_equal(image_cure_maps(dir, fake_wiped), -ENOENT);
+        put_process((uint32_t[]){100}, 1);
+        assert_int_equal(image_cure_maps(dir, fake_wiped), -ENODATA);
 }
 
 int main(void) {
@@ -496,6 +555,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_timerfds, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_one_shots, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_loopback, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_wiped, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_no_files, set_up, tear_down),
         };
 

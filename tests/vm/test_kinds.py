@@ -98,6 +98,19 @@ say("ready")
 signal.pause()
 time.sleep(10**6)
 """, r"rang 7[5-9]", after=":"),
+    Kind("wiped", """\
+libc.mmap.restype = ctypes.c_void_p
+libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+at = libc.mmap(None, 65536, 3, 0x22, -1, 0)
+assert libc.madvise(at, 65536, 18) == 0
+ctypes.memset(at, 115, 65536)
+wait()
+say("kept", ctypes.string_at(at, 2))
+if os.fork() == 0:
+    say("child", ctypes.string_at(at, 2))
+    os._exit(0)
+os.wait()
+""", r"kept b'ss'\s+child b'\\x00\\x00'"),
     Kind("tail", "#!/bin/sh\ntouch data\necho ready\nexec tail -f data\n", "more", after="echo more >>data"),
 ]
 
