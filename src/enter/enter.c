@@ -29,9 +29,7 @@ int enter_find(const Ticket *report, const char *boot, const char *name, pid_t *
                 return err_say(-ENOENT, "no tree '%s' was carried into this boot: see carryover status",
                                name);
         if (!tree->outcome->has_root_pid || strcmp(tree->outcome->mode ?: "", "namespace") != 0)
-                return err_say(-EINVAL,
-                               "tree '%s' runs in the host's own namespaces: there is nothing to enter",
-                               name);
+                return err_say(-EINVAL, "tree '%s' runs in the host's namespaces: nothing to enter", name);
         *ret = (pid_t)tree->outcome->root_pid;
         return 0;
 }

@@ -29,10 +29,10 @@ static int caller(struct passwd **ret) {
         struct passwd *pw = NULL;
 
         if (sudo && parse_u64(sudo, UINT32_MAX - 1, &uid) < 0)
-                return err_say(-EINVAL, "SUDO_UID is no user: '%.32s'", sudo);
+                return err_say(-EINVAL, "SUDO_UID is not a valid user: '%.32s'", sudo);
         pw = getpwuid((uid_t)uid);
         if (!pw)
-                return err_say(-ESRCH, "there is no user %u", (unsigned)uid);
+                return err_say(-ESRCH, "user %u does not exist", (unsigned)uid);
         if (pw->pw_shell[0] != '/')
                 pw->pw_shell = (char *)"/bin/sh";
         *ret = pw;
@@ -73,7 +73,7 @@ static int start_shell(const TerminalPair *pair, const struct passwd *pw, TtySer
                 r = bus_tty_service_start(
                                 &(TtyServiceSpec){
                                                 .unit = unit,
-                                                .description = "Shell on the Host for a Carried Session",
+                                                .description = "Host Shell for a Carried Session",
                                                 .slice = slice,
                                                 .user = pw->pw_name,
                                                 .directory = directory,
@@ -99,7 +99,7 @@ int enter_host(int *ret) {
         int r;
 
         if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
-                return err_say(-ENOTTY, "enter needs a terminal as its standard input and output");
+                return err_say(-ENOTTY, "enter requires a terminal as standard input and output");
         r = caller(&pw);
         if (r >= 0)
                 r = terminal_pair_open(STDIN_FILENO, &pair);

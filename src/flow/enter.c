@@ -36,11 +36,10 @@ static int enter(const char *name, const char *const *command, int *ret) {
         if (r < 0)
                 return err_pass(r);
         if (r > 0 && !name)
-                return err_say(-EINVAL, "this is the host already: carryover enter NAME enters a tree that "
-                                        "lives in a "
-                                        "namespace");
+                return err_say(-EINVAL, "already on the host: use carryover enter NAME to enter a tree that "
+                                        "runs in a PID namespace");
         if (r == 0 && name)
-                return err_say(-EINVAL, "from inside a namespace only carryover enter without a name works");
+                return err_say(-EINVAL, "inside a namespace, use carryover enter without a name");
         if (!name)
                 return enter_host(ret);
         r = find(name, &init);

@@ -190,7 +190,7 @@ static int cure_thread(int images_fd, uint32_t tid, Work *w) {
 
         w->tid = (pid_t)tid;
         r = image_rewrite(images_fd, name_of(tid, name), IMAGE_CORE, &img_core__descriptor, begin_again, w);
-        return r == -ENOENT ? err_say(-EBADMSG, "the images have no %s", name) : r;
+        return r == -ENOENT ? err_say(-EBADMSG, "image %s is missing", name) : r;
 }
 
 typedef struct Walk {
@@ -208,7 +208,7 @@ static int cure_process(const ProtobufCMessage *message, void *userdata) {
         r = image_each_message(walk->images_fd, name_of(p->pid, name), IMAGE_CORE, &img_core__descriptor,
                                note_pending, &walk->work);
         if (r == -ENOENT)
-                return err_say(-ENODATA, "the images have no %s", name);
+                return err_say(-ENODATA, "image %s is missing", name);
         if (r >= 0)
                 r = cure_thread(walk->images_fd, p->pid, &walk->work);
         for (size_t i = 1; r >= 0 && i < p->n_threads; i++)
@@ -223,6 +223,6 @@ int image_cure_calls(int images_fd, ImageRead read) {
         r = image_each_message(images_fd, "pstree.img", IMAGE_PSTREE, &img_pstree__descriptor, cure_process,
                                &walk);
         if (r == -ENOENT)
-                return err_say(r, "the images have no pstree.img");
+                return err_say(r, "image pstree.img is missing");
         return r < 0 ? err_pass(r) : left;
 }

@@ -16,18 +16,18 @@ static const struct {
         uint32_t rests_on; /* one of these wrong: it cannot be established */
 } rows[FACT_N] = {
                 [FACT_CRIU] = {"whether CRIU works on this kernel", 0},
-                [FACT_FEATURES] = {"what this CRIU saves", FACT(CRIU)},
+                [FACT_FEATURES] = {"which features this CRIU has", FACT(CRIU)},
                 [FACT_TARGET] = {"whether CRIU can restore on the next kernel", FACT(CRIU) | FACT(KERNEL)},
                 [FACT_SERVICE] = {"whether carryover.service is active", 0},
-                [FACT_STORE] = {"whether the store can be written to", 0},
-                [FACT_ROOM] = {"what room the store has", FACT(STORE)},
-                [FACT_RETRY] = {"what of the last save can be tried again", FACT(STORE)},
-                [FACT_WAITING] = {"what of the last save is not back yet", FACT(STORE)},
-                [FACT_PROFILES] = {"which profiles of AppArmor are loaded", 0},
+                [FACT_STORE] = {"whether the store is writable", 0},
+                [FACT_ROOM] = {"how much space the store has", FACT(STORE)},
+                [FACT_RETRY] = {"which trees of the last save can be retried", FACT(STORE)},
+                [FACT_WAITING] = {"which trees of the last save are not restored yet", FACT(STORE)},
+                [FACT_PROFILES] = {"which AppArmor profiles are loaded", 0},
                 [FACT_HOLD] = {"whether packets can be held", 0},
                 [FACT_ENCRYPT] = {"whether images are encrypted", 0},
                 [FACT_KEXEC] = {"whether kexec is allowed", 0},
-                [FACT_KERNEL] = {"which kernel can be jumped into", 0},
+                [FACT_KERNEL] = {"which kernel can be loaded", 0},
 };
 
 static int keep_sentence(PreflightFacts *facts, PreflightFact fact, int r) {
@@ -59,8 +59,7 @@ int preflight_facts_complete(const PreflightFacts *facts) {
                 const uint32_t sets = facts->known | facts->not_known | facts->not_asked;
 
                 if (!(sets & UINT32_C(1) << i) && !(wrong & rows[i].rests_on))
-                        return err_say(-ENODATA, "nobody has asked %s, so there is no verdict",
-                                       rows[i].what);
+                        return err_say(-ENODATA, "no verdict: it was not checked %s", rows[i].what);
         }
         return 0;
 }

@@ -106,14 +106,13 @@ static int check_named(const Check *c, const SnapFd *f) {
                                     check_who(c->p, &who), f->target);
         if (f->lease_breaks)
                 return note_refused(c, "lease", "try again in a moment",
-                                    "another program waits for the lease that %s has on %s",
-                                    check_who(c->p, &who), f->target);
+                                    "another program waits for the lease of %s on %s", check_who(c->p, &who),
+                                    f->target);
         if (is_journal(f))
-                return note_degraded(
-                                c, "journal-reader", "start the program again after the reboot",
-                                "%s reads the system journal; it will not see new messages, because the "
-                                "reboot rotates the files",
-                                check_who(c->p, &who));
+                return note_degraded(c, "journal-reader", "restart the program after the reboot",
+                                     "%s reads the system journal; it will not get new messages, because "
+                                     "the reboot rotates the files",
+                                     check_who(c->p, &who));
         return check_proc(c, f); /* one that no boot brings is put back: save/files.c */
 }
 
@@ -231,12 +230,11 @@ static int check_stray(const Check *c, const SnapFd *f) {
         const SnapProcess *holder = holder_of(c, f->stray_ino);
         Who who, other;
 
-        return note_refused(
-                        c, "epoll-shared", "stop the program before the reboot",
-                        "%s has an epoll (descriptor %d) that watches a file which only %s has open, and "
-                        "CRIU cannot save that",
-                        check_who(c->p, &who), f->fd,
-                        holder ? check_who(holder, &other) : "another process");
+        return note_refused(c, "epoll-shared", "stop the program before the reboot",
+                            "%s has an epoll (descriptor %d) that watches a file that only %s has open, "
+                            "which CRIU cannot save",
+                            check_who(c->p, &who), f->fd,
+                            holder ? check_who(holder, &other) : "another process");
 }
 
 int check_anon(const Check *c, const SnapFd *f) {

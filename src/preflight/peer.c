@@ -74,11 +74,11 @@ static int check_bus(const Check *c, const char *whose) {
 
         if (libraries)
                 return note_degraded(
-                                c, "bus-exit", "start the program again after the reboot",
+                                c, "bus-exit", "restart the program after the reboot",
                                 "%s is connected to the %s D-Bus by %s; this connection will be closed, "
                                 "and the program will probably exit",
                                 check_who(c->p, &who), whose, libraries & LIBRARY_GIO ? "GLib" : "libdbus");
-        return note_degraded(c, "bus-connection", "if the program does not reconnect, start it again",
+        return note_degraded(c, "bus-connection", "restart the program if it does not reconnect",
                              "%s is connected to the %s D-Bus; this connection will be closed",
                              check_who(c->p, &who), whose);
 }
@@ -115,7 +115,8 @@ int check_unix(const Check *c, const SnapFd *f) {
         Who who;
 
         if (f->in_flight)
-                return note_refused(c, "files-in-flight", "let the program receive them, then try again",
+                return note_refused(c, "files-in-flight",
+                                    "let the program receive the files, then try again",
                                     FILES_IN_FLIGHT_TEXT " (%u files, of %s)", f->in_flight,
                                     check_who(c->p, &who));
         if (!u)
@@ -185,8 +186,8 @@ static int check_above(const Check *c, const SnapInet *i) {
                                     strcmp(i->ulp, "tls") == 0
                                                     ? "run the program without kernel TLS (ktls), or stop it"
                                                     : "stop the program before the reboot",
-                                    "%s has a connection with the kernel's '%s' on top of TCP (port %u), "
-                                    "which CRIU cannot save",
+                                    "%s has a TCP connection with the kernel's '%s' on top (port %u), which "
+                                    "CRIU cannot save",
                                     check_who(c->p, &who), i->ulp, i->local_port);
         if (i->is_signed)
                 return note_refused(c, "tcp-signature", "stop the program before the reboot",

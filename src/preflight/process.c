@@ -141,7 +141,7 @@ int check_process(const Check *c) {
                                     check_who(c->p, &who));
         r = check_namespaces(c);
         if (r >= 0 && c->p->trapped && !c->facts->frozen) /* frozen: CRIU itself has looked */
-                r = note_refused(c, "pending-trap", "let the program take that signal, then try again",
+                r = note_refused(c, "pending-trap", "let the program receive the signal, then try again",
                                  "%s has a pending SIGTRAP, which CRIU cannot save", check_who(c->p, &who));
         if (r >= 0 && !c->facts->frozen)
                 r = check_state(c);

@@ -14,7 +14,7 @@ int init_answer_write(int fd, const InitAnswer *answer) {
         uint8_t bytes[sizeof size + ANSWER_MAX];
 
         if (size > ANSWER_MAX)
-                return err_say(-E2BIG, "an answer of %u bytes", size);
+                return err_say(-E2BIG, "invalid answer of %u bytes", size);
         memcpy(bytes, &size, sizeof size);
         init_answer__pack(answer, bytes + sizeof size);
         return fd_write_all(fd, bytes, sizeof size + size);
@@ -28,9 +28,9 @@ int init_answer_read(int fd, InitAnswer **ret) {
         r = fd_read_all(fd, &size, sizeof size);
         if (r >= 0)
                 r = size <= sizeof bytes ? fd_read_all(fd, bytes, size)
-                                         : err_say(-EBADMSG, "an answer of %u bytes", size);
+                                         : err_say(-EBADMSG, "invalid answer of %u bytes", size);
         if (r < 0)
                 return err_pass(r);
         *ret = init_answer__unpack(NULL, size, bytes);
-        return *ret ? 0 : err_say(-EBADMSG, "an answer that does not decode");
+        return *ret ? 0 : err_say(-EBADMSG, "an answer cannot be decoded");
 }

@@ -99,11 +99,11 @@ static int look_at_present(const Put *p, int parent, const char *name, const Pax
         struct stat st;
 
         if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return err_born(-errno, "cannot look at %s", entry->path);
+                return err_born(-errno, "cannot stat %s", entry->path);
         if ((st.st_mode & S_IFMT) == (entry->st.st_mode & S_IFMT) && st.st_uid == entry->st.st_uid &&
             (is_same(&st, &entry->st) || is_noted(p, &st)))
                 return 0;
-        return err_say(-EEXIST, "%s is there already, and it is not what was saved: nothing was changed",
+        return err_say(-EEXIST, "%s already exists and differs from the saved file; nothing was changed",
                        entry->path);
 }
 
@@ -169,10 +169,10 @@ static int finish_directory(const Put *p, const Waiting *dir) {
         snprintf(path, sizeof path, "%.*s", (int)dir->length, p->inner);
         fd = open_beneath(p->root, path + 1, O_PATH | O_DIRECTORY, 0);
         if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != dir->dev || st.st_ino != dir->ino)
-                return err_say(-ESTALE, "the directory %s was moved away while it was put back", path);
+                return err_say(-ESTALE, "directory %s was moved while it was being restored", path);
         r = set_attributes(fd, &dir->wanted);
         if (r < 0)
-                return err_born(r, "cannot set owner, mode and times of the directory %s", path);
+                return err_born(r, "cannot set owner, mode and times of directory %s", path);
         mark(fd, false);
         return 0;
 }
@@ -204,7 +204,7 @@ static int wait_for_content(Put *p, int fd, const char *path, const struct stat 
         struct stat st;
 
         if (fstat(fd, &st) < 0)
-                return err_born(-errno, "cannot look at the directory %s", path);
+                return err_born(-errno, "cannot stat directory %s", path);
         dir.dev = st.st_dev;
         dir.ino = st.st_ino;
         snprintf(p->inner, sizeof p->inner, "%s", path);
@@ -221,7 +221,7 @@ static int put_into_present(Put *p, int parent, const char *name, const PaxEntry
                 return err_pass(r);
         fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
-                return err_born(-errno, "cannot open the directory %s", entry->path);
+                return err_born(-errno, "cannot open directory %s", entry->path);
         return is_noted(p, &st) ? wait_for_content(p, fd, entry->path, &st) : 0;
 }
 
@@ -231,13 +231,13 @@ static int put_directory(Put *p, int parent, const char *name, const PaxEntry *e
 
         if (mkdirat(parent, name, 0700) < 0) {
                 if (errno != EEXIST)
-                        return err_born(-errno, "cannot make the directory %s", entry->path);
+                        return err_born(-errno, "cannot create directory %s", entry->path);
                 if (!is_left_over(parent, name))
                         return put_into_present(p, parent, name, entry);
         }
         fd = open_made(parent, name, O_RDONLY | O_DIRECTORY, S_IFDIR);
         if (fd < 0)
-                return err_born(fd, "cannot open the directory %s", entry->path);
+                return err_born(fd, "cannot open directory %s", entry->path);
         mark(fd, true);
         if (is_runtime_directory(entry->path))
                 return mount_runtime_directory(fd, entry);
@@ -256,13 +256,13 @@ static int put_link(Put *p, int parent, const char *name, const PaxEntry *entry)
         struct stat st, present;
 
         if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != entry->st.st_uid)
-                return err_say(-EEXIST, "%s is no longer what was put back there", entry->link);
+                return err_say(-EEXIST, "%s was replaced during the restore", entry->link);
         if (linkat(AT_FDCWD, fd_link(fd, link), parent, name, AT_SYMLINK_FOLLOW) >= 0)
                 return 0;
         if (errno == EEXIST && fstatat(parent, name, &present, AT_SYMLINK_NOFOLLOW) >= 0 &&
             present.st_dev == st.st_dev && present.st_ino == st.st_ino)
                 return 0;
-        return err_born(-errno, "cannot make %s another name of %s", entry->path, entry->link);
+        return err_born(-errno, "cannot link %s to %s", entry->path, entry->link);
 }
 
 static int make_file(int parent, const char *name, bool is_fifo) {
@@ -285,7 +285,7 @@ static int put_file(Put *p, int parent, const char *name, const PaxEntry *entry)
         if (fd == -EEXIST && unlinkat(parent, name, 0) >= 0)
                 fd = make_file(parent, name, S_ISFIFO(entry->st.st_mode));
         if (fd < 0)
-                return err_born(fd, "cannot make %s", entry->path);
+                return err_born(fd, "cannot create %s", entry->path);
         mark(fd, true);
         forget_inherited(fd);
         r = pax_unpack(p->pax, entry, fd);

@@ -25,20 +25,19 @@ static int image_open_checked(const ImageKeys *keys, const ImageFile *file, int 
         int r;
 
         if (!name_is_safe(file->name))
-                return err_say(-EBADMSG, "the ticket names an impossible image");
+                return err_say(-EBADMSG, "the ticket contains an invalid image name");
         fd = openat(images_fd, file->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
-                return err_born(-errno, "cannot open the image %s", file->name);
+                return err_born(-errno, "cannot open image %s", file->name);
         r = digest_fd(fd, keys->digest, digest, &size);
         if (r < 0)
                 return err_pass(r);
         if (size != file->size || file->digest.len != sizeof digest ||
             memcmp(digest, file->digest.data, sizeof digest) != 0)
-                return err_say(-EBADMSG,
-                               "the image %s was altered since it was sealed; nothing of it was used",
+                return err_say(-EBADMSG, "image %s was modified after the seal; it was not used",
                                file->name);
         if (lseek(fd, 0, SEEK_SET) < 0)
-                return err_born(-errno, "cannot rewind the image %s", file->name);
+                return err_born(-errno, "cannot rewind image %s", file->name);
         return TAKE_FD(fd);
 }
 
@@ -62,16 +61,16 @@ static int image_decrypt(const uint8_t *key, const ImageFile *file, int home_fd,
         int r;
 
         if (!name_is_safe(file->name))
-                return err_say(-EBADMSG, "the ticket names an impossible image");
+                return err_say(-EBADMSG, "the ticket contains an invalid image name");
         from = openat(home_fd, file->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (from < 0)
-                return err_born(-errno, "cannot open the image %s", file->name);
+                return err_born(-errno, "cannot open image %s", file->name);
         to = openat(to_dir_fd, file->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (to < 0)
-                return err_born(-errno, "cannot create the image %s in memory", file->name);
+                return err_born(-errno, "cannot create image %s in memory", file->name);
         r = box_open(key, file->name, from, to);
         if (r >= 0 && lseek(to, 0, SEEK_SET) < 0)
-                r = err_born(-errno, "cannot rewind the image %s", file->name);
+                r = err_born(-errno, "cannot rewind image %s", file->name);
         return r < 0 ? err_pass(r) : TAKE_FD(to);
 }
 

@@ -48,7 +48,7 @@ static int job_read(InitJob **ret) {
         if (r < 0)
                 return err_pass(r);
         *ret = init_job__unpack(NULL, size, (uint8_t *)bytes);
-        return *ret ? 0 : err_say(-EBADMSG, "the job does not decode");
+        return *ret ? 0 : err_say(-EBADMSG, "the job cannot be decoded");
 }
 
 /* As in tree.c. */
@@ -140,7 +140,7 @@ int init_run(void) {
         if (write(INIT_FD_PROCS, "0", 1) < 0)
                 return answer_error(err_born(-errno, "cannot join the scope of the tree"));
         if (unshare(CLONE_NEWPID | CLONE_NEWNS) < 0)
-                return answer_error(err_born(-errno, "cannot make a PID namespace"));
+                return answer_error(err_born(-errno, "cannot create a PID namespace"));
         pid = fork();
         if (pid < 0)
                 return answer_error(err_born(-errno, "cannot start the init of the namespace"));

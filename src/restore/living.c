@@ -65,7 +65,7 @@ int restore_living(const Tree *tree, pid_t *ret) {
         pid_t pid;
 
         if (!d)
-                return err_born(-errno, "cannot look for processes");
+                return err_born(-errno, "cannot search for processes");
         while ((e = readdir(d)))
                 if (parse_pid(e->d_name, &pid) >= 0 && is_of(tree, pid)) {
                         *ret = pid;

@@ -94,7 +94,7 @@ static int user_put_back(const Tree *tree) {
                 return -ENOMEM;
         r = file_replace(dir, name, text, strlen(text));
         if (r >= 0 && fchmodat(dir, name, 0644, 0) < 0)
-                r = err_born(-errno, "cannot open up " USERS "/%s", name);
+                r = err_born(-errno, "cannot make " USERS "/%s readable", name);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -118,7 +118,7 @@ static int logind_put_back(const Tree *tree) {
                 r = file_replace(dir, tree->session->id, text, strlen(text));
         if (r >= 0 && fchmodat(dir, tree->session->id, 0644, 0) <
                                       0) /* as logind's own: sd-login(3) reads it as anybody */
-                r = err_born(-errno, "cannot open up " SESSIONS "/%s", tree->session->id);
+                r = err_born(-errno, "cannot make " SESSIONS "/%s readable", tree->session->id);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -130,10 +130,10 @@ static int utmp_put_back(const Tree *tree) {
         if (!tree->session->has_utmp || access("/run/utmp", F_OK) < 0)
                 return 0;
         if (tree->session->utmp.len != sizeof entry)
-                return err_say(-EBADMSG, "the ticket's login record has an odd size");
+                return err_say(-EBADMSG, "the login record in the ticket has an invalid size");
         memcpy(&entry, tree->session->utmp.data, sizeof entry);
         if (entry.ut_type != USER_PROCESS)
-                return err_say(-EBADMSG, "the ticket's login record is none of a login");
+                return err_say(-EBADMSG, "the login record in the ticket is not a login");
         if (tree->outcome->root_pid !=
             tree->root_pid) /* in a namespace of its own: only the root's new number is known */
                 entry.ut_pid = (pid_t)tree->outcome->root_pid;

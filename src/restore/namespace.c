@@ -109,7 +109,7 @@ static int wait_for_answer(int fd, uint64_t deadline) {
                 ;
         if (n < 0)
                 return err_born(-errno, "cannot wait for carryover-init");
-        return n > 0 ? 0 : err_say(-ETIMEDOUT, "carryover-init did not answer in time, and was killed");
+        return n > 0 ? 0 : err_say(-ETIMEDOUT, "carryover-init did not answer in time and was killed");
 }
 
 /* The starter tells the host's PID, the init how the restore went, in either order. *ret_host_pid is set if
@@ -126,7 +126,7 @@ static int wait_for_answers(int fd, uint64_t deadline, pid_t *ret_host_pid) {
                 if (r >= 0)
                         r = init_answer_read(fd, &a);
                 if (r == -ENODATA)
-                        r = err_say(-EIO, "carryover-init ended without an answer");
+                        r = err_say(-EIO, "carryover-init exited without an answer");
                 if (r >= 0 && a->error)
                         r = err_say(a->has_code && a->code < 0 ? a->code : -EIO, "%s", a->error);
                 if (r >= 0 && a->has_host_pid)
@@ -143,7 +143,7 @@ static int wait_for_answers(int fd, uint64_t deadline, pid_t *ret_host_pid) {
                 err_put_back(&why);
                 return err_pass(failed);
         }
-        return *ret_host_pid > 1 ? 0 : err_say(-EBADMSG, "carryover-init did not tell its number");
+        return *ret_host_pid > 1 ? 0 : err_say(-EBADMSG, "carryover-init did not report its process number");
 }
 
 /* The kernel ends a whole namespace before its init is dead. A PID that is gone is not waited for. */
@@ -169,7 +169,7 @@ int namespace_restore(const CriuJob *job, const Tree *tree, pid_t *ret_pid) {
         int pair[2], r;
 
         if (pipe2(pair, O_CLOEXEC) < 0)
-                return err_born(-errno, "cannot make a pipe");
+                return err_born(-errno, "cannot create a pipe");
         near = pair[0];
         far = pair[1];
         r = init_spawn(job, tree, far, &starter);
@@ -183,7 +183,7 @@ int namespace_restore(const CriuJob *job, const Tree *tree, pid_t *ret_pid) {
 
                 err_put_back(&why);
                 if (!ended)
-                        err_prefix(r, "its namespace does not end; ");
+                        err_prefix(r, "its PID namespace cannot be ended; ");
         }
         while (waitpid(starter, NULL, 0) < 0 && errno == EINTR)
                 ;

@@ -22,8 +22,8 @@ static int do_without_connections(Tree *tree) {
         rest.n_connections = 0;
         r = network_wait(&rest, now_monotonic(), -1);
         if (r >= 0)
-                r = tree_degrade(tree, "connections-closed", NULL, "its connections are closed: %s",
-                                 why ?: "no memory");
+                r = tree_degrade(tree, "connections-closed", NULL, "all connections are closed: %s",
+                                 why ?: "out of memory");
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -101,7 +101,7 @@ int restore_compare_cpu(Ticket *ticket) {
                 r = cpu_lost(ticket->instructions, now, &lost);
         for (size_t i = 0; r >= 0 && lost[0] && i < ticket->n_trees; i++)
                 r = tree_degrade(ticket->trees[i], "processor",
-                                 "end and start anew what began on the other one",
-                                 "the processor lacks %s, and a program that uses it is killed", lost);
+                                 "restart the programs that started on the other processor",
+                                 "the processor lacks %s; programs that use it will be killed", lost);
         return r < 0 ? err_pass(r) : 0;
 }

@@ -28,17 +28,17 @@ static int open_fifo(const External *e) {
         int r;
 
         if (!e->path || !model_is_session_fifo(e->path))
-                return err_say(-EINVAL, "the ticket names a FIFO at an impossible path");
+                return err_say(-EINVAL, "the ticket contains a FIFO with an invalid path");
         r = make_dirs("/run/systemd/sessions", 0755);
         if (r < 0)
                 return err_pass(r);
         if (mkfifo(e->path, 0600) < 0 && errno != EEXIST)
-                return err_born(-errno, "cannot make the FIFO %s", e->path);
+                return err_born(-errno, "cannot create FIFO %s", e->path);
         fd = open(e->path, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
-                return err_born(-errno, "cannot open the FIFO %s", e->path);
+                return err_born(-errno, "cannot open FIFO %s", e->path);
         if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
-                return err_say(-EEXIST, "%s is there, but it is no FIFO", e->path);
+                return err_say(-EEXIST, "%s exists, but is not a FIFO", e->path);
         if (fchmod(fd, e->has_mode ? e->mode & 07777 : 0600) < 0)
                 return err_born(-errno, "cannot set the mode of %s", e->path);
         if (e->has_uid && e->has_gid && fchown(fd, e->uid, e->gid) < 0)
@@ -75,7 +75,7 @@ static int open_dead_stream(const External *e) {
         int pair[2], r;
 
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-                return err_born(-errno, "cannot make a socket pair");
+                return err_born(-errno, "cannot create a socket pair");
         close(pair[1]);
         r = set_flags(pair[0], e);
         if (r < 0) {
@@ -90,7 +90,7 @@ static int open_dead_pipe(const External *e) {
         int pair[2], keep = e->has_flags && (e->flags & O_ACCMODE) == O_WRONLY;
 
         if (pipe2(pair, O_CLOEXEC) < 0)
-                return err_born(-errno, "cannot make a pipe");
+                return err_born(-errno, "cannot create a pipe");
         close(pair[!keep]);
         return pair[keep];
 }
@@ -103,7 +103,7 @@ static int open_tty(const RestoreJob *job, const Tree *tree, const External *e) 
         struct stat st;
 
         if (!e->path || !starts_with(e->path, "/dev/"))
-                return err_say(-EINVAL, "the ticket names a terminal at an impossible path");
+                return err_say(-EINVAL, "the ticket contains a terminal with an invalid path");
         fd = open(e->path, O_RDWR | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fd >= 0 && fstat(fd, &st) >= 0 && S_ISCHR(st.st_mode) && st.st_uid == tree->uid &&
             fcntl(fd, F_SETFL, 0) >= 0)
@@ -125,7 +125,7 @@ static int open_one(const RestoreJob *job, const Tree *tree, const External *e) 
         case EXTERNAL__KIND__TTY:
                 return open_tty(job, tree, e);
         default:
-                return err_say(-EBADMSG, "the ticket names an outside file of an unknown kind");
+                return err_say(-EBADMSG, "the ticket contains an outside file of an unknown type");
         }
 }
 

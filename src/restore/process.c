@@ -44,9 +44,9 @@ int processes_found(const char *criu, const Tree *tree) {
                     kill((pid_t)tree->pids[i], SIGKILL) >= 0)
                         half++;
         if (half > 0)
-                return err_say(-ECHILD,
-                               "CRIU was killed in the middle of it, and what it had made is ended");
+                return err_say(-ECHILD, "CRIU was killed during the restore; its partly restored processes "
+                                        "were killed");
         if (!lives_in_scope(tree, tree->root_pid))
-                return err_say(-ESRCH, "nothing of it runs");
+                return err_say(-ESRCH, "none of its processes run");
         return 0;
 }

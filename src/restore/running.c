@@ -78,9 +78,8 @@ int running_adopt(const RestoreJob *job, int home_fd, Tree *tree) {
         /* One in a namespace has other numbers, which only the note knows. */
         if (r >= 0 && store_tree_ran(home_fd, tree->name, &noted) == 0 && running_still(noted) &&
             noted->outcome->root_pid != tree->root_pid) {
-                (void)tree_degrade(tree, "pid-namespace",
-                                   "`carryover enter` gives a shell in the host's namespaces",
-                                   "the tree lives in a PID namespace of its own");
+                (void)tree_degrade(tree, "pid-namespace", "run `carryover enter` for a shell on the host",
+                                   "the tree runs in its own PID namespace");
                 return running_outcome(tree, "namespace", (pid_t)noted->outcome->root_pid);
         }
         if (r >= 0)
@@ -88,7 +87,8 @@ int running_adopt(const RestoreJob *job, int home_fd, Tree *tree) {
         if (r >= 0)
                 return 0;
         why = strdup(err_text(r));
-        return err_say(-EALREADY, "its restore had begun before and may have run: %s", why ?: "no memory");
+        return err_say(-EALREADY, "an earlier restore started and the tree may have run: %s",
+                       why ?: "out of memory");
 }
 
 bool restore_had_run(const Store *store, const Tree *tree, Tree **ret) {

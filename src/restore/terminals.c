@@ -32,8 +32,7 @@ static int terminal_renumber(PtyReserve *ptys, Tree *tree, int images_fd, uint32
         if (r >= 0)
                 r = session_follow(tree, from, to);
         if (r >= 0)
-                r = tree_degrade(tree, "terminal-number", NULL, "the terminal pts/%u is pts/%u now", from,
-                                 to);
+                r = tree_degrade(tree, "terminal-number", NULL, "terminal pts/%u is now pts/%u", from, to);
         return r < 0 ? err_pass(r) : 0;
 }
 

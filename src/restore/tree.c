@@ -65,7 +65,7 @@ static int take_images(Work *w) {
 static int told_to_stop(const RestoreJob *job) {
         struct pollfd p = {.fd = job->stop_fd, .events = POLLIN};
 
-        return poll(&p, 1, 0) > 0 ? err_say(-ECANCELED, "told to stop waiting for another tree") : 0;
+        return poll(&p, 1, 0) > 0 ? err_say(-ECANCELED, "the wait for another tree was cancelled") : 0;
 }
 
 /* The CRIU of a start before this one may still be at work. */
@@ -116,7 +116,7 @@ static int in_host(Work *w, const CriuJob *criu) {
         int r;
 
         if (taken)
-                return err_say(-EEXIST, "process number %u is taken", taken);
+                return err_say(-EEXIST, "process number %u is in use", taken);
         r = criu_restore(criu, &pid);
         if (r < 0)
                 return err_pass(r);
@@ -147,15 +147,14 @@ static int in_host_or_namespace(Work *w, CriuJob *criu) {
                 return in_namespace(w, criu);
         r = in_host(w, criu);
         if (r == -EEXIST && mode == PID_MODE_HOST)
-                return err_prefix(r, "PidMode=host allows no namespace, and ");
+                return err_prefix(r, "PidMode=host does not allow a PID namespace, and ");
         if (r != -EEXIST)
                 return r < 0 ? err_pass(r) : 0;
         why = strdup(err_text(r));
         r = in_namespace(w, criu);
         if (r >= 0)
-                (void)tree_degrade(w->tree, "pid-namespace",
-                                   "`carryover enter` gives a shell in the host's namespaces",
-                                   "the tree lives in a PID namespace of its own: %s", why ?: "no memory");
+                (void)tree_degrade(w->tree, "pid-namespace", "run `carryover enter` for a shell on the host",
+                                   "the tree runs in its own PID namespace: %s", why ?: "out of memory");
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -206,7 +205,8 @@ static int make(Work *w) {
                 r = run_criu(w);
         end = network_mtu_end(w->tree);
         if (r >= 0 && end < 0)
-                (void)tree_degrade(w->tree, "segment-size", "ip route del by hand", "%s", err_text(end));
+                (void)tree_degrade(w->tree, "segment-size", "remove the route with ip route del", "%s",
+                                   err_text(end));
         step_end(w->job->timeline, "restore.criu", w->tree->name, clock);
         return r < 0 ? err_pass(r) : 0;
 }

@@ -65,7 +65,7 @@ static void files_of_all(Work *w, Pending *pending, size_t n) {
                 if (r >= 0)
                         continue;
                 /* Whatever it was: other numbers have a meaning for a tree. */
-                (void)err_say(-ENOENT, "%s", why ?: "no memory");
+                (void)err_say(-ENOENT, "%s", why ?: "out of memory");
                 *pending[i].ret = err_keep();
         }
 }

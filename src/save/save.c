@@ -158,8 +158,9 @@ static int cure(const Work *w) {
                 return err_pass(r);
         if (left == 0)
                 return 0;
-        return tree_degrade(w->tree, "interrupted-call", "start that program anew if it ends",
-                            "%d calls in which its programs wait end with \"Interrupted system call\"",
+        return tree_degrade(w->tree, "interrupted-call", "restart the program if it exits",
+                            "%d system calls in which its programs wait will fail with \"Interrupted system "
+                            "call\"",
                             left);
 }
 

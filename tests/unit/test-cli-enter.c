@@ -160,16 +160,16 @@ static void test_not_in(void **state) {
         assert_int_equal(cli("enter", "two"), EXIT_FAILED);
         cli_says("no tree 'two'");
         assert_int_equal(cli("enter", "one"), EXIT_FAILED);
-        cli_says("there is nothing to enter");
+        cli_says("nothing to enter");
         assert_int_equal(entered, 0);
 }
 
 static void test_which_way(void **state) {
         assert_int_equal(cli("enter"), EXIT_FAILED);
-        cli_says("this is the host already");
+        cli_says("already on the host");
         is_host = 0;
         assert_int_equal(cli("enter", "one"), EXIT_FAILED);
-        cli_says("only carryover enter without a name works");
+        cli_says("use carryover enter without a name");
         is_host = -ENOENT;
         assert_int_equal(cli("enter"), EXIT_FAILED);
         cli_says("there is no /proc");
@@ -225,17 +225,17 @@ static void test_out_for_whom(void **state) {
         (void)setenv("SUDO_UID", "1002", 1);
         leave();
         assert_int_equal(cli_status, EXIT_FAILED);
-        cli_says("there is no user 1002");
+        cli_says("user 1002 does not exist");
         (void)setenv("SUDO_UID", "1000; x", 1);
         leave();
         assert_int_equal(cli_status, EXIT_FAILED);
-        cli_says("SUDO_UID is no user: '1000; x'");
+        cli_says("SUDO_UID is not a valid user: '1000; x'");
 }
 
 static void test_not_out(void **state) {
         is_host = 0;
         assert_int_equal(cli("enter"), EXIT_FAILED);
-        cli_says("enter needs a terminal as its standard input and output");
+        cli_says("enter requires a terminal as standard input and output");
         started_r = -ETIMEDOUT;
         leave();
         assert_int_equal(cli_status, EXIT_FAILED);

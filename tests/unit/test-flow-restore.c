@@ -265,7 +265,7 @@ static void test_altered(void **state) {
         fd_close(fd);
         assert_int_equal(fake_run(run_restore, NULL), 1);
         report = sealed_report();
-        is_failed(report, FIRST_PID, "altered");
+        is_failed(report, FIRST_PID, "was modified after the seal");
         is_carried(report, SECOND_PID);
         is_over();
 }

@@ -76,7 +76,7 @@ int restore_tree(const RestoreJob *job, Tree *tree) {
         step_end(job->timeline, "restore.check", tree->name, clock);
         r = job->ready(tree, &procs_fd, job->userdata);
         if (r >= 0 && fate_of(tree) == WAITS)
-                r = err_say(-ECANCELED, "told to stop waiting for another tree");
+                r = err_say(-ECANCELED, "the wait for another tree was cancelled");
         if (r >= 0 && fate_of(tree) == FAILS)
                 r = err_say(-EIO, "%s fails", tree->name);
         if (r < 0)

@@ -16,12 +16,18 @@
 
 /* Of each fact, what the refusal names it by. */
 static const char *const names[FACT_N] = {
-                [FACT_CRIU] = "CRIU works",     [FACT_FEATURES] = "CRIU saves",
-                [FACT_TARGET] = "next kernel",  [FACT_SERVICE] = "carryover.service",
-                [FACT_STORE] = "written to",    [FACT_ROOM] = "room",
-                [FACT_RETRY] = "tried again",   [FACT_WAITING] = "not back yet",
-                [FACT_PROFILES] = "AppArmor",   [FACT_HOLD] = "packets",
-                [FACT_ENCRYPT] = "encrypted",   [FACT_KEXEC] = "kexec",
+                [FACT_CRIU] = "CRIU works",
+                [FACT_FEATURES] = "features this CRIU has",
+                [FACT_TARGET] = "next kernel",
+                [FACT_SERVICE] = "carryover.service",
+                [FACT_STORE] = "whether the store is writable",
+                [FACT_ROOM] = "how much space",
+                [FACT_RETRY] = "can be retried",
+                [FACT_WAITING] = "not restored yet",
+                [FACT_PROFILES] = "AppArmor",
+                [FACT_HOLD] = "packets",
+                [FACT_ENCRYPT] = "encrypted",
+                [FACT_KEXEC] = "kexec",
                 [FACT_KERNEL] = "which kernel",
 };
 

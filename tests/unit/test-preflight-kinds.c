@@ -14,7 +14,7 @@ static void test_above_tcp(void **state) {
         i = world_tcp(w->s, 60, TCP_ESTABLISHED, 0x0a000001, 7443, 0x0a000002, 99);
         expect_ok(w);
         strcpy(i->ulp, "tls");
-        expect(w, VERDICT_REFUSED, "tcp-ulp", "bash (402) has a connection with the kernel's 'tls'");
+        expect(w, VERDICT_REFUSED, "tcp-ulp", "bash (402) has a TCP connection with the kernel's 'tls'");
         assert_non_null(strstr(w->v.notes[0].remedy, "without kernel TLS"));
         strcpy(i->ulp, "smc");
         expect(w, VERDICT_REFUSED, "tcp-ulp", "'smc'");
@@ -41,10 +41,10 @@ static void test_epoll(void **state) {
         expect_ok(w);
         f->has_stray = true;
         f->stray_ino = 60;
-        expect(w, VERDICT_REFUSED, "epoll-shared", "which only another process has open");
+        expect(w, VERDICT_REFUSED, "epoll-shared", "that only another process has open");
         world_fd(w->s, 402, FD_TCP, 60, NULL);
         expect(w, VERDICT_REFUSED, "epoll-shared",
-               "sshd (400) has an epoll (descriptor 0) that watches a file which only bash (402) has open");
+               "sshd (400) has an epoll (descriptor 0) that watches a file that only bash (402) has open");
 }
 
 static void test_in_flight(void **state) {
@@ -93,7 +93,7 @@ static void test_journal(void **state) {
 
         expect(w, VERDICT_DEGRADED, "journal-reader", "bash (402) reads the system journal");
         strcpy(f->target, "/run/log/journal/0123/system.journal");
-        expect(w, VERDICT_DEGRADED, "journal-reader", "will not see new messages");
+        expect(w, VERDICT_DEGRADED, "journal-reader", "will not get new messages");
         strcpy(f->target, "/srv/log/a.journal");
         expect_ok(w);
 }
@@ -103,7 +103,7 @@ static void test_lease(void **state) {
         SnapFd *f = world_fd(w->s, 402, FD_FILE, 60, "/srv/data");
 
         f->lease_breaks = true;
-        expect(w, VERDICT_REFUSED, "lease", "waits for the lease that bash (402) has on /srv/data");
+        expect(w, VERDICT_REFUSED, "lease", "waits for the lease of bash (402) on /srv/data");
 }
 
 static void test_cgroup_namespace(void **state) {

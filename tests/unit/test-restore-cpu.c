@@ -26,7 +26,7 @@ static void test_compare(void **state) {
         assert_int_equal(restore_compare_cpu(&ticket), 0);
         assert_int_equal(tree->n_degraded, 1);
         assert_string_equal(tree->degraded[0]->what, "processor");
-        assert_non_null(strstr(tree->degraded[0]->text, "lacks avx9999,"));
+        assert_non_null(strstr(tree->degraded[0]->text, "lacks avx9999;"));
 }
 
 int main(void) {

@@ -251,13 +251,13 @@ static void test_links_in_the_way(void **state) {
         assert_int_equal(symlinkat("../etc", w->root, "tmp/dir"), 0);
         assert_int_equal(symlinkat("../etc/passwd", w->root, "tmp/file"), 0);
         add(w, "/tmp/file", S_IFREG | 0666, JOE, "joe::0:0");
-        refused(w, "/tmp/file is there already");
+        refused(w, "/tmp/file already exists");
         add(w, "/tmp/dir/passwd", S_IFREG | 0666, JOE, "joe::0:0");
         refused(w, "/tmp/dir/passwd");
         add(w, "/tmp/dir", S_IFDIR | 0777, JOE, NULL);
-        refused(w, "/tmp/dir is there already");
+        refused(w, "/tmp/dir already exists");
         add(w, "/tmp/file", S_IFIFO | 0666, JOE, NULL);
-        refused(w, "/tmp/file is there already");
+        refused(w, "/tmp/file already exists");
         assert_false(is_there(w, "etc/passwd"));
         assert_int_equal(unlinkat(w->root, "tmp/dir", 0), 0);
         assert_int_equal(unlinkat(w->root, "tmp/file", 0), 0);
@@ -271,9 +271,9 @@ static void test_taken(void **state) {
         put_there(w, "tmp/theirs", MALLORY, "same size");
         put_there(w, "tmp/mine", JOE, "same size");
         add(w, "/tmp/theirs", S_IFREG | 0666, JOE, "what it was");
-        refused(w, "/tmp/theirs is there already");
+        refused(w, "/tmp/theirs already exists");
         add(w, "/tmp/mine", S_IFREG | 0666, JOE, "same_size");
-        refused(w, "/tmp/mine is there already");
+        refused(w, "/tmp/mine already exists");
         assert_int_equal(file_slurp(w->root, "tmp/mine", 100, &text, NULL), 0);
         assert_string_equal(text, "same size");
 
@@ -282,7 +282,7 @@ static void test_taken(void **state) {
         assert_int_equal(fchownat(w->root, "tmp/tmux-1000", MALLORY, MALLORY, 0), 0);
         add(w, "/tmp/tmux-1000", S_IFDIR | 0700, JOE, NULL);
         add(w, "/tmp/tmux-1000/secret", S_IFREG | 0600, JOE, "x");
-        refused(w, "/tmp/tmux-1000 is there already");
+        refused(w, "/tmp/tmux-1000 already exists");
         assert_false(is_there(w, "tmp/tmux-1000/secret"));
 }
 
@@ -293,10 +293,10 @@ static void test_killed(void **state) {
 
         assert_int_equal(mkdirat(w->root, "tmp/root", 0700), 0);
         add(w, "/tmp/root", S_IFDIR | 0700, JOE, NULL);
-        refused(w, "/tmp/root is there already");
+        refused(w, "/tmp/root already exists");
         put_there(w, "tmp/file", 0, "x");
         add(w, "/tmp/file", S_IFREG | 0600, JOE, "x y z");
-        refused(w, "/tmp/file is there already");
+        refused(w, "/tmp/file already exists");
 
         for (int i = 0; i < 2; i++) { /* and once more by the next start */
                 add(w, "/tmp/dir", S_IFDIR | 0750, JOE, NULL);

@@ -234,7 +234,7 @@ static void test_dies(void **state) {
 
         (void)state;
         assert_int_equal(restore(&s, &init), -EIO);
-        assert_string_equal(err_text(-EIO), "carryover-init ended without an answer");
+        assert_string_equal(err_text(-EIO), "carryover-init exited without an answer");
         assert_true(is_over(&s, 0));
         side_done(&s);
 }
@@ -300,7 +300,7 @@ static void test_bad_job(void **state) {
         for (size_t i = 0; i < 2; i++) {
                 assert_non_null(answers[i]);
                 said |= answers[i]->error && answers[i]->code == -EBADMSG &&
-                        strcmp(answers[i]->error, "the job does not decode") == 0;
+                        strcmp(answers[i]->error, "the job cannot be decoded") == 0;
                 model_free(answers[i]);
         }
         assert_true(said);

@@ -150,7 +150,7 @@ static void test_is_not_there(void **state) {
 static void test_is_half_there(void **state) {
         run_criu[1] = run_criu[2] = true;
         assert_int_equal(processes_found("/usr/sbin/criu", *state), -ECHILD);
-        assert_non_null(strstr(err_text(-ECHILD), "what it had made is ended"));
+        assert_non_null(strstr(err_text(-ECHILD), "its partly restored processes were killed"));
         assert_true(was_killed(pids[1]) && was_killed(pids[2]));
         assert_true(lives(pids[0]));
 }

@@ -163,7 +163,7 @@ def test_disk(lab: Lab) -> None:
 
     trees = {tree["comm"]: tree for tree in check.status(machine)["trees"]}
     print([(comm, tree["state"], tree["reason"]) for comm, tree in trees.items()])
-    assert trees.pop("sleep")["reason"].startswith("/tmp/planted is there already")
+    assert trees.pop("sleep")["reason"].startswith("/tmp/planted already exists")
     assert len(trees) == 3 and {tree["state"] for tree in trees.values()} == {"carried"}
     assert machine.run("readlink /tmp/planted; ls /root/victim", check=False).split() == ["/root/victim"]
     machine.run("systemctl reset-failed carryover-restore; rm -r /var/lib/carryover/failed")
