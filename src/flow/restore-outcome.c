@@ -109,9 +109,7 @@ void restoring_carried(Restoring *x, Tree *tree) {
         int r;
 
         tree->outcome->state = OUTCOME__STATE__CARRIED;
-        pthread_mutex_lock(&x->bus_lock);
         r = restore_login(x->manager, tree);
-        pthread_mutex_unlock(&x->bus_lock);
         if (r < 0)
                 (void)tree_degrade(tree, "login-record", "loginctl will not show the session", "%s",
                                    err_text(r));

@@ -189,9 +189,7 @@ static void scopes_make(Restoring *x, Worker *workers) {
 
                 if (!workers[i].started)
                         continue;
-                pthread_mutex_lock(&x->bus_lock);
                 r = restore_scope(&x->scopes, x->manager, workers[i].tree, deadline);
-                pthread_mutex_unlock(&x->bus_lock);
                 pthread_mutex_lock(&x->lock);
                 if (r >= 0)
                         workers[i].procs_fd = r;

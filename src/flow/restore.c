@@ -437,7 +437,6 @@ static ExitStatus restore(int (*what)(Restoring *x)) {
                         .store.fd = -1,
                         .stop_fd = -1,
                         .lock = PTHREAD_MUTEX_INITIALIZER,
-                        .bus_lock = PTHREAD_MUTEX_INITIALIZER,
                         .turns = RESTORE_TURNS_INIT,
                         .change = PTHREAD_COND_INITIALIZER,
                         .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER, .after_jump = true},

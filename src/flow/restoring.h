@@ -33,7 +33,7 @@ typedef struct Restoring {
         struct Worker *workers; /* one for each tree */
         char *criu_error;       /* why there is no CRIU to restore with */
         bool criu_ready;
-        pthread_mutex_t lock, bus_lock;
+        pthread_mutex_t lock;
         pthread_cond_t change;
 } Restoring;
 

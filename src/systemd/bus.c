@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/lock.h"
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #define RELOAD_TIMEOUT (90 * USEC_PER_SEC)
 
 struct Bus {
+        pthread_mutex_t lock; /* around each call: who waits for a signal must get it */
         sd_bus *bus;
         bool subscribed;
 };
@@ -39,6 +41,7 @@ int bus_open_manager(Bus **ret) {
 
         if (!b)
                 return -ENOMEM;
+        pthread_mutex_init(&b->lock, NULL);
         r = sd_bus_new(&b->bus);
         if (r >= 0)
                 r = sd_bus_set_address(b->bus, "unix:path=/run/systemd/private");
@@ -53,6 +56,7 @@ int bus_open_manager(Bus **ret) {
 Bus *bus_close(Bus *b) {
         if (b) {
                 sd_bus_flush_close_unref(b->bus);
+                pthread_mutex_destroy(&b->lock);
                 free(b);
         }
         return NULL;
@@ -69,6 +73,7 @@ static void strv_freep(char ***p) {
 }
 
 static int unit_job(Bus *b, const char *method, const char *unit, const char *mode) {
+        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, method, &error, NULL, "ss", unit,
                                    mode);
@@ -93,6 +98,7 @@ int bus_try_restart_unit(Bus *b, const char *unit) {
 }
 
 int bus_reset_unit(Bus *b, const char *unit) {
+        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, "ResetFailedUnit", &error, NULL,
                                    "s", unit);
@@ -102,7 +108,7 @@ int bus_reset_unit(Bus *b, const char *unit) {
         return 0;
 }
 
-int bus_unit_property(Bus *b, const char *unit, const char *interface, const char *property, char **ret) {
+static int unit_property(Bus *b, const char *unit, const char *interface, const char *property, char **ret) {
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(freep) char *path = NULL;
         int r;
@@ -113,7 +119,14 @@ int bus_unit_property(Bus *b, const char *unit, const char *interface, const cha
         return r < 0 ? failed(r, &error, property, unit) : 0;
 }
 
+int bus_unit_property(Bus *b, const char *unit, const char *interface, const char *property, char **ret) {
+        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
+
+        return unit_property(b, unit, interface, property, ret);
+}
+
 static int unit_list(Bus *b, const char *unit, const char *property, char ***ret) {
+        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(freep) char *path = NULL;
         int r;
@@ -144,6 +157,7 @@ int bus_unit_has_any(Bus *b, const char *unit, const char *property) {
 }
 
 int bus_reload(Bus *b) {
+        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
@@ -188,6 +202,7 @@ static void look_for_shutdown(const Job *job, void *userdata) {
 }
 
 int bus_shutdown_action(Bus *b, const char **ret) {
+        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
         const char *action = NULL;
         int r = for_each_job(b, look_for_shutdown, &action);
 
@@ -197,13 +212,18 @@ int bus_shutdown_action(Bus *b, const char **ret) {
         return 0;
 }
 
-int bus_cancel_shutdown(Bus *b) {
+static int clear_jobs(Bus *b) {
+        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, "ClearJobs", &error, NULL, "");
 
-        if (r < 0)
-                return failed(r, &error, "clear", "the shutdown's jobs");
-        return bus_start_unit(b, "default.target", false);
+        return r < 0 ? failed(r, &error, "clear", "the shutdown's jobs") : 0;
+}
+
+int bus_cancel_shutdown(Bus *b) {
+        int r = clear_jobs(b);
+
+        return r < 0 ? err_pass(r) : bus_start_unit(b, "default.target", false);
 }
 
 typedef struct Busy {
@@ -274,6 +294,7 @@ static int wait_for_job_change(Bus *b, uint64_t deadline) {
 }
 
 int bus_wait_settled(Bus *b, const char *own_unit, uint64_t deadline) {
+        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
         int r = subscribe(b);
 
         if (r < 0)
@@ -382,6 +403,7 @@ static int wait_for_job(Bus *b, const char *job, const char *unit, uint64_t dead
 
 int bus_start_scope(Bus *b, const char *scope, const char *slice, const char *description, pid_t pid,
                     const Limits *limits, uint64_t deadline, char **ret_cgroup) {
+        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(freep) char *job = NULL;
         int r;
 
@@ -394,11 +416,12 @@ int bus_start_scope(Bus *b, const char *scope, const char *slice, const char *de
         r = wait_for_job(b, job, scope, deadline);
         if (r < 0)
                 return err_pass(r);
-        return bus_unit_property(b, scope, "org.freedesktop.systemd1.Scope", "ControlGroup", ret_cgroup);
+        return unit_property(b, scope, "org.freedesktop.systemd1.Scope", "ControlGroup", ret_cgroup);
 }
 
 /* A systemd that is older, or knows no such property, restricts nothing by it. */
 int bus_service_restricts_files(Bus *b, const char *service) {
+        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(strv_freep) char **list = NULL;
         _cleanup_(freep) char *path = NULL;

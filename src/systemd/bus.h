@@ -3,7 +3,8 @@
 
 /*
  * systemd and logind by sd-bus. The manager is spoken to directly over /run/systemd/private (root only,
- * needs no D-Bus daemon, works in early boot and late shutdown).
+ * needs no D-Bus daemon, works in early boot and late shutdown). Several threads may share a connection:
+ * PID 1 is asked one thing at a time.
  */
 
 #include "model/model.h"

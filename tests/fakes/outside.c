@@ -30,8 +30,7 @@ static atomic_uint holds_set;
 size_t fake_held;
 unsigned fake_holds_cleared, fake_bus_opened;
 bool fake_hold_is_there;
-static Connection last;   /* of those that were held */
-static unsigned bus_uses; /* PID 1 is asked one thing at a time */
+static Connection last; /* of those that were held */
 
 unsigned fake_holds_set(void) {
         return atomic_load_explicit(&holds_set, memory_order_relaxed);
@@ -141,14 +140,12 @@ int restore_scope(RestoreScopes *scopes, Bus *manager, const Tree *tree, uint64_
         (void)tree;
         (void)deadline_monotonic;
         (void)scopes;
-        bus_uses++;
         return 0;
 }
 
 int restore_login(Bus *manager, const Tree *tree) {
         (void)manager;
         (void)tree;
-        bus_uses++;
         return 1;
 }
 

@@ -134,7 +134,6 @@ static void test_restore(void **state) {
                        .store.fd = -1,
                        .stop_fd = -1,
                        .lock = PTHREAD_MUTEX_INITIALIZER,
-                       .bus_lock = PTHREAD_MUTEX_INITIALIZER,
                        .turns = RESTORE_TURNS_INIT,
                        .change = PTHREAD_COND_INITIALIZER,
                        .timeline = {.lock = PTHREAD_MUTEX_INITIALIZER, .after_jump = true}};

@@ -111,7 +111,7 @@ static void test_stopped_and_waited_in_vain(void **state) {
 }
 
 #define THREADS 4u
-#define EACH    200u
+#define EACH    25u
 
 typedef struct Room {
         RestoreTurns turns;
