@@ -246,9 +246,11 @@ static void test_retry(void **state) {
         assert_true(fd >= 0);
         assert_int_equal(file_replace(fd, "core-1.img", "x", 1), 0);
         assert_int_equal(file_replace(fd, "files.img", "sealed", 6), 0);
+        assert_int_equal(file_replace(fd, "tty-info.img", "number 3", 8), 0);
         assert_int_equal(store_tree_begin(fd), 0);
         assert_int_equal(store_tree_keep_sealed(fd), 0);
         assert_int_equal(file_replace(fd, "files.img", "moved!", 6), 0);
+        assert_int_equal(file_replace(fd, "tty-info.img", "number 7", 8), 0);
         assert_int_equal(store_tree_keep_sealed(fd), 0); /* a second start keeps what the first one did */
         t->trees[0]->outcome = model_new(Outcome, outcome__init);
         assert_non_null(t->trees[0]->outcome);
@@ -259,6 +261,7 @@ static void test_retry(void **state) {
                 assert_int_equal(store_tree_retry(&store, "re", "session-4"), 0);
                 assert_true(is_there(&store, "save/session-4/core-1.img"));
                 holds(fd, "files.img", "sealed");
+                holds(fd, "tty-info.img", "number 3");
                 assert_false(is_there(&store, "save/session-4/begun"));
                 assert_false(is_there(&store, "save/session-4/done"));
                 assert_false(is_there(&store, "failed/re"));
@@ -586,6 +589,45 @@ static void test_no_room(void **state) {
         assert_int_equal(umount(where), 0);
 }
 
+/* What is sealed has room for its notes, and what was left behind needs none. */
+static void test_room_of_sealed(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *t = sample("rs");
+        _cleanup_(closep) int sealed = store_tree_create(&store, "session-4"), left = -1;
+
+        (void)state;
+        left = store_tree_create(&store, "session-5");
+        assert_true(sealed >= 0 && left >= 0);
+        sample_tree(t, "session-5", 1235)->outcome = model_new(Outcome, outcome__init);
+        assert_non_null(t->trees[1]->outcome);
+        assert_int_equal(store_seal(&store, t, NULL), 0);
+        assert_true(is_there(&store, "save/session-4/runs.room"));
+        assert_true(is_there(&store, "save/session-4/done.room"));
+        assert_false(is_there(&store, "save/session-5/done.room"));
+        store_close(&store);
+}
+
+/* Not even a place for what goes can be made: then it goes at once, and makes room. */
+static void test_full_of_images(void **state) {
+        char where[64];
+        Store store = small(where);
+        _cleanup_(closep) int fd = store_tree_create(&store, "session-4");
+
+        (void)state;
+        assert_int_equal(file_replace(fd, "core-1.img", "x", 1), 0);
+        assert_int_equal(file_replace(fd, "dump.log", "x", 1), 0);
+        fill(&store);
+        assert_int_equal(store_tree_empty(&store, "session-4"), 0);
+        assert_false(is_there(&store, "save/session-4/core-1.img") || is_there(&store, "gone"));
+        assert_true(is_there(&store, "save/session-4/dump.log"));
+        fd = fd_close(fd);
+        fill(&store);
+        assert_int_equal(store_tree_remove(&store, "session-4"), 0);
+        assert_false(is_there(&store, "save/session-4") || is_there(&store, "gone"));
+        store_close(&store);
+        assert_int_equal(umount(where), 0);
+}
+
 static void fail_one(const Store *store, const char *id) {
         _cleanup_(ticket_freep) Ticket *t = sample(id);
         _cleanup_(closep) int fd = store_tree_create(store, "session-4");
@@ -726,6 +768,8 @@ int main(void) {
                         cmocka_unit_test(test_full),
                         cmocka_unit_test(test_space),
                         cmocka_unit_test(test_no_room),
+                        cmocka_unit_test(test_room_of_sealed),
+                        cmocka_unit_test(test_full_of_images),
                         cmocka_unit_test(test_age),
                         cmocka_unit_test(test_age_of_links),
                         cmocka_unit_test(test_keep_list_is_changed_by_one_at_a_time),
