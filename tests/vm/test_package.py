@@ -87,7 +87,7 @@ def remove(machine: Machine, session: SshSession) -> None:
     text = apt(machine, "remove carryover")
     make_initrds(machine, "no")
     assert re.findall(r"^carryover: .*$", text, re.MULTILINE) == \
-        ["carryover: what is kept will not be carried over the next reboot"], text
+        ["carryover: kept sessions will not be carried over the next reboot"], text
     check.no_hold(machine)
     assert machine.run("systemctl list-units --all --no-legend --state=loaded 'carryover*'") == ""
     assert machine.run("find /usr /lib/systemd/ /run -xdev -name '*carryover*' ! -path '/run/systemd/*'") == ""
