@@ -16,10 +16,11 @@
 
 typedef struct CriuFeatures {
         bool lock_skip;    /* network_lock SKIP is known (probed: 3.17.1 refuses it) */
-        bool no_new_privs; /* is saved (since 3.19); this and the next three: criu_features_derive() */
+        bool no_new_privs; /* is saved (since 3.19); this and the next four: criu_features_derive() */
         bool ambient;      /* capabilities are saved (since 4.1) */
         bool pidfds;       /* are saved (since 4.1) */
         bool one_shots;    /* timers without an interval are armed again (since 4.1) */
+        bool wipes;        /* what madvise(MADV_WIPEONFORK) was told is saved (since 4.2) */
         uint32_t major, minor, sub;
 } CriuFeatures;
 

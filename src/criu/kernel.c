@@ -42,6 +42,7 @@ void criu_features_derive(CriuFeatures *features) {
         features->ambient = !is_older(features, 4, 1, 0);       /* 6f8efad30 */
         features->pidfds = !is_older(features, 4, 1, 0);        /* 1ce408ffa */
         features->one_shots = !is_older(features, 4, 1, 0);     /* 09dc2e958 */
+        features->wipes = !is_older(features, 4, 2, 0);         /* af5412a43 */
 }
 
 int criu_fits_kernel(const CriuFeatures *features, const char *running, const char *target) {

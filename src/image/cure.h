@@ -48,8 +48,8 @@ typedef int (*ImageWiped)(pid_t pid, ImageRange **ret, size_t *ret_n);
 
 /*
  * mm-*.img: memory that is wiped in children (MADV_WIPEONFORK, and MAP_DROPPABLE, in which the C library
- * keeps the state of getrandom) would come back without that, and children would see the secret, or draw the
- * same random numbers. Returns in how many processes that was put right.
+ * keeps the state of getrandom) would come back without that before 4.2, and children would see the secret,
+ * or draw the same random numbers. Returns in how many processes that was put right.
  */
 int image_cure_maps(int images_fd, ImageWiped wiped);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* CRIU saves some of the advice that a program gave the kernel about its memory, but not this one; and the
- * last thing that its restore does with a mapping is all the advice that its image has. */
+/* CRIU saves some of the advice that a program gave the kernel about its memory, but before 4.2 not this
+ * one; and the last thing that its restore does with a mapping is all the advice that its image has. */
 
 #include "image/cure.h"
 

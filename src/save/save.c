@@ -150,7 +150,7 @@ static int cure(const Work *w) {
 
         if (r >= 0)
                 r = image_cure_timers(w->images_fd, w->job->features->one_shots);
-        if (r >= 0)
+        if (r >= 0 && !w->job->features->wipes)
                 r = image_cure_maps(w->images_fd, wiped);
         if (r >= 0)
                 r = image_cure_loopback(w->images_fd);

@@ -156,12 +156,12 @@ static void test_fits_kernel(void **state) {
 static void test_features(void **state) {
         const struct {
                 uint32_t major, minor, sub;
-                bool no_new_privs, ambient, pidfds;
+                bool no_new_privs, since_4_1, wipes;
         } cases[] = {
                         {2, 99, 9, false, false, false}, {3, 17, 1, false, false, false},
                         {3, 18, 0, false, false, false}, {3, 19, 0, true, false, false},
                         {4, 0, 0, true, false, false},   {4, 0, 9, true, false, false},
-                        {4, 1, 0, true, true, true},     {4, 1, 1, true, true, true},
+                        {4, 1, 0, true, true, false},    {4, 1, 1, true, true, false},
                         {4, 2, 1, true, true, true},     {5, 0, 0, true, true, true},
         };
 
@@ -173,10 +173,11 @@ static void test_features(void **state) {
                                   .sub = cases[i].sub};
 
                 criu_features_derive(&f);
-                if (f.no_new_privs != cases[i].no_new_privs || f.ambient != cases[i].ambient ||
-                    f.pidfds != cases[i].pidfds)
-                        fail_msg("%u.%u.%u: %d %d %d", f.major, f.minor, f.sub, f.no_new_privs, f.ambient,
-                                 f.pidfds);
+                if (f.no_new_privs != cases[i].no_new_privs || f.ambient != cases[i].since_4_1 ||
+                    f.pidfds != cases[i].since_4_1 || f.one_shots != cases[i].since_4_1 ||
+                    f.wipes != cases[i].wipes)
+                        fail_msg("%u.%u.%u: %d %d %d %d %d", f.major, f.minor, f.sub, f.no_new_privs,
+                                 f.ambient, f.pidfds, f.one_shots, f.wipes);
         }
 }
 
