@@ -202,6 +202,30 @@ int image_move_pty(int images_fd, uint32_t from, uint32_t to) {
         return r < 0 ? err_pass(r) : 0;
 }
 
+typedef struct Watches {
+        int (*each)(const char *path, uint64_t ino, void *userdata);
+        void *userdata;
+} Watches;
+
+static int give_watches(const ProtobufCMessage *message, void *userdata) {
+        const ImgInotify *ify = ((const ImgFile *)message)->ify;
+        const Watches *watches = userdata;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && ify && i < ify->n_wd; i++)
+                if (ify->wd[i]->f_handle->path)
+                        r = watches->each(ify->wd[i]->f_handle->path, ify->wd[i]->i_ino, watches->userdata);
+        return r;
+}
+
+int image_watches(int images_fd, int (*each)(const char *path, uint64_t ino, void *userdata),
+                  void *userdata) {
+        Watches watches = {each, userdata};
+
+        return image_each_message(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, give_watches,
+                                  &watches);
+}
+
 /* Whether it had to be changed. */
 static bool fix_stream(ImgTcpStream *stream) {
         bool changed = false;

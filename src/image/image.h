@@ -60,6 +60,11 @@ int image_streams(int images_fd, PeerStream **ret, size_t *ret_n);
 int image_streams_note(int images_fd, Tree *tree);
 int image_streams_noted(const Tree *tree, PeerStream **ret, size_t *ret_n);
 
+/* Gives each() what the descriptors of inotify watch, as far as it is watched by its path: that and its
+ * inode. -ENOENT without a sentence if there is no files.img. */
+int image_watches(int images_fd, int (*each)(const char *path, uint64_t ino, void *userdata),
+                  void *userdata);
+
 /* A quick walk that every *.img of a dump has a known magic and whole entries up to its end: what post-dump
  * trusts before the original dies. pages-*.img have no framing and are checked against their pagemap's page
  * count instead. */

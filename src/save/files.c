@@ -4,7 +4,7 @@
  * CRIU saves no file that has a name: it opens the name again. In memory, and in /tmp, there is nothing to
  * open after the reboot. So what the tree has there goes along: open and mapped files and FIFOs, working
  * directories, and of a bound socket or a file without a name the directory alone, since CRIU makes those
- * two again.
+ * two again. And directories that are watched by inotify.
  *
  * Content is read through the process's own descriptor, never by name: who can write in the directory could
  * else put a link to anybody's file there while we look.
@@ -18,6 +18,8 @@
 #include "base/file-set.h"
 #include "base/text.h"
 #include "files/pax.h"
+#include "image/image.h"
+#include "kernel/mounts.h"
 #include "model/members.h"
 #include "store/store.h"
 
@@ -101,6 +103,60 @@ static int want_map(Files *x, const SnapProcess *p, const SnapMap *map) {
         return want(x, strdup(map->path), source);
 }
 
+/* What a program watches must be there again under its name, and CRIU's image has that. Nobody need have it
+ * open, so its content would have to be read by name: of a directory none is needed, and a file that is open
+ * is in the list already. */
+typedef struct Watching {
+        Files *files;
+        Mounts mounts;
+} Watching;
+
+static void watching_done(Watching *watching) {
+        mounts_done(&watching->mounts);
+}
+
+static bool is_wanted(const Files *x, const char *path) {
+        for (size_t i = 0; i < x->n; i++)
+                if (x->items[i].source[0] && strcmp(x->items[i].path, path) == 0)
+                        return true;
+        return false;
+}
+
+static int want_watched(const char *path, uint64_t ino, void *userdata) {
+        Watching *watching = userdata;
+        _cleanup_(closep) int fd = -1;
+        struct stat st;
+
+        if (path[0] != '/' || strlen(path) + 1 >= PATH_MAX)
+                return err_say(-EBADMSG, "the image files.img names an impossible path that is watched");
+        if (!mount_forgets(mounts_by_path(&watching->mounts, path), path) ||
+            is_wanted(watching->files, path))
+                return 0;
+        fd = open_beneath(watching->files->root, path + 1, O_PATH | O_NOFOLLOW, 0);
+        if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != ino)
+                return err_say(-ESTALE,
+                               "%s is watched (inotify) and exists only in memory, but no longer has this "
+                               "name",
+                               path);
+        if (!S_ISDIR(st.st_mode))
+                return err_say(-EPERM,
+                               "%s is watched (inotify) and exists only in memory, but no process of the "
+                               "tree has "
+                               "it open",
+                               path);
+        return want(watching->files, text_format("%s/", path), "");
+}
+
+static int want_watches(Files *x, int images_fd) {
+        _cleanup_(watching_done) Watching watching = {.files = x};
+        int r = mounts_read(&watching.mounts);
+
+        if (r < 0)
+                return err_pass(r);
+        r = image_watches(images_fd, want_watched, &watching);
+        return r < 0 && r != -ENOENT ? err_pass(r) : 0; /* it is missed later (image_verify()) */
+}
+
 /* Directories before what is in them, so a slash comes before all else; of one name that with a source
  * first. */
 static int by_path(const void *a, const void *b) {
@@ -118,7 +174,7 @@ static int by_path(const void *a, const void *b) {
         return (unsigned char)x->path[i] < (unsigned char)y->path[i] ? -1 : 1;
 }
 
-static int want_all(Files *x, const Snapshot *full, const Tree *tree) {
+static int want_all(Files *x, const Snapshot *full, const Tree *tree, int images_fd) {
         _cleanup_(members_done) Members m = {0};
         int r = members_of(full, (pid_t)tree->root_pid, &m);
 
@@ -130,6 +186,8 @@ static int want_all(Files *x, const Snapshot *full, const Tree *tree) {
                 for (size_t k = 0; r >= 0 && k < p->n_maps; k++)
                         r = want_map(x, p, p->maps + k);
         }
+        if (r >= 0)
+                r = want_watches(x, images_fd);
         if (r >= 0 && x->n > 0)
                 qsort(x->items, x->n, sizeof *x->items, by_path);
         return r < 0 ? err_pass(r) : 0;
@@ -256,12 +314,12 @@ int files_save(const Snapshot *full, const Tree *tree, const PaxLimits *limits, 
         _cleanup_(files_done) Files x = {.root = -1};
         int r;
 
-        r = want_all(&x, full, tree);
-        if (r < 0 || x.n == 0)
-                return r < 0 ? err_pass(r) : 0;
         x.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (x.root < 0)
                 return err_born(-errno, "cannot open /");
+        r = want_all(&x, full, tree, images_fd);
+        if (r < 0 || x.n == 0)
+                return r < 0 ? err_pass(r) : 0;
         fd = openat(images_fd, STORE_VOLATILE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
                 return err_born(-errno, "cannot create %s", STORE_VOLATILE);

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "files/pax.h"
+#include "image/internal.h"
 #include "proc/procfs.h"
 #include "save/files.h"
 #include "store/store.h"
@@ -252,6 +253,64 @@ static void test_lost_name(void **state) {
         assert_non_null(strstr(err_text(-ESTALE), "/name"));
 }
 
+/* files.img with a descriptor of inotify that watches one path. */
+static void put_watch(const World *w, const char *path, uint64_t ino) {
+        _cleanup_(image_writer_done) ImageWriter writer = {0};
+        ImgHandle handle = IMG_HANDLE__INIT;
+        ImgWatch watch = IMG_WATCH__INIT, *watches[] = {&watch};
+        ImgInotify inotify = IMG_INOTIFY__INIT;
+        ImgFile file = IMG_FILE__INIT;
+
+        handle.path = (char *)path;
+        watch.f_handle = &handle;
+        watch.i_ino = ino;
+        inotify.n_wd = 1;
+        inotify.wd = watches;
+        file.ify = &inotify;
+        assert_int_equal(image_put_head(&writer, IMAGE_FILES), 0);
+        assert_int_equal(image_put_message(&writer, &file.base), 0);
+        assert_int_equal(file_replace(w->images, "files.img", writer.data, writer.size), 0);
+}
+
+static uint64_t inode_of(const World *w, const char *name) {
+        struct stat st;
+
+        assert_int_equal(fstatat(w->dir, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+        return st.st_ino;
+}
+
+static const char *in(const World *w, const char *name, char path[static PATH_MAX]) {
+        snprintf(path, PATH_MAX, "%s/%s", w->path, name);
+        return path;
+}
+
+static void test_watched(void **state) {
+        World *w = world(state);
+        _cleanup_(closep) int file = -1;
+        char path[PATH_MAX];
+
+        assert_int_equal(mkdirat(w->dir, "in", 0751), 0);
+        assert_int_equal(fchmodat(w->dir, "in", 0751, 0), 0);
+        put_watch(w, in(w, "in", path), inode_of(w, "in"));
+        assert_int_equal(save(w), 0);
+        expect(w, "d700  \nd700 /images \nd751 /in \n");
+        put_watch(w, in(w, "in", path), inode_of(w, "in") + 1);
+        assert_int_equal(save(w), -ESTALE);
+        put_watch(w, in(w, "gone", path), 1);
+        assert_int_equal(save(w), -ESTALE);
+        put_watch(w, "relative", 1);
+        assert_int_equal(save(w), -EBADMSG);
+        put_watch(w, "/proc", 1); /* that every boot has */
+        assert_int_equal(save(w), 0);
+
+        file = make(w, "in/file", "text");
+        put_watch(w, in(w, "in/file", path), inode_of(w, "in/file"));
+        assert_int_equal(save(w), 0);
+        expect(w, "d700  \nd700 /images \nd751 /in \n-640 /in/file text\n");
+        file = fd_close(file);
+        assert_int_equal(save(w), -EPERM);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup_teardown(test_files, setup, teardown),
@@ -259,6 +318,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_many_directories, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_lost_name, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_watched, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,6 +111,13 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 """, r"kept b'ss'\s+child b'\\x00\\x00'"),
+    Kind("inotify", """\
+os.mkdir("/tmp/in")
+fd = libc.inotify_init1(0)
+assert libc.inotify_add_watch(fd, b"/tmp/in", 0x100) > 0  # IN_CREATE
+say("ready")
+say("new", os.read(fd, 1000)[16:].rstrip(b"\\0"))
+""", "new b'file'", after="touch /tmp/in/file"),
     Kind("tail", "#!/bin/sh\ntouch data\necho ready\nexec tail -f data\n", "more", after="echo more >>data"),
 ]
 
