@@ -57,6 +57,7 @@ typedef struct SnapFd {
         bool has_stray; /* an epoll that CRIU makes in this process watches a file that it has not open */
         int stray;      /* that file's number when it was added, and its inode */
         uint64_t stray_ino;
+        bool huge;          /* FD_MEMFD: in huge pages */
         bool hung_up;       /* FD_PIPE: nobody has the other end */
         bool any_interface; /* FD_PACKET: known to be of no interface in particular */
         uid_t uid;

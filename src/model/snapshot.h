@@ -42,6 +42,7 @@ typedef struct SnapProcess {
         int tty_index;                           /* controlling terminal on devpts, else -1 */
         int seccomp;                             /* 0 none, 1 strict, 2 filter */
         bool no_new_privs, ambient, personality; /* has ambient capabilities, an odd personality(2) */
+        bool huge;                               /* has memory in huge pages, touched or not */
         bool trapped;                            /* a SIGTRAP waits for it or for one of its threads */
         unsigned libraries;                      /* SnapLibrary: what it maps of those that matter */
         uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts, ns_cgroup; /* inode numbers */
@@ -105,6 +106,8 @@ typedef struct Snapshot {
         bool sorted; /* processes by PID, unixes and inets by inode, holders: snapshot_sort() was called */
         bool holders_cut;      /* not all who may hold something were looked at */
         uint16_t questions[2]; /* first and last port that the kernel gives to who has none; 0: not known */
+        bool huge_by_boot;  /* each boot makes as many huge pages as there are; only if any process has some
+                             */
         bool no_diag;       /* the kernel cannot list sockets (module gone): unixes and inets say nothing */
         bool sockets_late;  /* not all were listed in time: of the trees' own, too, some may be missing */
         bool ports_unknown; /* not all that wait at ports are known: no port is known to be a tree's alone */

@@ -5,9 +5,16 @@
 
 #include "preflight/checks.h"
 
+#include <string.h>
+
 static int check_mount(const Check *c, const SnapProcess *p, const SnapMount *m) {
         Who who;
 
+        if (strcmp(m->type, "hugetlbfs") == 0)
+                return note_refused(c, "huge-pages", "stop the program before the reboot",
+                                    "%s has a file open on %s, in huge pages; it will not exist after the "
+                                    "reboot",
+                                    check_who(p, &who), m->point);
         if (m->origin == MOUNT_BY_HAND)
                 return note_refused(c, "mount", "add the mount to /etc/fstab, or close the files on it",
                                     "%s uses %s, where %s (%s) was mounted by hand; the next boot will not "
@@ -27,7 +34,8 @@ int check_mounts(const Check *c) {
 
         for (size_t i = 0; r >= 0 && i < c->m->s->n_mounts; i++) {
                 const SnapMount *m = c->m->s->mounts + i;
-                const SnapProcess *p = snap_mount_is_given(m) ? NULL : members_stand_on(c->m, m->id);
+                const bool asked = !snap_mount_is_given(m) || strcmp(m->type, "hugetlbfs") == 0;
+                const SnapProcess *p = asked ? members_stand_on(c->m, m->id) : NULL;
 
                 r = p ? check_mount(c, p, m) : 0;
         }

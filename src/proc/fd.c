@@ -17,12 +17,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -222,6 +224,15 @@ static bool is_hung_up(int pidfd, const SnapFd *f) {
                poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR));
 }
 
+/* Of memory only: no server is asked. */
+static bool is_huge(int pid_dir, const char *link) {
+        struct statfs st;
+        char path[64];
+
+        snprintf(path, sizeof path, "/proc/self/fd/%d/%s", pid_dir, link);
+        return statfs(path, &st) >= 0 && st.f_type == HUGETLBFS_MAGIC;
+}
+
 static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, Groups *groups, SnapFd *f) {
         nlink_t nlink = 1;
         char link[32];
@@ -240,6 +251,8 @@ static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, Groups *groups,
                 r = read_info(pid_dir, f);
         if (r < 0)
                 return r;
+        if (f->kind == FD_MEMFD)
+                f->huge = is_huge(pid_dir, link);
         if (f->kind == FD_UDP || f->kind == FD_SOCKET)
                 r = procfs_multicast(pidfd, groups, f);
         if (r < 0)
@@ -312,6 +325,8 @@ int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p) {
         r = cwd_read(pid_dir, mounts, p);
         if (r < 0)
                 return err_pass(r);
+        for (size_t i = 0; i < p->n_fds; i++)
+                p->huge = p->huge || p->fds[i].huge;
         qsort(p->fds, p->n_fds, sizeof *p->fds, by_number);
         return 0;
 }

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/model.h"
+#include "proc/huge.h"
 #include "proc/internal.h"
 #include "proc/process-tree.h"
 #include "proc/procfs.h"
@@ -349,6 +350,8 @@ static int look_deep(const SnapLook *look, Snapshot *s) {
         snapshot_sort(s);
         if (r >= 0)
                 r = procfs_mounts_end(&mounts, s);
+        if (r >= 0)
+                procfs_huge(s);
         return r < 0 ? err_pass(r) : 0;
 }
 

@@ -31,7 +31,7 @@ static bool is_one_of(const char *type, const char *const *prefixes) {
 
 /* Memory that only looks like a file: the images hold it. */
 static bool is_memory(const char *path) {
-        static const char *const names[] = {"/memfd:", "/dev/zero", "/[aio]", NULL};
+        static const char *const names[] = {"/memfd:", "/dev/zero", "/anon_hugepage", "/[aio]", NULL};
 
         return is_one_of(path, names);
 }
@@ -64,6 +64,8 @@ static int map_look(int pid_dir, const Mounts *mounts, uint64_t from, uint64_t t
 
         if (gone)
                 path[strlen(path) - strlen(DELETED)] = '\0';
+        if (starts_with(path, "/anon_hugepage"))
+                p->huge = true;
         if (starts_with(path, "/SYSV")) {
                 p->sysv_shm++;
                 return 0;

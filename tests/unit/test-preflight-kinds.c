@@ -168,6 +168,18 @@ static void test_peers(void **state) {
         verdict_done(v);
 }
 
+static void test_huge(void **state) {
+        World *w = *state;
+
+        world_at(w->s, 402)->huge = true;
+        expect(w, VERDICT_REFUSED, "huge-pages", "bash (402) has memory in huge pages");
+        assert_non_null(strstr(w->v.notes[0].remedy, "/etc/sysctl.d"));
+        w->s->huge_by_boot = true;
+        expect_ok(w);
+        (void)world_mount(w->s, 402, 90, "hugetlbfs", "/dev/hugepages", MOUNT_UNKNOWN);
+        expect(w, VERDICT_REFUSED, "huge-pages", "a file open on /dev/hugepages");
+}
+
 static void test_may_pass(void **state) {
         World *w = *state;
         SnapFd *f = world_fd(w->s, 402, FD_ANON, 60, "anon_inode:[pidfd]");
@@ -206,10 +218,10 @@ static void test_multicast(void **state) {
 int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
-                        T(test_above_tcp),        T(test_last_ack), T(test_epoll),   T(test_in_flight),
-                        T(test_trapped),          T(test_bus),      T(test_journal), T(test_lease),
-                        T(test_cgroup_namespace), T(test_groups),   T(test_peers),   T(test_may_pass),
-                        T(test_multicast),
+                        T(test_above_tcp),        T(test_last_ack),  T(test_epoll),   T(test_in_flight),
+                        T(test_trapped),          T(test_bus),       T(test_journal), T(test_lease),
+                        T(test_cgroup_namespace), T(test_groups),    T(test_peers),   T(test_huge),
+                        T(test_may_pass),         T(test_multicast),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "proc/huge.h"
 #include "proc/procfs.h"
 #include "tests/unit/child.h"
 
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -150,6 +152,36 @@ static void test_lease(void **state) {
         unlink(path);
 }
 
+/* The pool may be empty: nothing is touched. */
+static void test_huge(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        _cleanup_(closep) int fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
+        size_t size = 2u << 20;
+        void *map;
+
+        (void)state;
+        if (fd >= 0) {
+                assert_true(look_at(getpid(), &s)->huge);
+                close(fd);
+                fd = -1;
+        }
+        assert_false(look_at(getpid(), &s)->huge);
+        map = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_HUGETLB, -1, 0);
+        if (map == MAP_FAILED)
+                skip();
+        assert_true(look_at(getpid(), &s)->huge);
+        munmap(map, size);
+}
+
+static void test_huge_setting(void **state) {
+        (void)state;
+        assert_int_equal(huge_setting("# vm.nr_hugepages = 9\nvm.swappiness = 3\n"), 0);
+        assert_int_equal(huge_setting("x=1\n  vm.nr_hugepages = 64\n"), 64);
+        assert_int_equal(huge_setting("-vm/nr_hugepages=32"), 32);
+        assert_int_equal(huge_setting("vm.nr_hugepages_mempolicy=32\n"), 0);
+        assert_int_equal(huge_setting(""), 0);
+}
+
 static void test_multicast(void **state) {
         struct ipv6_mreq six = {.ipv6mr_multiaddr.s6_addr = {0xff, 0x15, [15] = 0x77}};
         struct ip_mreqn four = {.imr_multiaddr.s_addr = htonl(0xef010203)};
@@ -227,9 +259,10 @@ static void test_ulp(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_epoll),     cmocka_unit_test(test_in_flight),
-                        cmocka_unit_test(test_trapped),   cmocka_unit_test(test_lease),
-                        cmocka_unit_test(test_multicast), cmocka_unit_test(test_signed),
+                        cmocka_unit_test(test_epoll),        cmocka_unit_test(test_in_flight),
+                        cmocka_unit_test(test_trapped),      cmocka_unit_test(test_lease),
+                        cmocka_unit_test(test_multicast),    cmocka_unit_test(test_huge),
+                        cmocka_unit_test(test_huge_setting), cmocka_unit_test(test_signed),
                         cmocka_unit_test(test_ulp),
         };
 
