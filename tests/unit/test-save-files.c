@@ -30,6 +30,7 @@ typedef struct World {
         char path[64]; /* holds: images/ */
         int dir, images;
         PaxLimits limits;
+        void (*meanwhile)(const struct World *w); /* between the look and the save; NULL: nothing */
         char text[4096]; /* what is in the archive, a line for each entry below path: type, name, content or
                             link */
 } World;
@@ -105,6 +106,8 @@ static int save(World *w) {
         tree.root_pid = (uint32_t)self;
         assert_int_equal(snapshot_take(SNAP_FULL, &self, 1, &s), 0);
         forget_the_clone(w, s);
+        if (w->meanwhile)
+                w->meanwhile(w);
         (void)unlinkat(w->images, STORE_VOLATILE, 0);
         return files_save(s, &tree, &w->limits, w->images);
 }
@@ -253,6 +256,21 @@ static void test_lost_name(void **state) {
         assert_non_null(strstr(err_text(-ESTALE), "/name"));
 }
 
+static void take_the_name(const World *w) {
+        assert_int_equal(renameat(w->dir, "other", w->dir, "name"), 0);
+}
+
+/* CRIU would open the other file. */
+static void test_taken_name(void **state) {
+        World *w = world(state);
+        _cleanup_(closep) int fd = make(w, "name", "x"), other = make(w, "other", "y");
+
+        assert_true(fd >= 0 && other >= 0);
+        w->meanwhile = take_the_name;
+        assert_int_equal(save(w), -ESTALE);
+        assert_non_null(strstr(err_text(-ESTALE), "/name"));
+}
+
 /* files.img with a descriptor of inotify that watches one path. */
 static void put_watch(const World *w, const char *path, uint64_t ino) {
         _cleanup_(image_writer_done) ImageWriter writer = {0};
@@ -318,6 +336,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_many_directories, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_lost_name, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_taken_name, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_watched, setup, teardown),
         };
 
