@@ -112,6 +112,7 @@ static void test_cannot_leave(void **state) {
         assert_true(is_over(fd, 10000));
         assert_int_equal(store_ticket(&s.store, &sealed), 0);
         assert_null(sealed->trees[1]->outcome);
+        assert_null(s.ticket->trees[1]->outcome); /* it is in the ticket, and so in ours */
         end(pid);
 }
 

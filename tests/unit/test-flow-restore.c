@@ -71,6 +71,23 @@ static void test_all_come_back(void **state) {
         assert_string_equal(report->new_kernel, FAKE_NEXT);
 }
 
+/* What fills the disk are the images of the trees that run again: they go first, and then there is room to
+ * note it. */
+static void test_no_room_for_a_note(void **state) {
+        _cleanup_(ticket_freep) Ticket *report = NULL;
+
+        sealed_two();
+        fake_fail("store_tree_done", 1, -ENOSPC);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
+        assert_true(fake_struck());
+        is_over();
+        report = sealed_report();
+        is_carried(report, FIRST_PID);
+        is_carried(report, SECOND_PID);
+        assert_int_equal(fake_count("store_tree_done"), 3);
+        assert_int_equal(fake_count("store_tree_empty"), 2);
+}
+
 /* The claim is on disk before the first CRIU, the note that it has begun before its own, the note that it
  * runs before anything else, and the report before the claim goes. */
 static void test_order(void **state) {
@@ -414,6 +431,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_all_come_back),
                         cmocka_unit_test(test_order),
+                        cmocka_unit_test(test_no_room_for_a_note),
                         cmocka_unit_test(test_second_start),
                         cmocka_unit_test(test_one_fails),
                         cmocka_unit_test(test_no_scope),
