@@ -65,6 +65,13 @@ int image_streams_noted(const Tree *tree, PeerStream **ret, size_t *ret_n);
 int image_watches(int images_fd, int (*each)(const char *path, uint64_t ino, void *userdata),
                   void *userdata);
 
+/*
+ * The bytes in huge pages that a restore asks for at most, by the logarithm of the page's size; at 0 of the
+ * kernel's default size. What is mapped twice counts twice. Whole pages.
+ */
+#define IMAGE_HUGE_SIZES 64
+int image_huge_pages(int images_fd, uint64_t ret[static IMAGE_HUGE_SIZES]);
+
 /* A quick walk that every *.img of a dump has a known magic and whole entries up to its end: what post-dump
  * trusts before the original dies. pages-*.img have no framing and are checked against their pagemap's page
  * count instead. */

@@ -26,6 +26,7 @@
 #define IMAGE_CORE        0x55053847u
 #define IMAGE_FILES       0x56303138u
 #define IMAGE_MM          0x57492820u
+#define IMAGE_MEMFD       0x48453499u
 #define IMAGE_TTY_INFO    0x59453036u
 #define IMAGE_TCP_STREAM  0x51465506u
 #define IMAGE_PAGEMAP     0x56084025u

@@ -69,7 +69,7 @@ static const Type types[] = {
                 {"fanotify-mark.img", 0x56506035, ENTRIES},
                 {"seccomp.img", 0x64413049, ENTRIES},
                 {"cgroup.img", 0x59383330, ENTRIES},
-                {"memfd.img", 0x48453499, ENTRIES},
+                {"memfd.img", IMAGE_MEMFD, ENTRIES},
                 {"timens-*.img", 0x43114433, ENTRIES},
                 {"pidns-*.img", 0x61157326, ENTRIES},
                 {"utsns-*.img", 0x54473203, ENTRIES},

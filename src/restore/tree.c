@@ -16,6 +16,7 @@
 #include "image/remap.h"
 #include "netlink/network.h"
 #include "proc/rights.h"
+#include "restore/huge.h"
 #include "restore/images.h"
 #include "restore/namespace.h"
 #include "restore/needs.h"
@@ -195,14 +196,18 @@ static int run_criu(Work *w) {
 
 static int make(Work *w) {
         StepClock clock = step_begin();
+        Huge huge = {0};
         int r, end;
 
         r = outside_open(w->job, w->tree, &w->outside);
+        if (r >= 0)
+                r = huge_begin(w->images_fd, &huge);
         if (r < 0)
                 return err_pass(r);
         r = network_mtu_begin(w->tree);
         if (r >= 0)
                 r = run_criu(w);
+        huge_end(&huge);
         end = network_mtu_end(w->tree);
         if (r >= 0 && end < 0)
                 (void)tree_degrade(w->tree, "segment-size", "remove the route with ip route del", "%s",

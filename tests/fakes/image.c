@@ -8,6 +8,7 @@
 #include "tests/fakes/fake.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int image_fix_tcp(int images_fd) {
         (void)images_fd;
@@ -39,6 +40,12 @@ int image_cure_maps(int images_fd, ImageWiped wiped) {
 int image_cure_loopback(int images_fd) {
         (void)images_fd;
         return fake_call("image_cure_loopback", "%s", "");
+}
+
+int image_huge_pages(int images_fd, uint64_t ret[static IMAGE_HUGE_SIZES]) {
+        (void)images_fd;
+        memset(ret, 0, IMAGE_HUGE_SIZES * sizeof *ret);
+        return 0;
 }
 
 int image_watches(int images_fd, int (*each)(const char *path, uint64_t ino, void *userdata),

@@ -100,6 +100,7 @@ static void expect_ascending(int r, uint32_t *numbers, size_t n) {
 }
 
 static void look(int fd) {
+        uint64_t huge[IMAGE_HUGE_SIZES];
         ImageTerminal *terminals;
         uint32_t *numbers = NULL, pid, sid;
         PeerStream *streams;
@@ -112,6 +113,7 @@ static void look(int fd) {
         expect_ascending(r, numbers, n);
         if (image_root(fd, &pid, &sid) >= 0)
                 EXPECT(pid > 0 && pid <= 4194304 && sid <= 4194304);
+        (void)image_huge_pages(fd, huge);
         if (image_streams(fd, &streams, &n) >= 0)
                 free(streams);
         if (image_terminals(fd, &terminals, &n) >= 0)

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "image/cure.h"
+#include "image/image.h"
 #include "image/internal.h"
 
 #include "criu-image.pb-c.h"
@@ -533,6 +534,57 @@ static void test_wiped(void **state) {
         assert_int_equal(image_cure_maps(dir, fake_wiped), -EACCES);
 }
 
+static void test_huge_pages(void **state) {
+        static const struct {
+                uint64_t start, end;
+                uint32_t flags;
+        } maps[] = {
+                        {0, 4 << 20, 0x40022},                   /* of the default size */
+                        {4 << 20, 8 << 20, 0x40022 | 21u << 26}, /* 2 MiB */
+                        {8 << 20, (10 << 20) - 4096, 0x40021 | 21u << 26},
+                        {16 << 20, 32 << 20, 0x22}, /* ordinary memory */
+        };
+        uint64_t found[IMAGE_HUGE_SIZES];
+        ImgVma vmas[ELEMENTS(maps)], *list[ELEMENTS(maps)];
+        ImgMemfd file = IMG_MEMFD__INIT;
+        ImgMm mm = IMG_MM__INIT;
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(maps); i++) {
+                list[i] = vmas + i;
+                vmas[i] = (ImgVma)IMG_VMA__INIT;
+                vmas[i].start = maps[i].start;
+                vmas[i].end = maps[i].end;
+                vmas[i].flags = maps[i].flags;
+        }
+        mm.n_vmas = ELEMENTS(maps);
+        mm.vmas = list;
+        put_one("mm-100.img", IMAGE_MM, &mm);
+        assert_int_equal(image_huge_pages(dir, found), 0);
+        assert_int_equal(found[0], 4 << 20);
+        assert_int_equal(found[21], 6 << 20);
+        file.size = 1;
+        file.has_hugetlb_flag = true;
+        file.hugetlb_flag = 30u << 26;
+        put_one("memfd.img", IMAGE_MEMFD, &file);
+        put_one("mm-101.img", IMAGE_MM, &mm);
+        assert_int_equal(image_huge_pages(dir, found), 0);
+        assert_int_equal(found[21], 12 << 20);
+        assert_int_equal(found[30], 1 << 30);
+        assert_int_equal(found[1], 0);
+
+        vmas[0].end = UINT64_MAX; /* sums that no number holds */
+        vmas[1].start = 0;
+        vmas[1].end = UINT64_MAX;
+        put_one("mm-100.img", IMAGE_MM, &mm);
+        assert_int_equal(image_huge_pages(dir, found), 0);
+        assert_true(found[0] == UINT64_MAX && found[21] > UINT64_MAX - (4 << 20));
+        vmas[1].start = 5;
+        vmas[1].end = 4;
+        put_one("mm-100.img", IMAGE_MM, &mm);
+        assert_int_equal(image_huge_pages(dir, found), -EBADMSG);
+}
+
 static void test_no_files(void **state) {
         (void)state;
         assert_int_equal(image_cure_timers(dir, false), -ENOENT);
@@ -556,6 +608,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_one_shots, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_loopback, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_wiped, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_huge_pages, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_no_files, set_up, tear_down),
         };
 

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Huge pages (hugetlb) that no pool has. */
+
+#include <stdint.h>
+
+/*
+ * Lets the kernel make huge pages of this size (0: its default) when a process asks for them: as many bytes
+ * more than so far, or fewer (nr_overcommit_hugepages). Who has them keeps them; when they are given back
+ * they become ordinary memory. Thread safe. -ENOENT: there are none of that size. -EINVAL: the kernel makes
+ * such ones at boot only.
+ */
+int hugepages_allow(uint64_t size, int64_t bytes);

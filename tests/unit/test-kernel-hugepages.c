@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* The machine's own limit, raised and put back; only where that is allowed. */
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "kernel/hugepages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LIMIT "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages"
+
+static long limit(void) {
+        _cleanup_(freep) char *text = NULL;
+
+        assert_int_equal(file_slurp(AT_FDCWD, LIMIT, 64, &text, NULL), 0);
+        return strtol(text, NULL, 10);
+}
+
+static void test_limit(void **state) {
+        long before;
+
+        (void)state;
+        if (access(LIMIT, W_OK) < 0)
+                skip();
+        before = limit();
+        if (hugepages_allow(2 << 20, 6 << 20) == -EROFS)
+                skip();
+        assert_int_equal(limit(), before + 3);
+        assert_int_equal(hugepages_allow(2 << 20, 2 << 20), 0);
+        assert_int_equal(limit(), before + 4);
+        assert_int_equal(hugepages_allow(2 << 20, -(8 << 20)), 0);
+        assert_int_equal(limit(), before);
+        if (before == 0) { /* never below none */
+                assert_int_equal(hugepages_allow(2 << 20, -(8 << 20)), 0);
+                assert_int_equal(limit(), 0);
+        }
+}
+
+static void test_impossible(void **state) {
+        (void)state;
+        assert_int_equal(hugepages_allow(2 << 20, 4096), -EINVAL);
+        assert_int_equal(hugepages_allow(512, 512), -EINVAL);
+        assert_int_equal(hugepages_allow(8192, 8192), -ENOENT);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test(test_limit),
+                        cmocka_unit_test(test_impossible),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
