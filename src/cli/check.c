@@ -4,12 +4,11 @@
 #include "cli/target.h"
 
 ExitStatus verb_check(const CliCall *call) {
-        _cleanup_(inspection_done) Inspection inspection = {0};
-        _cleanup_(trees_done) Trees trees = {0};
+        _cleanup_(candidates_done) Candidates trees = {0};
         ExitStatus status;
 
-        status = target_inspect(call, &trees, &inspection);
+        status = target_inspect(call, &trees);
         if (status == EXIT_OK)
-                status = target_show(call, &trees, &inspection);
-        return status == EXIT_OK ? target_refused(&inspection, "cannot be carried") : status;
+                status = target_show(call, &trees);
+        return status == EXIT_OK ? target_refused(&trees, "cannot be carried") : status;
 }

@@ -9,16 +9,15 @@
 #include <stdio.h>
 
 ExitStatus verb_keep(const CliCall *call) {
-        _cleanup_(inspection_done) Inspection inspection = {0};
-        _cleanup_(trees_done) Trees trees = {0};
+        _cleanup_(candidates_done) Candidates trees = {0};
         ExitStatus status;
         int r, missing = 0;
 
-        status = target_inspect(call, &trees, &inspection);
+        status = target_inspect(call, &trees);
         if (status == EXIT_OK)
-                status = target_show(call, &trees, &inspection);
+                status = target_show(call, &trees);
         if (status == EXIT_OK)
-                status = target_refused(&inspection, "not kept");
+                status = target_refused(&trees, "not kept");
         if (status != EXIT_OK)
                 return status;
         r = keep_trees(&trees, &missing);
@@ -27,6 +26,6 @@ ExitStatus verb_keep(const CliCall *call) {
         if (missing > 0)
                 fprintf(stderr, "carryover: some kernel modules could not be loaded; a save may fail\n");
         if (call->json == CLI_TEXT)
-                printf("%s is %s.\n", trees.items[0]->target, r == 1 ? "already kept" : "kept");
+                printf("%s is %s.\n", trees.items[0].tree->target, r == 1 ? "already kept" : "kept");
         return EXIT_OK;
 }

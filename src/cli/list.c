@@ -9,7 +9,7 @@
 
 #define COLUMNS 6u
 
-static int show_table(const Trees *trees) {
+static int show_table(const Candidates *trees) {
         static const char *const header[COLUMNS] = {"NAME", "TARGET", "USER", "PID", "PROCESSES", "COMMAND"};
         const char **cells = calloc(trees->n * COLUMNS, sizeof *cells);
         char(*numbers)[3][16] = calloc(trees->n, sizeof *numbers);
@@ -20,7 +20,7 @@ static int show_table(const Trees *trees) {
                 return -ENOMEM;
         }
         for (size_t i = 0; i < trees->n; i++) {
-                const Tree *t = trees->items[i];
+                const Tree *t = trees->items[i].tree;
                 const char **row = cells + i * COLUMNS;
 
                 snprintf(numbers[i][0], sizeof numbers[i][0], "%" PRIu32, t->uid);
@@ -40,7 +40,7 @@ static int show_table(const Trees *trees) {
 }
 
 ExitStatus verb_list(const CliCall *call) {
-        _cleanup_(trees_done) Trees trees = {0};
+        _cleanup_(candidates_done) Candidates trees = {0};
         ExitStatus status;
         int r;
 
@@ -53,8 +53,7 @@ ExitStatus verb_list(const CliCall *call) {
                 fprintf(stderr, "carryover: %s\n", trees.refused);
         output_begin(call);
         if (call->json != CLI_TEXT)
-                r = report_trees_json(stdout, trees.items, NULL, trees.n, NULL,
-                                      call->json == CLI_JSON_PRETTY);
+                r = report_trees_json(stdout, &trees, call->json == CLI_JSON_PRETTY);
         else if (trees.n > 0)
                 r = show_table(&trees);
         if (r < 0) {

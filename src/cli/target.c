@@ -9,37 +9,35 @@
 #include <stdio.h>
 #include <unistd.h>
 
-ExitStatus target_inspect(const CliCall *call, Trees *ret, Inspection *ret_inspection) {
+ExitStatus target_inspect(const CliCall *call, Candidates *ret) {
         int r;
 
         r = trees_resolve(cli_arg(call, 0), getpid(), ret);
         if (r < 0)
                 return cli_fail_target(r);
-        r = keep_inspect(ret, ret_inspection);
+        r = keep_inspect(ret);
         return r < 0 ? cli_fail(r) : EXIT_OK;
 }
 
-ExitStatus target_refused(const Inspection *inspection, const char *consequence) {
+ExitStatus target_refused(const Candidates *trees, const char *consequence) {
         _cleanup_(freep) char *why = NULL;
 
-        if (inspection->worst != VERDICT_REFUSED)
+        if (!candidates_refused(trees, &why))
                 return EXIT_OK;
-        why = inspection_refusal(inspection);
-        (void)cli_fail(err_say(-EPERM, "%s: %s", consequence, why ?: "out of memory"));
+        (void)cli_fail(err_say(-EPERM, "%s: %s", consequence, why ?: "no memory to say why"));
         return EXIT_REFUSED;
 }
 
-ExitStatus target_show(const CliCall *call, const Trees *trees, const Inspection *inspection) {
+ExitStatus target_show(const CliCall *call, const Candidates *trees) {
         int r = 0;
 
         output_begin(call);
         if (call->json != CLI_TEXT)
-                r = report_trees_json(stdout, trees->items, inspection->verdicts, trees->n,
-                                      &inspection->machine, call->json == CLI_JSON_PRETTY);
+                r = report_trees_json(stdout, trees, call->json == CLI_JSON_PRETTY);
         else {
                 for (size_t i = 0; i < trees->n; i++)
-                        report_tree(stdout, trees->items[i], inspection->verdicts + i, output_style());
-                report_machine(stdout, &inspection->machine, output_style());
+                        report_tree(stdout, trees->items + i, output_style());
+                report_machine(stdout, &trees->machine, output_style());
         }
         if (r < 0) {
                 output_end();

@@ -251,80 +251,25 @@ int facts_gather(const Config *config, const char *kernel, bool kexec, Preflight
         return 0;
 }
 
-void inspection_done(Inspection *inspection) {
-        (void)snapshot_free(inspection->full);
-        for (size_t i = 0; i < inspection->n; i++)
-                verdict_done(inspection->verdicts + i);
-        free(inspection->verdicts);
-        free(inspection->limits);
-        verdict_done(&inspection->machine);
-        *inspection = (Inspection){0};
-}
-
-static const VerdictNote *first_refusal(const Verdict *v) {
-        for (size_t i = 0; i < v->n_notes; i++)
-                if (v->notes[i].level == VERDICT_REFUSED)
-                        return v->notes + i;
-        return NULL;
-}
-
-char *inspection_refusal(const Inspection *i) {
-        const VerdictNote *note = first_refusal(&i->machine);
-
-        for (size_t k = 0; !note && k < i->n; k++)
-                note = first_refusal(i->verdicts + k);
-        if (!note)
-                return NULL;
-        return text_format("%s%s%s", note->text, note->remedy ? "; " : "", note->remedy ?: "");
-}
-
-static void raise_level(Inspection *i, const Verdict *v) {
-        if (v->level > i->worst)
-                i->worst = v->level;
-}
-
 /* A tree that ended since it was selected is described by nobody; its verdict says that it is gone. */
-static int inspect_tree(const PreflightFacts *facts, Tree *tree, Inspection *i, Verdict *ret,
-                        PreflightClaim *claim) {
+static int inspect_tree(const PreflightFacts *facts, const Snapshot *full, Candidate *c) {
         PreflightNeeds needs;
         int r;
 
-        r = preflight_tree(i->full, tree, facts, ret);
-        if (r >= 0 && ret->level != VERDICT_REFUSED)
-                r = restrictions_note(i->full, tree, ret);
+        r = preflight_tree(full, c->tree, facts, &c->verdict);
+        if (r >= 0 && c->verdict.level != VERDICT_REFUSED)
+                r = restrictions_note(full, c->tree, &c->verdict);
         if (r < 0)
                 return r;
-        claim->uid = tree->uid;
-        claim->refused = ret->level == VERDICT_REFUSED;
-        r = select_describe(i->full, tree);
+        r = select_describe(full, c->tree);
         if (r >= 0)
-                r = preflight_needs(i->full, tree, &needs);
+                r = preflight_needs(full, c->tree, &needs);
         if (r == -ESRCH || r == -E2BIG || r == -EACCES || r == -ETIMEDOUT) /* refused by its verdict */
                 return 0;
         if (r < 0)
                 return r;
-        claim->bytes = needs.bytes;
-        claim->names = needs.names;
+        c->needs = (StoreShare){.bytes = needs.bytes, .names = needs.names};
         return 0;
-}
-
-static int divide_store(const PreflightFacts *facts, Tree *const *trees, Inspection *i,
-                        PreflightClaim *claims) {
-        _cleanup_(freep) Verdict **verdicts = calloc(i->n ?: 1, sizeof *verdicts);
-        int r;
-
-        if (!verdicts)
-                return -ENOMEM;
-        for (size_t k = 0; k < i->n; k++)
-                verdicts[k] = i->verdicts + k;
-        r = preflight_limits(facts, claims, i->n, verdicts);
-        if (r >= 0)
-                r = preflight_peers(i->full, trees, i->n, i->verdicts);
-        for (size_t k = 0; r >= 0 && k < i->n; k++) {
-                i->limits[k] = claims[k].limit;
-                raise_level(i, i->verdicts + k);
-        }
-        return r;
 }
 
 /* A systemd that does not answer is an answer of its own (ask_service()). */
@@ -341,62 +286,55 @@ static void ask_mounts(Snapshot *s) {
         }
 }
 
-static int inspect_once(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspection *ret) {
-        _cleanup_(inspection_done) Inspection i = {.n = n};
-        _cleanup_(freep) pid_t *roots = calloc(n ?: 1, sizeof *roots);
-        _cleanup_(freep) uid_t *users = calloc(n ?: 1, sizeof *users);
-        _cleanup_(freep) PreflightClaim *claims = calloc(n ?: 1, sizeof *claims);
+/* What is said of one tree may hang on the others. */
+static int inspect_all(const PreflightFacts *facts, Candidates *c) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < c->n; i++)
+                r = inspect_tree(facts, c->full, c->items + i);
+        if (r >= 0)
+                r = preflight_machine(facts, &c->machine);
+        if (r >= 0)
+                r = preflight_limits(facts, c->items, c->n);
+        return r < 0 ? r : preflight_peers(c->full, c->items, c->n);
+}
+
+static int inspect_once(const PreflightFacts *facts, Candidates *c) {
+        _cleanup_(freep) pid_t *roots = calloc(c->n ?: 1, sizeof *roots);
+        _cleanup_(freep) uid_t *users = calloc(c->n ?: 1, sizeof *users);
         SnapLook look = {.depth = SNAP_FULL,
                          .roots = roots,
                          .users = users,
-                         .n = n,
+                         .n = c->n,
                          .max_processes = facts->max_processes,
                          .max_files = facts->max_files};
         int r;
 
-        i.verdicts = calloc(n ?: 1, sizeof *i.verdicts);
-        i.limits = calloc(n ?: 1, sizeof *i.limits);
-        if (!roots || !users || !claims || !i.verdicts || !i.limits)
+        if (!roots || !users)
                 return -ENOMEM;
-        for (size_t k = 0; k < n; k++) {
-                roots[k] = (pid_t)trees[k]->root_pid;
-                users[k] = trees[k]->uid;
+        for (size_t i = 0; i < c->n; i++) {
+                roots[i] = (pid_t)c->items[i].tree->root_pid;
+                users[i] = c->items[i].tree->uid;
         }
-        r = snapshot_look(&look, &i.full);
+        r = snapshot_look(&look, &c->full);
         if (r >= 0)
-                ask_mounts(i.full);
-        for (size_t k = 0; r >= 0 && k < n; k++)
-                r = inspect_tree(facts, trees[k], &i, i.verdicts + k, claims + k);
+                ask_mounts(c->full);
         if (r >= 0)
-                r = preflight_machine(facts, &i.machine);
-        if (r >= 0)
-                r = divide_store(facts, trees, &i, claims);
-        if (r < 0)
-                return err_pass(r);
-        raise_level(&i, &i.machine);
-        *ret = i;
-        i = (Inspection){0};
-        return 0;
-}
-
-static bool may_pass(const Inspection *i) {
-        for (size_t k = 0; k < i->n; k++)
-                if (preflight_may_pass(i->verdicts + k))
-                        return true;
-        return false;
+                r = inspect_all(facts, c);
+        c->judged = r >= 0;
+        return r < 0 ? err_pass(r) : 0;
 }
 
 /* Processes run while they are looked at, so a snapshot is not one moment. What is refused for something
  * that may be over by now is looked at once more, and not oftener. */
-int inspect(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspection *ret) {
-        _cleanup_(inspection_done) Inspection first = {0};
-        int r = inspect_once(facts, trees, n, &first);
+int inspect(const PreflightFacts *facts, Candidates *c) {
+        bool may_pass = false;
+        int r = inspect_once(facts, c);
 
-        if (r >= 0 && may_pass(&first))
-                return inspect_once(facts, trees, n, ret);
-        if (r < 0)
+        for (size_t i = 0; r >= 0 && !may_pass && i < c->n; i++)
+                may_pass = preflight_may_pass(&c->items[i].verdict);
+        if (!may_pass)
                 return r;
-        *ret = first;
-        first = (Inspection){0};
-        return 0;
+        candidates_forget(c);
+        return inspect_once(facts, c);
 }

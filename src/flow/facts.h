@@ -40,20 +40,6 @@ PreflightFacts facts_of_frozen(const Config *config, const CriuFeatures *feature
 /* What room there is in the store, and what may be used of it. */
 int facts_room(const Config *config, const Store *store, PreflightFacts *facts);
 
-/* The trees with all that they hold, and what preflight says of each. Verdicts and snapshot are released by
- * inspection_done(); the trees stay the caller's and are described (select_describe()). */
-typedef struct Inspection {
-        Snapshot *full;
-        Verdict *verdicts;      /* one for each tree */
-        PreflightLimit *limits; /* likewise */
-        size_t n;
-        Verdict machine;
-        VerdictLevel worst; /* of the trees and the machine */
-} Inspection;
-
-int inspect(const PreflightFacts *facts, Tree *const *trees, size_t n, Inspection *ret);
-void inspection_done(Inspection *inspection);
-
-/* The first refusal, the machine's before a tree's, with its remedy, as one sentence. Caller frees; NULL:
- * nothing is refused, or -ENOMEM. */
-char *inspection_refusal(const Inspection *inspection);
+/* Looks at the trees with all that they hold, and describes them (select_describe()); fills in what
+ * preflight says of each and of the machine, and what each may have of the store. */
+int inspect(const PreflightFacts *facts, Candidates *candidates);

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int keep_inspect(const Trees *trees, Inspection *ret) {
+int keep_inspect(Candidates *trees) {
         _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
         Config config;
         int r;
@@ -27,17 +27,17 @@ int keep_inspect(const Trees *trees, Inspection *ret) {
         if (r >= 0)
                 r = facts_gather(&config, NULL, true, &facts);
         if (r >= 0)
-                r = inspect(&facts, trees->items, trees->n, ret);
+                r = inspect(&facts, trees);
         return r < 0 ? err_pass(r) : 0;
 }
 
-int keep_trees(const Trees *trees, int *ret_modules) {
+int keep_trees(const Candidates *trees, int *ret_modules) {
         _cleanup_(freep) char *name = NULL;
         int r;
 
         r = trees_stop_order(trees);
         if (r >= 0) /* all trees of a session or unit have the same target */
-                r = select_stable(trees->items[0], &name);
+                r = select_stable(trees->items[0].tree, &name);
         if (r >= 0)
                 r = run_keep_add(name);
         if (r < 0)
@@ -47,7 +47,7 @@ int keep_trees(const Trees *trees, int *ret_modules) {
 }
 
 int keep_name(const char *target, char **ret) {
-        _cleanup_(trees_done) Trees own = {0};
+        _cleanup_(candidates_done) Candidates own = {0};
         int r;
 
         if (target) {
@@ -59,7 +59,7 @@ int keep_name(const char *target, char **ret) {
         }
         r = trees_resolve(NULL, getpid(), &own);
         if (r >= 0)
-                r = select_stable(own.items[0], ret);
+                r = select_stable(own.items[0].tree, ret);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -67,7 +67,7 @@ int keep_drop(const char *name) {
         return run_keep_drop(name);
 }
 
-int keep_list(Trees *ret) {
+int keep_list(Candidates *ret) {
         Config config;
         int r;
 

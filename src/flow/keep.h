@@ -8,14 +8,14 @@
 #include "flow/kept.h"
 
 /* Looks at them in depth, and at the machine. */
-int keep_inspect(const Trees *trees, Inspection *ret);
+int keep_inspect(Candidates *trees);
 
 /*
  * Keeps their target: from now on a shutdown stops their units only after the save, the target is on the
  * keep list, and the modules that a save and a hold need are loaded. Answer 1: it was on the list already.
  * *ret_modules: how many modules could not be loaded.
  */
-int keep_trees(const Trees *trees, int *ret_modules);
+int keep_trees(const Candidates *trees, int *ret_modules);
 
 /* What the keep list calls a target, which need not be there any more, or (NULL) the caller's session. The
  * caller frees. */
@@ -25,4 +25,4 @@ int keep_name(const char *target, char **ret);
 int keep_drop(const char *name);
 
 /* The trees that are kept now, as kept_trees(). */
-int keep_list(Trees *ret);
+int keep_list(Candidates *ret);

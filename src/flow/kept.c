@@ -11,26 +11,14 @@
 
 #include <string.h>
 
-void trees_done(Trees *trees) {
-        select_free(trees->items, trees->n);
-        free(trees->refused);
-        *trees = (Trees){0};
-}
-
-void trees_give(Trees *trees, Ticket *ticket) {
-        select_free(ticket->trees, ticket->n_trees);
-        ticket->trees = TAKE(trees->items);
-        ticket->n_trees = TAKE(trees->n);
-}
-
-int trees_stop_order(const Trees *trees) {
+int trees_stop_order(const Candidates *c) {
         _cleanup_(freep) uint32_t *pids = NULL;
         size_t n = 0;
         int r;
 
-        for (size_t i = 0; i < trees->n; i++)
-                for (size_t j = 0; j < trees->items[i]->n_pids; j++)
-                        if (model_append(pids, n, trees->items[i]->pids[j]) < 0)
+        for (size_t i = 0; i < c->n; i++)
+                for (size_t j = 0; j < c->items[i].tree->n_pids; j++)
+                        if (model_append(pids, n, c->items[i].tree->pids[j]) < 0)
                                 return -ENOMEM;
         r = stop_order(pids, n);
         if (r > 0)
@@ -38,21 +26,25 @@ int trees_stop_order(const Trees *trees) {
         return r < 0 ? err_pass(r) : 0;
 }
 
-int trees_resolve(const char *target, pid_t caller, Trees *ret) {
+int trees_resolve(const char *target, pid_t caller, Candidates *ret) {
         _cleanup_(world_done) World world = {0};
         SelectWorld select;
+        Tree **trees;
+        size_t n;
         int r;
 
         r = world_look(&world);
         if (r < 0)
                 return err_pass(r);
         select = world_select(&world);
-        r = select_resolve(&select, target, caller, &ret->items, &ret->n);
+        r = select_resolve(&select, target, caller, &trees, &n);
+        if (r >= 0)
+                r = candidates_take(trees, n, ret);
         return r < 0 ? err_pass(r) : 0;
 }
 
 int kept_own(pid_t pid, char **ret) {
-        _cleanup_(trees_done) Trees own = {0};
+        _cleanup_(candidates_done) Candidates own = {0};
         int r;
 
         *ret = NULL;
@@ -60,7 +52,7 @@ int kept_own(pid_t pid, char **ret) {
         if (r == -ESRCH)
                 return 0;
         if (r >= 0)
-                r = select_stable(own.items[0], ret);
+                r = select_stable(own.items[0].tree, ret);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -73,25 +65,27 @@ static int keep_too(Keep *keep, const char *target) {
         return r;
 }
 
-static int note_refused(const Verdict *problems, Trees *trees) {
+static int note_refused(const Verdict *problems, Candidates *c) {
         for (size_t i = 0; i < problems->n_notes; i++) {
                 const VerdictNote *n = problems->notes + i;
 
                 log_debug("%s", n->text);
-                if (trees->refused || strcmp(n->what, "target-refused") != 0)
+                if (c->refused || strcmp(n->what, "target-refused") != 0)
                         continue;
-                trees->refused = strdup(n->text);
-                if (!trees->refused)
+                c->refused = strdup(n->text);
+                if (!c->refused)
                         return -ENOMEM;
         }
         return 0;
 }
 
-int kept_trees(const Config *config, const char *own, Trees *ret) {
+int kept_trees(const Config *config, const char *own, Candidates *ret) {
         _cleanup_(world_done) World world = {0};
         _cleanup_(keep_freep) Keep *keep = NULL;
         Verdict problems = {0};
         SelectWorld select;
+        Tree **trees;
+        size_t n;
         int r;
 
         r = world_look(&world);
@@ -102,32 +96,19 @@ int kept_trees(const Config *config, const char *own, Trees *ret) {
         if (r < 0)
                 return err_pass(r);
         select = world_select(&world);
-        r = select_kept(&select, keep, config->keep_ssh, &ret->items, &ret->n, &problems);
+        r = select_kept(&select, keep, config->keep_ssh, &trees, &n, &problems);
+        if (r >= 0)
+                r = candidates_take(trees, n, ret);
         if (r >= 0)
                 r = note_refused(&problems, ret);
         verdict_done(&problems);
         return r < 0 ? err_pass(r) : 0;
 }
 
-static bool is_gone(const Verdict *verdict) {
-        for (size_t i = 0; i < verdict->n_notes; i++)
-                if (strcmp(verdict->notes[i].what, "gone") == 0)
-                        return true;
-        return false;
-}
-
-void kept_forget_gone(Trees *trees, Inspection *found) {
-        size_t left = 0;
-
-        for (size_t i = 0; i < trees->n; i++)
-                if (is_gone(found->verdicts + i)) {
-                        log_debug("%s is no longer kept: it has ended", trees->items[i]->target);
-                        model_free(trees->items[i]);
-                        verdict_done(found->verdicts + i);
-                } else {
-                        trees->items[left] = trees->items[i];
-                        found->limits[left] = found->limits[i];
-                        found->verdicts[left++] = found->verdicts[i];
+void kept_forget_gone(Candidates *c) {
+        for (size_t i = c->n; i-- > 0;)
+                if (verdict_has(&c->items[i].verdict, "gone")) {
+                        log_debug("%s is no longer kept: it has ended", c->items[i].tree->target);
+                        candidates_remove(c, i);
                 }
-        trees->n = found->n = left;
 }

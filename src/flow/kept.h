@@ -5,25 +5,14 @@
  * that it is typed in. */
 
 #include "flow/facts.h"
+#include "model/candidate.h"
 #include "model/config.h"
-#include "model/model.h"
-
-typedef struct Trees {
-        Tree **items;
-        size_t n;
-        char *refused; /* why a target that is there cannot be kept any more, or NULL */
-} Trees;
-
-void trees_done(Trees *trees);
 
 /* The trees of a target, or (NULL) of the session that the caller is in, as select_resolve(). */
-int trees_resolve(const char *target, pid_t caller, Trees *ret);
-
-/* The ticket has these trees from now on, and no others. */
-void trees_give(Trees *trees, Ticket *ticket);
+int trees_resolve(const char *target, pid_t caller, Candidates *ret);
 
 /* A shutdown stops the units of these trees only after the save (systemd/stop-order.h). */
-int trees_stop_order(const Trees *trees);
+int trees_stop_order(const Candidates *trees);
 
 /* The session that a process is in, as a target that means the same later; NULL if it is in none. The caller
  * frees. */
@@ -34,8 +23,8 @@ int kept_own(pid_t pid, char **ret);
  * left out: there is nothing left to keep. The trees are named and located, not yet described (flow/facts.h,
  * inspect()).
  */
-int kept_trees(const Config *config, const char *own, Trees *ret);
+int kept_trees(const Config *config, const char *own, Candidates *ret);
 
 /* A session that ended between the list and the look needs nothing and hinders nobody: both go on without
  * it. */
-void kept_forget_gone(Trees *trees, Inspection *found);
+void kept_forget_gone(Candidates *candidates);

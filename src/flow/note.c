@@ -45,9 +45,9 @@ static int reboot_due(char **ret) {
 }
 
 /* All trees of a session or unit have the same target. */
-static bool is_carried(const Trees *trees, const char *target, size_t before) {
+static bool is_carried(const Candidates *trees, const char *target, size_t before) {
         for (size_t i = 0; i < before; i++)
-                if (strcmp(trees->items[i]->target, target) == 0)
+                if (strcmp(trees->items[i].tree->target, target) == 0)
                         return true;
         return false;
 }
@@ -61,11 +61,11 @@ static void show_name(bool first, const char *label, const char *target, const S
 }
 
 /* How many. */
-static size_t show_carried(const Trees *trees) {
+static size_t show_carried(const Candidates *trees) {
         size_t n = 0;
 
         for (size_t i = 0; i < trees->n; i++) {
-                const Tree *t = trees->items[i];
+                const Tree *t = trees->items[i].tree;
 
                 if (!is_carried(trees, t->target, i))
                         show_name(n++ == 0, "  carryover reboot would carry ", t->target, t->session);
@@ -75,7 +75,7 @@ static size_t show_carried(const Trees *trees) {
         return n;
 }
 
-static int show_left(const Trees *trees) {
+static int show_left(const Candidates *trees) {
         _cleanup_(world_done) World world = {0};
         size_t n = 0;
         int r;
@@ -98,7 +98,7 @@ static int show_left(const Trees *trees) {
 }
 
 static int note(void) {
-        _cleanup_(trees_done) Trees trees = {0};
+        _cleanup_(candidates_done) Candidates trees = {0};
         _cleanup_(freep) char *due = NULL, *own = NULL;
         Config config;
         int r;
@@ -143,7 +143,7 @@ static int session_terminal(pid_t pid, char tty[static 32]) {
 
 static int note_session(pid_t pid) {
         _cleanup_(freep) char *due = NULL, *own = NULL, *text = NULL;
-        _cleanup_(trees_done) Trees kept = {0};
+        _cleanup_(candidates_done) Candidates kept = {0};
         char tty[32];
         Config config;
         int r;

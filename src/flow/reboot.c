@@ -40,10 +40,9 @@
 #define PIDS_UNTIL_SAVED 1000u
 
 /* Shows what is not ok. *ret_refused: how many trees (all of them, if the machine is), and *ret_why. */
-static int check_all(const Config *config, const RebootOptions *options, Trees *trees, size_t *ret_refused,
-                     char **ret_why) {
+static int check_all(const Config *config, const RebootOptions *options, Candidates *trees,
+                     size_t *ret_refused, char **ret_why) {
         _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
-        _cleanup_(inspection_done) Inspection found = {0};
         ReportStyle style = {.colour = isatty(STDOUT_FILENO)};
         size_t refused = 0;
         int r;
@@ -51,20 +50,22 @@ static int check_all(const Config *config, const RebootOptions *options, Trees *
         r = facts_gather(config, options->kernel, !options->no_kexec, &facts);
         facts.must_kexec = !options->no_kexec;
         if (r >= 0)
-                r = inspect(&facts, trees->items, trees->n, &found);
+                r = inspect(&facts, trees);
         if (r < 0)
                 return err_pass(r);
-        kept_forget_gone(trees, &found);
-        if (found.machine.level != VERDICT_OK)
-                report_machine(stdout, &found.machine, style);
+        kept_forget_gone(trees);
+        if (trees->machine.level != VERDICT_OK)
+                report_machine(stdout, &trees->machine, style);
         for (size_t i = 0; i < trees->n; i++) {
-                if (found.verdicts[i].level != VERDICT_OK)
-                        report_tree(stdout, trees->items[i], found.verdicts + i, style);
-                refused += found.verdicts[i].level == VERDICT_REFUSED;
+                const Candidate *c = trees->items + i;
+
+                if (c->verdict.level != VERDICT_OK)
+                        report_tree(stdout, c, style);
+                refused += c->verdict.level == VERDICT_REFUSED;
         }
         (void)fflush(stdout);
-        *ret_why = inspection_refusal(&found);
-        *ret_refused = found.machine.level == VERDICT_REFUSED ? trees->n : refused;
+        (void)candidates_refused(trees, ret_why);
+        *ret_refused = trees->machine.level == VERDICT_REFUSED ? trees->n : refused;
         return 0;
 }
 
@@ -86,16 +87,19 @@ static int early_of_all(const Config *config, const Ticket *own, Early **ret) {
  * that early boot needs to know changes until the seal, this is the one that jumps, and the save need not
  * load it again while the trees are frozen; so it lifts the process numbers a little further than it must.
  */
-static int load_now(const Config *config, const RebootOptions *options, const Trees *trees,
+static int load_now(const Config *config, const RebootOptions *options, const Candidates *trees,
                     const Kernel *kernel, Request *request) {
+        _cleanup_(freep) Tree **all = candidates_trees(trees);
         _cleanup_(early_freep) Early *early = NULL;
         uint8_t key[BOX_KEY], mark[DIGEST_SIZE];
         Ticket ticket = TICKET__INIT;
         int r;
 
+        if (!all)
+                return -ENOMEM;
         ticket.id = (char *)"loaded-before-the-save";
         ticket.hold_backend = (char *)hold_backend_text(config->hold);
-        ticket.trees = trees->items;
+        ticket.trees = all;
         ticket.n_trees = trees->n;
         r = early_of_all(config, &ticket, &early);
         if (r < 0)
@@ -168,7 +172,7 @@ static ExitStatus refuse(const RebootOptions *options, size_t refused, size_t n,
         return EXIT_REFUSED;
 }
 
-static ExitStatus check_kept(const RebootOptions *options, const Trees *trees) {
+static ExitStatus check_kept(const RebootOptions *options, const Candidates *trees) {
         if (trees->refused && !options->force)
                 return refuse(options, 1, trees->n + 1, trees->refused);
         if (trees->refused)
@@ -190,7 +194,7 @@ static void keeping(const Tree *tree) {
  * when this process is saved. */
 static ExitStatus get_ready(const RebootOptions *options, const Config *config, const Kernel *kernel,
                             const char *own, Request *request) {
-        _cleanup_(trees_done) Trees trees = {0};
+        _cleanup_(candidates_done) Candidates trees = {0};
         _cleanup_(freep) char *why = NULL;
         ExitStatus status;
         size_t refused = 0;
@@ -214,7 +218,7 @@ static ExitStatus get_ready(const RebootOptions *options, const Config *config, 
         if (r < 0)
                 return flow_fail(r);
         for (size_t i = 0; i < trees.n; i++)
-                keeping(trees.items[i]);
+                keeping(trees.items[i].tree);
         return EXIT_OK;
 }
 

@@ -29,6 +29,7 @@ typedef struct Worker {
         Saving *saving;
         Tree *tree;
         Tree *before; /* the same, untouched by the thread */
+        StoreShare limit;
         pthread_t thread;
         bool started, ready, ended;
         bool late; /* left behind: from here on nothing of it counts */
@@ -73,17 +74,11 @@ int saving_hold(Saving *s) {
         return model_set_string(&s->ticket->hold_backend, hold_backend_text(used));
 }
 
-static PreflightLimit limit_of(const Saving *s, const Tree *tree) {
-        for (size_t i = 0; i < s->n_own; i++)
-                if (s->ticket->trees[i] == tree)
-                        return s->limits[i];
-        return (PreflightLimit){0};
-}
-
 /* Preflight saw processes that ran and could still change, its user willing, into what must not be carried.
  * Now they cannot. */
-static int look_again(const Saving *s, const Snapshot *snapshot, const Tree *tree) {
-        const PreflightFacts facts = facts_of_frozen(&s->config, &s->features, limit_of(s, tree).bytes);
+static int look_again(const Worker *w, const Snapshot *snapshot, const Tree *tree) {
+        const Saving *s = w->saving;
+        const PreflightFacts facts = facts_of_frozen(&s->config, &s->features, w->limit.bytes);
         _cleanup_(verdict_done) Verdict verdict = {0};
         int r;
 
@@ -108,13 +103,13 @@ static int on_frozen(Tree *tree, Snapshot **ret, void *userdata) {
         SnapLook limits = {.max_processes = s->config.max_processes, .max_files = s->config.max_files};
         int r;
 
-        r = snapshot_frozen(root, &limits, s->before, &snapshot);
+        r = snapshot_frozen(root, &limits, s->own.full, &snapshot);
         if (r < 0)
                 return err_pass(r);
         process = snapshot_process(snapshot, root);
         if (!process || process->start != tree->root_start)
                 return err_say(-ESRCH, "process %d is not the process that was kept", (int)root);
-        r = look_again(s, snapshot, tree);
+        r = look_again(w, snapshot, tree);
         if (r < 0)
                 return err_pass(r);
         pthread_mutex_lock(&s->lock);
@@ -165,14 +160,13 @@ int saving_leave(Tree *tree, const char *reason) {
 static void *worker_run(void *userdata) {
         Worker *w = userdata;
         Saving *s = w->saving;
-        PreflightLimit limit = limit_of(s, w->tree);
         SaveJob job = {
                         .config = &s->config,
                         .store = &s->store,
                         .features = &s->features,
                         .timeline = &s->timeline,
-                        .max_bytes = limit.bytes,
-                        .max_names = limit.names,
+                        .max_bytes = w->limit.bytes,
+                        .max_names = w->limit.names,
                         .keys = s->keys,
                         .frozen = on_frozen,
                         .ready = on_ready,
@@ -353,7 +347,9 @@ int saving_trees(Saving *s) {
         if (!workers)
                 return -ENOMEM;
         for (size_t i = 0; i < s->n_own; i++) {
-                workers[i] = (Worker){.saving = s, .tree = s->ticket->trees[i]};
+                const Candidate *c = s->own.items + i;
+
+                workers[i] = (Worker){.saving = s, .tree = c->tree, .limit = c->limit};
                 if (!workers[i].tree->outcome) /* refused */
                         worker_start(s, workers + i);
         }

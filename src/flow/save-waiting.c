@@ -49,8 +49,11 @@ int saving_find_waiting(Saving *s) {
         return r < 0 ? err_pass(r) : 0;
 }
 
-int saving_give(Saving *s, Trees *trees) {
-        trees_give(trees, s->ticket);
+int saving_give(Saving *s, Candidates *trees) {
+        int r = candidates_give(trees, s->ticket);
+
+        if (r < 0)
+                return r;
         s->n_own = s->ticket->n_trees;
         return s->waiting ? waiting_name_apart(s->ticket, s->waiting) : 0;
 }

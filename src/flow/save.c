@@ -49,9 +49,8 @@ void saving_done(Saving *s) {
         model_free(s->request);
         model_free(s->ticket);
         model_free(s->waiting);
-        free(s->limits);
+        candidates_done(&s->own);
         saving_allow_restore(s);
-        snapshot_free(s->before);
         store_close(&s->store);
         explicit_bzero(s->box_key, sizeof s->box_key);
 }
@@ -115,23 +114,22 @@ static int ticket_begin(Saving *s) {
 }
 
 /* A tree that preflight refuses now counts like one whose save failed. */
-static void refuse(Saving *s, Tree *tree, const Verdict *verdict) {
-        for (size_t i = 0; i < verdict->n_notes; i++) {
-                if (verdict->notes[i].level != VERDICT_REFUSED)
-                        continue;
-                (void)saving_leave(tree, verdict->notes[i].text);
-                saving_say(s, EVENT_TREE_REFUSED, tree, verdict->notes[i].text);
-                s->n_failed++;
+static void refuse(Saving *s, const Candidate *c) {
+        const VerdictNote *note = verdict_refusal(&c->verdict);
+
+        if (!note)
                 return;
-        }
+        (void)saving_leave(c->tree, note->text);
+        saving_say(s, EVENT_TREE_REFUSED, c->tree, note->text);
+        s->n_failed++;
 }
 
-static int note_losses(Tree *tree, const Verdict *verdict) {
-        for (size_t i = 0; i < verdict->n_notes; i++) {
-                const VerdictNote *n = verdict->notes + i;
+static int note_losses(const Candidate *c) {
+        for (size_t i = 0; i < c->verdict.n_notes; i++) {
+                const VerdictNote *n = c->verdict.notes + i;
 
                 if (n->level == VERDICT_DEGRADED &&
-                    tree_degrade(tree, n->what, n->remedy, "%s", n->text) < 0)
+                    tree_degrade(c->tree, n->what, n->remedy, "%s", n->text) < 0)
                         return -ENOMEM;
         }
         return 0;
@@ -139,36 +137,33 @@ static int note_losses(Tree *tree, const Verdict *verdict) {
 
 static int find_trees(Saving *s) {
         _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
-        _cleanup_(inspection_done) Inspection found = {0};
-        _cleanup_(trees_done) Trees trees = {0};
         _cleanup_(freep) char *why = NULL;
+        Candidates *own = &s->own;
         int r;
 
-        r = kept_trees(&s->config, s->request ? s->request->target : NULL, &trees);
-        if (r >= 0 && trees.refused) {
-                log_warning("%s", trees.refused);
+        r = kept_trees(&s->config, s->request ? s->request->target : NULL, own);
+        if (r >= 0 && own->refused) {
+                log_warning("%s", own->refused);
                 if (s->request && !saving_is_forced(s))
-                        r = err_say(-EPERM, "%s", trees.refused);
+                        r = err_say(-EPERM, "%s", own->refused);
         }
         if (r >= 0)
                 r = facts_of_save(&s->config, &s->store, &s->features, strcmp(s->action, "kexec") == 0,
                                   &facts);
         if (r >= 0)
-                r = inspect(&facts, trees.items, trees.n, &found);
+                r = inspect(&facts, own);
         if (r >= 0)
-                kept_forget_gone(&trees, &found);
-        if (r >= 0 && found.machine.level == VERDICT_REFUSED) {
-                why = inspection_refusal(&found);
+                kept_forget_gone(own);
+        if (r >= 0 && own->machine.level == VERDICT_REFUSED) {
+                (void)candidates_refused(own, &why);
                 r = err_say(-ENOSPC, "%s", why ?: "out of memory");
         }
         if (r < 0)
                 return err_pass(r);
-        r = saving_give(s, &trees);
-        s->limits = TAKE(found.limits);
-        s->before = TAKE(found.full);
-        for (size_t i = 0; r >= 0 && i < found.n; i++) {
-                r = note_losses(s->ticket->trees[i], found.verdicts + i);
-                refuse(s, s->ticket->trees[i], found.verdicts + i);
+        r = saving_give(s, own);
+        for (size_t i = 0; r >= 0 && i < own->n; i++) {
+                r = note_losses(own->items + i);
+                refuse(s, own->items + i);
         }
         return r;
 }
@@ -307,11 +302,11 @@ void saving_take_back(Saving *s) {
 }
 
 /* Before there is a ticket, and perhaps a store to report to. */
-static ExitStatus not_begun(Saving *s, const Trees *kept, int why) {
+static ExitStatus not_begun(Saving *s, const Candidates *kept, int why) {
         log_error("nothing was saved: %s", err_text(why));
         for (size_t i = 0; i < kept->n; i++)
                 report_event(&(Event){.kind = EVENT_TREE_REFUSED,
-                                      .tree = kept->items[i]->name,
+                                      .tree = kept->items[i].tree->name,
                                       .reason = err_text(why)});
         saving_take_back(s);
         return EXIT_FAILED;
@@ -364,7 +359,7 @@ ExitStatus saving_stop(Saving *s, int why) {
 }
 
 /* Answer 1: nothing is to be saved, and the shutdown is not kept waiting. */
-static int saving_ask(Saving *s, Trees *ret_kept) {
+static int saving_ask(Saving *s, Candidates *ret_kept) {
         int r;
 
         r = run_request_read(&s->request); /* first: a failure of the others is told to who asked */
@@ -410,7 +405,7 @@ static int saving_open(Saving *s) {
 }
 
 /* Whoever finds this save dead knows from here on what it was to save. */
-static int saving_note(Saving *s, Trees *kept) {
+static int saving_note(Saving *s, Candidates *kept) {
         int r = saving_give(s, kept);
 
         if (r >= 0)
@@ -450,7 +445,7 @@ static void finish(Saving *s) {
 
 static ExitStatus save(void) {
         _cleanup_(saving_done) Saving s = SAVING_INIT;
-        _cleanup_(trees_done) Trees kept = {0};
+        _cleanup_(candidates_done) Candidates kept = {0};
         int r;
 
         r = saving_ask(&s, &kept);

@@ -32,10 +32,9 @@ typedef struct Saving {
         Request *request; /* NULL: somebody else's shutdown */
         Ticket *ticket;
         size_t n_own; /* of its trees, the first ones: they are saved; the others wait for their restore */
-        Ticket *waiting;        /* those others, as they are sealed; NULL: there are none */
-        int restore_lock;       /* no restore begins */
-        PreflightLimit *limits; /* what each tree that is saved may have */
-        Snapshot *before;       /* of all trees, when they ran for the last time */
+        Ticket *waiting;  /* those others, as they are sealed; NULL: there are none */
+        int restore_lock; /* no restore begins */
+        Candidates own;   /* what is saved, as it was when it ran for the last time: given to `ticket` */
         Timeline timeline;
         ImageKeys keys;
         uint8_t box_key[BOX_KEY]; /* what keys.box points to */
@@ -75,7 +74,7 @@ int saving_end_restore(Saving *s);
 void saving_allow_restore(Saving *s);
 int saving_find_waiting(Saving *s);
 /* The ticket has these trees of its own, by names that none has that waits. */
-int saving_give(Saving *s, Trees *trees);
+int saving_give(Saving *s, Candidates *trees);
 /* From now on the ticket has the waiting ones, too. */
 int saving_join(Saving *s);
 /* It has its own alone, and lives on: nobody is held but what waits, which is sealed as it was. */

@@ -51,6 +51,20 @@ int verdict_add(Verdict *v, VerdictLevel level, const char *what, const char *re
         return r;
 }
 
+const VerdictNote *verdict_refusal(const Verdict *v) {
+        for (size_t i = 0; i < v->n_notes; i++)
+                if (v->notes[i].level == VERDICT_REFUSED)
+                        return v->notes + i;
+        return NULL;
+}
+
+bool verdict_has(const Verdict *v, const char *what) {
+        for (size_t i = 0; i < v->n_notes; i++)
+                if (strcmp(v->notes[i].what, what) == 0)
+                        return true;
+        return false;
+}
+
 const char *verdict_level_text(VerdictLevel level) {
         switch (level) {
         case VERDICT_OK:

@@ -34,4 +34,10 @@ void verdict_done(Verdict *v); /* releases the notes, leaves an empty ok verdict
 int verdict_add(Verdict *v, VerdictLevel level, const char *what, const char *remedy, const char *format,
                 ...) __attribute__((format(printf, 5, 6)));
 
+/* The first note that refuses, or NULL. */
+const VerdictNote *verdict_refusal(const Verdict *v);
+
+/* Whether one of the notes has this short name. */
+bool verdict_has(const Verdict *v, const char *what);
+
 const char *verdict_level_text(VerdictLevel level); /* "ok", "degraded", "refused" */

@@ -21,28 +21,33 @@ typedef struct Sum {
         size_t trees;
 } Sum;
 
-static Sum sum_of(const PreflightClaim *claims, size_t n, const uint32_t *uid) {
+static bool is_refused(const Candidate *c) {
+        return c->verdict.level == VERDICT_REFUSED;
+}
+
+/* Of what one user's trees need, or (NULL) all. */
+static Sum sum_of(const Candidate *claims, size_t n, const uint32_t *uid) {
         Sum sum = {0};
 
         for (size_t i = 0; i < n; i++)
-                if (!claims[i].refused && (!uid || claims[i].uid == *uid)) {
-                        sum.bytes = plus(sum.bytes, claims[i].bytes);
-                        sum.names = plus(sum.names, claims[i].names);
+                if (!is_refused(claims + i) && (!uid || claims[i].tree->uid == *uid)) {
+                        sum.bytes = plus(sum.bytes, claims[i].needs.bytes);
+                        sum.names = plus(sum.names, claims[i].needs.names);
                         sum.trees++;
                 }
         return sum;
 }
 
 /* The largest tree of the user who asks for most; *ret is his sum. NULL: there is none left. */
-static PreflightClaim *greediest(PreflightClaim *claims, size_t n, uint64_t *ret) {
-        PreflightClaim *found = NULL;
+static Candidate *greediest(Candidate *claims, size_t n, uint64_t *ret) {
+        Candidate *found = NULL;
 
         *ret = 0;
         for (size_t i = 0; i < n; i++) {
-                uint64_t bytes = sum_of(claims, n, &claims[i].uid).bytes;
+                uint64_t bytes = sum_of(claims, n, &claims[i].tree->uid).bytes;
 
-                if (claims[i].refused || (found && bytes < *ret) ||
-                    (found && bytes == *ret && claims[i].bytes <= found->bytes))
+                if (is_refused(claims + i) || (found && bytes < *ret) ||
+                    (found && bytes == *ret && claims[i].needs.bytes <= found->needs.bytes))
                         continue;
                 found = claims + i;
                 *ret = bytes;
@@ -50,43 +55,44 @@ static PreflightClaim *greediest(PreflightClaim *claims, size_t n, uint64_t *ret
         return found;
 }
 
-static size_t users(const PreflightClaim *claims, size_t n) {
+static size_t users(const Candidate *claims, size_t n) {
         size_t count = 0;
 
         for (size_t i = 0; i < n; i++) {
-                bool first = !claims[i].refused;
+                bool first = !is_refused(claims + i);
 
                 for (size_t k = 0; first && k < i; k++)
-                        first = claims[k].refused || claims[k].uid != claims[i].uid;
+                        first = is_refused(claims + k) || claims[k].tree->uid != claims[i].tree->uid;
                 count += first;
         }
         return count;
 }
 
-static void divide(const PreflightFacts *facts, uint64_t room, PreflightClaim *claims, size_t n) {
+static void divide(const PreflightFacts *facts, uint64_t room, Candidate *claims, size_t n) {
         uint64_t spare = room - sum_of(claims, n, NULL).bytes;
         size_t n_users = users(claims, n);
         uint64_t share = n_users > 0 ? spare / n_users : 0;
 
         for (size_t i = 0; i < n; i++) {
-                Sum own = sum_of(claims, n, &claims[i].uid);
+                Sum own = sum_of(claims, n, &claims[i].tree->uid);
 
-                if (own.trees == 0 || claims[i].refused)
+                if (own.trees == 0 || is_refused(claims + i))
                         continue;
-                claims[i].limit.bytes = plus(claims[i].bytes, smaller(facts->max_use_per_user - own.bytes,
-                                                                      share) / own.trees);
-                claims[i].limit.names = facts->max_files ? claims[i].names + (facts->max_files - own.names) /
-                                                                                             own.trees
+                claims[i].limit.bytes =
+                                plus(claims[i].needs.bytes,
+                                     smaller(facts->max_use_per_user - own.bytes, share) / own.trees);
+                claims[i].limit.names = facts->max_files ? claims[i].needs.names + (facts->max_files -
+                                                                                    own.names) / own.trees
                                                          : UINT64_MAX;
         }
 }
 
-static int refuse_user(const PreflightFacts *facts, const PreflightClaim *claim, uint64_t most, Verdict *v) {
-        return verdict_add(v, VERDICT_REFUSED, "user-limit",
+static int refuse_user(const PreflightFacts *facts, Candidate *claim, uint64_t most) {
+        return verdict_add(&claim->verdict, VERDICT_REFUSED, "user-limit",
                            "keep fewer sessions of this user, or raise MaxUsePerUser=",
                            "the trees of user %" PRIu32 " need about %" PRIu64
                            " MiB in the store; the limit for each user is %" PRIu64 " MiB",
-                           claim->uid, (most + MIB - 1) / MIB, facts->max_use_per_user / MIB);
+                           claim->tree->uid, (most + MIB - 1) / MIB, facts->max_use_per_user / MIB);
 }
 
 static int refuse_space(uint64_t room, Verdict *v) {
@@ -105,43 +111,40 @@ static int refuse_memory(uint64_t room, Verdict *v) {
 }
 
 /* Of the users with too many names the tree that has most. */
-static PreflightClaim *busiest(const PreflightFacts *facts, PreflightClaim *claims, size_t n) {
-        PreflightClaim *found = NULL;
+static Candidate *busiest(const PreflightFacts *facts, Candidate *claims, size_t n) {
+        Candidate *found = NULL;
 
         for (size_t i = 0; facts->max_files && i < n; i++)
-                if (!claims[i].refused && (!found || claims[i].names > found->names) &&
-                    sum_of(claims, n, &claims[i].uid).names > facts->max_files)
+                if (!is_refused(claims + i) && (!found || claims[i].needs.names > found->needs.names) &&
+                    sum_of(claims, n, &claims[i].tree->uid).names > facts->max_files)
                         found = claims + i;
         return found;
 }
 
 /* They are put back one after the other while the boot waits, everybody's. */
-static int limit_names(const PreflightFacts *facts, PreflightClaim *claims, size_t n,
-                       Verdict *const *verdicts) {
-        PreflightClaim *claim;
+static int limit_names(const PreflightFacts *facts, Candidate *claims, size_t n) {
+        Candidate *claim;
         int r = 0;
 
         while (r >= 0 && (claim = busiest(facts, claims, n))) {
-                claim->refused = true;
-                r = verdict_add(verdicts[claim - claims], VERDICT_REFUSED, "user-names",
+                r = verdict_add(&claim->verdict, VERDICT_REFUSED, "user-names",
                                 "keep fewer sessions of this user, or raise MaxFiles=",
                                 "the trees of user %" PRIu32 " use more than %" PRIu64
                                 " files and directories in memory or below /tmp (MaxFiles=)",
-                                claim->uid, facts->max_files);
+                                claim->tree->uid, facts->max_files);
         }
         return r;
 }
 
-int preflight_limits(const PreflightFacts *facts, PreflightClaim *claims, size_t n,
-                     Verdict *const *verdicts) {
+int preflight_limits(const PreflightFacts *facts, Candidate *claims, size_t n) {
         uint64_t room = smaller(facts->store_free, facts->max_use), most;
         bool memory = facts->encrypt && !facts->wrong[FACT_ENCRYPT] && facts->memory_free < room;
-        PreflightClaim *claim;
+        Candidate *claim;
         int r;
 
         if (facts->wrong[FACT_STORE])
                 return 0;
-        r = limit_names(facts, claims, n, verdicts);
+        r = limit_names(facts, claims, n);
         if (memory) /* the images are there first, all at once */
                 room = facts->memory_free;
         while (r >= 0 && (claim = greediest(claims, n, &most))) {
@@ -149,10 +152,9 @@ int preflight_limits(const PreflightFacts *facts, PreflightClaim *claims, size_t
 
                 if (!beyond && sum_of(claims, n, NULL).bytes <= room)
                         break;
-                claim->refused = true;
-                r = beyond   ? refuse_user(facts, claim, most, verdicts[claim - claims])
-                    : memory ? refuse_memory(room, verdicts[claim - claims])
-                             : refuse_space(room, verdicts[claim - claims]);
+                r = beyond   ? refuse_user(facts, claim, most)
+                    : memory ? refuse_memory(room, &claim->verdict)
+                             : refuse_space(room, &claim->verdict);
         }
         if (r >= 0)
                 divide(facts, room, claims, n);

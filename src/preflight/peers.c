@@ -57,16 +57,19 @@ static int check_members(Check *c, const Trees *trees) {
         return r < 0 ? r : check_groups_end(c);
 }
 
-int preflight_peers(const Snapshot *s, Tree *const *trees, size_t n, Verdict *verdicts) {
+int preflight_peers(const Snapshot *s, Candidate *candidates, size_t n) {
         _cleanup_(trees_done) Trees all = {calloc(n ?: 1, sizeof *all.list), n};
         int r = all.list ? 0 : -ENOMEM;
 
         for (size_t i = 0; r >= 0 && i < n; i++)
-                if (verdicts[i].level != VERDICT_REFUSED)
-                        r = members_of(s, (pid_t)trees[i]->root_pid, all.list + i);
+                if (candidates[i].verdict.level != VERDICT_REFUSED)
+                        r = members_of(s, (pid_t)candidates[i].tree->root_pid, all.list + i);
         for (size_t i = 0; r >= 0 && i < n; i++) {
                 _cleanup_(note_groups_done) NoteGroups groups = {0};
-                Check c = {.m = all.list + i, .tree = trees[i], .v = verdicts + i, .groups = &groups};
+                Check c = {.m = all.list + i,
+                           .tree = candidates[i].tree,
+                           .v = &candidates[i].verdict,
+                           .groups = &groups};
 
                 if (c.m->n > 0)
                         r = check_members(&c, &all);

@@ -12,6 +12,7 @@
  * socket, a landlock domain, a SysV semaphore) it cannot see.
  */
 
+#include "model/candidate.h"
 #include "model/snapshot.h"
 #include "model/verdict.h"
 #include "preflight/facts.h"
@@ -22,7 +23,7 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
 
 /* Of all trees together, once each has its verdict: adds what those lose that have a connection with
  * somebody on this machine who is not carried. */
-int preflight_peers(const Snapshot *s, Tree *const *trees, size_t n, Verdict *verdicts);
+int preflight_peers(const Snapshot *s, Candidate *candidates, size_t n);
 
 /* Whether all that refuses it may have ended, or been taken, since the snapshot was begun: a second look
  * will tell. */
@@ -31,21 +32,8 @@ bool preflight_may_pass(const Verdict *v);
 /* As preflight_tree(). */
 int preflight_machine(const PreflightFacts *facts, Verdict *ret);
 
-/* What the files of a tree that no boot brings may come to, and its images with them. */
-typedef struct PreflightLimit {
-        uint64_t bytes, names;
-} PreflightLimit;
-
-/* What a tree asks of the store, and whose it is. */
-typedef struct PreflightClaim {
-        uint32_t uid;
-        uint64_t bytes, names; /* PreflightNeeds */
-        bool refused;          /* for whatever reason */
-        PreflightLimit limit;  /* answer: what it may have, with what it grows until the freeze */
-} PreflightClaim;
-
-/* Refuses, each with a note in its verdict, trees that are beyond their user's limit or do not fit. */
-int preflight_limits(const PreflightFacts *facts, PreflightClaim *claims, size_t n,
-                     Verdict *const *verdicts);
+/* By what each needs: refuses, with a note in its verdict, a tree that is beyond its user's limit or does
+ * not fit, and sets the limits of the others. */
+int preflight_limits(const PreflightFacts *facts, Candidate *candidates, size_t n);
 
 int preflight_needs(const Snapshot *s, const Tree *tree, PreflightNeeds *ret);

@@ -14,20 +14,18 @@
 static const char *const level_colours[] = {"\033[32m", "\033[33m", "\033[31m"};
 
 static void headline(FILE *out, const char *name, const Verdict *verdict, ReportStyle style) {
-        const char *colour = style.colour && verdict ? level_colours[verdict->level] : "";
+        const char *colour = style.colour ? level_colours[verdict->level] : "";
         const char *reset = colour[0] ? "\033[0m" : "", *dot = style.utf8 ? "\u25cf" : "*";
         _cleanup_(freep) char *clean = text_printable(name);
 
-        if (verdict && verdict->level == VERDICT_REFUSED)
+        if (verdict->level == VERDICT_REFUSED)
                 dot = style.utf8 ? "\u00d7" : "x";
-        fprintf(out, "%s%s%s %s", colour, dot, reset, clean ?: "?");
-        if (verdict)
-                fprintf(out, " - %s%s%s", colour, verdict_level_text(verdict->level), reset);
-        fputc('\n', out);
+        fprintf(out, "%s%s%s %s - %s%s%s\n", colour, dot, reset, clean ?: "?", colour,
+                verdict_level_text(verdict->level), reset);
 }
 
 static void notes(FILE *out, const Verdict *verdict, ReportStyle style) {
-        for (size_t i = 0; verdict && i < verdict->n_notes; i++) {
+        for (size_t i = 0; i < verdict->n_notes; i++) {
                 const VerdictNote *n = verdict->notes + i;
                 char label[64];
 
@@ -43,10 +41,11 @@ static void count(FILE *out, size_t n, const char *one, const char *many) {
                 fprintf(out, ", %zu %s", n, n == 1 ? one : many);
 }
 
-void report_tree(FILE *out, const Tree *tree, const Verdict *verdict, ReportStyle style) {
+void report_tree(FILE *out, const Candidate *c, ReportStyle style) {
+        const Tree *tree = c->tree;
         _cleanup_(freep) char *comm = text_printable(tree->comm), *target = text_printable(tree->target);
 
-        headline(out, tree->name, verdict, style);
+        headline(out, tree->name, &c->verdict, style);
         fprintf(out, "    %s, %s (%" PRIu32 ")", target ?: "?", comm ?: "?", tree->root_pid);
         if (tree->session && tree->session->user[0]) {
                 _cleanup_(freep) char *user = text_printable(tree->session->user);
@@ -58,7 +57,7 @@ void report_tree(FILE *out, const Tree *tree, const Verdict *verdict, ReportStyl
         count(out, tree->n_connections, "connection", "connections");
         count(out, tree->n_ptys, "terminal", "terminals");
         fputc('\n', out);
-        notes(out, verdict, style);
+        notes(out, &c->verdict, style);
 }
 
 void report_machine(FILE *out, const Verdict *verdict, ReportStyle style) {
@@ -101,17 +100,16 @@ static void append_tree(Node *array, const Tree *tree, const Verdict *verdict) {
         node_append(array, &o);
 }
 
-int report_trees_json(FILE *out, Tree *const *trees, const Verdict *verdicts, size_t n,
-                      const Verdict *machine, bool pretty) {
+int report_trees_json(FILE *out, const Candidates *c, bool pretty) {
         Node node = node_object(), array = node_array();
 
-        for (size_t i = 0; i < n; i++)
-                append_tree(&array, trees[i], verdicts ? verdicts + i : NULL);
+        for (size_t i = 0; i < c->n; i++)
+                append_tree(&array, c->items[i].tree, c->judged ? &c->items[i].verdict : NULL);
         node_put(&node, "trees", &array);
-        if (machine) {
+        if (c->judged) {
                 Node o = node_object();
 
-                put_verdict(&o, machine);
+                put_verdict(&o, &c->machine);
                 node_put(&node, "machine", &o);
         } else
                 node_null(&node, "machine");

@@ -4,8 +4,7 @@
 /* Trees before a save, and what preflight says of them, for people and for programs. Like report.h: never
  * changes anything, and shows names with everything but printable ASCII replaced. */
 
-#include "model/model.h"
-#include "model/verdict.h"
+#include "model/candidate.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,11 +14,10 @@ typedef struct ReportStyle {
         bool utf8; /* the terminal's: "●" and "→", else "*" and "->" */
 } ReportStyle;
 
-/* Name, state, what it is, and the notes with their remedies. verdict NULL: none was made. */
-void report_tree(FILE *out, const Tree *tree, const Verdict *verdict, ReportStyle style);
+/* Name, state, what it is, and the notes with their remedies. */
+void report_tree(FILE *out, const Candidate *candidate, ReportStyle style);
 void report_machine(FILE *out, const Verdict *verdict, ReportStyle style);
 
-/* {"trees": […], "machine": …}. verdicts: one for each tree, or NULL; machine may be NULL. Fields as in
- * carryover(1), "JSON"; they are added, never renamed or removed. */
-int report_trees_json(FILE *out, Tree *const *trees, const Verdict *verdicts, size_t n,
-                      const Verdict *machine, bool pretty);
+/* {"trees": […], "machine": …}, with verdicts if there are any (judged). Fields as in carryover(1), "JSON";
+ * they are added, never renamed or removed. */
+int report_trees_json(FILE *out, const Candidates *candidates, bool pretty);

@@ -27,10 +27,9 @@ int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *fa
         return r;
 }
 
-int preflight_peers(const Snapshot *s, Tree *const *trees, size_t n, Verdict *verdicts) {
+int preflight_peers(const Snapshot *s, Candidate *candidates, size_t n) {
         (void)s;
-        (void)trees;
-        (void)verdicts;
+        (void)candidates;
         return fake_call("preflight_peers", "%zu", n);
 }
 
@@ -55,12 +54,10 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
         return r;
 }
 
-int preflight_limits(const PreflightFacts *facts, PreflightClaim *claims, size_t n,
-                     Verdict *const *verdicts) {
+int preflight_limits(const PreflightFacts *facts, Candidate *candidates, size_t n) {
         (void)facts;
-        (void)verdicts;
         for (size_t i = 0; i < n; i++)
-                claims[i].limit = (PreflightLimit){.bytes = UINT64_C(1) << 20, .names = 100};
+                candidates[i].limit = (StoreShare){.bytes = UINT64_C(1) << 20, .names = 100};
         return fake_call("preflight_limits", "%zu", n);
 }
 

@@ -218,20 +218,21 @@ static void add_sockets(Snapshot *s, Part bytes) {
         snapshot_sort(s);
 }
 
-static void show(const Tree *tree, const Verdict *verdict) {
+static void show(Tree *tree, const Verdict *verdict) {
         const ReportStyle style = {0};
-        Tree *one[] = {(Tree *)(uintptr_t)tree};
+        Candidate one = {.tree = tree, .verdict = *verdict};
+        const Candidates all = {.items = &one, .n = 1, .judged = true, .machine = *verdict};
         struct json_object *o;
         char *text = NULL;
         size_t size;
         FILE *out = open_memstream(&text, &size);
 
         EXPECT(out);
-        report_tree(out, tree, verdict, style);
+        report_tree(out, &one, style);
         EXPECT(fclose(out) == 0 && is_printable(text, size));
         free(text);
         out = open_memstream(&text, &size);
-        EXPECT(out && report_trees_json(out, one, verdict, 1, verdict, true) >= 0);
+        EXPECT(out && report_trees_json(out, &all, true) >= 0);
         EXPECT(fclose(out) == 0);
         o = json_tokener_parse(text);
         EXPECT(o);

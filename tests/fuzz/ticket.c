@@ -88,19 +88,25 @@ static void expect_json(Memory *m) {
 static void show(const Ticket *ticket) {
         const ReportNow now = {.phase = PHASE_SEALED, .held = 1};
         const ReportStyle style = {0};
+        Candidates candidates = {.n = ticket->n_trees, .given = true};
         Memory m;
 
+        candidates.items = calloc(candidates.n + 1, sizeof *candidates.items);
+        EXPECT(candidates.items);
+        for (size_t i = 0; i < candidates.n; i++)
+                candidates.items[i].tree = ticket->trees[i];
         memory_begin(&m);
         report_summary(m.file, ticket, false);
         for (size_t i = 0; i < ticket->n_trees; i++)
-                report_tree(m.file, ticket->trees[i], NULL, style);
+                report_tree(m.file, candidates.items + i, style);
         expect_printable(&m);
         memory_begin(&m);
         EXPECT(report_json(m.file, ticket, &now, false) >= 0);
         expect_json(&m);
         memory_begin(&m);
-        EXPECT(report_trees_json(m.file, ticket->trees, NULL, ticket->n_trees, NULL, false) >= 0);
+        EXPECT(report_trees_json(m.file, &candidates, false) >= 0);
         expect_json(&m);
+        free(candidates.items);
 }
 
 /* Connections. */

@@ -47,11 +47,12 @@ static int teardown(void **state) {
 }
 
 static void look(World *w) {
-        Tree *tree = &w->tree;
+        Candidate c = {.tree = &w->tree};
 
         verdict_done(&w->v);
-        assert_int_equal(preflight_tree(w->s, tree, &w->facts, &w->v), 0);
-        assert_int_equal(preflight_peers(w->s, &tree, 1, &w->v), 0);
+        assert_int_equal(preflight_tree(w->s, c.tree, &w->facts, &c.verdict), 0);
+        assert_int_equal(preflight_peers(w->s, &c, 1), 0);
+        w->v = c.verdict;
 }
 
 static void expect(World *w, VerdictLevel level, const char *what, const char *text) {

@@ -44,7 +44,7 @@ int save_mend(const Store *store, const Tree *tree, Sweep *sweep) {
 static void test_late(void **state) {
         static Saving s = SAVING_INIT; /* the thread has it for longer than we do */
         Request request = REQUEST__INIT;
-        PreflightLimit limits[2] = {{0}};
+        static Candidate own[2];
         const Tree *worked_on;
         uint64_t begin;
 
@@ -52,9 +52,9 @@ static void test_late(void **state) {
         assert_int_equal(sem_init(&told, 0, 0), 0);
         s.ticket = sample_ticket("aa");
         s.request = &request;
-        s.limits = limits;
-        (void)sample_tree(s.ticket, "early", 1);
-        (void)sample_tree(s.ticket, "late", 2);
+        own[0].tree = sample_tree(s.ticket, "early", 1);
+        own[1].tree = sample_tree(s.ticket, "late", 2);
+        s.own.items = own;
         s.n_own = 2;
         worked_on = s.ticket->trees[1];
         begin = now_monotonic();

@@ -167,14 +167,16 @@ static void test_restore(void **state) {
 }
 
 static void save(bool fail, bool requested, bool sealed) {
-        static PreflightLimit limits[TREES];
+        Candidate own[TREES] = {0};
         Saving s = SAVING_INIT;
         _cleanup_(ticket_freep) Ticket *t = sample(), *back = NULL;
         Request request = REQUEST__INIT;
         int r;
 
         s.ticket = s.timeline.ticket = t;
-        s.limits = limits;
+        for (size_t i = 0; i < TREES; i++)
+                own[i].tree = t->trees[i];
+        s.own.items = own;
         s.n_own = TREES;
         s.deadline = now_monotonic() + 60 * USEC_PER_SEC;
         s.request = requested ? &request : NULL;

@@ -147,8 +147,8 @@ static void test_groups(void **state) {
 /* Both ends are carried, in one tree or in two; unless the other one is refused. */
 static void test_peers(void **state) {
         World *w = *state;
-        Tree other = TREE__INIT, *trees[] = {&w->tree, &other};
-        Verdict v[2] = {0};
+        Tree other = TREE__INIT;
+        Candidate c[] = {{.tree = &w->tree}, {.tree = &other}};
 
         other.root_pid = 800;
         other.root_start = 8000;
@@ -157,15 +157,15 @@ static void test_peers(void **state) {
         world_fd(w->s, 800, FD_TCP, 61, NULL);
         world_tcp(w->s, 61, TCP_ESTABLISHED, 0x7f000001, 5432, 0x7f000001, 99)->to_self = true;
         expect(w, VERDICT_DEGRADED, "loopback", "bash (402) has a connection to port 5432 on this machine");
-        assert_int_equal(preflight_peers(w->s, trees, 2, v), 0);
-        assert_int_equal(v[0].n_notes + v[1].n_notes, 0);
-        v[1].level = VERDICT_REFUSED;
-        assert_int_equal(preflight_peers(w->s, trees, 2, v), 0);
-        assert_int_equal(v[1].n_notes, 0);
-        assert_int_equal(v[0].n_notes, 1);
-        assert_int_equal(v[0].level, VERDICT_DEGRADED);
-        assert_string_equal(v[0].notes[0].what, "loopback");
-        verdict_done(v);
+        assert_int_equal(preflight_peers(w->s, c, 2), 0);
+        assert_int_equal(c[0].verdict.n_notes + c[1].verdict.n_notes, 0);
+        c[1].verdict.level = VERDICT_REFUSED;
+        assert_int_equal(preflight_peers(w->s, c, 2), 0);
+        assert_int_equal(c[1].verdict.n_notes, 0);
+        assert_int_equal(c[0].verdict.n_notes, 1);
+        assert_int_equal(c[0].verdict.level, VERDICT_DEGRADED);
+        assert_string_equal(c[0].verdict.notes[0].what, "loopback");
+        verdict_done(&c[0].verdict);
 }
 
 static void test_huge(void **state) {

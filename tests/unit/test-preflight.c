@@ -490,17 +490,17 @@ static void test_memory_file(void **state) {
 #define N_CLAIMS 5
 
 /* Two users, of whom joe asks for most. */
-static void claim(const PreflightFacts *f, const char *refused, PreflightClaim c[static N_CLAIMS]) {
-        Verdict verdicts[N_CLAIMS] = {0}, *pointers[N_CLAIMS];
+static void claim(const PreflightFacts *f, const char *refused, Candidate c[static N_CLAIMS]) {
+        static Tree joe = TREE__INIT, mary = TREE__INIT;
 
+        joe.uid = 1000;
+        mary.uid = 1001;
+        for (size_t i = 0; i < N_CLAIMS; i++)
+                c[i] = (Candidate){.tree = i < 3 ? &joe : &mary, .needs.bytes = (i + 1) << 20};
+        c[1].needs.bytes = 40 << 20; /* joe: 1, 40, 3; mary: 4, 5 */
+        assert_int_equal(preflight_limits(f, c, N_CLAIMS), 0);
         for (size_t i = 0; i < N_CLAIMS; i++) {
-                c[i] = (PreflightClaim){.uid = i < 3 ? 1000 : 1001, .bytes = (i + 1) << 20};
-                pointers[i] = verdicts + i;
-        }
-        c[1].bytes = 40 << 20; /* joe: 1, 40, 3; mary: 4, 5 */
-        assert_int_equal(preflight_limits(f, c, N_CLAIMS, pointers), 0);
-        for (size_t i = 0; i < N_CLAIMS; i++) {
-                const char *what = verdicts[i].n_notes ? verdicts[i].notes[0].what : "";
+                const char *what = c[i].verdict.n_notes ? c[i].verdict.notes[0].what : "";
 
                 if (strncmp(what,
                             refused[i] == 'u'   ? "user-limit"
@@ -508,8 +508,8 @@ static void claim(const PreflightFacts *f, const char *refused, PreflightClaim c
                                                 : "",
                             20))
                         fail_msg("claim %zu: %s", i, what);
-                assert_int_equal(c[i].refused, refused[i] != '.');
-                verdict_done(verdicts + i);
+                assert_int_equal(c[i].verdict.level == VERDICT_REFUSED, refused[i] != '.');
+                verdict_done(&c[i].verdict);
         }
 }
 
@@ -553,7 +553,7 @@ static void test_connections(void **state) {
 
 static void test_limits(void **state) {
         PreflightFacts f = {.store_free = 100 << 20, .max_use = 100 << 20, .max_use_per_user = 60 << 20};
-        PreflightClaim c[N_CLAIMS];
+        Candidate c[N_CLAIMS];
 
         (void)state;
         claim(&f, ".....", c);
@@ -576,22 +576,25 @@ static void test_limits(void **state) {
 /* All are put back while the boot waits for it. */
 static void test_limit_of_names(void **state) {
         PreflightFacts f = {.store_free = 100 << 20, .max_use = 100 << 20, .max_use_per_user = 60 << 20};
-        PreflightClaim c[3] = {{.uid = 1000, .names = 500},
-                               {.uid = 1000, .names = 700},
-                               {.uid = 1001, .names = 900}};
-        Verdict v[3] = {0}, *const verdicts[3] = {v, v + 1, v + 2};
+        Tree joe = TREE__INIT, mary = TREE__INIT;
+        Candidate c[3] = {{.tree = &joe, .needs.names = 500},
+                          {.tree = &joe, .needs.names = 700},
+                          {.tree = &mary, .needs.names = 900}};
 
         (void)state;
-        assert_int_equal(preflight_limits(&f, c, 3, verdicts), 0);
-        assert_false(c[0].refused || c[1].refused || c[2].refused);
+        joe.uid = 1000;
+        mary.uid = 1001;
+        assert_int_equal(preflight_limits(&f, c, 3), 0);
+        assert_int_equal(c[0].verdict.n_notes + c[1].verdict.n_notes + c[2].verdict.n_notes, 0);
         f.max_files = 1000;
-        assert_int_equal(preflight_limits(&f, c, 3, verdicts), 0);
-        assert_true(c[1].refused && !c[0].refused && !c[2].refused);
-        assert_string_equal(v[1].notes[0].what, "user-names");
-        assert_non_null(strstr(v[1].notes[0].text, "user 1000"));
+        assert_int_equal(preflight_limits(&f, c, 3), 0);
+        assert_int_equal(c[0].verdict.n_notes + c[2].verdict.n_notes, 0);
+        assert_int_equal(c[1].verdict.level, VERDICT_REFUSED);
+        assert_string_equal(c[1].verdict.notes[0].what, "user-names");
+        assert_non_null(strstr(c[1].verdict.notes[0].text, "user 1000"));
         assert_int_equal(c[0].limit.names, 1000);
         assert_int_equal(c[2].limit.names, 1000);
-        verdict_done(v + 1);
+        verdict_done(&c[1].verdict);
 }
 
 /* Directories cost as files do, and are counted once. */
@@ -692,20 +695,21 @@ static void test_encryption(void **state) {
                             .max_use_per_user = 10 << 20,
                             .memory_free = 5 << 20,
                             .encrypt = true};
-        PreflightClaim claims[2] = {{.uid = 1000, .bytes = 2 << 20}, {.uid = 1000, .bytes = 3 << 20}};
-        Verdict *const verdicts[2] = {&w->v, &w->v};
+        Tree tree = TREE__INIT;
+        Candidate c[2] = {{.tree = &tree, .needs.bytes = 2 << 20}, {.tree = &tree, .needs.bytes = 3 << 20}};
 
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_int_equal(w->v.level, VERDICT_OK);
         assert_string_equal(w->v.notes[0].what, "encrypted");
         verdict_done(&w->v);
-        assert_int_equal(preflight_limits(&f, claims, 2, verdicts), 0);
-        assert_int_equal(w->v.level, VERDICT_OK);
-        claims[1].bytes++;
-        assert_int_equal(preflight_limits(&f, claims, 2, verdicts), 0);
-        assert_string_equal(w->v.notes[0].what, "memory-all");
-        assert_int_equal(w->v.level, VERDICT_REFUSED);
-        verdict_done(&w->v);
+        assert_int_equal(preflight_limits(&f, c, 2), 0);
+        assert_int_equal(c[0].verdict.n_notes + c[1].verdict.n_notes, 0);
+        c[1].needs.bytes++;
+        assert_int_equal(preflight_limits(&f, c, 2), 0);
+        assert_int_equal(c[0].verdict.n_notes, 0);
+        assert_string_equal(c[1].verdict.notes[0].what, "memory-all");
+        assert_int_equal(c[1].verdict.level, VERDICT_REFUSED);
+        verdict_done(&c[1].verdict);
         f.wrong[FACT_KEXEC] = strdup("lockdown");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_int_equal(w->v.notes[0].level, VERDICT_REFUSED);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "model/candidate.h"
+
+#include "base/text.h"
+
+#include <string.h>
+
+static void candidate_done(Candidate *c, bool given) {
+        if (!given)
+                model_free(c->tree);
+        verdict_done(&c->verdict);
+}
+
+void candidates_forget(Candidates *c) {
+        for (size_t i = 0; i < c->n; i++) {
+                verdict_done(&c->items[i].verdict);
+                c->items[i].needs = c->items[i].limit = (StoreShare){0};
+        }
+        c->full = snapshot_free(c->full);
+        verdict_done(&c->machine);
+        c->judged = false;
+}
+
+void candidates_done(Candidates *c) {
+        for (size_t i = 0; i < c->n; i++)
+                candidate_done(c->items + i, c->given);
+        free(c->items);
+        free(c->refused);
+        (void)snapshot_free(c->full);
+        verdict_done(&c->machine);
+        *c = (Candidates){0};
+}
+
+int candidates_take(Tree **trees, size_t n, Candidates *ret) {
+        ret->items = calloc(n ?: 1, sizeof *ret->items);
+        for (size_t i = 0; i < n; i++)
+                if (ret->items)
+                        ret->items[ret->n++].tree = trees[i];
+                else
+                        model_free(trees[i]);
+        free(trees);
+        return ret->items ? 0 : -ENOMEM;
+}
+
+Tree **candidates_trees(const Candidates *c) {
+        Tree **trees = c->n > 0 ? calloc(c->n, sizeof *trees) : NULL;
+
+        for (size_t i = 0; trees && i < c->n; i++)
+                trees[i] = c->items[i].tree;
+        return trees;
+}
+
+int candidates_give(Candidates *c, Ticket *ticket) {
+        Tree **trees = candidates_trees(c);
+
+        if (!trees && c->n > 0)
+                return -ENOMEM;
+        for (size_t i = 0; i < ticket->n_trees; i++)
+                model_free(ticket->trees[i]);
+        free(ticket->trees);
+        ticket->trees = trees;
+        ticket->n_trees = c->n;
+        c->given = true;
+        return 0;
+}
+
+void candidates_remove(Candidates *c, size_t i) {
+        candidate_done(c->items + i, c->given);
+        c->n--;
+        memmove(c->items + i, c->items + i + 1, (c->n - i) * sizeof *c->items);
+}
+
+bool candidates_refused(const Candidates *c, char **ret) {
+        const VerdictNote *note = verdict_refusal(&c->machine);
+
+        for (size_t i = 0; !note && i < c->n; i++)
+                note = verdict_refusal(&c->items[i].verdict);
+        *ret = note ? text_format("%s%s%s", note->text, note->remedy ? "; " : "", note->remedy ?: "") : NULL;
+        return note;
+}

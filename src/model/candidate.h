@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Trees that may be carried, before they are saved: what select finds, and what preflight says of each. */
+
+#include "model/snapshot.h"
+#include "model/verdict.h"
+
+/* Of the store: bytes of images and of files that no boot brings, and how many names the latter have. */
+typedef struct StoreShare {
+        uint64_t bytes, names;
+} StoreShare;
+
+typedef struct Candidate {
+        Tree *tree;
+        Verdict verdict;
+        StoreShare needs; /* about; unknown for what is refused */
+        StoreShare limit; /* what it may have, with what it grows until the freeze; nothing if it is refused
+                           */
+} Candidate;
+
+typedef struct Candidates {
+        Candidate *items;
+        size_t n;
+        char *refused; /* why a target that is there cannot be kept any more, or NULL */
+        bool given;    /* the trees are a ticket's (candidates_give()), and live as long as that */
+        bool judged;   /* by inspect() (flow/facts.h): what follows is filled in, and so are the verdicts */
+        Snapshot *full;
+        Verdict machine;
+} Candidates;
+
+void candidates_done(Candidates *c);
+
+/* Back to what they were before they were judged. */
+void candidates_forget(Candidates *c);
+
+/* Takes each tree and the array, also if it fails (-ENOMEM). `ret` had none. */
+int candidates_take(Tree **trees, size_t n, Candidates *ret);
+
+/* The ticket has these trees from now on, and no others. 0 or -ENOMEM. */
+int candidates_give(Candidates *c, Ticket *ticket);
+
+/* The trees as an array, which the caller frees; NULL: there are none, or no memory. */
+Tree **candidates_trees(const Candidates *c);
+
+/* The one at this place goes, the others close up. */
+void candidates_remove(Candidates *c, size_t i);
+
+/* Whether the machine or a tree is refused. *ret: the first refusal, the machine's before a tree's, with its
+ * remedy, as one sentence that the caller frees; NULL: nothing is refused, or no memory. */
+bool candidates_refused(const Candidates *c, char **ret);
