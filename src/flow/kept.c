@@ -29,17 +29,13 @@ int trees_stop_order(const Candidates *c) {
 int trees_resolve(const char *target, pid_t caller, Candidates *ret) {
         _cleanup_(world_done) World world = {0};
         SelectWorld select;
-        Tree **trees;
-        size_t n;
         int r;
 
         r = world_look(&world);
         if (r < 0)
                 return err_pass(r);
         select = world_select(&world);
-        r = select_resolve(&select, target, caller, &trees, &n);
-        if (r >= 0)
-                r = candidates_take(trees, n, ret);
+        r = select_resolve(&select, target, caller, ret);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -84,8 +80,6 @@ int kept_trees(const Config *config, const char *own, Candidates *ret) {
         _cleanup_(keep_freep) Keep *keep = NULL;
         Verdict problems = {0};
         SelectWorld select;
-        Tree **trees;
-        size_t n;
         int r;
 
         r = world_look(&world);
@@ -96,9 +90,7 @@ int kept_trees(const Config *config, const char *own, Candidates *ret) {
         if (r < 0)
                 return err_pass(r);
         select = world_select(&world);
-        r = select_kept(&select, keep, config->keep_ssh, &trees, &n, &problems);
-        if (r >= 0)
-                r = candidates_take(trees, n, ret);
+        r = select_kept(&select, keep, config->keep_ssh, ret, &problems);
         if (r >= 0)
                 r = note_refused(&problems, ret);
         verdict_done(&problems);

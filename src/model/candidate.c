@@ -32,15 +32,12 @@ void candidates_done(Candidates *c) {
         *c = (Candidates){0};
 }
 
-int candidates_take(Tree **trees, size_t n, Candidates *ret) {
-        ret->items = calloc(n ?: 1, sizeof *ret->items);
-        for (size_t i = 0; i < n; i++)
-                if (ret->items)
-                        ret->items[ret->n++].tree = trees[i];
-                else
-                        model_free(trees[i]);
-        free(trees);
-        return ret->items ? 0 : -ENOMEM;
+int candidates_add(Candidates *c, Tree *tree) {
+        int r = model_append(c->items, c->n, (Candidate){.tree = tree});
+
+        if (r < 0)
+                model_free(tree);
+        return r;
 }
 
 Tree **candidates_trees(const Candidates *c) {

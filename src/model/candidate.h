@@ -34,8 +34,8 @@ void candidates_done(Candidates *c);
 /* Back to what they were before they were judged. */
 void candidates_forget(Candidates *c);
 
-/* Takes each tree and the array, also if it fails (-ENOMEM). `ret` had none. */
-int candidates_take(Tree **trees, size_t n, Candidates *ret);
+/* Takes the tree, also if it fails (-ENOMEM). */
+int candidates_add(Candidates *c, Tree *tree);
 
 /* The ticket has these trees from now on, and no others. 0 or -ENOMEM. */
 int candidates_give(Candidates *c, Ticket *ticket);

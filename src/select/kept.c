@@ -14,15 +14,6 @@
 
 #include <string.h>
 
-typedef struct Kept {
-        Tree **trees;
-        size_t n;
-} Kept;
-
-static void kept_done(Kept *k) {
-        select_free(k->trees, k->n);
-}
-
 static bool contains(const Tree *tree, uint32_t pid) {
         for (size_t i = 0; i < tree->n_pids; i++)
                 if (tree->pids[i] == pid)
@@ -31,35 +22,26 @@ static bool contains(const Tree *tree, uint32_t pid) {
 }
 
 /* Takes the tree. */
-static int kept_add(Kept *k, Tree *tree) {
-        size_t left = 0;
-        int r;
-
+static int kept_add(Candidates *k, Tree *tree) {
         for (size_t i = 0; i < k->n; i++)
-                if (contains(k->trees[i], tree->root_pid)) {
+                if (contains(k->items[i].tree, tree->root_pid)) {
                         model_free(tree);
                         return 0;
                 }
-        for (size_t i = 0; i < k->n; i++)
-                if (contains(tree, k->trees[i]->root_pid))
-                        model_free(k->trees[i]);
-                else
-                        k->trees[left++] = k->trees[i];
-        k->n = left;
-        r = model_append(k->trees, k->n, tree);
-        if (r < 0)
-                model_free(tree);
-        return r;
+        for (size_t i = k->n; i-- > 0;)
+                if (contains(tree, k->items[i].tree->root_pid))
+                        candidates_remove(k, i);
+        return candidates_add(k, tree);
 }
 
 /* A session that nobody named is not missed if it is closing and has no process any more. Each process that
  * must stay costs its own tree and no other. */
-static int kept_target(const SelectWorld *w, const char *target, bool named, Kept *k, Verdict *problems) {
-        Tree **trees;
-        size_t n;
+static int kept_target(const SelectWorld *w, const char *target, bool named, Candidates *k,
+                       Verdict *problems) {
+        _cleanup_(candidates_done) Candidates found = {0};
         int r;
 
-        r = select_resolve_each(w, target, problems, &trees, &n);
+        r = select_resolve_each(w, target, problems, &found);
         if (r == -ENOMEM)
                 return r;
         if (r == -ESRCH && !named)
@@ -71,19 +53,13 @@ static int kept_target(const SelectWorld *w, const char *target, bool named, Kep
                                                : "%s can no longer be kept; run carryover drop to remove it "
                                                  "from the list: %s",
                                    target, err_text(r));
-        for (size_t i = 0; i < n; i++) {
-                int q = kept_add(k, TAKE(trees[i]));
-
-                if (q < 0)
-                        r = q;
-        }
-        free(trees);
+        for (size_t i = 0; r >= 0 && i < found.n; i++)
+                r = kept_add(k, TAKE(found.items[i].tree));
         return r;
 }
 
-int select_kept(const SelectWorld *w, const Keep *keep, bool all_ssh, Tree ***ret, size_t *ret_n,
-                Verdict *problems) {
-        _cleanup_(kept_done) Kept k = {0};
+int select_kept(const SelectWorld *w, const Keep *keep, bool all_ssh, Candidates *ret, Verdict *problems) {
+        _cleanup_(candidates_done) Candidates k = {0};
         int r = 0;
 
         for (size_t i = 0; r >= 0 && keep && i < keep->n_targets; i++)
@@ -98,8 +74,7 @@ int select_kept(const SelectWorld *w, const Keep *keep, bool all_ssh, Tree ***re
         }
         if (r < 0)
                 return err_pass(r);
-        *ret = TAKE(k.trees);
-        *ret_n = k.n;
-        k.n = 0;
+        *ret = k;
+        k = (Candidates){0};
         return 0;
 }

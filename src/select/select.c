@@ -281,21 +281,13 @@ static const Session *session_of_root(const SelectWorld *w, const Target *t, con
 }
 
 static int tree_make(const SelectWorld *w, const Target *t, size_t index, const SnapProcess *root,
-                     pid_t caller, Tree **ret) {
+                     pid_t caller, Candidates *ret) {
         _cleanup_(tree_freep) Tree *tree = model_new(Tree, tree__init);
         int r = tree ? tree_named(t, index, tree) : -ENOMEM;
 
         if (r >= 0)
                 r = select_fill(w->all, root, session_of_root(w, t, root), caller, tree);
-        if (r >= 0)
-                *ret = TAKE(tree);
-        return r;
-}
-
-void select_free(Tree **trees, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                model_free(trees[i]);
-        free(trees);
+        return r < 0 ? r : candidates_add(ret, TAKE(tree));
 }
 
 /* Each is a CRIU of its own, and all of them stand side by side until the seal: who starts thousands of jobs
@@ -328,11 +320,10 @@ static int bound(const char *target, Verdict *problems, Roots *roots) {
 }
 
 /* problems: where a tree that must not be carried is noted, and left out; NULL: it is the answer. */
-static int resolve(const SelectWorld *w, const char *target, pid_t caller, Verdict *problems, Tree ***ret,
-                   size_t *ret_n) {
+static int resolve(const SelectWorld *w, const char *target, pid_t caller, Verdict *problems,
+                   Candidates *ret) {
+        _cleanup_(candidates_done) Candidates found = {0};
         _cleanup_(roots_done) Roots roots = {0};
-        Tree **trees;
-        size_t n = 0;
         Target t;
         int r;
 
@@ -343,31 +334,24 @@ static int resolve(const SelectWorld *w, const char *target, pid_t caller, Verdi
                 r = bound(target, problems, &roots);
         if (r < 0)
                 return err_pass(r);
-        trees = calloc(roots.n, sizeof *trees);
-        if (!trees)
-                return -ENOMEM;
         for (size_t i = 0; r >= 0 && i < roots.n; i++) {
-                r = tree_make(w, &t, i, roots.list[i], caller, trees + n);
-                n += r >= 0;
+                r = tree_make(w, &t, i, roots.list[i], caller, &found);
                 if (r == -EPERM && problems)
                         r = note_refused(problems, target, roots.list[i], r);
         }
-        if (r < 0) {
-                select_free(trees, n);
+        if (r < 0)
                 return err_pass(r);
-        }
-        *ret = trees;
-        *ret_n = n;
+        *ret = found;
+        found = (Candidates){0};
         return 0;
 }
 
-int select_resolve(const SelectWorld *w, const char *target, pid_t caller, Tree ***ret, size_t *ret_n) {
-        return resolve(w, target, caller, NULL, ret, ret_n);
+int select_resolve(const SelectWorld *w, const char *target, pid_t caller, Candidates *ret) {
+        return resolve(w, target, caller, NULL, ret);
 }
 
-int select_resolve_each(const SelectWorld *w, const char *target, Verdict *problems, Tree ***ret,
-                        size_t *ret_n) {
-        return resolve(w, target, 0, problems, ret, ret_n);
+int select_resolve_each(const SelectWorld *w, const char *target, Verdict *problems, Candidates *ret) {
+        return resolve(w, target, 0, problems, ret);
 }
 
 int select_stable(const Tree *tree, char **ret) {

@@ -17,18 +17,16 @@
  * without a session it is the user's whom it serves.
  */
 
-#include "model/model.h"
-#include "model/snapshot.h"
-#include "model/verdict.h"
+#include "model/candidate.h"
 #include "select/world.h"
 
 /*
  * -EINVAL: no target has this form; -ESRCH: there is no such session, unit or process; -EPERM: it must not
  * be carried (the kernel's own threads, PID 1 and what a shutdown needs, sshd's listener, carryover itself;
  * or more than 64 trees). Fills name, target, root_pid, root_start, comm, uid, pids, ids, cgroup, slice,
- * session, shell_job. At least one tree; the login's root first, then by PID. Free with select_free().
+ * session, shell_job. At least one tree; the login's root first, then by PID.
  */
-int select_resolve(const SelectWorld *world, const char *target, pid_t caller, Tree ***ret, size_t *ret_n);
+int select_resolve(const SelectWorld *world, const char *target, pid_t caller, Candidates *ret);
 
 /* Whether a target has one of these forms: 0 or -EINVAL. What it names need not be there. */
 int select_check(const char *target);
@@ -39,7 +37,7 @@ int select_check(const char *target);
  * *problems (degraded, "target-gone" or "target-refused") and does not stop the others, nor a tree of a
  * session the other trees of it.
  */
-int select_kept(const SelectWorld *world, const Keep *keep, bool all_ssh, Tree ***ret, size_t *ret_n,
+int select_kept(const SelectWorld *world, const Keep *keep, bool all_ssh, Candidates *ret,
                 Verdict *problems);
 
 /* The form of a tree's target that still means the same tomorrow, for the keep list: "session:4",
@@ -50,5 +48,3 @@ int select_stable(const Tree *tree, char **ret);
  * SNAP_FULL snapshot; what was there is replaced. What CRIU is told of them: docs/CRIU.md, "Sockets with a
  * peer outside", "FIFOs and pipes", "Terminals". */
 int select_describe(const Snapshot *full, Tree *tree);
-
-void select_free(Tree **trees, size_t n);

@@ -3,9 +3,7 @@
 
 /* Inside this room: what a process says, and a Tree out of its root. */
 
-#include "model/model.h"
-#include "model/snapshot.h"
-#include "model/verdict.h"
+#include "model/candidate.h"
 #include "select/world.h"
 
 /* An sshd of root's: the monitor of a session, or the listener. Its name says nothing, since anybody may
@@ -24,5 +22,4 @@ int select_fill(const Snapshot *s, const SnapProcess *root, const Session *sessi
 
 /* As select_resolve(), but a tree that must not be carried becomes a note of *problems ("target-refused"),
  * and the others of the target do not suffer from it: there may be no tree. */
-int select_resolve_each(const SelectWorld *world, const char *target, Verdict *problems, Tree ***ret,
-                        size_t *ret_n);
+int select_resolve_each(const SelectWorld *world, const char *target, Verdict *problems, Candidates *ret);

@@ -258,17 +258,19 @@ static void judge(const Snapshot *s, Tree *tree) {
 }
 
 /* As the save would, with what is selected. */
-static void seal(Tree **trees, size_t n) {
+static void seal(const Candidates *trees) {
         static char id[] = "0123456789abcdef", empty[] = "";
         const Config config = {.store = "/store"};
+        _cleanup_(freep) Tree **all = candidates_trees(trees);
         Ticket ticket = TICKET__INIT;
         Store store;
 
+        EXPECT(all);
         ticket.id = id;
         ticket.version = ticket.old_boot = ticket.old_kernel = ticket.machine = empty;
         ticket.action = ticket.hold_backend = empty;
-        ticket.trees = trees;
-        ticket.n_trees = n;
+        ticket.trees = all;
+        ticket.n_trees = trees->n;
         EXPECT(store_open(&config, &store) >= 0);
         EXPECT(store_seal(&store, &ticket, NULL) >= 0);
         EXPECT(file_remove_tree(store.fd, "ticket") >= 0);
@@ -281,16 +283,14 @@ static void select_from(const Snapshot *s, Session *const *sessions, size_t n_se
         const SelectWorld world = {.all = s, .sessions = sessions, .n_sessions = n_sessions};
 
         for (size_t i = 0; i < ELEMENTS(targets); i++) {
-                Tree **trees;
-                size_t n;
+                _cleanup_(candidates_done) Candidates found = {0};
 
-                if (select_resolve(&world, targets[i], FIRST + 1, &trees, &n) < 0)
+                if (select_resolve(&world, targets[i], FIRST + 1, &found) < 0)
                         continue;
-                EXPECT(n > 0);
-                for (size_t k = 0; k < n; k++)
-                        judge(s, trees[k]);
-                seal(trees, n);
-                select_free(trees, n);
+                EXPECT(found.n > 0);
+                for (size_t k = 0; k < found.n; k++)
+                        judge(s, found.items[k].tree);
+                seal(&found);
         }
 }
 

@@ -289,19 +289,17 @@ static void read_keep(void) {
         const SelectWorld world = {.all = &s};
         _cleanup_(verdict_done) Verdict problems = {0};
         _cleanup_(keep_freep) Keep *keep = NULL;
-        Tree **trees;
-        size_t n;
+        _cleanup_(candidates_done) Candidates found = {0};
 
         if (run_keep_read(&keep) != 0)
                 return;
         for (size_t i = 0; i < keep->n_targets; i++)
                 (void)select_check(keep->targets[i]);
-        if (select_kept(&world, keep, true, &trees, &n, &problems) < 0)
+        if (select_kept(&world, keep, true, &found, &problems) < 0)
                 return;
-        EXPECT(n <= 1);
+        EXPECT(found.n <= 1);
         for (size_t i = 0; i < problems.n_notes; i++)
                 EXPECT(!strchr(problems.notes[i].text, '\n'));
-        select_free(trees, n);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -18,8 +18,7 @@
 typedef struct World {
         Snapshot *s;
         Session *sessions[2];
-        Tree **trees;
-        size_t n;
+        Candidates found;
 } World;
 
 static inline Session *session(const char *id, uint32_t uid, uint32_t leader, const char *service) {
@@ -76,7 +75,7 @@ static inline int teardown(void **state) {
         snapshot_free(w->s);
         model_free(w->sessions[0]);
         model_free(w->sessions[1]);
-        select_free(w->trees, w->n);
+        candidates_done(&w->found);
         free(w);
         return 0;
 }
@@ -88,9 +87,7 @@ static inline SelectWorld look(World *w) {
 static inline int resolve(World *w, const char *target, pid_t caller) {
         SelectWorld world = look(w);
 
-        select_free(w->trees, w->n);
-        w->trees = NULL;
-        w->n = 0;
+        candidates_done(&w->found);
         err_clear();
-        return select_resolve(&world, target, caller, &w->trees, &w->n);
+        return select_resolve(&world, target, caller, &w->found);
 }

@@ -12,20 +12,16 @@
 
 /* Each named by its place. */
 static void make(Candidates *c) {
-        Tree **trees = calloc(N, sizeof *trees);
-
-        assert_non_null(trees);
         for (unsigned i = 0; i < N; i++) {
                 char name[] = {(char)('0' + i), '\0'};
+                Tree *tree = model_new(Tree, tree__init);
 
-                trees[i] = model_new(Tree, tree__init);
-                assert_non_null(trees[i]);
-                assert_int_equal(model_set_string(&trees[i]->name, name), 0);
-        }
-        assert_int_equal(candidates_take(trees, N, c), 0);
-        assert_int_equal(c->n, N);
-        for (unsigned i = 0; i < N; i++)
+                assert_non_null(tree);
+                assert_int_equal(model_set_string(&tree->name, name), 0);
+                assert_int_equal(candidates_add(c, tree), 0);
+                assert_int_equal(c->n, i + 1);
                 c->items[i].limit.bytes = i;
+        }
 }
 
 static void has(const Candidates *c, const char *names) {
@@ -42,7 +38,6 @@ static void test_none(void **state) {
         char *why = NULL;
 
         candidates_done(&c);
-        assert_int_equal(candidates_take(NULL, 0, &c), 0);
         assert_null(candidates_trees(&c));
         assert_false(candidates_refused(&c, &why));
         assert_null(why);
@@ -91,6 +86,24 @@ static void refused(const Candidates *c, const char *expected) {
         assert_string_equal(why, expected);
 }
 
+/* They stay, and a second look finds nothing of the first. */
+static void test_forget(void **state) {
+        _cleanup_(candidates_done) Candidates c = {0};
+
+        make(&c);
+        assert_int_equal(verdict_add(&c.machine, VERDICT_REFUSED, "x", NULL, "no room"), 0);
+        assert_int_equal(verdict_add(&c.items[1].verdict, VERDICT_REFUSED, "x", NULL, "no way"), 0);
+        c.items[1].needs.names = 5;
+        c.judged = true;
+        candidates_forget(&c);
+        assert_int_equal(c.n, N);
+        assert_false(c.judged);
+        assert_int_equal(c.machine.level + c.machine.n_notes, 0);
+        assert_int_equal(c.items[1].verdict.level + c.items[1].verdict.n_notes, 0);
+        assert_int_equal(c.items[1].needs.names + c.items[1].limit.bytes, 0);
+        assert_string_equal(c.items[1].tree->name, "1");
+}
+
 /* The machine's refusal is the one that its administrator can do something about first. */
 static void test_refused(void **state) {
         _cleanup_(candidates_done) Candidates c = {0};
@@ -111,9 +124,8 @@ static void test_refused(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_none),
-                        cmocka_unit_test(test_remove),
-                        cmocka_unit_test(test_give),
+                        cmocka_unit_test(test_none),    cmocka_unit_test(test_remove),
+                        cmocka_unit_test(test_give),    cmocka_unit_test(test_forget),
                         cmocka_unit_test(test_refused),
         };
 

@@ -24,7 +24,7 @@ static void test_describe_files(void **state) {
         Tree *t;
 
         assert_int_equal(resolve(w, "session:4", 506), 0);
-        t = w->trees[0];
+        t = w->found.items[0].tree;
         f = world_fd(w->s, 400, FD_FIFO, 0x1ab, "/run/systemd/sessions/4.ref");
         f->mnt_id = 0x1f;
         f->mode = S_IFIFO | 0600;
@@ -75,7 +75,7 @@ static void test_describe_unix(void **state) {
         Tree *t;
 
         assert_int_equal(resolve(w, "session:4", 506), 0);
-        t = w->trees[0];
+        t = w->found.items[0].tree;
         world_fd(s, 402, FD_UNIX, 30, NULL); /* pair within */
         world_fd(s, 403, FD_UNIX, 31, NULL);
         world_unix(s, 30, 31, SOCK_STREAM, NULL);
@@ -115,7 +115,7 @@ static void test_describe_many(void **state) {
         Tree *t;
 
         assert_int_equal(resolve(w, "session:4", 506), 0);
-        t = w->trees[0];
+        t = w->found.items[0].tree;
         for (uint64_t i = 0; i < MANY; i++) {
                 uint64_t ino = 100000 + 2 * i;
 
@@ -147,7 +147,7 @@ static void test_describe_tcp(void **state) {
         Tree *t;
 
         assert_int_equal(resolve(w, "session:4", 506), 0);
-        t = w->trees[0];
+        t = w->found.items[0].tree;
         for (uint64_t ino = 40; ino < 51; ino++)
                 world_fd(s, 400, FD_TCP, ino, NULL);
         world_fd(s, 401, FD_TCP, 40, NULL); /* shared */
@@ -183,7 +183,7 @@ static void test_describe_schedule(void **state) {
         Tree *t;
 
         assert_int_equal(resolve(w, "session:4", 506), 0);
-        t = w->trees[0];
+        t = w->found.items[0].tree;
         world_at(w->s, 401)->ioprio = 2 << 13 | 4; /* what nice 0 gives */
         world_at(w->s, 402)->ioprio = 2 << 13 | 7;
         world_at(w->s, 403)->ioprio = 3 << 13;

@@ -21,8 +21,8 @@ static void test_session(void **state) {
         Tree *t;
 
         assert_int_equal(resolve(w, "session:4", 506), 0);
-        assert_int_equal(w->n, 2);
-        t = w->trees[0];
+        assert_int_equal(w->found.n, 2);
+        t = w->found.items[0].tree;
         assert_string_equal(t->name, "session-4");
         assert_string_equal(t->target, "session:4");
         assert_int_equal(t->root_pid, 400);
@@ -37,7 +37,7 @@ static void test_session(void **state) {
         assert_false(t->shell_job);
         assert_non_null(t->session);
         assert_string_equal(t->session->scope, "session-4.scope");
-        t = w->trees[1];
+        t = w->found.items[1].tree;
         assert_string_equal(t->name, "session-4.2");
         assert_int_equal(t->root_pid, 390);
         assert_int_equal(t->n_pids, 2);
@@ -48,14 +48,14 @@ static void test_default(void **state) {
 
         /* from inside sudo and su */
         assert_int_equal(resolve(w, NULL, 506), 0);
-        assert_int_equal(w->n, 1);
-        assert_string_equal(w->trees[0]->target, "session:5");
-        assert_int_equal(w->trees[0]->root_pid, 500);
+        assert_int_equal(w->found.n, 1);
+        assert_string_equal(w->found.items[0].tree->target, "session:5");
+        assert_int_equal(w->found.items[0].tree->root_pid, 500);
         /* moved to another cgroup, but a child of the session */
         free(world_at(w->s, 506)->cgroup);
         world_at(w->s, 506)->cgroup = strdup("/user.slice/user-0.slice/run-1.scope");
         assert_int_equal(resolve(w, NULL, 506), 0);
-        assert_string_equal(w->trees[0]->target, "session:5");
+        assert_string_equal(w->found.items[0].tree->target, "session:5");
         refused(w, NULL, 800, -ESRCH, "does not run in a login session");
         refused(w, NULL, 9999, -ESRCH, "does not run in a login session");
 }
@@ -70,10 +70,10 @@ static void test_scope_holder(void **state) {
         free(p->exe);
         p->exe = strdup("/usr/lib/carryover/carryover-restore");
         assert_int_equal(resolve(w, "session:4", 506), 0);
-        assert_int_equal(w->n, 2);
+        assert_int_equal(w->found.n, 2);
         world_at(w->s, 380)->uid = world_at(w->s, 380)->euid = 1000;
         assert_int_equal(resolve(w, "session:4", 506), 0);
-        assert_int_equal(w->n, 3);
+        assert_int_equal(w->found.n, 3);
 }
 
 static void test_cgroup_made_by_hand(void **state) {
@@ -81,7 +81,7 @@ static void test_cgroup_made_by_hand(void **state) {
 
         world_process(w->s, 810, 1, "python3", "/user.slice/a b.slice/x.scope");
         assert_int_equal(resolve(w, "pid:810", 402), 0);
-        assert_string_equal(w->trees[0]->slice, "user.slice");
+        assert_string_equal(w->found.items[0].tree->slice, "user.slice");
 }
 
 /* UsePAM no: no logind session, everything in the cgroup of ssh.service. */
@@ -102,16 +102,16 @@ static void test_no_logind_session(void **state) {
 
         no_pam(w, false);
         assert_int_equal(resolve(w, NULL, 604), 0);
-        assert_int_equal(w->n, 1);
-        assert_int_equal(w->trees[0]->root_pid, 600);
-        assert_int_equal(w->trees[0]->uid, 1000);
-        assert_string_equal(w->trees[0]->name, "pid-600");
-        assert_int_equal(select_stable(w->trees[0], &stable), 0);
+        assert_int_equal(w->found.n, 1);
+        assert_int_equal(w->found.items[0].tree->root_pid, 600);
+        assert_int_equal(w->found.items[0].tree->uid, 1000);
+        assert_string_equal(w->found.items[0].tree->name, "pid-600");
+        assert_int_equal(select_stable(w->found.items[0].tree, &stable), 0);
         assert_string_equal(stable, "pid:600@6000");
         /* the listener was restarted meanwhile */
         world_at(w->s, 600)->ppid = 1;
         assert_int_equal(resolve(w, NULL, 604), 0);
-        assert_int_equal(w->trees[0]->root_pid, 600);
+        assert_int_equal(w->found.items[0].tree->root_pid, 600);
 }
 
 static void test_openssh_10(void **state) {
@@ -119,31 +119,31 @@ static void test_openssh_10(void **state) {
 
         no_pam(w, true);
         assert_int_equal(resolve(w, NULL, 604), 0);
-        assert_int_equal(w->trees[0]->root_pid, 600);
-        assert_int_equal(w->trees[0]->uid, 1000);
+        assert_int_equal(w->found.items[0].tree->root_pid, 600);
+        assert_int_equal(w->found.items[0].tree->uid, 1000);
 }
 
 static void test_unit(void **state) {
         World *w = *state;
 
         assert_int_equal(resolve(w, "unit:app", 1234), 0);
-        assert_int_equal(w->n, 2);
-        assert_string_equal(w->trees[0]->name, "unit-app.service");
-        assert_string_equal(w->trees[1]->name, "unit-app.service.2");
-        assert_int_equal(w->trees[1]->root_pid, 801);
-        assert_string_equal(w->trees[0]->slice, "system.slice");
+        assert_int_equal(w->found.n, 2);
+        assert_string_equal(w->found.items[0].tree->name, "unit-app.service");
+        assert_string_equal(w->found.items[1].tree->name, "unit-app.service.2");
+        assert_int_equal(w->found.items[1].tree->root_pid, 801);
+        assert_string_equal(w->found.items[0].tree->slice, "system.slice");
         assert_int_equal(resolve(w, "unit:session-4.scope", 1234), 0);
-        assert_string_equal(w->trees[0]->target, "session:4");
+        assert_string_equal(w->found.items[0].tree->target, "session:4");
 }
 
 static void test_pid(void **state) {
         World *w = *state;
 
         assert_int_equal(resolve(w, "pid:403", 506), 0);
-        assert_int_equal(w->n, 1);
-        assert_true(w->trees[0]->shell_job);
-        assert_int_equal(w->trees[0]->n_ids, 2); /* the session's leader too */
-        assert_null(w->trees[0]->session);
+        assert_int_equal(w->found.n, 1);
+        assert_true(w->found.items[0].tree->shell_job);
+        assert_int_equal(w->found.items[0].tree->n_ids, 2); /* the session's leader too */
+        assert_null(w->found.items[0].tree->session);
         assert_int_equal(resolve(w, "pid:403@4030", 506), 0);
         assert_int_equal(resolve(w, "pid:403@4029", 506), 0); /* noted inside a carried session */
         assert_int_equal(resolve(w, "pid:403@4031", 506), 0);
@@ -198,10 +198,10 @@ static void test_many_jobs(void **state) {
         World *w = *state;
 
         assert_int_equal(resolve(w, "session:4", 506), 0);
-        for (pid_t pid = 5000; w->n + (size_t)(pid - 5000) < 64; pid++)
+        for (pid_t pid = 5000; w->found.n + (size_t)(pid - 5000) < 64; pid++)
                 world_process(w->s, pid, 1, "job", S4);
         assert_int_equal(resolve(w, "session:4", 506), 0);
-        assert_int_equal(w->n, 64);
+        assert_int_equal(w->found.n, 64);
         world_process(w->s, 6000, 1, "job", S4);
         assert_int_equal(resolve(w, "session:4", 506), -EPERM);
         assert_non_null(strstr(err_text(-EPERM), "session:4 has 65 daemonised jobs"));
@@ -213,8 +213,8 @@ static void test_zombie_root(void **state) {
         world_at(w->s, 390)->state = 'Z';
         world_at(w->s, 391)->ppid = 1;
         assert_int_equal(resolve(w, "session:4", 506), 0);
-        assert_int_equal(w->n, 2);
-        assert_int_equal(w->trees[1]->root_pid, 391);
+        assert_int_equal(w->found.n, 2);
+        assert_int_equal(w->found.items[1].tree->root_pid, 391);
 }
 
 /* A unit of a user's own is not the system's of that name. */
@@ -238,17 +238,17 @@ static void test_user_units(void **state) {
         refused(w, "unit:x", 506, -ESRCH, "no process runs in system unit x.service");
         refused(w, "unit:x.slice", 506, -ESRCH, "no process runs in system unit x.slice");
         assert_int_equal(resolve(w, "pid:900", 506), 0);
-        assert_string_equal(w->trees[0]->slice, "user-1000.slice");
-        assert_int_equal(w->trees[0]->uid, 1000);
+        assert_string_equal(w->found.items[0].tree->slice, "user-1000.slice");
+        assert_int_equal(w->found.items[0].tree->uid, 1000);
         assert_int_equal(resolve(w, "pid:903", 506), 0);
-        assert_string_equal(w->trees[0]->slice, "machine.slice");
+        assert_string_equal(w->found.items[0].tree->slice, "machine.slice");
         world_process(w->s, 950, 1, "x", "/app.slice/app-x.slice/x.service");
         assert_int_equal(resolve(w, "unit:x", 506), 0);
-        assert_int_equal(w->n, 1);
-        assert_int_equal(w->trees[0]->root_pid, 950);
-        assert_string_equal(w->trees[0]->slice, "app-x.slice");
+        assert_int_equal(w->found.n, 1);
+        assert_int_equal(w->found.items[0].tree->root_pid, 950);
+        assert_string_equal(w->found.items[0].tree->slice, "app-x.slice");
         assert_int_equal(resolve(w, "unit:app-x.slice", 506), 0);
-        assert_int_equal(w->trees[0]->root_pid, 950);
+        assert_int_equal(w->found.items[0].tree->root_pid, 950);
 }
 
 /* Cgroups that anybody, or a container, can make: none is root's session 5, and none keeps it from being
@@ -287,13 +287,13 @@ static void test_others_cgroups(void **state) {
                 p->uid = p->euid = 1000;
                 strcpy(p->title, "[listener]");
                 assert_int_equal(resolve(w, "session:5", 402), 0);
-                if (w->n != 1)
+                if (w->found.n != 1)
                         fail_msg("%s joins session 5", theirs[i]);
-                assert_int_equal(w->trees[0]->root_pid, 500);
+                assert_int_equal(w->found.items[0].tree->root_pid, 500);
         }
         world_process(w->s, 20000, 1, "none", NULL)->uid = 1000; /* no unified hierarchy */
         assert_int_equal(resolve(w, "session:5", 402), 0);
-        assert_int_equal(w->n, 1);
+        assert_int_equal(w->found.n, 1);
         refused(w, NULL, 10000, -ESRCH, "does not run in a login session");
 }
 
@@ -306,20 +306,20 @@ static void test_own_cgroups(void **state) {
         /* it came back in the kernel that it had been about to leave */
         world_process(w->s, 562, 1, "job", "/user.slice/user-0.slice/carryover-session-5.scope");
         assert_int_equal(resolve(w, "session:5", 402), 0);
-        assert_int_equal(w->n, 4);
+        assert_int_equal(w->found.n, 4);
         world_process(w->s, 563, 561, "carryover", S5 "/sub/session-4.scope");
         assert_int_equal(resolve(w, NULL, 563), 0);
-        assert_string_equal(w->trees[0]->target, "session:5");
+        assert_string_equal(w->found.items[0].tree->target, "session:5");
         assert_int_equal(resolve(w, "session:4", 506), 0);
-        assert_int_equal(w->n, 2);
+        assert_int_equal(w->found.n, 2);
 }
 
 static void owned(World *w, pid_t root, uint32_t uid) {
-        for (size_t i = 0; i < w->n; i++)
-                if ((pid_t)w->trees[i]->root_pid == root) {
-                        if (w->trees[i]->uid != uid)
-                                fail_msg("the tree of %d is %u's and not %u's", (int)root, w->trees[i]->uid,
-                                         uid);
+        for (size_t i = 0; i < w->found.n; i++)
+                if ((pid_t)w->found.items[i].tree->root_pid == root) {
+                        if (w->found.items[i].tree->uid != uid)
+                                fail_msg("the tree of %d is %u's and not %u's", (int)root,
+                                         w->found.items[i].tree->uid, uid);
                         return;
                 }
         fail_msg("there is no tree of %d", (int)root);
@@ -345,12 +345,12 @@ static void test_owners(void **state) {
         owned(w, 500, 0);
         owned(w, 510, 1000); /* and not root: its terminal may be another one of root's by then */
         owned(w, 511, 0);
-        assert_int_equal(w->trees[2]->root_pid, 510); /* behind all that is root's */
+        assert_int_equal(w->found.items[2].tree->root_pid, 510); /* behind all that is root's */
         assert_int_equal(resolve(w, "pid:410", 506), 0);
         owned(w, 410, 1000);
         assert_int_equal(resolve(w, "pid:400", 506), 0);
         owned(w, 400, 1000);
-        assert_non_null(w->trees[0]->session);
+        assert_non_null(w->found.items[0].tree->session);
 }
 
 /* logind's word against PID 1's. */
@@ -365,7 +365,7 @@ static void test_whose_session(void **state) {
         w->sessions[1]->leader = 820;
         world_process(w->s, 820, 1, "x", MANAGER "app.slice/x.service")->uid = 1000;
         assert_int_equal(resolve(w, "pid:820", 402), 0);
-        assert_null(w->trees[0]->session);
+        assert_null(w->found.items[0].tree->session);
         owned(w, 820, 1000);
 }
 
@@ -458,8 +458,8 @@ static void test_kept_without(void **state) {
         keep.n_targets = 1;
         world_process(w->s, 392, 390, "x", "/system.slice/dbus.service");
         world = look(w);
-        assert_int_equal(select_kept(&world, &keep, true, &w->trees, &w->n, &problems), 0);
-        assert_int_equal(w->n, 2);
+        assert_int_equal(select_kept(&world, &keep, true, &w->found, &problems), 0);
+        assert_int_equal(w->found.n, 2);
         owned(w, 400, 1000);
         owned(w, 500, 0);
         assert_int_equal(problems.n_notes, 1);
@@ -467,15 +467,15 @@ static void test_kept_without(void **state) {
         assert_non_null(strstr(problems.notes[0].text,
                                "session:4 is kept, but without process 390 (daemon): "));
         verdict_done(&problems);
-        select_free(w->trees, w->n);
+        candidates_done(&w->found);
 
         /* root's session, in which somebody runs too many jobs */
         for (pid_t pid = 5000; pid < 5070; pid++)
                 world_process(w->s, pid, 1, "job", S5)->uid = 1000;
         world_process(w->s, 6000, 1, "job", S5);
         world = look(w);
-        assert_int_equal(select_kept(&world, NULL, true, &w->trees, &w->n, &problems), 0);
-        assert_int_equal(w->n, 1 + 64);
+        assert_int_equal(select_kept(&world, NULL, true, &w->found, &problems), 0);
+        assert_int_equal(w->found.n, 1 + 64);
         owned(w, 400, 1000);
         owned(w, 500, 0);
         owned(w, 6000, 0);
@@ -493,27 +493,27 @@ static void test_kept(void **state) {
         world = look(w);
         keep.targets = targets;
         keep.n_targets = ELEMENTS(targets);
-        assert_int_equal(select_kept(&world, &keep, false, &w->trees, &w->n, &problems), 0);
-        assert_int_equal(w->n, 2); /* pid:403 went into session:4 */
+        assert_int_equal(select_kept(&world, &keep, false, &w->found, &problems), 0);
+        assert_int_equal(w->found.n, 2); /* pid:403 went into session:4 */
         assert_int_equal(problems.n_notes, 2);
         assert_string_equal(problems.notes[0].what, "target-gone");
         assert_string_equal(problems.notes[1].what, "target-refused");
         verdict_done(&problems);
-        select_free(w->trees, w->n);
-        assert_int_equal(select_kept(&world, &keep, true, &w->trees, &w->n, &problems), 0);
-        assert_int_equal(w->n, 3);
+        candidates_done(&w->found);
+        assert_int_equal(select_kept(&world, &keep, true, &w->found, &problems), 0);
+        assert_int_equal(w->found.n, 3);
         verdict_done(&problems);
-        select_free(w->trees, w->n);
-        assert_int_equal(select_kept(&world, NULL, false, &w->trees, &w->n, &problems), 0);
-        assert_int_equal(w->n, 0);
+        candidates_done(&w->found);
+        assert_int_equal(select_kept(&world, NULL, false, &w->found, &problems), 0);
+        assert_int_equal(w->found.n, 0);
         assert_int_equal(problems.n_notes, 0);
-        select_free(w->trees, w->n);
+        candidates_done(&w->found);
 
         /* nobody named it, but it would end without a word */
         world_process(w->s, 990, 400, "x", "/system.slice/dbus.service");
         world = look(w);
-        assert_int_equal(select_kept(&world, NULL, true, &w->trees, &w->n, &problems), 0);
-        assert_int_equal(w->n, 2);
+        assert_int_equal(select_kept(&world, NULL, true, &w->found, &problems), 0);
+        assert_int_equal(w->found.n, 2);
         assert_int_equal(problems.n_notes, 1);
         assert_string_equal(problems.notes[0].what, "target-refused");
         verdict_done(&problems);
