@@ -69,6 +69,14 @@ static bool is_journal(const SnapFd *f) {
                (starts_with(f->target, "/var/log/journal/") || starts_with(f->target, "/run/log/journal/"));
 }
 
+/* A reader has many of them open, and loses one thing. */
+static bool is_first_journal(const Check *c, const SnapFd *f) {
+        for (const SnapFd *other = c->p->fds; other < f; other++)
+                if (is_journal(other))
+                        return false;
+        return true;
+}
+
 static int check_named(const Check *c, const SnapFd *f) {
         Who who;
 
@@ -108,7 +116,7 @@ static int check_named(const Check *c, const SnapFd *f) {
                 return note_refused(c, "lease", "try again in a moment",
                                     "another program waits for the lease of %s on %s", check_who(c->p, &who),
                                     f->target);
-        if (is_journal(f))
+        if (is_journal(f) && is_first_journal(c, f))
                 return note_degraded(c, "journal-reader", "restart the program after the reboot",
                                      "%s reads the system journal; it will not get new messages, because "
                                      "the reboot rotates the files",

@@ -33,13 +33,13 @@ static bool is_of(const NoteGroup *g, const Check *c, const char *what) {
         return strcmp(g->what, what) == 0 && strcmp(g->comm, c->p->comm) == 0;
 }
 
-/* Whether that program has such a note already; then it is counted, unless it is the same sentence. */
-static bool group_counts(const Check *c, const char *what, const char *text) {
+/* Whether that program has such a note already; then it is counted. */
+static bool group_counts(const Check *c, const char *what) {
         NoteGroups *groups = c->groups;
 
         for (size_t i = 0; i < groups->n; i++)
                 if (is_of(groups->list + i, c, what)) {
-                        groups->list[i].more += strcmp(c->v->notes[groups->list[i].note].text, text) != 0;
+                        groups->list[i].more++;
                         return true;
                 }
         return false;
@@ -50,7 +50,7 @@ static int add_grouped(const Check *c, VerdictLevel level, const char *what, con
         size_t before = c->v->n_notes;
         int r;
 
-        if (group_counts(c, what, text))
+        if (group_counts(c, what))
                 return 0;
         r = verdict_add(c->v, level, what, remedy, "%s", text);
         if (r < 0 || c->v->n_notes == before)
@@ -74,7 +74,6 @@ int check_note(const Check *c, VerdictLevel level, const char *what, const char 
         }
         if (level == VERDICT_REFUSED || !c->groups)
                 return verdict_add(c->v, level, what, remedy, "%s", text);
-        text_tame(text);
         return add_grouped(c, level, what, remedy, text);
 }
 
