@@ -84,7 +84,7 @@ void restoring_failed(Restoring *x, Tree *tree, Outcome__State state, const char
         else
                 tree->outcome->images = path;
         /* Back in the old kernel, the lock of the dump is still there. */
-        log_failed(hold_remove_criu_table(tree->root_pid), "its peers may not get a reset");
+        log_failed(hold_remove_criu_table(tree->root_pid), "peers of the tree may get no reset");
         log_failed(store_tree_done(&x->store, x->ticket->id, tree),
                    "the result may be lost if the restore restarts");
         restoring_say(x, state == OUTCOME__STATE__LOST ? EVENT_TREE_LOST : EVENT_TREE_FAILED, tree, reason);
@@ -114,7 +114,7 @@ void restoring_carried(Restoring *x, Tree *tree) {
                 (void)tree_degrade(tree, "login-record", "loginctl will not show the session", "%s",
                                    err_text(r));
         x->restart_logind |= r > 0;
-        log_failed(note_carried(x, tree), "its images remain until the end of the restore");
+        log_failed(note_carried(x, tree), "images of the tree remain until the end of the restore");
         restoring_say(x, EVENT_TREE_CARRIED, tree, NULL);
         (void)run_progress("  %s: restored after %.1f s", tree->name, (double)tree->outcome->gap / 1e6);
 }

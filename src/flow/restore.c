@@ -134,7 +134,7 @@ static void key_is_lost(Restoring *x) {
                         continue;
                 remaps_sweep_lost(tree, &sweep);
                 restoring_failed(x, tree, abandoned(x, tree, &sweep),
-                                 "the key of its encrypted images was not passed on to this boot; the "
+                                 "the key of the encrypted images was not passed on to this boot; the "
                                  "images were removed");
         }
         log_failed(by_inode_sweep_end(&sweep), LEFT_BESIDE);
@@ -308,7 +308,7 @@ static void images_remove(Restoring *x) {
 
                 if (tree->outcome && tree->outcome->state == OUTCOME__STATE__CARRIED)
                         log_failed(store_tree_remove(&x->store, tree->name),
-                                   "its images remain in the store");
+                                   "images of a restored tree remain in the store");
                 if (tree->outcome && tree->outcome->state == OUTCOME__STATE__LEFT) /* a save that died */
                         log_failed(store_tree_discard(&x->store, tree->name),
                                    "images of a failed save remain in the store");

@@ -178,7 +178,8 @@ static void *worker_run(void *userdata) {
         pthread_mutex_lock(&s->lock);
         w->ended = true;
         if (w->late) {
-                log_info("%s is left behind: %s", w->tree->name, r < 0 ? err_text(r) : "it was too late");
+                log_info("%s is left behind: %s", w->tree->name,
+                         r < 0 ? err_text(r) : "the others were saved without it");
         } else if (s->decision == UNDECIDED) { /* ready() did not return: it was never asked */
                 if (r >= 0)
                         r = err_say(-EPROTO, "CRIU ended before it confirmed the dump");

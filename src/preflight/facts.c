@@ -59,7 +59,7 @@ int preflight_facts_complete(const PreflightFacts *facts) {
                 const uint32_t sets = facts->known | facts->not_known | facts->not_asked;
 
                 if (!(sets & UINT32_C(1) << i) && !(wrong & rows[i].rests_on))
-                        return err_say(-ENODATA, "no verdict: it was not checked %s", rows[i].what);
+                        return err_say(-ENODATA, "no verdict: carryover did not check %s", rows[i].what);
         }
         return 0;
 }

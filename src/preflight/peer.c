@@ -156,8 +156,8 @@ static int check_last_ack(const Check *c, const char *remote) {
         Who who;
 
         return note_degraded(c, "last-ack", NULL,
-                             "%s has a connection to %s that is being closed; the peer may see a reset "
-                             "instead of its end",
+                             "%s has a connection to %s that is being closed; the peer may get a reset "
+                             "instead of the end of the connection",
                              check_who(c->p, &who), remote);
 }
 
@@ -207,7 +207,7 @@ static int check_multicast(const Check *c, const SnapFd *f) {
         if (!inet_ntop(f->multicast, f->group, group, sizeof group))
                 strcpy(group, "?");
         return note_degraded(c, "multicast", "start the program again after the reboot",
-                             "%s receives the multicast group %s; it will receive nothing more from it",
+                             "%s receives multicast group %s; it will receive nothing after the reboot",
                              check_who(c->p, &who), group);
 }
 

@@ -183,7 +183,7 @@ int namespace_restore(const CriuJob *job, const Tree *tree, pid_t *ret_pid) {
 
                 err_put_back(&why);
                 if (!ended)
-                        err_prefix(r, "its PID namespace cannot be ended; ");
+                        err_prefix(r, "the PID namespace of the tree cannot be ended; ");
         }
         while (waitpid(starter, NULL, 0) < 0 && errno == EINTR)
                 ;

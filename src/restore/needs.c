@@ -22,8 +22,8 @@ static int do_without_connections(Tree *tree) {
         rest.n_connections = 0;
         r = network_wait(&rest, now_monotonic(), -1);
         if (r >= 0)
-                r = tree_degrade(tree, "connections-closed", NULL, "all connections are closed: %s",
-                                 why ?: "out of memory");
+                r = tree_degrade(tree, "connections-closed", NULL,
+                                 "all connections of the tree are closed: %s", why ?: "out of memory");
         return r < 0 ? err_pass(r) : 0;
 }
 

@@ -353,8 +353,7 @@ static int check_place(const Store *store, const Ticket *waiting) {
                 return store_vacant(store);
         r = store_waiting(store, &there);
         if (r == 1 || (r == 0 && strcmp(there->id, waiting->id) != 0))
-                r = err_say(-ENOENT, "%s/ticket is no longer the ticket that is to be carried along",
-                            store->path);
+                r = err_say(-ENOENT, "%s/ticket was replaced during the save", store->path);
         return r;
 }
 
@@ -464,7 +463,7 @@ static int tree_noted(int images_fd, const char *note, const char *name, Tree **
         if (r == 0)
                 r = tree_check(tree);
         if (r == 0 && (strcmp(tree->name, name) != 0 || !tree->outcome))
-                r = err_say(-EBADMSG, "%s/%s tells of another tree", name, note);
+                r = err_say(-EBADMSG, "%s/%s belongs to another tree", name, note);
         if (r != 0)
                 return err_pass(r);
         *ret = TAKE(tree);

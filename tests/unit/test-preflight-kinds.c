@@ -209,7 +209,7 @@ static void test_multicast(void **state) {
         expect_ok(w);
         f->multicast = AF_INET;
         memcpy(f->group, "\xef\x01\x02\x03", 4);
-        expect(w, VERDICT_DEGRADED, "multicast", "bash (402) receives the multicast group 239.1.2.3");
+        expect(w, VERDICT_DEGRADED, "multicast", "bash (402) receives multicast group 239.1.2.3");
         f->multicast = AF_INET6;
         memcpy(f->group, "\xff\x15\0\0\0\0\0\0\0\0\0\0\0\0\0\x01", 16);
         expect(w, VERDICT_DEGRADED, "multicast", "ff15::1");

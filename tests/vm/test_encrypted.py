@@ -142,7 +142,7 @@ def test_encrypted(lab: Lab, distro: str) -> None:
     machine.wait_for_ssh()
     wait_for("the report", lambda: check.status(machine).get("trees", [{}])[0].get("state") == "failed", 120, 0.5)
     tree = check.status(machine)["trees"][0]
-    assert "the key of its encrypted images was not passed on to this boot" in tree["reason"] and tree["images"] is None, tree
+    assert "the key of the encrypted images was not passed on to this boot" in tree["reason"] and tree["images"] is None, tree
     assert machine.run("find /var/lib/carryover -name '*.img'; ls -A /var/lib/carryover/save /var/lib/carryover/gone", check=False) == ""
     check.no_hold(machine)
     session.send_line("")

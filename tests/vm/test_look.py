@@ -145,5 +145,5 @@ def test_look(lab: Lab) -> None:
     for tree in report["trees"]:
         print(f"  {tree['comm']}: {tree['state']}, {tree['reason']}")
     assert {tree["state"] for tree in report["trees"] if tree["uid"] == 0} == {"carried"}
-    assert any("in time" in (tree["reason"] or "") for tree in report["trees"])
+    assert any("timed out" in (tree["reason"] or "") for tree in report["trees"])
     check.no_hold(machine)
