@@ -73,7 +73,7 @@ static void strv_freep(char ***p) {
 }
 
 static int unit_job(Bus *b, const char *method, const char *unit, const char *mode) {
-        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
+        _locked_ pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, method, &error, NULL, "ss", unit,
                                    mode);
@@ -98,7 +98,7 @@ int bus_try_restart_unit(Bus *b, const char *unit) {
 }
 
 int bus_reset_unit(Bus *b, const char *unit) {
-        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
+        _locked_ pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, "ResetFailedUnit", &error, NULL,
                                    "s", unit);
@@ -120,13 +120,13 @@ static int unit_property(Bus *b, const char *unit, const char *interface, const 
 }
 
 int bus_unit_property(Bus *b, const char *unit, const char *interface, const char *property, char **ret) {
-        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
+        _locked_ pthread_mutex_t *locked = lock(&b->lock);
 
         return unit_property(b, unit, interface, property, ret);
 }
 
 static int unit_list(Bus *b, const char *unit, const char *property, char ***ret) {
-        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
+        _locked_ pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(freep) char *path = NULL;
         int r;
@@ -157,7 +157,7 @@ int bus_unit_has_any(Bus *b, const char *unit, const char *property) {
 }
 
 int bus_reload(Bus *b) {
-        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
+        _locked_ pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
@@ -202,7 +202,7 @@ static void look_for_shutdown(const Job *job, void *userdata) {
 }
 
 int bus_shutdown_action(Bus *b, const char **ret) {
-        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
+        _locked_ pthread_mutex_t *locked = lock(&b->lock);
         const char *action = NULL;
         int r = for_each_job(b, look_for_shutdown, &action);
 
@@ -213,7 +213,7 @@ int bus_shutdown_action(Bus *b, const char **ret) {
 }
 
 static int clear_jobs(Bus *b) {
-        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
+        _locked_ pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r = sd_bus_call_method(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, "ClearJobs", &error, NULL, "");
 
@@ -294,7 +294,7 @@ static int wait_for_job_change(Bus *b, uint64_t deadline) {
 }
 
 int bus_wait_settled(Bus *b, const char *own_unit, uint64_t deadline) {
-        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
+        _locked_ pthread_mutex_t *locked = lock(&b->lock);
         int r = subscribe(b);
 
         if (r < 0)
@@ -403,7 +403,7 @@ static int wait_for_job(Bus *b, const char *job, const char *unit, uint64_t dead
 
 int bus_start_scope(Bus *b, const char *scope, const char *slice, const char *description, pid_t pid,
                     const Limits *limits, uint64_t deadline, char **ret_cgroup) {
-        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
+        _locked_ pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(freep) char *job = NULL;
         int r;
 
@@ -421,7 +421,7 @@ int bus_start_scope(Bus *b, const char *scope, const char *slice, const char *de
 
 /* A systemd that is older, or knows no such property, restricts nothing by it. */
 int bus_service_restricts_files(Bus *b, const char *service) {
-        _cleanup_(unlockp) pthread_mutex_t *locked = lock(&b->lock);
+        _locked_ pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(strv_freep) char **list = NULL;
         _cleanup_(freep) char *path = NULL;
