@@ -457,9 +457,12 @@ static void test_kept_without(void **state) {
         keep.targets = targets;
         keep.n_targets = 1;
         world_process(w->s, 392, 390, "x", "/system.slice/dbus.service");
+        world_process(w->s, 395, 1, "job", S4)->uid = 1000;
         world = look(w);
         assert_int_equal(select_kept(&world, &keep, true, &w->found, &problems), 0);
-        assert_int_equal(w->found.n, 2);
+        assert_int_equal(w->found.n, 3);
+        assert_int_equal(w->found.items[1].tree->root_pid, 395);
+        assert_string_equal(w->found.items[1].tree->name, "session-4.3"); /* whoever is left out before it */
         owned(w, 400, 1000);
         owned(w, 500, 0);
         assert_int_equal(problems.n_notes, 1);
@@ -475,7 +478,7 @@ static void test_kept_without(void **state) {
         world_process(w->s, 6000, 1, "job", S5);
         world = look(w);
         assert_int_equal(select_kept(&world, NULL, true, &w->found, &problems), 0);
-        assert_int_equal(w->found.n, 1 + 64);
+        assert_int_equal(w->found.n, 2 + 64);
         owned(w, 400, 1000);
         owned(w, 500, 0);
         owned(w, 6000, 0);
