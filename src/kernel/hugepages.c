@@ -27,7 +27,7 @@ static int default_size(uint64_t *ret) {
         found = strstr(text, "Hugepagesize:");
         if (!found || sscanf(found, "Hugepagesize: %" SCNu64 " kB", ret) != 1 || *ret == 0 ||
             *ret > UINT64_MAX / 1024)
-                return err_say(-ENOENT, "this kernel has no huge pages");
+                return err_say(-ENOENT, "this kernel does not support huge pages");
         *ret *= 1024;
         return 0;
 }
@@ -40,12 +40,13 @@ static int change(const char *path, int64_t pages) {
         int r = file_slurp(AT_FDCWD, path, 64, &text, NULL);
 
         if (r == -ENOENT)
-                return err_say(r, "this kernel has no huge pages of that size: there is no %s", path);
+                return err_say(r, "this kernel does not support huge pages of this size: %s does not exist",
+                               path);
         if (r < 0)
                 return err_pass(r);
         text[strcspn(text, "\n")] = '\0';
         if (parse_u64(text, UINT64_MAX / 2, &now) < 0)
-                return err_say(-EBADMSG, "%s is no number", path);
+                return err_say(-EBADMSG, "%s is not a number", path);
         if (pages < 0)
                 now = now > change ? now - change : 0;
         else
@@ -65,7 +66,7 @@ int hugepages_allow(uint64_t size, int64_t bytes) {
         if (r < 0)
                 return err_pass(r);
         if (size < 1024 || bytes % (int64_t)size != 0)
-                return err_say(-EINVAL, "%" PRId64 " bytes are no number of huge pages", bytes);
+                return err_say(-EINVAL, "%" PRId64 " bytes are not a multiple of the huge page size", bytes);
         snprintf(path, sizeof path,
                  "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/nr_overcommit_hugepages", size / 1024);
         pthread_mutex_lock(&lock);

@@ -12,8 +12,8 @@ static int check_mount(const Check *c, const SnapProcess *p, const SnapMount *m)
 
         if (strcmp(m->type, "hugetlbfs") == 0)
                 return note_refused(c, "huge-pages", "stop the program before the reboot",
-                                    "%s has a file open on %s, in huge pages; it will not exist after the "
-                                    "reboot",
+                                    "%s has a file open on %s (hugetlbfs); the file will not exist after "
+                                    "the reboot",
                                     check_who(p, &who), m->point);
         if (m->origin == MOUNT_BY_HAND)
                 return note_refused(c, "mount", "add the mount to /etc/fstab, or close the files on it",

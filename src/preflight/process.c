@@ -154,9 +154,8 @@ int check_process(const Check *c) {
                                  check_who(c->p, &who));
         if (r >= 0 && c->p->huge && !c->m->s->huge_by_boot)
                 r = note_refused(c, "huge-pages",
-                                 "set vm.nr_hugepages in /etc/sysctl.d, so that each boot has them, or stop "
-                                 "the program",
-                                 "%s has memory in huge pages, and the next boot will have too few of them",
+                                 "set vm.nr_hugepages in /etc/sysctl.d, or stop the program",
+                                 "%s uses huge pages; the next boot will not have enough of them",
                                  check_who(c->p, &who));
         if (r >= 0)
                 r = check_privileges(c);

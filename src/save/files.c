@@ -128,7 +128,7 @@ static int want_watched(const char *path, uint64_t ino, void *userdata) {
         struct stat st;
 
         if (path[0] != '/' || strlen(path) + 1 >= PATH_MAX)
-                return err_say(-EBADMSG, "the image files.img names an impossible path that is watched");
+                return err_say(-EBADMSG, "image files.img contains an invalid path of a watched file");
         if (!mount_forgets(mounts_by_path(&watching->mounts, path), path) ||
             is_wanted(watching->files, path))
                 return 0;

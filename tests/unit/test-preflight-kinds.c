@@ -176,7 +176,7 @@ static void test_huge(void **state) {
         World *w = *state;
 
         world_at(w->s, 402)->huge = true;
-        expect(w, VERDICT_REFUSED, "huge-pages", "bash (402) has memory in huge pages");
+        expect(w, VERDICT_REFUSED, "huge-pages", "bash (402) uses huge pages");
         assert_non_null(strstr(w->v.notes[0].remedy, "/etc/sysctl.d"));
         w->s->huge_by_boot = true;
         expect_ok(w);
