@@ -60,9 +60,9 @@ int criu_fits_kernel(const CriuFeatures *features, const char *running, const ch
  * failure before: the tree lives.
  *
  * Restore: removes what each of its tries has left of files that had lost their names (image/remap.h).
- * -EBUSY if a deleted directory is there again. Two such restores at once destroy each other. What runs of a
- * tree whose restore failed has ended then, or the sentence says that it has not: it is found by its numbers
- * in the cgroup; if the caller is PID 1, it is everybody.
+ * -EBUSY if a deleted directory is there again. Two such restores at once, in one directory, destroy each
+ * other. What runs of a tree whose restore failed has ended then, or the sentence says that it has not: it
+ * is found by its numbers in the cgroup; if the caller is PID 1, it is everybody.
  */
 int criu_dump(const CriuJob *job);
 int criu_restore(const CriuJob *job, pid_t *ret_pid);

@@ -195,6 +195,68 @@ static int missing_above(const char *path, char **ret) {
         return 0;
 }
 
+static int by_number(const void *a, const void *b) {
+        const uint64_t *x = a, *y = b;
+
+        return (*x > *y) - (*x < *y);
+}
+
+static bool add_place(const char *path, RemapPlaces *places) {
+        _cleanup_(by_inode_place_done) Place place = PLACE_NONE;
+        struct stat st;
+        uint64_t inode;
+
+        if (!by_inode_place_open(path, &place) || fstat(place.dir_fd, &st) < 0)
+                return false;
+        inode = st.st_ino;
+        return model_append(places->inodes, places->n, inode) >= 0;
+}
+
+/* Images may name as many as their owner likes, most of them in few directories. */
+static void sort_places(RemapPlaces *places) {
+        size_t n = 0;
+
+        if (places->n > 0)
+                qsort(places->inodes, places->n, sizeof *places->inodes, by_number);
+        for (size_t i = 0; i < places->n; i++)
+                if (n == 0 || places->inodes[n - 1] != places->inodes[i])
+                        places->inodes[n++] = places->inodes[i];
+        places->n = n;
+}
+
+void remaps_places(const Remaps *remaps, RemapPlaces *ret) {
+        RemapPlaces places = {0};
+
+        for (size_t i = 0; !places.anywhere && i < remaps->n; i++) {
+                const Remap *remap = remaps->items + i;
+
+                places.anywhere = remap->directory || !add_place(remap->path, &places) ||
+                                  !add_place(remap->made, &places);
+        }
+        sort_places(&places);
+        *ret = places;
+}
+
+void remap_places_done(RemapPlaces *places) {
+        free(places->inodes);
+        *places = (RemapPlaces){0};
+}
+
+bool remap_places_meet(const RemapPlaces *a, const RemapPlaces *b) {
+        size_t i = 0, k = 0;
+
+        if (a->anywhere || b->anywhere)
+                return true;
+        while (i < a->n && k < b->n)
+                if (a->inodes[i] == b->inodes[k])
+                        return true;
+                else if (a->inodes[i] < b->inodes[k])
+                        i++;
+                else
+                        k++;
+        return false;
+}
+
 static int by_file(const void *a, const void *b) {
         const Remap *x = a, *y = b;
 

@@ -11,9 +11,9 @@
  *         PATH                      a directory that had no name left; with its parents, which CRIU leaves
  *
  * CRIU's rule for all of these is the name alone, so two restores that make the same files at once destroy
- * each other (seen with 3.17.1: "Can't create ghost regfile: File exists"): the caller lets only one at a
- * time run that has any. And a directory that is there again would get the owner and the mode of the deleted
- * one and be removed afterwards.
+ * each other (seen with 3.17.1: "Can't create ghost regfile: File exists"): the caller lets only such
+ * restores run at once that have no directory in common (remaps_places()). And a directory that is there
+ * again would get the owner and the mode of the deleted one and be removed afterwards.
  *
  * Directories are never reached through a symbolic link.
  */
@@ -36,6 +36,25 @@ typedef struct Remaps {
 /* From the images; n 0 if they have none. */
 int remaps_load(int images_fd, Remaps *ret);
 void remaps_done(Remaps *remaps);
+
+/* Where a restore makes these files. */
+typedef struct RemapPlaces {
+        uint64_t *inodes; /* of the directories; sorted, each once */
+        size_t n;
+        bool anywhere; /* it makes or removes directories as well, and may be in everybody's way */
+} RemapPlaces;
+
+/*
+ * Looks at the file system of now: a directory that is not there is made. So the answer holds as long as no
+ * restore that may be anywhere is at work. Without memory, that is the answer. The caller frees
+ * (remap_places_done()).
+ */
+void remaps_places(const Remaps *remaps, RemapPlaces *ret);
+void remap_places_done(RemapPlaces *places);
+
+/* Whether both restores make files in one directory. By its number alone, since it may be reached by two
+ * devices, as an NFS export that is mounted twice; two that have the same number wait for nothing. */
+bool remap_places_meet(const RemapPlaces *a, const RemapPlaces *b);
 
 /*
  * Before a restore: a file of the images whose name is another one's now gets the name PATH.cr_link in them,

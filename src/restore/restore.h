@@ -27,7 +27,7 @@
 typedef struct RestoreTurns {
         pthread_mutex_t lock;
         pthread_cond_t change;
-        const void *taken;
+        struct Turn *first; /* of those that have one, or look for one */
 } RestoreTurns;
 
 #define RESTORE_TURNS_INIT                                                                                  \

@@ -79,7 +79,7 @@ static int take_turn(Work *w) {
                 return err_pass(r);
         if (remaps.n == 0)
                 return 0;
-        turn_take(w->job->turns, &w->turn);
+        turn_take(w->job->turns, &remaps, &w->turn);
         r = told_to_stop(w->job);
         if (r < 0)
                 return err_pass(r);
@@ -253,13 +253,16 @@ static void keep_logs(const Work *w) {
 /* What it, or a try before it, has left in the directories of its files. Another tree may be about to make
  * files of the same names. */
 static void sweep_files(Work *w) {
+        int images_fd = w->images_fd >= 0 ? w->images_fd : w->home_fd;
+        _cleanup_(remaps_done) Remaps remaps = {0};
         Sweep sweep = by_inode_sweep_begin();
+        ErrRecord kept = err_keep();
 
         exec_bits_return_files(w->tree, &sweep);
-        if (!w->turn.turns)
-                turn_take(w->job->turns, &w->turn);
-        remaps_sweep_images(w->images_fd >= 0 ? w->images_fd : w->home_fd,
-                            true); /* those that it cannot read it leaves */
+        if (!w->turn.turns && remaps_load(images_fd, &remaps) >= 0 && remaps.n > 0)
+                turn_take(w->job->turns, &remaps, &w->turn);
+        remaps_sweep_images(images_fd, true); /* those that it cannot read it leaves */
+        err_put_back(&kept);
 }
 
 int restore_tree(const RestoreJob *job, Tree *tree) {

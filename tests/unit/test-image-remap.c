@@ -149,6 +149,65 @@ static void test_last_name(void **state) {
         assert_true(is_there("link_remap.3"));
 }
 
+static RemapPlaces places(void) {
+        _cleanup_(remaps_done) Remaps remaps = {0};
+        RemapPlaces ret;
+
+        assert_int_equal(load(&remaps), 0);
+        remaps_places(&remaps, &ret);
+        return ret;
+}
+
+/* Each directory once, whatever name leads there. */
+static void test_places(void **state) {
+        _cleanup_(remap_places_done) RemapPlaces one = {0}, two = {0};
+        struct stat st;
+
+        assert_int_equal(mkdirat(dir, "a", 0700) | mkdirat(dir, "b", 0700), 0);
+        add_file(2, "a/lib");
+        add_remap(2, 0x1f, GHOST);
+        add_ghost(0x1f, S_IFREG | 0755);
+        add_file(3, "a/prog");
+        add_file(4, "a/link_remap.4");
+        add_remap(3, 4, LINKED);
+        one = places();
+        assert_int_equal(fstatat(dir, "a", &st, 0), 0);
+        assert_int_equal(one.n, 1);
+        assert_int_equal(one.inodes[0], st.st_ino);
+        assert_false(one.anywhere);
+        add_file(5, "b/prog");
+        add_file(6, "b/link_remap.6");
+        add_remap(5, 6, LINKED);
+        two = places();
+        assert_int_equal(two.n, 2);
+        assert_true(two.inodes[0] < two.inodes[1] && !two.anywhere);
+        assert_true(remap_places_meet(&one, &two) && remap_places_meet(&two, &one));
+        assert_int_equal(fstatat(dir, "b", &st, 0), 0);
+        assert_false(remap_places_meet(&one, &(RemapPlaces){.inodes = &st.st_ino, .n = 1}));
+        assert_false(remap_places_meet(&(RemapPlaces){.inodes = &st.st_ino, .n = 1}, &one));
+}
+
+/* What cannot be looked at, and a directory that has to be made, may be anywhere. */
+static void test_anywhere(void **state) {
+        _cleanup_(remap_places_done) RemapPlaces gone = {0}, linked = {0}, made = {0}, none = {0};
+
+        add_file(2, "gone/prog");
+        add_file(3, "gone/link_remap.3");
+        add_remap(2, 3, LINKED);
+        gone = places();
+        assert_true(gone.anywhere);
+        assert_true(remap_places_meet(&gone, &none) && remap_places_meet(&none, &gone));
+        assert_int_equal(symlinkat("/", dir, "gone"), 0);
+        linked = places();
+        assert_true(linked.anywhere);
+        assert_int_equal(unlinkat(dir, "gone", 0) | mkdirat(dir, "gone", 0700), 0);
+        add_file(4, "directory");
+        add_remap(4, 0x20, GHOST);
+        add_ghost(0x20, S_IFDIR | 0755);
+        made = places();
+        assert_true(made.anywhere);
+}
+
 /* CRIU was killed, or took the ghost away itself. */
 static void test_ghost(void **state) {
         _cleanup_(remaps_done) Remaps remaps = {0};
@@ -433,6 +492,8 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_none, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_linked, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_last_name, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_places, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_anywhere, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_ghost, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_rename_taken, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_not_ours, set_up, tear_down),

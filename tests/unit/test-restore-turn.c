@@ -15,8 +15,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -36,17 +38,20 @@ static int ready(const Tree *tree, int *ret_procs_fd, void *userdata) {
         return 0;
 }
 
-/* One file of another name. */
-static void write_images(int home_fd) {
+/* One file of another name, in that directory. */
+static void write_images(int home_fd, const char *directory) {
         _cleanup_(image_writer_done) ImageWriter files = {0}, remaps = {0};
         ImgRegFile program = IMG_REG_FILE__INIT, other = IMG_REG_FILE__INIT;
         ImgFile file = IMG_FILE__INIT, link = IMG_FILE__INIT;
         ImgRemap remap = IMG_REMAP__INIT;
+        char name[128], other_name[128];
 
+        snprintf(name, sizeof name, "%s/program", directory);
+        snprintf(other_name, sizeof other_name, "%s/link_remap.3", directory);
         program.id = file.id = remap.orig_id = 2;
-        program.name = (char *)"/nowhere/program";
+        program.name = name;
         other.id = link.id = remap.remap_id = 3;
-        other.name = (char *)"/nowhere/link_remap.3";
+        other.name = other_name;
         file.type = link.type = 1;
         file.reg = &program;
         link.reg = &other;
@@ -91,7 +96,7 @@ static void stopped(int answer) {
         tree.outcome = &outcome;
         home_fd = store_tree_create(&store, tree.name);
         assert_true(home_fd >= 0);
-        write_images(home_fd);
+        write_images(home_fd, "/nowhere");
         stop_fd = job.stop_fd = eventfd(0, EFD_CLOEXEC);
         waited = answer;
         assert_int_equal(restore_tree(&job, &tree), -ECANCELED);
@@ -110,47 +115,192 @@ static void test_stopped_and_waited_in_vain(void **state) {
         stopped(-ETIMEDOUT);
 }
 
-#define THREADS 4u
-#define EACH    25u
+/* Trees that use files which have lost their names, each in one directory of the test's own. */
+typedef enum Where { HERE, THERE, NOWHERE, N_WHERE } Where;
 
-typedef struct Room {
+typedef struct World {
+        char top[32];
+        Remaps remaps[N_WHERE];
         RestoreTurns turns;
-        unsigned inside, together; /* guarded by the turn alone */
-} Room;
+        pthread_barrier_t met;
+        unsigned inside[N_WHERE], met_alone, met_own; /* guarded by the turns alone */
+} World;
 
+static int set_up(void **state) {
+        static const char *const names[] = {[HERE] = "here", [THERE] = "there", [NOWHERE] = "nowhere"};
+        World *w = calloc(1, sizeof *w);
+
+        assert_non_null(w);
+        w->turns = (RestoreTurns)RESTORE_TURNS_INIT;
+        strcpy(w->top, "/tmp/carryover-test-XXXXXX");
+        assert_non_null(mkdtemp(w->top));
+        for (size_t i = 0; i < N_WHERE; i++) {
+                _cleanup_(closep) int fd = open(w->top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                char path[64];
+
+                snprintf(path, sizeof path, "%s/%s", w->top, names[i]);
+                if (i != NOWHERE)
+                        assert_int_equal(mkdir(path, 0700), 0);
+                write_images(fd, path);
+                assert_int_equal(remaps_load(fd, w->remaps + i), 0);
+        }
+        alarm(100); /* for turns that never come */
+        *state = w;
+        return 0;
+}
+
+static int tear_down(void **state) {
+        World *w = *state;
+
+        alarm(0);
+        for (size_t i = 0; i < N_WHERE; i++)
+                remaps_done(w->remaps + i);
+        assert_null(w->turns.first);
+        assert_int_equal(file_remove_tree(AT_FDCWD, w->top), 0);
+        free(w);
+        return 0;
+}
+
+typedef struct Goer {
+        World *world;
+        Where where;
+        pthread_t thread;
+} Goer;
+
+static void run(World *w, void *(*go)(void *), const Where *where, size_t n) {
+        Goer goers[8];
+
+        for (size_t i = 0; i < n; i++) {
+                goers[i] = (Goer){.world = w, .where = where[i]};
+                assert_int_equal(pthread_create(&goers[i].thread, NULL, go, goers + i), 0);
+        }
+        for (size_t i = 0; i < n; i++)
+                assert_int_equal(pthread_join(goers[i].thread, NULL), 0);
+}
+
+static void *meet(void *userdata) {
+        Goer *g = userdata;
+        Turn turn = {0};
+
+        turn_take(&g->world->turns, g->world->remaps + g->where, &turn);
+        (void)pthread_barrier_wait(&g->world->met);
+        turn_end(&turn);
+        turn_end(&turn); /* it has none any more */
+        return NULL;
+}
+
+static void test_side_by_side(void **state) {
+        static const Where where[] = {HERE, THERE};
+        World *w = *state;
+
+        assert_int_equal(pthread_barrier_init(&w->met, NULL, 2), 0);
+        run(w, meet, where, ELEMENTS(where));
+}
+
+#define EACH 10u
+
+/* Each counts in what is guarded by its own directory; the one that is alone looks at all of it. */
 static void *go_round(void *userdata) {
-        Room *room = userdata;
+        Goer *g = userdata;
+        World *w = g->world;
 
         for (unsigned i = 0; i < EACH; i++) {
                 Turn turn = {0};
 
-                turn_take(&room->turns, &turn);
-                room->together += room->inside++;
+                turn_take(&w->turns, w->remaps + g->where, &turn);
+                if (g->where == NOWHERE)
+                        w->met_alone += w->inside[HERE] + w->inside[THERE] + w->inside[NOWHERE];
+                else if (w->inside[g->where] > 0)
+                        w->met_own++;
+                w->inside[g->where]++;
                 sched_yield();
-                room->inside--;
+                w->inside[g->where]--;
                 turn_end(&turn);
-                turn_end(&turn); /* it has none any more */
         }
         return NULL;
 }
 
-static void test_one_at_a_time(void **state) {
-        Room room = {.turns = RESTORE_TURNS_INIT};
-        pthread_t threads[THREADS];
+static void nobody_meets(World *w, const Where *where, size_t n) {
+        run(w, go_round, where, n);
+        assert_int_equal(w->met_alone, 0);
+        assert_int_equal(w->met_own, 0);
+}
 
-        for (size_t i = 0; i < THREADS; i++)
-                assert_int_equal(pthread_create(threads + i, NULL, go_round, &room), 0);
-        for (size_t i = 0; i < THREADS; i++)
-                assert_int_equal(pthread_join(threads[i], NULL), 0);
-        assert_int_equal(room.inside, 0);
-        assert_int_equal(room.together, 0);
+static void test_one_directory(void **state) {
+        static const Where where[] = {HERE, HERE, HERE, HERE};
+
+        nobody_meets(*state, where, ELEMENTS(where));
+}
+
+/* A directory that is not there is made, and with it perhaps that of another one. */
+static void test_alone(void **state) {
+        static const Where where[] = {HERE, THERE, NOWHERE, NOWHERE};
+
+        nobody_meets(*state, where, ELEMENTS(where));
+}
+
+static void *look_late(void *userdata) {
+        Goer *g = userdata;
+        Turn turn = {0};
+
+        (void)pthread_barrier_wait(&g->world->met);
+        turn_take(&g->world->turns, g->world->remaps + g->where, &turn);
+        g->world->met_alone += turn.places.anywhere;
+        turn_end(&turn);
+        return NULL;
+}
+
+/* What one that is alone has made for a moment is nobody's directory. */
+static void test_made_for_a_moment(void **state) {
+        World *w = *state;
+        Goer goer = {.world = w, .where = NOWHERE};
+        Turn turn = {0};
+        char path[64];
+
+        assert_int_equal(pthread_barrier_init(&w->met, NULL, 2), 0);
+        turn_take(&w->turns, w->remaps + NOWHERE, &turn);
+        assert_true(turn.places.anywhere);
+        snprintf(path, sizeof path, "%s/nowhere", w->top);
+        assert_int_equal(mkdir(path, 0700), 0);
+        assert_int_equal(pthread_create(&goer.thread, NULL, look_late, &goer), 0);
+        (void)pthread_barrier_wait(&w->met);
+        for (int i = 0; i < 100; i++)
+                sched_yield(); /* it could look now, if it did not wait */
+        assert_int_equal(rmdir(path), 0);
+        turn_end(&turn);
+        assert_int_equal(pthread_join(goer.thread, NULL), 0);
+        assert_int_equal(w->met_alone, 1);
+}
+
+/* One that makes directories would change what another is looking at. */
+static void test_while_another_looks(void **state) {
+        World *w = *state;
+        Goer goer = {.world = w, .where = NOWHERE};
+        Turn looking = {0};
+
+        w->turns.first = &looking;
+        w->inside[HERE] = 1;
+        assert_int_equal(pthread_create(&goer.thread, NULL, go_round, &goer), 0);
+        for (int i = 0; i < 100; i++)
+                sched_yield(); /* it could go now, if it did not wait */
+        pthread_mutex_lock(&w->turns.lock);
+        w->inside[HERE] = 0;
+        w->turns.first = NULL;
+        pthread_cond_broadcast(&w->turns.change);
+        pthread_mutex_unlock(&w->turns.lock);
+        assert_int_equal(pthread_join(goer.thread, NULL), 0);
+        assert_int_equal(w->met_alone, 0);
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_stopped_while_it_waits),
                         cmocka_unit_test(test_stopped_and_waited_in_vain),
-                        cmocka_unit_test(test_one_at_a_time),
+                        cmocka_unit_test_setup_teardown(test_side_by_side, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_one_directory, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_alone, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_made_for_a_moment, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_while_another_looks, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
