@@ -118,14 +118,14 @@ assert libc.inotify_add_watch(fd, b"/tmp/in", 0x100) > 0  # IN_CREATE
 say("ready")
 say("new", os.read(fd, 1000)[16:].rstrip(b"\\0"))
 """, "new b'file'", after="touch /tmp/in/file"),
-    # The pool is empty after the boot.
+    # The pool is empty after the boot. The restore would let the kernel make more (restore/huge.c), but no jump has shown it yet.
     Kind("hugetlb", """\
 open("/proc/sys/vm/nr_hugepages", "w").write("16")
 m = mmap.mmap(-1, 16 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000)
 m[:] = b"h" * len(m)
 wait()
 say(m[:3], m[-3:], open("/proc/sys/vm/nr_overcommit_hugepages").read().strip())
-""", "b'hhh' b'hhh' 0"),
+""", "b'hhh' b'hhh' 0", level="refused", note="huge-pages"),
     Kind("tail", "#!/bin/sh\ntouch data\necho ready\nexec tail -f data\n", "more", after="echo more >>data"),
 ]
 
