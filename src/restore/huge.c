@@ -18,7 +18,7 @@ static uint64_t bounded(uint64_t bytes, unsigned which) {
 
 int huge_begin(int images_fd, Huge *ret) {
         ErrRecord kept;
-        Huge huge;
+        Huge huge = {0};
         int r = image_huge_pages(images_fd, huge.bytes);
 
         if (r < 0)
