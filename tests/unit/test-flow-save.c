@@ -180,6 +180,17 @@ static void test_one_ended(void **state) {
         assert_int_equal(fake->n_held, 1);
 }
 
+/* What CRIU could not make again at the restore is known now, and that tree stays. */
+static void test_cannot_come_back(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = NULL;
+
+        (void)state;
+        fake_fail("remaps_check", 1, -EEXIST);
+        t = save(0);
+        assert_int_equal((t->trees[0]->outcome != NULL) + (t->trees[1]->outcome != NULL), 1);
+        assert_true(fake_struck());
+}
+
 /* Its number is another one's when it stands. */
 static void become_another(void) {
         fake_tree(FIRST)->start++;
@@ -441,6 +452,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_ended_meanwhile, set_up),
                         cmocka_unit_test_setup(test_one_ended, set_up),
                         cmocka_unit_test_setup(test_another_has_its_number, set_up),
+                        cmocka_unit_test_setup(test_cannot_come_back, set_up),
                         cmocka_unit_test_setup(test_refused, set_up),
                         cmocka_unit_test_setup(test_refused_and_requested, set_up),
                         cmocka_unit_test_setup(test_forced, set_up),
