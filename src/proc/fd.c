@@ -230,7 +230,7 @@ static bool is_huge(int pid_dir, const char *link) {
         char path[64];
 
         snprintf(path, sizeof path, "/proc/self/fd/%d/%s", pid_dir, link);
-        return statfs(path, &st) >= 0 && st.f_type == HUGETLBFS_MAGIC;
+        return statfs(path, &st) >= 0 && (unsigned)st.f_type == HUGETLBFS_MAGIC;
 }
 
 static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, Groups *groups, SnapFd *f) {

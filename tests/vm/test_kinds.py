@@ -14,8 +14,9 @@ import pytest
 
 from conftest import Lab
 from lab import check
+from lab.images import DISTROS
 from lab.machine import Machine
-from lab.util import wait_for
+from lab.util import turn, wait_for
 
 TOP = "/root/kinds"
 
@@ -43,7 +44,7 @@ class Kind:
     before: str = ":"  # run as soon as it is ready
     level: str | dict[str, str] = "ok"  # of the verdict; by distribution where they differ
     note: str = ""  # `what` of a note that the verdict must have, "" for none
-    distros: tuple[str, ...] = field(default=("bookworm", "trixie"))
+    distros: tuple[str, ...] = field(default=DISTROS)
 
     def level_on(self, distro: str) -> str:
         return self.level if isinstance(self.level, str) else self.level[distro]
@@ -187,7 +188,12 @@ def came_back(machine: Machine, kind: Kind, pid: int) -> str:
     return ""
 
 
-@pytest.mark.parametrize("distro", ["bookworm", "trixie"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """On one release, by the commit; the other one is marked thorough."""
+    chosen = DISTROS[turn() % len(DISTROS)]
+    metafunc.parametrize("distro", [pytest.param(distro, marks=[] if distro == chosen else pytest.mark.thorough) for distro in DISTROS])
+
+
 def test_kinds(lab: Lab, distro: str) -> None:
     machine = lab.machine(distro)
     machine.one_login = True
