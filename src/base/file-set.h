@@ -10,8 +10,8 @@ typedef struct FileSet {
         void *root; /* tsearch(3) */
 } FileSet;
 
-/* The name stays the caller's, as long as the set; of a file that is in there already the first one stays.
- */
+/* The name stays the caller's, as long as the set; of a file that is in there already the first one
+ * stays. */
 int file_set_add(FileSet *set, dev_t dev, ino_t ino, const char *name);
 
 /* The name, or NULL. */

@@ -2,6 +2,6 @@
 #pragma once
 
 /* For programs through whose memory sessions go: no core dump of this process, and of no child until it
- * executes something, whatever the limits and whoever is to be given dumps (core(5), "Piping core dumps").
- */
+ * executes something, whatever the limits and whoever is to be given dumps (core(5), "Piping core
+ * dumps"). */
 void secrets_stay(void);

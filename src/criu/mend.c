@@ -40,8 +40,8 @@ static void leave_repair(int pidfd, int number, size_t *failed) {
         if (setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &value, sizeof value) < 0)
                 (*failed)++;
         /* Leaving the mode takes SO_REUSEADDR away, and a server that starts again could not listen on the
-         * port of this connection. What it was before cannot be asked any more; no connection is hurt by it.
-         */
+         * port of this connection. What it was before cannot be asked any more; no connection is hurt by
+         * it. */
         value = 1;
         if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &value, sizeof value) < 0)
                 (*failed)++;

@@ -19,8 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* VERSION is answered at once. CHECK runs iptables and nft the first time and took 4 s on a loaded machine.
- */
+/* VERSION is answered at once. CHECK runs iptables and nft the first time and took 4 s on a loaded
+ * machine. */
 #define PROBE_DEADLINE (30 * USEC_PER_SEC)
 
 #define OUTPUT_MAX 65536u
@@ -125,8 +125,8 @@ static char *last_error(char *output) {
         return found;
 }
 
-/* Older ones insist on an images directory, which they only enter: any will do. "-" sends the log to stdout.
- */
+/* Older ones insist on an images directory, which they only enter: any will do. "-" sends the log to
+ * stdout. */
 int criu_check(const char *criu) {
         _cleanup_(closep) int directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_(answer_done) Answer answer = {0};

@@ -13,8 +13,8 @@
 
 #include <stdbool.h>
 
-/* Says one sentence with a syslog priority: in the initramfs to /dev/kmsg, in the real root to the journal.
- */
+/* Says one sentence with a syslog priority: in the initramfs to /dev/kmsg, in the real root to the
+ * journal. */
 typedef void (*EarlySay)(int priority, const char *sentence);
 
 /* Whether the kernel command line says carryover=off. Then nothing of the last boot is touched: no hold, no

@@ -202,8 +202,8 @@ static int prepare(Restoring *x) {
 }
 
 /* In the old kernel the addresses are there, but services start again around us, and one that configures the
- * network may take them away for a moment: "Can't bind inet socket back: Cannot assign requested address".
- */
+ * network may take them away for a moment: "Can't bind inet socket back: Cannot assign requested
+ * address". */
 static void settle(Restoring *x) {
         StepClock clock = step_begin();
         int r = bus_wait_settled(x->manager, RESTORE_UNIT, now_monotonic() + x->config.settle_usec);
@@ -404,8 +404,8 @@ static void wipe(const Restoring *x) {
                 log_info("unneeded images will be overwritten at the next start");
 }
 
-/* No ticket: a hold that stands now is one that a crash of ours left behind, if we know where tickets are.
- */
+/* No ticket: a hold that stands now is one that a crash of ours left behind, if we know where tickets
+ * are. */
 static void nothing_to_restore(const Config *config) {
         sd_notify(0, "READY=1");
         if (hold_present(NULL) <= 0)

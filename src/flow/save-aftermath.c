@@ -28,8 +28,8 @@
 
 #include <string.h>
 
-/* CRIU looks for its client when it asks its next question; a dump that has just begun asks it at the end.
- */
+/* CRIU looks for its client when it asks its next question; a dump that has just begun asks it at the
+ * end. */
 #define ORPHANS_TIMEOUT (60 * USEC_PER_SEC)
 
 #define INTERRUPTED "the save was interrupted"

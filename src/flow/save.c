@@ -189,8 +189,8 @@ static bool key_is_loaded(const Saving *s) {
                memcmp(mark, s->request->key_mark.data, sizeof mark) == 0;
 }
 
-/* The kernel that `carryover reboot` has loaded will do, if nothing changed since that early boot must know.
- */
+/* The kernel that `carryover reboot` has loaded will do, if nothing changed since that early boot must
+ * know. */
 static bool is_loaded(const Saving *s, const Early *needed) {
         return s->request && s->request->loaded && early_covers(s->request->loaded, needed) &&
                (!s->keys.box || key_is_loaded(s)) && kexec_loaded() > 0;

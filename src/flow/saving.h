@@ -95,8 +95,8 @@ int saving_leave(Tree *tree, const char *reason);
 /* What becomes of it then: a shutdown that is not ours cannot be taken back. */
 const char *saving_fate(const Saving *s);
 
-/* What is ours of a save beside settling and CRIU: looking, hashing, the disk (twice SYNC_TIMEOUT at most).
- */
+/* What is ours of a save beside settling and CRIU: looking, hashing, the disk (twice SYNC_TIMEOUT at
+ * most). */
 #define SAVING_MARGIN (90 * USEC_PER_SEC)
 
 /* Freezes and saves all trees side by side, seals, and lets them die; any failure before the seal lets every

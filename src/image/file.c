@@ -19,8 +19,8 @@
 #define COMMON_MAGIC  0x54564319u
 #define SERVICE_MAGIC 0x55105940u
 
-/* The largest entries are the VMAs of one process (mm) and seccomp filters: 65530 maps of about 100 bytes.
- */
+/* The largest entries are the VMAs of one process (mm) and seccomp filters: 65530 maps of about 100
+ * bytes. */
 #define ENTRY_MAX (64u << 20)
 
 /* A file that is rewritten is held in memory. files.img of 65536 descriptors is below this. */

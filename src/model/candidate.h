@@ -15,8 +15,7 @@ typedef struct Candidate {
         Tree *tree;
         Verdict verdict;
         StoreShare needs; /* about; unknown for what is refused */
-        StoreShare limit; /* what it may have, with what it grows until the freeze; nothing if it is refused
-                           */
+        StoreShare limit; /* what it may have when it is frozen; nothing if it is refused */
 } Candidate;
 
 typedef struct Candidates {

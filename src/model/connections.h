@@ -18,8 +18,8 @@ void hold_set_done(HoldSet *set);
 bool hold_set_is_empty(const HoldSet *set);
 
 /* Connections, as processes and as packets see them, and ports of all trees that are still to come back
- * (outcome pending or none); of ports, of each user and of all but root, no more than a few (connections.c).
- */
+ * (outcome pending or none); of ports, of each user and of all but root, no more than a few
+ * (connections.c). */
 int hold_set_of(const Ticket *ticket, HoldSet *ret);
 
 /* A view, which nobody frees. */

@@ -14,8 +14,7 @@
 /* libgcrypt warns on stderr, into everybody's output, unless its user says that the set-up is finished. Its
  * vector code for BLAKE2b gains little on metal, but under an emulator it takes ten times as long as the
  * plain one, and sessions stand still while their images are hashed; it can only be switched off before
- * anything else.
- */
+ * anything else. */
 static void gcrypt_ready(void) {
         gcry_control(GCRYCTL_DISABLE_HWF, "intel-avx2", NULL);
         gcry_control(GCRYCTL_DISABLE_HWF, "intel-avx512", NULL);

@@ -11,6 +11,6 @@
  * on. "unconfined" is none. */
 const char *label_next(const char **label, size_t *length);
 
-/* Whether a list of profiles as the kernel shows it ("man (enforce)\nman//filter (enforce)\n") has this one.
- */
+/* Whether a list of profiles as the kernel shows it ("man (enforce)\nman//filter (enforce)\n") has this
+ * one. */
 bool label_is_loaded(const char *list, const char *name, size_t length);

@@ -76,8 +76,7 @@ typedef struct SnapInet {
         uint8_t local[16], remote[16]; /* network order; AF_INET: the first 4 bytes. v4-mapped stay v6 */
         uint16_t local_port, remote_port;
         uint32_t rqueue;        /* for TCP_LISTEN the accept queue */
-        char ulp[SNAP_ULP_MAX]; /* what stands between TCP and the program ("tls", of the kernel); mostly ""
-                                 */
+        char ulp[SNAP_ULP_MAX]; /* what is between TCP and the program ("tls"); mostly "" */
         bool is_signed;         /* segments carry signatures (TCP_MD5SIG) */
         bool to_self; /* connected with an address of this machine, the loopback's or another one */
 } SnapInet;
@@ -106,8 +105,7 @@ typedef struct Snapshot {
         bool sorted; /* processes by PID, unixes and inets by inode, holders: snapshot_sort() was called */
         bool holders_cut;      /* not all who may hold something were looked at */
         uint16_t questions[2]; /* first and last port that the kernel gives to who has none; 0: not known */
-        bool huge_by_boot;  /* each boot makes as many huge pages as there are; only if any process has some
-                             */
+        bool huge_by_boot;  /* each boot makes as many huge pages as now; asked only if a process has some */
         bool no_diag;       /* the kernel cannot list sockets (module gone): unixes and inets say nothing */
         bool sockets_late;  /* not all were listed in time: of the trees' own, too, some may be missing */
         bool ports_unknown; /* not all that wait at ports are known: no port is known to be a tree's alone */

@@ -66,8 +66,8 @@ typedef struct HoldGuard HoldGuard;
 
 int hold_guard_start(HoldBackend used, const HoldSet *set, HoldGuard **ret);
 
-/* Guards exactly this set from now on, without a gap. To shrink a hold: update the guard, then hold_set().
- */
+/* Guards exactly this set from now on, without a gap. To shrink a hold: update the guard, then
+ * hold_set(). */
 int hold_guard_update(HoldGuard *guard, const HoldSet *set);
 
 /* Returns NULL. */
@@ -87,8 +87,8 @@ int hold_guard_leave(HoldGuard *guard, HoldBackend used, const HoldSet *set);
 /* Ends what hold_guard_leave() left behind, and comes back when it is gone. Fine if there is nothing. */
 int hold_guard_end(void);
 
-/* Kernel modules of both backends, in the order of loading; NULL-terminated. What an initramfs must contain.
- */
+/* Kernel modules of both backends, in the order of loading; NULL-terminated. What an initramfs must
+ * contain. */
 extern const char *const hold_modules[];
 
 /* CRIU 3.17.1 with its nftables lock leaves tables `inet CRIU-<pid>` behind when it fails: removes the one

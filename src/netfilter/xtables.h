@@ -47,8 +47,8 @@ typedef struct XtFamily {
 
 extern const XtFamily xt_families[2]; /* IPv4, IPv6 */
 
-/* libiptc's failure as a negative errno. 0 in errno means that kernel and library speak different versions.
- */
+/* libiptc's failure as a negative errno. 0 in errno means that kernel and library speak different
+ * versions. */
 int xt_failure(const XtFamily *f, const char *what);
 
 /* The lock of the iptables tools; -1 if it cannot be had in time, and then we go on without. */

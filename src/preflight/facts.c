@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* A fact that somebody forgot to gather is empty, as is one that is fine. So each must be said to be there.
- */
+/* A fact that somebody forgot to gather is empty, as is one that is fine. So each must be said to be
+ * there. */
 
 #include "preflight/facts.h"
 

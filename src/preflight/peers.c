@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* Connections of a machine with itself. Where both ends are carried, in one tree or in two, nothing is lost:
- * the hold keeps them until both are back. So this is asked last, when it is known which trees are refused.
- */
+ * the hold keeps them until both are back. So this is asked last, when it is known which trees are
+ * refused. */
 
 #include "base/cleanup.h"
 #include "base/err.h"

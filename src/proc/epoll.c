@@ -37,8 +37,8 @@ static bool has_file(const SnapProcess *p, uint64_t ino) {
         return false;
 }
 
-/* Asked now: it may have been opened since the descriptors were listed. All anonymous ones have one inode.
- */
+/* Asked now: it may have been opened since the descriptors were listed. All anonymous ones have one
+ * inode. */
 static bool has_number(int pid_dir, int fd, uint64_t ino) {
         struct statx st;
         char path[32];

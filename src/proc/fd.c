@@ -174,8 +174,8 @@ static int read_info(int pid_dir, SnapFd *f) {
         p = procfs_field(text, "tty-index:");
         if (p && f->kind == FD_PTMX)
                 f->pty_index = atoi(p);
-        /* Others' text may hold a user's own: older kernels show names of an io_uring's files as they are.
-         */
+        /* Others' text may hold a user's own: older kernels show names of an io_uring's files as they
+         * are. */
         p = is_pidfd(f) ? procfs_field(text, "Pid:") : NULL;
         if (p)
                 f->pidfd = atoi(p) > 0 ? atoi(p) : -1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* Whether each boot makes as many huge pages as there are now. What was set by hand is 0 in the next kernel.
- */
+/* Whether each boot makes as many huge pages as there are now. What was set by hand is 0 in the next
+ * kernel. */
 
 #include "proc/huge.h"
 

@@ -113,8 +113,8 @@ int child_start(ChildWork *work, void *userdata, Child *ret);
 /* 1: there is a frame, 0: it is through; -ETIMEDOUT: it does not come on, or the deadline has passed;
  * -EPIPE: it has died. Without sentences. */
 int child_next(Child *c, uint64_t deadline, Frame *ret);
-/* SIGKILL. It may still send until the time that is the answer; then nothing changes in its page any more.
- */
+/* SIGKILL. It may still send until the time that is the answer; then nothing changes in its page any
+ * more. */
 uint64_t child_kill(Child *c);
 void child_end(Child *c);
 

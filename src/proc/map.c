@@ -85,8 +85,8 @@ static int map_look(int pid_dir, const Mounts *mounts, uint64_t from, uint64_t t
         m.deleted = st.st_nlink == 0;
         m.unlinked = gone && !m.deleted;
         m.is_volatile = mount_forgets(mount, path);
-        /* overlayfs and btrfs show another device in stat than in a mapping: only the inode can be compared
-         */
+        /* overlayfs and btrfs show another device in stat than in a mapping: only the inode can be
+         * compared */
         if (!mount || !mount->is_remote)
                 m.path_replaced = fstatat(AT_FDCWD, path, &named, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) >=
                                                   0 &&

@@ -85,8 +85,8 @@ static int tty_index(int tty_nr) {
         return (int)((device & 0xff) | ((device >> 12) & 0xfff00));
 }
 
-/* The name stands in parentheses and may hold any character, ')' too: the numbers begin behind the last one.
- */
+/* The name stands in parentheses and may hold any character, ')' too: the numbers begin behind the last
+ * one. */
 static int read_stat(int dir, SnapProcess *p) {
         _cleanup_(freep) char *text = NULL;
         unsigned long long start;

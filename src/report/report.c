@@ -49,8 +49,8 @@ const char *report_verdict_text(ReportVerdict verdict) {
         return texts[verdict];
 }
 
-/* The number comes out of a file: one that this version does not know is no reason to read beyond a table.
- */
+/* The number comes out of a file: one that this version does not know is no reason to read beyond a
+ * table. */
 const char *report_state_text(Outcome__State state) {
         switch (state) {
         case OUTCOME__STATE__PENDING:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* The summary that `carryover reboot` prints in the new kernel and `carryover status` at any time later: the
- * answer first, then the figures, then each tree with what there is to know of it, then where the time went.
- */
+ * answer first, then the figures, then each tree with what there is to know of it, then where the time
+ * went. */
 
 #include "report/report.h"
 

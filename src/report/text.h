@@ -8,8 +8,8 @@
 
 #define REPORT_COLUMNS 100u
 
-/* A copy with everything but printable ASCII replaced by '?'. NULL gives "". Caller frees; NULL on -ENOMEM.
- */
+/* A copy with everything but printable ASCII replaced by '?'. NULL gives "". Caller frees; NULL on
+ * -ENOMEM. */
 char *text_printable(const char *text);
 
 /* A copy in which every byte that is no part of a well-formed UTF-8 sequence is '?': what JSON wants.

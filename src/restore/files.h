@@ -5,8 +5,8 @@
 
 #include "base/file-set.h"
 
-/* Files that were put back until now: trees share some, and the first one brings them. Empty at the begin.
- */
+/* Files that were put back until now: trees share some, and the first one brings them. Empty at the
+ * begin. */
 typedef struct FilesBack {
         FileSet made;
 } FilesBack;

@@ -13,6 +13,6 @@
  */
 int needs_wait(const RestoreJob *job, Tree *tree, bool *ret_tcp_close);
 
-/* Whether what its files in memory are put back into is mounted. Waits for nothing: the boot waits for us.
- */
+/* Whether what its files in memory are put back into is mounted. Waits for nothing: the boot waits for
+ * us. */
 int needs_for_files(const Tree *tree);

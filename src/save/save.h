@@ -30,8 +30,8 @@ typedef struct SaveJob {
         uint64_t deadline; /* monotonic: what CRIU has not done by then it does not do */
 
         /* The tree is frozen, and nothing of it saved yet: the last word on what lies outside it (its
-         * connections may have changed since they were described). *ret shows it as it stands; freed here.
-         */
+         * connections may have changed since they were described). *ret shows it as it stands; freed
+         * here. */
         int (*frozen)(Tree *tree, Snapshot **ret, void *userdata);
         /* The images are safe. 0: let the original die; negative: thaw it. */
         int (*ready)(Tree *tree, void *userdata);

@@ -57,8 +57,8 @@ int bus_reload(Bus *bus);
  * if there is none. Static string. */
 int bus_shutdown_action(Bus *bus, const char **ret);
 
-/* Takes back a shutdown that has begun: drops all jobs and starts what belongs to the default target again.
- */
+/* Takes back a shutdown that has begun: drops all jobs and starts what belongs to the default target
+ * again. */
 int bus_cancel_shutdown(Bus *bus);
 
 /*

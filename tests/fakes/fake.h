@@ -79,8 +79,7 @@ FakeTree *fake_tree(pid_t pid); /* NULL if there is none */
 void fake_reboot(void);
 
 /* How the next calls end. `event` is "FUNCTION" or the whole event, "" is any; nth counts from now on, 1 is
- * the next.
- */
+ * the next. */
 void fake_fail(const char *event, unsigned nth, int r);
 void fake_die(const char *event, unsigned nth);
 /* What happens while that call is made, each time; NULL: nothing. */
@@ -88,8 +87,8 @@ void fake_meanwhile(const char *event, void (*happens)(void));
 /* Nothing more fails. */
 void fake_heal(void);
 
-/* Whether what was told to fail was asked for. A test that fails a call which nobody makes proves nothing.
- */
+/* Whether what was told to fail was asked for. A test that fails a call which nobody makes proves
+ * nothing. */
 bool fake_struck(void);
 const char *fake_struck_event(void); /* the last such call; "": none was made */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Where whole programs run: /run, /etc and /var/lib of the test's own, a store in a tmpfs, a fake machine.
- */
+/* Where whole programs run: /run, /etc and /var/lib of the test's own, a store in a tmpfs, a fake
+ * machine. */
 
 #include "base/fd.h"
 #include "files/config.h"

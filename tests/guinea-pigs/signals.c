@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* Signals that are blocked, pending (with their values, in order), handled on an alternate stack, ignored.
- */
+/* Signals that are blocked, pending (with their values, in order), handled on an alternate stack,
+ * ignored. */
 
 #include "pig.h"
 

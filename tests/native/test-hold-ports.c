@@ -30,8 +30,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Silence is a measured absence. A refusal comes within a millisecond; the first SYN is repeated after 1 s.
- */
+/* Silence is a measured absence. A refusal comes within a millisecond; the first SYN is repeated after 1
+ * s. */
 #define SILENCE_MS 300
 /* By then a SYN has been repeated, and an answer to a datagram has come. */
 #define RESUME_MS 10000

@@ -62,8 +62,8 @@ static void queue_seq_set(int fd, int queue, int seq) {
         set(fd, TCP_QUEUE_SEQ, seq);
 }
 
-/* What a connection is made of, as CRIU sees it. Nothing waits to be read, or to be sent for the first time.
- */
+/* What a connection is made of, as CRIU sees it. Nothing waits to be read, or to be sent for the first
+ * time. */
 typedef struct Frozen {
         struct sockaddr_storage local, remote;
         socklen_t size;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* The command `carryover`, called as a function on a machine of fakes. Included by the test's one .c file.
- */
+/* The command `carryover`, called as a function on a machine of fakes. Included by the test's one .c
+ * file. */
 
 #include "tests/fakes/machine.h"
 

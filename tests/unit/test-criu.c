@@ -105,8 +105,8 @@ static void test_not_criu_job(void **state) {
         assert_int_equal(criu_restore(&job, &pid), -EINVAL);
 }
 
-/* Who is still there of a failed try is read by the descriptor that CRIU's processes write themselves into.
- */
+/* Who is still there of a failed try is read by the descriptor that CRIU's processes write themselves
+ * into. */
 static void test_left_processes(void **state) {
         _cleanup_(closep) int dir = log_dir("12\n0\n77\n"), fd = -1;
         _cleanup_(freep) pid_t *pids = NULL;

@@ -107,8 +107,8 @@ static void test_through_the_firmware(void **state) {
         assert_int_equal(fake_tree(FIRST)->returned, 1);
 }
 
-/* The boot loader has its kernels where we do not look: nobody knows which comes, and that forbids nothing.
- */
+/* The boot loader has its kernels where we do not look: nobody knows which comes, and that forbids
+ * nothing. */
 static void test_firmware_knows(void **state) {
         (void)state;
         options.no_kexec = true;

@@ -119,8 +119,8 @@ static int fake_read(pid_t tid, uint64_t address, void *ret, size_t size) {
         return 0;
 }
 
-/* What becomes of one thread alone: the answer of the cure, and whether the call is begun again as `number`.
- */
+/* What becomes of one thread alone: the answer of the cure, and whether the call is begun again as
+ * `number`. */
 static int cure(const Thread *t, uint64_t number, bool *ret_again) {
         _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
         uint32_t only[] = {100};

@@ -118,8 +118,8 @@ static void test_unsavable_descriptors(void **state) {
         }
 }
 
-/* As many descriptors as one process may have must not hold up a shutdown, and the one that matters is said.
- */
+/* As many descriptors as one process may have must not hold up a shutdown, and the one that matters is
+ * said. */
 static void test_many(void **state) {
         struct timespec begin, end;
         World *w = *state;

@@ -47,8 +47,8 @@ static void test_what_died_with_the_old_kernel_goes(void **state) {
                 NULL, "UID=0\nLEADERSHIP=kept\nSCOPE=session-4.scope\nLEADER=777\n");
 }
 
-/* logind may not have known it, its number may be another one, and whoever writes utmp may have made it up.
- */
+/* logind may not have known it, its number may be another one, and whoever writes utmp may have made it
+ * up. */
 static void test_terminal(void **state) {
         text_is("UID=0\nTYPE=tty\n", "pts/3",
                 "UID=0\nTYPE=tty\nSCOPE=session-4.scope\nLEADER=777\nTTY=pts/3\n");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* The commit points on disk. Needs root: /run is replaced by a tmpfs in a mount namespace of the test's own.
- */
+/* The commit points on disk. Needs root: /run is replaced by a tmpfs in a mount namespace of the test's
+ * own. */
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -671,8 +671,8 @@ static void test_age_of_links(void **state) {
         store_close(&store);
 }
 
-/* What nobody can try again goes, and in the end what nobody did; and it is overwritten as the others are.
- */
+/* What nobody can try again goes, and in the end what nobody did; and it is overwritten as the others
+ * are. */
 static void test_age(void **state) {
         Store store = fresh();
 
