@@ -63,6 +63,12 @@ static int holder_order(const void *a, const void *b) {
         return x->kind != y->kind ? compare(x->kind, y->kind) : compare(x->id, y->id);
 }
 
+static int holder_by_pid(const void *a, const void *b) {
+        const SnapHolder *x = a, *y = b;
+
+        return holder_order(a, b) ?: compare((uint64_t)x->pid, (uint64_t)y->pid);
+}
+
 /* From the last to the first, so that the first child has the lowest number. */
 static void link_children(Snapshot *s) {
         for (size_t i = 0; i < s->n_processes; i++)
@@ -88,7 +94,7 @@ void snapshot_sort(Snapshot *s) {
         if (s->n_inets > 0)
                 qsort(s->inets, s->n_inets, sizeof *s->inets, inet_by_ino);
         if (s->n_holders > 0)
-                qsort(s->holders, s->n_holders, sizeof *s->holders, holder_order);
+                qsort(s->holders, s->n_holders, sizeof *s->holders, holder_by_pid);
         s->sorted = true;
 }
 
@@ -121,6 +127,12 @@ const SnapHolder *snapshot_holder(const Snapshot *s, FdKind kind, uint64_t id) {
         const SnapHolder key = {.kind = kind, .id = id};
 
         return find(s, &key, s->holders, s->n_holders, sizeof key, holder_order);
+}
+
+bool snapshot_is_held_by(const Snapshot *s, FdKind kind, uint64_t id, pid_t pid) {
+        const SnapHolder key = {.kind = kind, .id = id, .pid = pid};
+
+        return find(s, &key, s->holders, s->n_holders, sizeof key, holder_by_pid);
 }
 
 const char *snapshot_volatile_name(const Snapshot *s, const SnapFd *f) {

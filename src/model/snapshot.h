@@ -128,7 +128,8 @@ void snap_process_done(SnapProcess *p);
 const SnapProcess *snapshot_process(const Snapshot *s, pid_t pid);
 const SnapUnix *snapshot_unix(const Snapshot *s, uint64_t ino);
 const SnapInet *snapshot_inet(const Snapshot *s, uint64_t ino);
-const SnapHolder *snapshot_holder(const Snapshot *s, FdKind kind, uint64_t id);
+const SnapHolder *snapshot_holder(const Snapshot *s, FdKind kind, uint64_t id); /* one of them */
+bool snapshot_is_held_by(const Snapshot *s, FdKind kind, uint64_t id, pid_t pid);
 
 /* The name that no boot brings and that must be there again; NULL: none, as of logind's foreign FIFO. */
 const char *snapshot_volatile_name(const Snapshot *s, const SnapFd *f);

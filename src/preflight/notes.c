@@ -103,21 +103,14 @@ void note_groups_done(NoteGroups *groups) {
  * a descriptor or name that is gone, a message, signal or connection that waits to be taken. */
 static bool passes(const char *what) {
         static const char *const list[] = {
-                        "accept-queue",
-                        "directory-reused",
-                        "epoll-shared",
-                        "files-in-flight",
-                        "gone",
-                        "lease",
-                        "lost-name",
-                        "netlink-unread",
-                        "path-reused",
-                        "pending-trap",
-                        "pidfd",
-                        "proc-file",
-                        "session-leader",
-                        "unix-seqpacket",
-                        "unix-unaccepted",
+                        "accept-queue",   "directory-reused",
+                        "epoll-shared",   "files-in-flight",
+                        "gone",           "lease",
+                        "lost-name",      "netlink-unread",
+                        "path-reused",    "pending-trap",
+                        "pidfd",          "proc-file",
+                        "session-leader", "unix-late",
+                        "unix-seqpacket", "unix-unaccepted",
                         "unix-unnamed",
         };
 

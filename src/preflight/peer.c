@@ -52,14 +52,26 @@ int check_pipe(const Check *c, const SnapFd *f) {
 
 /* Unix sockets. */
 
+/* Trees come back before services start, when only what PID 1 itself has open is there: sockets of .socket
+ * units, and its own. What nobody is known to have is left to CRIU. */
+static bool is_there_early(const Snapshot *s, uint64_t socket) {
+        return !snapshot_holder(s, FD_UNIX, socket) || snapshot_is_held_by(s, FD_UNIX, socket, 1);
+}
+
 static int check_dgram(const Check *c, const SnapUnix *u) {
         const SnapUnix *peer = u->peer ? snapshot_unix(c->m->s, u->peer) : NULL;
         Who who, holder;
 
         if (u->peer == 0 || members_have_socket(c->m, u->peer))
                 return 0; /* where it is bound its directory will be: save/files.c */
-        if (peer && peer->path)
+        if (peer && peer->path && is_there_early(c->m->s, u->peer))
                 return 0; /* /dev/log and its like: CRIU connects again */
+        if (peer && peer->path)
+                return note_refused(c, "unix-late", "stop the program before the reboot",
+                                    "%s has a datagram socket connected to %s%s outside the tree, which "
+                                    "does not exist yet when the tree is restored",
+                                    check_who(c->p, &who), peer->path,
+                                    check_holder(c, FD_UNIX, u->peer, &holder));
         return note_refused(c, "unix-unnamed", "stop the program before the reboot",
                             "%s has a datagram socket connected to an unnamed socket%s outside the tree",
                             check_who(c->p, &who), check_holder(c, FD_UNIX, u->peer, &holder));

@@ -47,6 +47,26 @@ static void test_epoll(void **state) {
                "sshd (400) has an epoll (descriptor 0) that watches a file that only bash (402) has open");
 }
 
+/* As syslog's, which is a .socket unit's; and one of somebody who starts later. */
+static void test_late_peer(void **state) {
+        World *w = *state;
+
+        world_fd(w->s, 402, FD_UNIX, 60, NULL);
+        world_unix(w->s, 60, 90, SOCK_DGRAM, NULL);
+        world_unix(w->s, 90, 0, SOCK_DGRAM, "/run/late");
+        expect_ok(w);
+        assert_int_equal(model_append(w->s->holders, w->s->n_holders,
+                                      ((SnapHolder){FD_UNIX, 90, 800, O_RDWR})),
+                         0);
+        expect(w, VERDICT_REFUSED, "unix-late", "connected to /run/late of tmux (800) outside the tree");
+        assert_int_equal(
+                        model_append(w->s->holders, w->s->n_holders, ((SnapHolder){FD_UNIX, 90, 1, O_RDWR})),
+                        0);
+        expect_ok(w);
+        snapshot_sort(w->s);
+        expect_ok(w);
+}
+
 static void test_in_flight(void **state) {
         World *w = *state;
         SnapFd *f = world_fd(w->s, 402, FD_UNIX, 60, NULL);
@@ -222,10 +242,10 @@ static void test_multicast(void **state) {
 int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
-                        T(test_above_tcp),        T(test_last_ack),  T(test_epoll),   T(test_in_flight),
-                        T(test_trapped),          T(test_bus),       T(test_journal), T(test_lease),
-                        T(test_cgroup_namespace), T(test_groups),    T(test_peers),   T(test_huge),
-                        T(test_may_pass),         T(test_multicast),
+                        T(test_above_tcp), T(test_last_ack),         T(test_epoll),     T(test_in_flight),
+                        T(test_late_peer), T(test_trapped),          T(test_bus),       T(test_journal),
+                        T(test_lease),     T(test_cgroup_namespace), T(test_groups),    T(test_peers),
+                        T(test_huge),      T(test_may_pass),         T(test_multicast),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
