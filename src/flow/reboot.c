@@ -95,7 +95,7 @@ static int load_now(const Config *config, const RebootOptions *options, const Ca
         Ticket ticket = TICKET__INIT;
         int r;
 
-        if (!all)
+        if (!all && trees->n > 0)
                 return -ENOMEM;
         ticket.id = (char *)"loaded-before-the-save";
         ticket.hold_backend = (char *)hold_backend_text(config->hold);

@@ -151,7 +151,8 @@ static int utmp_put_back(const Tree *tree) {
 static bool is_running(Bus *manager, const char *unit) {
         _cleanup_(freep) char *state = NULL;
 
-        return bus_unit_property(manager, unit, "org.freedesktop.systemd1.Unit", "ActiveState", &state) >=
+        return manager &&
+               bus_unit_property(manager, unit, "org.freedesktop.systemd1.Unit", "ActiveState", &state) >=
                                0 &&
                (strcmp(state, "active") == 0 || strcmp(state, "activating") == 0);
 }

@@ -118,7 +118,8 @@ void restore_scopes_release(RestoreScopes *scopes);
 /*
  * Login sessions as logind and utmp know them. logind reads /run/systemd/sessions/ when it starts, as after
  * its own upgrade: session and FIFO go there before it starts; when it already runs it is restarted. Answer
- * 1: a running logind must be restarted. Not thread safe.
+ * 1: a running logind must be restarted. Without a manager (NULL) nobody knows whether it runs. Not thread
+ * safe.
  */
 int restore_login(Bus *manager, const Tree *tree);
 

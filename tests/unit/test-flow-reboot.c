@@ -211,6 +211,20 @@ static void test_looked_at_twice(void **state) {
         assert_int_equal(fake_tree(SECOND)->returned, 1);
 }
 
+static void all_end(void) {
+        fake_tree(FIRST)->life = fake_tree(SECOND)->life = FAKE_DEAD;
+}
+
+/* Between the list and the look: there is nothing to carry, and who wanted a reboot gets it. */
+static void test_all_have_ended(void **state) {
+        (void)state;
+        fake_meanwhile("snapshot_look", all_end);
+        fake_on_sleep = way_over;
+        (void)fake_run(run_reboot, NULL); /* on a machine it ends with the old kernel */
+        assert_int_equal(fake_count("bus_start_unit"), 1);
+        assert_int_equal(fake_count("criu_dump"), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup(test_over_and_back, set_up),
@@ -225,6 +239,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_all_refused, set_up),
                         cmocka_unit_test_setup(test_machine_refused, set_up),
                         cmocka_unit_test_setup(test_looked_at_twice, set_up),
+                        cmocka_unit_test_setup(test_all_have_ended, set_up),
                         cmocka_unit_test_setup(test_under_way, set_up),
                         cmocka_unit_test_setup(test_fails, set_up),
         };

@@ -20,8 +20,11 @@
 
 static const char *logind_state;
 
+static int somebody;
+#define MANAGER ((Bus *)&somebody)
+
 int bus_unit_property(Bus *bus, const char *unit, const char *interface, const char *property, char **ret) {
-        (void)bus;
+        assert_ptr_equal(bus, MANAGER);
         (void)interface;
         (void)property;
         assert_string_equal(unit, "systemd-logind.service");
@@ -110,7 +113,8 @@ static void test_logind_runs_already(void **state) {
 
         for (size_t i = 0; i < ELEMENTS(rows); i++) {
                 logind_state = rows[i].state;
-                assert_int_equal(restore_login(NULL, *state), rows[i].answer);
+                assert_int_equal(restore_login(MANAGER, *state), rows[i].answer);
+                assert_int_equal(restore_login(NULL, *state), 0);
         }
 }
 
