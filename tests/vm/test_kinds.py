@@ -127,6 +127,55 @@ m[:] = b"h" * len(m)
 wait()
 say(m[:3], m[-3:], open("/proc/sys/vm/nr_overcommit_hugepages").read().strip())
 """, "b'hhh' b'hhh' 0", level="refused", note="huge-pages"),
+    # What is named or refused before.
+    Kind("multicast", """\
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 5007))
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.1.2.3") + socket.inet_aton("127.0.0.1"))
+wait()
+say("alive")
+""", "alive", level="degraded", note="multicast"),
+    Kind("udp", """\
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 5008))
+wait()
+say("alive")
+""", "alive"),
+    Kind("syslog", """\
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect("/dev/log")
+wait()
+say("sent", s.send(b"<14>kinds"))
+""", "sent 9"),
+    Kind("journal", "#!/bin/sh\necho ready\nexec journalctl -f -n 0 >/dev/null\n", "alive",
+         after="kill -0 $PID && echo alive >>log", level="degraded", note="journal-reader"),
+    Kind("bus", "#!/bin/sh\necho ready\nexec dbus-monitor --system >/dev/null\n", "", after=":", level="degraded",
+         note="bus-exit"),
+    Kind("epoll-shared", """\
+ep = select.epoll()
+if os.fork() == 0:
+    a, b = socket.socketpair()
+    ep.register(a.fileno(), select.EPOLLIN)
+    wait()
+time.sleep(10**6)
+""", "", level="refused", note="epoll-shared"),
+    Kind("trap", """\
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTRAP])
+os.kill(os.getpid(), signal.SIGTRAP)
+wait()
+""", "", level="refused", note="pending-trap"),
+    Kind("in-flight", """\
+a, b = socket.socketpair()
+socket.send_fds(a, [b"x"], [0, 1])
+wait()
+""", "", level="refused", note="files-in-flight"),
+    Kind("ktls", """\
+os.system("modprobe tls")
+listener = socket.create_server(("127.0.0.1", 7443))
+c = socket.create_connection(("127.0.0.1", 7443))
+c.setsockopt(socket.IPPROTO_TCP, 31, b"tls")
+wait()
+""", "", level="refused", note="tcp-ulp"),
     Kind("tail", "#!/bin/sh\ntouch data\necho ready\nexec tail -f data\n", "more", after="echo more >>data"),
 ]
 
