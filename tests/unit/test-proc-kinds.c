@@ -8,6 +8,7 @@
 #include "proc/huge.h"
 #include "proc/procfs.h"
 #include "tests/unit/child.h"
+#include "tests/unit/look.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,29 +29,10 @@
 
 #include <cmocka.h>
 
-static const SnapFd *fd_of(const SnapProcess *p, int fd) {
-        for (size_t i = 0; i < p->n_fds; i++)
-                if (p->fds[i].fd == fd)
-                        return p->fds + i;
-        fail_msg("the snapshot has no descriptor %d", fd);
-        return NULL;
-}
-
 /* Nothing is cleaned up behind skip(), and the address sanitizer minds. */
 static void skip_and_free(Snapshot **s) {
         *s = snapshot_free(*s);
         skip();
-}
-
-static const SnapProcess *look_at(pid_t pid, Snapshot **s) {
-        pid_t self = getpid();
-        const SnapProcess *p;
-
-        *s = snapshot_free(*s);
-        assert_int_equal(snapshot_take(SNAP_FULL, &self, 1, s), 0);
-        p = snapshot_process(*s, pid);
-        assert_non_null(p);
-        return p;
 }
 
 static void watch(int epoll, int fd) {

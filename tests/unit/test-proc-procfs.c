@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "proc/procfs.h"
 #include "tests/unit/child.h"
+#include "tests/unit/look.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -31,24 +32,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static const SnapFd *fd_of(const SnapProcess *p, int fd) {
-        for (size_t i = 0; i < p->n_fds; i++)
-                if (p->fds[i].fd == fd)
-                        return p->fds + i;
-        fail_msg("the snapshot has no descriptor %d", fd);
-        return NULL;
-}
-
-static const SnapProcess *look(Snapshot **s) {
-        pid_t self = getpid();
-        const SnapProcess *p;
-
-        assert_int_equal(snapshot_take(SNAP_FULL, &self, 1, s), 0);
-        p = snapshot_process(*s, self);
-        assert_non_null(p);
-        return p;
-}
 
 static void test_processes(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
@@ -135,7 +118,7 @@ static void test_files(void **state) {
         null = open("/dev/null", O_RDWR | O_CLOEXEC);
         memory = memfd_create("x", MFD_CLOEXEC);
 
-        p = look(&s);
+        p = look_at(getpid(), &s);
         assert_int_equal(fd_of(p, gone)->kind, FD_FILE);
         assert_true(fd_of(p, gone)->deleted);
         assert_true(fd_of(p, gone)->size == 12345);
@@ -172,7 +155,7 @@ static void test_replaced_file(void **state) {
         assert_true(map != MAP_FAILED);
         new = open(other, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         assert_int_equal(rename(other, path), 0);
-        p = look(&s);
+        p = look_at(getpid(), &s);
         assert_true(fd_of(p, fd)->deleted && fd_of(p, fd)->path_replaced);
         assert_false(fd_of(p, new)->path_replaced);
         if (geteuid() == 0) { /* map_files is root's */
@@ -205,7 +188,7 @@ static void test_lost_name(void **state) {
         assert_int_equal(mkdir(gone, 0700), 0);
         dir_fd = open(gone, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         assert_true(dir_fd >= 0 && rmdir(gone) == 0);
-        p = look(&s);
+        p = look_at(getpid(), &s);
         assert_true(fd_of(p, fd)->unlinked);
         assert_false(fd_of(p, fd)->deleted || fd_of(p, fd)->path_replaced);
         assert_string_equal(fd_of(p, fd)->target, path);
@@ -214,7 +197,7 @@ static void test_lost_name(void **state) {
 
         s = snapshot_free(s);
         assert_int_equal(mkdir(gone, 0700), 0);
-        p = look(&s);
+        p = look_at(getpid(), &s);
         assert_true(fd_of(p, dir_fd)->deleted && fd_of(p, dir_fd)->path_replaced);
         unlink(kept);
         rmdir(gone);
@@ -233,7 +216,7 @@ static void test_volatile(void **state) {
         (void)mkdir("/dev/shm/carryover-test-dir", 0700);
         below = open("/dev/shm/carryover-test-dir", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         top = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        p = look(&s);
+        p = look_at(getpid(), &s);
         assert_true(fd_of(p, fd)->is_volatile);
         assert_true(fd_of(p, below)->is_volatile);
         assert_false(fd_of(p, top)->is_volatile); /* mounted again at boot */
@@ -249,7 +232,7 @@ static void test_terminals(void **state) {
         pid_t child;
 
         assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
-        p = look(&s);
+        p = look_at(getpid(), &s);
         assert_int_equal(fd_of(p, master)->kind, FD_PTMX);
         assert_int_equal(fd_of(p, slave)->kind, FD_TTY);
         assert_true(fd_of(p, slave)->pty_index >= 0);
@@ -285,7 +268,7 @@ static void test_unix(void **state) {
                               (socklen_t)(sizeof(sa_family_t) + 1 + strlen(address.path + 1))),
                          0);
         assert_int_equal(listen(listener, 1), 0);
-        p = look(&s);
+        p = look_at(getpid(), &s);
         if (s->no_diag)
                 skip();
         assert_int_equal(fd_of(p, pair[0])->kind, FD_UNIX);
@@ -322,7 +305,7 @@ static void test_inet(void **state) {
         assert_int_equal(connect(client, (void *)&a, sizeof a), 0);
         accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         udp = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        p = look(&s);
+        p = look_at(getpid(), &s);
         if (s->no_diag)
                 skip();
         assert_int_equal(fd_of(p, client)->kind, FD_TCP);
@@ -361,7 +344,7 @@ static void test_inet_own(void **state) {
         assert_int_equal(getsockname(listener, (void *)&a, &l), 0);
         client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         assert_int_equal(connect(client, (void *)&a, sizeof a), 0);
-        p = look(&s);
+        p = look_at(getpid(), &s);
         if (!s->no_diag)
                 assert_true(snapshot_inet(s, fd_of(p, client)->ino)->to_self);
         close(listener);
@@ -379,7 +362,7 @@ static void test_odd_descriptors(void **state) {
         pidfd = (int)syscall(SYS_pidfd_open, child, 0);
         packet = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
         assert_int_equal(pipe2(pair, O_CLOEXEC | O_DIRECT), 0);
-        p = look(&s);
+        p = look_at(getpid(), &s);
         assert_int_equal(fd_of(p, epoll)->kind, FD_ANON);
         assert_string_equal(fd_of(p, epoll)->target, "anon_inode:[eventpoll]");
         assert_int_equal(fd_of(p, pair[0])->kind, FD_PIPE);
@@ -398,15 +381,13 @@ static void test_odd_descriptors(void **state) {
                 assert_int_equal(setsockopt(packet, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &member,
                                             sizeof member),
                                  0);
-                snapshot_freep(&s);
-                p = look(&s);
+                p = look_at(getpid(), &s);
                 assert_false(fd_of(p, packet)->any_interface);
                 assert_int_equal(setsockopt(packet, SOL_PACKET, PACKET_DROP_MEMBERSHIP, &member,
                                             sizeof member),
                                  0);
                 assert_int_equal(bind(packet, (struct sockaddr *)&lo, sizeof lo), 0);
-                snapshot_freep(&s);
-                p = look(&s);
+                p = look_at(getpid(), &s);
                 assert_false(fd_of(p, packet)->any_interface);
         }
         fd_close(packet);
@@ -430,18 +411,18 @@ static void test_pipe_ends(void **state) {
         assert_int_equal(pipe2(unwritten, O_CLOEXEC), 0);
         close(unread[0]);
         close(unwritten[1]);
-        p = look(&s);
+        p = look_at(getpid(), &s);
         assert_false(fd_of(p, whole[0])->hung_up || fd_of(p, whole[1])->hung_up);
         assert_true(fd_of(p, unread[1])->hung_up);
         assert_true(fd_of(p, unwritten[0])->hung_up);
         child = child_start(NULL, -1);
         close(whole[1]); /* the child has it */
-        p = (s = snapshot_free(s), look(&s));
+        p = look_at(getpid(), &s);
         assert_false(fd_of(p, whole[0])->hung_up);
         assert_int_equal(snapshot_take(SNAP_FULL, &child, 1, &after), 0);
         assert_true(fd_of(snapshot_process(after, child), unread[1])->hung_up);
         child_end(child);
-        p = (s = snapshot_free(s), look(&s));
+        p = look_at(getpid(), &s);
         assert_true(fd_of(p, whole[0])->hung_up);
         close(whole[0]);
         close(unread[1]);
@@ -452,7 +433,7 @@ static void test_pipe_ends(void **state) {
  * it. */
 static void test_own_look(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
-        const SnapProcess *p = look(&s);
+        const SnapProcess *p = look_at(getpid(), &s);
 
         for (size_t k = 0; k < p->n_fds; k++)
                 assert_false(p->fds[k].kind == FD_ANON && strstr(p->fds[k].target, "pidfd"));
@@ -520,7 +501,7 @@ static void test_sysv_and_affinity(void **state) {
                 if (CPU_ISSET(i, &all))
                         CPU_SET(i, &one);
         assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
-        p = look(&s);
+        p = look_at(getpid(), &s);
         assert_true(p->sysv_shm == 1);
         if (CPU_COUNT(&all) > 1) {
                 assert_true(p->n_affinity == sizeof one);

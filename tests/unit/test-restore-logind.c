@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "systemd/bus.h"
 #include "tests/fakes/machine.h"
+#include "tests/unit/made.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -74,14 +75,6 @@ static void holds(const char *path, const char *expected) {
         assert_int_equal(st.st_mode & 07777, 0644); /* sd-login(3) reads it as anybody */
 }
 
-static void put(const char *dir_path, const char *name, const char *text) {
-        _cleanup_(closep) int dir = open_dirs(dir_path, 0755);
-
-        assert_true(dir >= 0);
-        assert_int_equal(file_replace(dir, name, text, strlen(text)), 0);
-        assert_int_equal(fchmodat(dir, name, 0644, 0), 0);
-}
-
 static int set_up(void **state) {
         _cleanup_(closep) int run = open("/run", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -120,7 +113,7 @@ static void test_logind_runs_already(void **state) {
 
 /* He has logged in again. */
 static void test_user_is_there(void **state) {
-        put("/run/systemd/users", "1000", "NAME=joe\nSTATE=online\n");
+        make_file("/run/systemd/users", "1000", "NAME=joe\nSTATE=online\n");
         assert_int_equal(restore_login(NULL, *state), 0);
         holds(USER_FILE, "NAME=joe\nSTATE=online\n");
         assert_int_equal(access(SESSION_FILE, F_OK), 0);
@@ -132,7 +125,7 @@ static void test_another_tree_of_it(void **state) {
 
         tree->root_pid = 391;
         tree->outcome->root_pid = 391;
-        put("/run/systemd/sessions", "4", "LEADER=777\n");
+        make_file("/run/systemd/sessions", "4", "LEADER=777\n");
         assert_int_equal(restore_login(NULL, tree), 0);
         holds(SESSION_FILE, "LEADER=777\n");
         assert_int_equal(unlink(SESSION_FILE), 0);
@@ -216,7 +209,7 @@ static void test_in_the_way(void **state) {
 
                 assert_int_equal(file_remove_tree(dir, "users"), 0);
                 assert_int_equal(file_remove_tree(dir, "sessions"), 0);
-                put("/run/systemd", strrchr(files[i], '/') + 1, "");
+                make_file("/run/systemd", strrchr(files[i], '/') + 1, "");
                 assert_true(restore_login(NULL, *state) < 0);
                 assert_non_null(strstr(err_text(-ENOTDIR), files[i]));
         }

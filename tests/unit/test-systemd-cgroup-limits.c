@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "model/cgroup-path.h"
 #include "systemd/cgroup-limits.h"
+#include "tests/unit/made.h"
 
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -28,12 +29,9 @@ static char root[] = "/tmp/carryover-test-XXXXXX";
 
 static void put(const char *cgroup, const char *file, const char *text) {
         _cleanup_(freep) char *path = text_format("%s%s", root, cgroup);
-        _cleanup_(closep) int dir = -1;
 
         assert_non_null(path);
-        dir = open_dirs(path, 0755);
-        assert_true(dir >= 0);
-        assert_int_equal(file_replace(dir, file, text, strlen(text)), 0);
+        make_file(path, file, text);
 }
 
 static int set_up(void **state) {

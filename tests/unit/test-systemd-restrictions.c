@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "systemd/bus.h"
 #include "systemd/cgroup-limits.h"
+#include "tests/unit/made.h"
 #include "tests/unit/own-run.h"
 #include "tests/unit/world.h"
 
@@ -48,12 +49,9 @@ typedef struct Case {
 
 static void put(const char *cgroup, const char *file, const char *text) {
         _cleanup_(freep) char *path = text_format(CGROUP_ROOT "%s", cgroup);
-        _cleanup_(closep) int dir = -1;
 
         assert_non_null(path);
-        dir = open_dirs(path, 0755);
-        assert_true(dir >= 0);
-        assert_int_equal(file_replace(dir, file, text, strlen(text)), 0);
+        make_file(path, file, text);
 }
 
 /* A tree of three in one control group. */
