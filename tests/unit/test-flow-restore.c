@@ -71,17 +71,22 @@ static void test_all_come_back(void **state) {
         assert_string_equal(report->new_kernel, FAKE_NEXT);
 }
 
+/* A call fails once in the restore, which ends with this status: what its report says. */
+static Ticket *restored_although(const char *event, int failure, int status) {
+        fake_fail(event, 1, failure);
+        assert_int_equal(fake_run(run_restore, NULL), status);
+        assert_true(fake_struck());
+        is_over();
+        return sealed_report();
+}
+
 /* What fills the disk are the images of the trees that run again: they go first, and then there is room to
  * note it. */
 static void test_no_room_for_a_note(void **state) {
         _cleanup_(ticket_freep) Ticket *report = NULL;
 
         sealed_two();
-        fake_fail("store_tree_done", 1, -ENOSPC);
-        assert_int_equal(fake_run(run_restore, NULL), 0);
-        assert_true(fake_struck());
-        is_over();
-        report = sealed_report();
+        report = restored_although("store_tree_done", -ENOSPC, 0);
         is_carried(report, FIRST_PID);
         is_carried(report, SECOND_PID);
         assert_int_equal(fake_count("store_tree_done"), 3);
@@ -121,11 +126,7 @@ static void one_fails(const char *step) {
 
         sealed_two();
         snprintf(event, sizeof event, "%s %s", step, fake_tree(FIRST_PID)->name);
-        fake_fail(event, 1, -EIO);
-        assert_int_equal(fake_run(run_restore, NULL), 1);
-        assert_true(fake_struck());
-        is_over();
-        report = sealed_report();
+        report = restored_although(event, -EIO, 1);
         is_failed(report, FIRST_PID, step);
         is_carried(report, SECOND_PID);
         assert_int_equal(fake_count("nudge_dismiss 1"), 1);
@@ -144,11 +145,7 @@ static void test_no_scope(void **state) {
         _cleanup_(ticket_freep) Ticket *report = NULL;
 
         sealed_two();
-        fake_fail("bus_start_scope", 1, -EIO);
-        assert_int_equal(fake_run(run_restore, NULL), 1);
-        assert_true(fake_struck());
-        is_over();
-        report = sealed_report();
+        report = restored_although("bus_start_scope", -EIO, 1);
         is_failed(report, FIRST_PID, "bus_start_scope");
         is_carried(report, SECOND_PID);
 }
@@ -158,11 +155,7 @@ static void all_fail(const char *step) {
         _cleanup_(ticket_freep) Ticket *report = NULL;
 
         sealed_two();
-        fake_fail(step, 1, -EIO);
-        assert_int_equal(fake_run(run_restore, NULL), 1);
-        assert_true(fake_struck());
-        is_over();
-        report = sealed_report();
+        report = restored_although(step, -EIO, 1);
         is_failed(report, FIRST_PID, step);
         is_failed(report, SECOND_PID, step);
         assert_int_equal(fake_count("criu_restore"), 0);
@@ -184,11 +177,7 @@ static void goes_on(const char *step, int error) {
         _cleanup_(ticket_freep) Ticket *report = NULL;
 
         sealed_two();
-        fake_fail(step, 1, error);
-        assert_int_equal(fake_run(run_restore, NULL), 0);
-        assert_true(fake_struck());
-        is_over();
-        report = sealed_report();
+        report = restored_although(step, error, 0);
         is_carried(report, FIRST_PID);
         is_carried(report, SECOND_PID);
 }
