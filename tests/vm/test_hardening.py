@@ -90,7 +90,7 @@ print(json.dumps({pid: look(int(pid)) for path in sys.argv[1:] for pid in read(p
 # Everybody who is not just like his parent. Without new privileges: CRIU of Debian 12 does not carry that, and it is refused.
 PIGS = {
     "plain": "pig plain",
-    "limits": "sh -c 'umask 027; ulimit -n 777; ulimit -c 0; ulimit -u 5000; exec nice -n 5 pig limits'",
+    "limits": "sh -c 'umask 027; exec prlimit --nofile=777 --core=0 --nproc=5000 nice -n 5 pig limits'",
     "realtime": "chrt -f 10 pig realtime",
     "batch": "chrt -b 0 ionice -c 3 taskset 2 pig batch",
     "caps": "setpriv --reuid joe --regid joe --groups 4,24 --bounding-set=-sys_admin,-sys_ptrace "
@@ -148,6 +148,7 @@ def test_rights(lab: Lab, distro: str, how: str) -> None:
     first = {name: tells(machine, name, 0) for name in [*pigs, "joe"]}
     before = looks(machine, *sessions)
     assert {str(told["pid"]) for told in first.values()} < before.keys()
+    assert before[str(first["limits"]["pid"])]["limits"].split("Max processes")[1].split()[:2] == ["5000", "5000"]
 
     check.reboot(root, how, 300)
     for session, old in zip([root, joe], sessions):

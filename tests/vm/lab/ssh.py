@@ -216,7 +216,8 @@ class SshSession(Terminal):
         # The word is typed in two halves, so its echo is not taken for the answer.
         self.send_line(f"{line}; printf '\\n{word[:4]}%s %d\\n' {word[4:]} $?")
         self.expect(rf"{word[4:]} \$\?", timeout)
-        found = self.expect(rf"(?s)(.*?)\r?\n{word} (\d+)\r?\n", timeout)
+        # What a background job prints may stand before the word, without an end of line.
+        found = self.expect(rf"(?s)(.*?){word} (\d+)\r?\n", timeout)
         return int(found.group(2)), plain(found.group(1)).strip("\n")
 
     def echo_latency(self, keys: int = 10, timeout: float = 60) -> float:
