@@ -229,6 +229,15 @@ static int check(const ForeignLook *look, const char *link, const struct statx *
         return err_say(-EPERM, "process %d would get %s, which is not the file it had open", (int)pid, path);
 }
 
+/* What proc tells a process of itself. CRIU opens it as root, before the process is its user's again, and so
+ * the file may come back as root's. */
+static bool is_of_itself(const char *path, pid_t pid) {
+        char own[32];
+
+        snprintf(own, sizeof own, "/proc/%d/", (int)pid);
+        return starts_with(path, own);
+}
+
 static int look_at_link(const ForeignLook *look, pid_t pid, uid_t uid, const char *link, bool is_exe) {
         char path[4096 + sizeof DELETED];
         ssize_t l = readlink(link, path, sizeof path - 1);
@@ -244,6 +253,8 @@ static int look_at_link(const ForeignLook *look, pid_t pid, uid_t uid, const cha
                 return 0;
         if (statx(AT_FDCWD, link, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) < 0)
                 return err_born(-errno, "cannot stat %s of process %d", path, (int)pid);
+        if (is_of_itself(path, pid))
+                st.stx_uid = look->noted ? 0 : st.stx_uid; /* noted, as it may come back */
         if (is_harmless(&st, path) || (st.stx_uid == uid && uid != 0))
                 return 0;
         h.uid = uid;

@@ -27,6 +27,8 @@
 
 #define JOE 1000
 
+#define OF_ITSELF 99 /* the child's descriptor of its own file in proc */
+
 typedef struct World {
         char file[64], own[64]; /* root's, joe's */
         pid_t child;
@@ -56,6 +58,9 @@ static _Noreturn void child_run(const World *w, int from, int to) {
                         break;
                 case 'd':
                         r = open("/", O_RDONLY | O_DIRECTORY);
+                        break;
+                case 'm':
+                        r = dup2(open("/proc/self/maps", O_RDONLY), OF_ITSELF);
                         break;
                 case 'n':
                         r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -246,6 +251,27 @@ static void test_last_name(void **state) {
         make(w->file, 0);
 }
 
+/* CRIU opens it before the process is its user's again. */
+static void test_of_itself(void **state) {
+        World *w = world(state);
+        struct stat st;
+        char link[32];
+
+        snprintf(link, sizeof link, "/proc/%d/fd/%d", (int)w->child, OF_ITSELF);
+        change(w, 'j');
+        change(w, 's');
+        change(w, 'm');
+        assert_int_equal(stat(link, &st), 0);
+        assert_int_equal(st.st_uid, JOE);
+        assert_int_equal(rights_note(&w->tree), 0);
+        change(w, 'h');
+        change(w, 'm');
+        assert_int_equal(stat(link, &st), 0);
+        assert_int_equal(st.st_uid, 0);
+        change(w, 's');
+        expect(w, NULL);
+}
+
 static void test_rights(void **state) {
         World *w = world(state);
 
@@ -352,6 +378,7 @@ int main(void) {
                         T(test_public_in_private),
                         T(test_public_for_writing),
                         T(test_last_name),
+                        T(test_of_itself),
                         T(test_rights),
                         T(test_filters),
                         T(test_dumpable),
