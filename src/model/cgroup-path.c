@@ -146,3 +146,13 @@ const char *cgroup_beside(const char *cgroup, const char *other) {
         }
         return p.n > 0 ? p.text - 1 : p.text;
 }
+
+/* Lines are HIERARCHY:CONTROLLERS:PATH, and the unified one is number 0. */
+bool cgroup_text_is_elsewhere(const char *text) {
+        for (const char *line = text, *end; *line; line = *end ? end + 1 : end) {
+                end = line + strcspn(line, "\n");
+                if (!starts_with(line, "0::") && (size_t)(end - line) >= 2 && memcmp(end - 2, ":/", 2) != 0)
+                        return true;
+        }
+        return false;
+}

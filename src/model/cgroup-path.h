@@ -38,3 +38,7 @@ const char *cgroup_beside(const char *cgroup, const char *other);
 
 /* The ID of "session-ID.scope", which is all of the name. */
 bool cgroup_path_session(const char *scope, char ret_id[static SESSION_ID_MAX]);
+
+/* Whether a text of /proc/PID/cgroup has a group in another hierarchy than the unified one, as with cgroup
+ * v1 or one mounted by hand. The roots of those are no groups. */
+bool cgroup_text_is_elsewhere(const char *text);

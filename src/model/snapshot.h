@@ -39,6 +39,7 @@ typedef struct SnapProcess {
         uint8_t *affinity; /* cpu_set_t of n_affinity bytes, only if not all CPUs that are online */
         size_t n_affinity;
         char *cgroup;                            /* v2 path, "/user.slice/..." */
+        bool elsewhere;                          /* is in a group of another hierarchy, too */
         int tty_index;                           /* controlling terminal on devpts, else -1 */
         int seccomp;                             /* 0 none, 1 strict, 2 filter */
         bool no_new_privs, ambient, personality; /* has ambient capabilities, an odd personality(2) */

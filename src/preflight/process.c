@@ -90,7 +90,13 @@ static int check_oddities(const Check *c) {
         Who who;
         int r = 0;
 
-        if (c->p->ambient && !c->facts->criu_ambient)
+        if (c->p->elsewhere)
+                r = note_degraded(
+                                c, "cgroup-hierarchy",
+                                "put the program into its group again after the reboot",
+                                "%s will not be in its group of a cgroup v1 hierarchy: no boot mounts that",
+                                check_who(c->p, &who));
+        if (r >= 0 && c->p->ambient && !c->facts->criu_ambient)
                 r = note_degraded(c, "ambient-capabilities",
                                   "install CRIU 4.1 or later, or restart the program after the reboot",
                                   "%s will lose its ambient capabilities, which this CRIU does not save",

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "model/cgroup-path.h"
 #include "model/model.h"
 #include "proc/internal.h"
 
@@ -164,6 +165,7 @@ static int read_cgroup(int dir, SnapProcess *p) {
 
         if (r < 0)
                 return r;
+        p->elsewhere = cgroup_text_is_elsewhere(text);
         path = procfs_field(text, "0::");
         if (!path)
                 return 0; /* no unified hierarchy */

@@ -96,12 +96,20 @@ static void test_user_manager(void **state) {
         assert_false(cgroup_is_user_manager(NULL));
 }
 
+static void test_elsewhere(void **state) {
+        (void)state;
+        assert_false(cgroup_text_is_elsewhere(""));
+        assert_false(cgroup_text_is_elsewhere("0::/user.slice/user-0.slice/session-4.scope\n"));
+        assert_false(cgroup_text_is_elsewhere("2:name=mine:/\n1:cpu,cpuacct:/\n0::/init.scope\n"));
+        assert_true(cgroup_text_is_elsewhere("2:name=mine:/bar\n1:cpu,cpuacct:/\n0::/init.scope\n"));
+        assert_true(cgroup_text_is_elsewhere("0::/init.scope\n1:name=mine:/a/b"));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_unit),
-                        cmocka_unit_test(test_session),
-                        cmocka_unit_test(test_slice),
-                        cmocka_unit_test(test_user_manager),
+                        cmocka_unit_test(test_unit),      cmocka_unit_test(test_session),
+                        cmocka_unit_test(test_slice),     cmocka_unit_test(test_user_manager),
+                        cmocka_unit_test(test_elsewhere),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -140,6 +140,13 @@ static void test_cgroup_namespace(void **state) {
         expect(w, VERDICT_REFUSED, "namespace", "cgroup namespace");
 }
 
+static void test_cgroup_hierarchy(void **state) {
+        World *w = *state;
+
+        world_at(w->s, 402)->elsewhere = true;
+        expect(w, VERDICT_DEGRADED, "cgroup-hierarchy", "bash (402) will not be in its group");
+}
+
 /* Twenty lines of one program are one. */
 static void test_groups(void **state) {
         World *w = *state;
@@ -242,10 +249,22 @@ static void test_multicast(void **state) {
 int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
-                        T(test_above_tcp), T(test_last_ack),         T(test_epoll),     T(test_in_flight),
-                        T(test_late_peer), T(test_trapped),          T(test_bus),       T(test_journal),
-                        T(test_lease),     T(test_cgroup_namespace), T(test_groups),    T(test_peers),
-                        T(test_huge),      T(test_may_pass),         T(test_multicast),
+                        T(test_above_tcp),
+                        T(test_last_ack),
+                        T(test_epoll),
+                        T(test_in_flight),
+                        T(test_late_peer),
+                        T(test_trapped),
+                        T(test_bus),
+                        T(test_journal),
+                        T(test_lease),
+                        T(test_cgroup_namespace),
+                        T(test_cgroup_hierarchy),
+                        T(test_groups),
+                        T(test_peers),
+                        T(test_huge),
+                        T(test_may_pass),
+                        T(test_multicast),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
