@@ -13,7 +13,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
+
+uint64_t memory_total(void) {
+        struct sysinfo info;
+
+        return sysinfo(&info) < 0 ? 0 : (uint64_t)info.totalram * info.mem_unit;
+}
 
 int memory_available(uint64_t *ret_bytes) {
         static const char label[] = "\nMemAvailable:";

@@ -14,6 +14,9 @@
  */
 int memory_directory(void);
 
+/* All that this kernel has, without its swap. */
+uint64_t memory_total(void);
+
 /* What could be used without swapping: MemAvailable. */
 int memory_available(uint64_t *ret_bytes);
 

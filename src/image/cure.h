@@ -49,9 +49,14 @@ typedef int (*ImageWiped)(pid_t pid, ImageRange **ret, size_t *ret_n);
 /*
  * mm-*.img: memory that is wiped in children (MADV_WIPEONFORK, and MAP_DROPPABLE, in which the C library
  * keeps the state of getrandom) would come back without that before 4.2, and children would see the secret,
- * or draw the same random numbers. Returns in how many processes that was put right.
+ * or draw the same random numbers. NULL: this CRIU saves it.
+ *
+ * For a private mapping of more than `most` bytes the restore reserves no memory (MAP_NORESERVE), or the
+ * kernel refuses it: a program may map far more than there is, as long as it must not write there.
+ *
+ * Returns in how many processes something was put right.
  */
-int image_cure_maps(int images_fd, ImageWiped wiped);
+int image_cure_maps(int images_fd, ImageWiped wiped, uint64_t most);
 
 /*
  * files.img, tcp-stream-*.img: of a connection whose ends are both in the tree, CRIU would send what was

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* CRIU saves some of the advice that a program gave the kernel about its memory, but before 4.2 not this
- * one; and the last thing that its restore does with a mapping is all the advice that its image has. */
+/*
+ * CRIU saves some of the advice that a program gave the kernel about its memory, but before 4.2 not that a
+ * child must not see it; and the last thing that its restore does with a mapping is all the advice that its
+ * image has.
+ *
+ * CRIU maps what it fills writable, whatever it was, and with it what a child shares with its parent; before
+ * 4.0 what lies below such memory, too. The kernel then wants room for all of it, and refuses at once what
+ * exceeds memory and swap, unless it is told not to reserve any.
+ */
 
 #include "image/cure.h"
 
@@ -17,13 +24,14 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-typedef struct Ranges {
-        ImageRange *items;
-        size_t n;
-} Ranges;
+typedef struct Cure {
+        ImageRange *wiped;
+        size_t n_wiped;
+        uint64_t most; /* that is reserved at once */
+} Cure;
 
-static void ranges_done(Ranges *ranges) {
-        free(ranges->items);
+static void cure_done(Cure *cure) {
+        free(cure->wiped);
 }
 
 /* For anything else the kernel would refuse it, and the restore would fail. */
@@ -33,20 +41,18 @@ static bool can_be_wiped(const ImgVma *vma) {
         return (vma->flags & (MAP_SHARED | wanted)) == wanted;
 }
 
-static int mark(ProtobufCMessage *message, const void *userdata) {
-        const ImgMm *mm = (const ImgMm *)message;
-        const Ranges *ranges = userdata;
+static int mark_wiped(const ImgMm *mm, const Cure *cure) {
         int changed = 0;
         size_t at = 0;
 
         for (size_t i = 0; i < mm->n_vmas; i++) { /* both ascend */
                 ImgVma *vma = mm->vmas[i];
 
-                while (at < ranges->n && ranges->items[at].to <= vma->start)
+                while (at < cure->n_wiped && cure->wiped[at].to <= vma->start)
                         at++;
-                if (at == ranges->n)
+                if (at == cure->n_wiped)
                         break;
-                if (vma->start < ranges->items[at].from || vma->end > ranges->items[at].to ||
+                if (vma->start < cure->wiped[at].from || vma->end > cure->wiped[at].to ||
                     !can_be_wiped(vma) || (vma->madv & UINT64_C(1) << MADV_WIPEONFORK))
                         continue;
                 vma->has_madv = true;
@@ -56,26 +62,47 @@ static int mark(ProtobufCMessage *message, const void *userdata) {
         return changed;
 }
 
+/* Huge pages are not ordinary memory: without a reservation a program may get SIGBUS instead. */
+static bool is_reserved(const ImgVma *vma, uint64_t most) {
+        return !(vma->flags & (MAP_SHARED | MAP_HUGETLB | MAP_NORESERVE)) && vma->end > vma->start &&
+               vma->end - vma->start > most;
+}
+
+static int mark(ProtobufCMessage *message, const void *userdata) {
+        const ImgMm *mm = (const ImgMm *)message;
+        const Cure *cure = userdata;
+        int changed = mark_wiped(mm, cure);
+
+        for (size_t i = 0; i < mm->n_vmas; i++) {
+                if (!is_reserved(mm->vmas[i], cure->most))
+                        continue;
+                mm->vmas[i]->flags |= MAP_NORESERVE;
+                changed = 1;
+        }
+        return changed;
+}
+
 typedef struct Walk {
         int images_fd;
         ImageWiped wiped;
+        uint64_t most;
         int cured;
 } Walk;
 
 static int cure_process(const ProtobufCMessage *message, void *userdata) {
         const ImgPstree *p = (const ImgPstree *)message;
-        _cleanup_(ranges_done) Ranges ranges = {0};
         Walk *walk = userdata;
+        _cleanup_(cure_done) Cure cure = {.most = walk->most};
         char name[32];
         int r;
 
         snprintf(name, sizeof name, "mm-%" PRIu32 ".img", p->pid);
-        r = walk->wiped((pid_t)p->pid, &ranges.items, &ranges.n);
+        r = walk->wiped ? walk->wiped((pid_t)p->pid, &cure.wiped, &cure.n_wiped) : 0;
         if (r < 0)
                 return err_pass(r);
-        if (ranges.n == 0)
+        r = image_rewrite(walk->images_fd, name, IMAGE_MM, &img_mm__descriptor, mark, &cure);
+        if (r == -ENOENT && cure.n_wiped == 0) /* a zombie has no memory */
                 return 0;
-        r = image_rewrite(walk->images_fd, name, IMAGE_MM, &img_mm__descriptor, mark, &ranges);
         if (r == -ENOENT)
                 return err_say(-ENODATA, "the images have no %s", name);
         if (r < 0)
@@ -84,8 +111,8 @@ static int cure_process(const ProtobufCMessage *message, void *userdata) {
         return 0;
 }
 
-int image_cure_maps(int images_fd, ImageWiped wiped) {
-        Walk walk = {.images_fd = images_fd, .wiped = wiped};
+int image_cure_maps(int images_fd, ImageWiped wiped, uint64_t most) {
+        Walk walk = {.images_fd = images_fd, .wiped = wiped, .most = most};
         int r;
 
         r = image_each_message(images_fd, "pstree.img", IMAGE_PSTREE, &img_pstree__descriptor, cure_process,

@@ -3,16 +3,14 @@
 #include "restore/huge.h"
 
 #include "base/err.h"
+#include "files/memory.h"
 #include "kernel/hugepages.h"
-
-#include <sys/sysinfo.h>
 
 /* No more than there is memory. */
 static uint64_t bounded(uint64_t bytes, unsigned which) {
-        uint64_t page = which ? UINT64_C(1) << which : UINT64_C(1) << 21, memory;
-        struct sysinfo info;
+        uint64_t page = which ? UINT64_C(1) << which : UINT64_C(1) << 21;
+        uint64_t memory = memory_total() / page * page;
 
-        memory = sysinfo(&info) < 0 ? 0 : (uint64_t)info.totalram * info.mem_unit / page * page;
         return bytes < memory ? bytes : memory;
 }
 

@@ -150,8 +150,9 @@ static int cure(const Work *w) {
 
         if (r >= 0)
                 r = image_cure_timers(w->images_fd, w->job->features->one_shots);
-        if (r >= 0 && !w->job->features->wipes)
-                r = image_cure_maps(w->images_fd, wiped);
+        if (r >= 0) /* half: the next kernel may have a little less, and no swap yet */
+                r = image_cure_maps(w->images_fd, w->job->features->wipes ? NULL : wiped,
+                                    memory_total() / 2);
         if (r >= 0)
                 r = image_cure_loopback(w->images_fd);
         if (r < 0)

@@ -31,10 +31,10 @@ int image_cure_timers(int images_fd, bool one_shots) {
         return fake_call("image_cure_timers", "%s", one_shots ? "one_shots" : "");
 }
 
-int image_cure_maps(int images_fd, ImageWiped wiped) {
+int image_cure_maps(int images_fd, ImageWiped wiped, uint64_t most) {
         (void)images_fd;
-        (void)wiped;
-        return fake_call("image_cure_maps", "%s", "");
+        (void)most;
+        return fake_call("image_cure_maps", "%s", wiped ? "wiped" : "");
 }
 
 int image_cure_loopback(int images_fd) {

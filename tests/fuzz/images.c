@@ -166,8 +166,8 @@ static void cure(int fd) {
                 EXPECT(image_cure_calls(fd, read_memory) == left);
         if (image_cure_timers(fd, false) >= 0)
                 EXPECT(image_cure_timers(fd, false) == 0);
-        if (image_cure_maps(fd, wiped) >= 0)
-                EXPECT(image_cure_maps(fd, wiped) == 0);
+        if (image_cure_maps(fd, wiped, 1 << 30) >= 0)
+                EXPECT(image_cure_maps(fd, wiped, 1 << 30) == 0);
         if (image_cure_loopback(fd) >= 0)
                 EXPECT(image_cure_loopback(fd) == 0);
 }

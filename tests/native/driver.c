@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "criu/criu.h"
+#include "files/memory.h"
 #include "image/cure.h"
 #include "image/image.h"
 #include "proc/process-tree.h"
@@ -195,7 +196,7 @@ static int check_images(const char *script, pid_t pid, void *userdata) {
         if (r >= 0)
                 r = image_cure_timers(trial->images_fd, true);
         if (r >= 0)
-                r = image_cure_maps(trial->images_fd, wiped);
+                r = image_cure_maps(trial->images_fd, wiped, memory_total() / 2);
         if (r >= 0)
                 r = image_cure_loopback(trial->images_fd);
         if (r >= 0)

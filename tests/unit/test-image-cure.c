@@ -19,6 +19,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -478,6 +479,48 @@ static void test_loopback(void **state) {
         assert_int_equal(image_cure_loopback(dir), -EBADMSG);
 }
 
+#define MAPS_MAX 8
+
+typedef struct Map {
+        uint64_t start, end;
+        uint32_t flags;
+        uint64_t madv;
+} Map;
+
+static void put_maps(const char *name, const Map *maps, size_t n) {
+        ImgVma vmas[MAPS_MAX], *list[MAPS_MAX];
+        ImgMm mm = IMG_MM__INIT;
+
+        assert_true(n <= MAPS_MAX);
+        for (size_t i = 0; i < n; i++) {
+                list[i] = vmas + i;
+                vmas[i] = (ImgVma)IMG_VMA__INIT;
+                vmas[i].start = maps[i].start;
+                vmas[i].end = maps[i].end;
+                vmas[i].flags = maps[i].flags;
+                vmas[i].has_madv = maps[i].madv > 0;
+                vmas[i].madv = maps[i].madv;
+        }
+        mm.n_vmas = n;
+        mm.vmas = list;
+        put_one(name, IMAGE_MM, &mm);
+}
+
+/* What the image has, with these flags and this advice by now. */
+static void expect_maps(const char *name, const Map *maps, size_t n) {
+        _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+        const ImgMm *mm;
+
+        assert_int_equal(image_first_message(dir, name, IMAGE_MM, &img_mm__descriptor, &message), 0);
+        mm = (const ImgMm *)message;
+        assert_int_equal(mm->n_vmas, n);
+        for (size_t i = 0; i < n; i++) {
+                assert_int_equal(mm->vmas[i]->flags, maps[i].flags);
+                assert_int_equal(mm->vmas[i]->madv, maps[i].madv);
+                assert_int_equal(mm->vmas[i]->has_madv, maps[i].madv > 0);
+        }
+}
+
 static int fake_wiped(pid_t pid, ImageRange **ret, size_t *ret_n) {
         static const ImageRange ranges[] = {{0x2000, 0x4000}, {0x8000, 0x9000}};
 
@@ -494,72 +537,62 @@ static int fake_wiped(pid_t pid, ImageRange **ret, size_t *ret_n) {
 }
 
 static void test_wiped(void **state) {
-        static const struct {
-                uint64_t start, end;
-                uint32_t flags;
-                bool wiped;
-        } cases[] = {
-                        {0x1000, 0x2000, 0x22, false}, {0x2000, 0x3000, 0x4022, true},
-                        {0x3000, 0x4000, 0x22, true},  {0x4000, 0x5000, 0x22, false},
-                        {0x8000, 0x9000, 0x21, false}, /* shared: the kernel would refuse it */
-        };
-        _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
-        ImgVma vmas[ELEMENTS(cases)], *list[ELEMENTS(cases)];
-        ImgMm mm = IMG_MM__INIT;
+        static const uint64_t wiped = 1 << 18, dump = 1 << 16; /* MADV_DONTDUMP stays */
+        Map maps[] =
+                        {
+                                        {0x1000, 0x2000, 0x22, 0}, {0x2000, 0x3000, 0x4022, dump},
+                                        {0x3000, 0x4000, 0x22, 0}, {0x4000, 0x5000, 0x22, 0},
+                                        {0x8000, 0x9000, 0x21, 0}, /* shared: the kernel would refuse it */
+                        };
 
         (void)state;
-        for (size_t i = 0; i < ELEMENTS(cases); i++) {
-                list[i] = vmas + i;
-                vmas[i] = (ImgVma)IMG_VMA__INIT;
-                vmas[i].start = cases[i].start;
-                vmas[i].end = cases[i].end;
-                vmas[i].flags = cases[i].flags;
-        }
-        vmas[1].has_madv = true;
-        vmas[1].madv = 1 << 16; /* MADV_DONTDUMP stays */
-        mm.n_vmas = ELEMENTS(cases);
-        mm.vmas = list;
-        put_one("mm-100.img", IMAGE_MM, &mm);
+        put_maps("mm-100.img", maps, ELEMENTS(maps));
         put_process((uint32_t[]){100}, 1);
-        assert_int_equal(image_cure_maps(dir, fake_wiped), 1);
-        assert_int_equal(image_cure_maps(dir, fake_wiped), 0);
-        assert_int_equal(image_first_message(dir, "mm-100.img", IMAGE_MM, &img_mm__descriptor, &message), 0);
-        for (size_t i = 0; i < ELEMENTS(cases); i++)
-                assert_int_equal(((ImgMm *)message)->vmas[i]->madv,
-                                 (cases[i].wiped ? 1 << 18 : 0) | (i == 1 ? 1 << 16 : 0));
+        assert_int_equal(image_cure_maps(dir, fake_wiped, UINT64_MAX), 1);
+        assert_int_equal(image_cure_maps(dir, fake_wiped, UINT64_MAX), 0);
+        maps[1].madv |= wiped;
+        maps[2].madv = wiped;
+        expect_maps("mm-100.img", maps, ELEMENTS(maps));
 
         put_process((uint32_t[]){102}, 1); /* has nothing of the kind, and is a zombie: no image */
-        assert_int_equal(image_cure_maps(dir, fake_wiped), 0);
+        assert_int_equal(image_cure_maps(dir, fake_wiped, UINT64_MAX), 0);
         put_process((uint32_t[]){101}, 1);
-        assert_int_equal(image_cure_maps(dir, fake_wiped), -EACCES);
+        assert_int_equal(image_cure_maps(dir, fake_wiped, UINT64_MAX), -EACCES);
+}
+
+static void test_reserved(void **state) {
+        Map maps[] = {
+                        {0x1000, 0x9000, 0x22, 0},      /* anonymous */
+                        {0x9000, 0x10000, 0x22, 0},     /* not too large */
+                        {0x10000, 0x19000, 0x2, 0},     /* of a file */
+                        {0x20000, 0x29000, 0x21, 0},    /* shared memory is reserved page by page */
+                        {0x30000, 0x39000, 0x40022, 0}, /* huge pages */
+                        {0x40000, 0x49000, 0x4022, 0},  /* nothing is reserved for it anyway */
+                        {0x60000, 0x50000, 0x22, 0},    /* no mapping ends before it begins */
+        };
+
+        (void)state;
+        put_maps("mm-100.img", maps, ELEMENTS(maps));
+        put_process((uint32_t[]){100}, 1);
+        assert_int_equal(image_cure_maps(dir, NULL, 0x7000), 1);
+        assert_int_equal(image_cure_maps(dir, NULL, 0x7000), 0);
+        maps[0].flags |= MAP_NORESERVE;
+        maps[2].flags |= MAP_NORESERVE;
+        expect_maps("mm-100.img", maps, ELEMENTS(maps));
 }
 
 static void test_huge_pages(void **state) {
-        static const struct {
-                uint64_t start, end;
-                uint32_t flags;
-        } maps[] = {
-                        {0, 4 << 20, 0x40022},                   /* of the default size */
-                        {4 << 20, 8 << 20, 0x40022 | 21u << 26}, /* 2 MiB */
-                        {8 << 20, (10 << 20) - 4096, 0x40021 | 21u << 26},
-                        {16 << 20, 32 << 20, 0x22}, /* ordinary memory */
+        Map maps[] = {
+                        {0, 4 << 20, 0x40022, 0},                   /* of the default size */
+                        {4 << 20, 8 << 20, 0x40022 | 21u << 26, 0}, /* 2 MiB */
+                        {8 << 20, (10 << 20) - 4096, 0x40021 | 21u << 26, 0},
+                        {16 << 20, 32 << 20, 0x22, 0}, /* ordinary memory */
         };
         uint64_t found[IMAGE_HUGE_SIZES];
-        ImgVma vmas[ELEMENTS(maps)], *list[ELEMENTS(maps)];
         ImgMemfd file = IMG_MEMFD__INIT;
-        ImgMm mm = IMG_MM__INIT;
 
         (void)state;
-        for (size_t i = 0; i < ELEMENTS(maps); i++) {
-                list[i] = vmas + i;
-                vmas[i] = (ImgVma)IMG_VMA__INIT;
-                vmas[i].start = maps[i].start;
-                vmas[i].end = maps[i].end;
-                vmas[i].flags = maps[i].flags;
-        }
-        mm.n_vmas = ELEMENTS(maps);
-        mm.vmas = list;
-        put_one("mm-100.img", IMAGE_MM, &mm);
+        put_maps("mm-100.img", maps, ELEMENTS(maps));
         assert_int_equal(image_huge_pages(dir, found), 0);
         assert_int_equal(found[0], 4 << 20);
         assert_int_equal(found[21], 6 << 20);
@@ -567,21 +600,21 @@ static void test_huge_pages(void **state) {
         file.has_hugetlb_flag = true;
         file.hugetlb_flag = 30u << 26;
         put_one("memfd.img", IMAGE_MEMFD, &file);
-        put_one("mm-101.img", IMAGE_MM, &mm);
+        put_maps("mm-101.img", maps, ELEMENTS(maps));
         assert_int_equal(image_huge_pages(dir, found), 0);
         assert_int_equal(found[21], 12 << 20);
         assert_int_equal(found[30], 1 << 30);
         assert_int_equal(found[1], 0);
 
-        vmas[0].end = UINT64_MAX; /* sums that no number holds */
-        vmas[1].start = 0;
-        vmas[1].end = UINT64_MAX;
-        put_one("mm-100.img", IMAGE_MM, &mm);
+        maps[0].end = UINT64_MAX; /* sums that no number holds */
+        maps[1].start = 0;
+        maps[1].end = UINT64_MAX;
+        put_maps("mm-100.img", maps, ELEMENTS(maps));
         assert_int_equal(image_huge_pages(dir, found), 0);
         assert_true(found[0] == UINT64_MAX && found[21] > UINT64_MAX - (4 << 20));
-        vmas[1].start = 5;
-        vmas[1].end = 4;
-        put_one("mm-100.img", IMAGE_MM, &mm);
+        maps[1].start = 5;
+        maps[1].end = 4;
+        put_maps("mm-100.img", maps, ELEMENTS(maps));
         assert_int_equal(image_huge_pages(dir, found), -EBADMSG);
 }
 
@@ -589,9 +622,9 @@ static void test_no_files(void **state) {
         (void)state;
         assert_int_equal(image_cure_timers(dir, false), -ENOENT);
         assert_int_equal(image_cure_loopback(dir), -ENOENT);
-        assert_int_equal(image_cure_maps(dir, fake_wiped), -ENOENT);
+        assert_int_equal(image_cure_maps(dir, fake_wiped, UINT64_MAX), -ENOENT);
         put_process((uint32_t[]){100}, 1);
-        assert_int_equal(image_cure_maps(dir, fake_wiped), -ENODATA);
+        assert_int_equal(image_cure_maps(dir, fake_wiped, UINT64_MAX), -ENODATA);
 }
 
 int main(void) {
@@ -608,6 +641,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_one_shots, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_loopback, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_wiped, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_reserved, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_huge_pages, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_no_files, set_up, tear_down),
         };
