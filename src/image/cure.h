@@ -64,3 +64,9 @@ int image_cure_maps(int images_fd, ImageWiped wiped, uint64_t most);
  * lost, and TCP sends it again. Returns how many connections were corrected.
  */
 int image_cure_loopback(int images_fd);
+
+/*
+ * tty-info.img: a terminal that has been hung up has no settings, and CRIU would not restore one that is
+ * external (`tty[...]`) without. It gets some. Returns how many terminals were corrected.
+ */
+int image_cure_hung_up(int images_fd);

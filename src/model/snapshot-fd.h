@@ -58,7 +58,7 @@ typedef struct SnapFd {
         int stray;      /* that file's number when it was added, and its inode */
         uint64_t stray_ino;
         bool huge;          /* FD_MEMFD: in huge pages */
-        bool hung_up;       /* FD_PIPE: nobody has the other end */
+        bool hung_up;       /* FD_PIPE, FD_TTY on devpts and /dev/tty: nobody has the other end */
         bool any_interface; /* FD_PACKET: known to be of no interface in particular */
         uid_t uid;
         gid_t gid;

@@ -15,16 +15,56 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+/* A number that was given anew: CRIU tells terminals apart by it. */
+static bool is_given_anew(const Check *c, const SnapFd *f) {
+        if (members_have_master(c->m, f->pty_index))
+                return true;
+        for (size_t i = 0; i < c->m->n; i++)
+                for (size_t k = 0; k < c->m->list[i]->n_fds; k++) {
+                        const SnapFd *other = c->m->list[i]->fds + k;
+
+                        if (other->kind == FD_TTY && other->pty_index == f->pty_index && !other->hung_up)
+                                return true;
+                }
+        return false;
+}
+
+/* Its session has ended, and it lives on. It stays without a terminal. */
+static int check_hung_up(const Check *c, const SnapFd *f) {
+        Who who;
+
+        if (!is_given_anew(c, f))
+                return 0;
+        return note_refused(
+                        c, "tty-reused", "close it, or stop the program",
+                        "%s has terminal %s open, which has been closed, and another one in the tree has "
+                        "the same number",
+                        check_who(c->p, &who), f->target);
+}
+
+/* What it stands for is known only where the terminal is in the tree (image/ctty.c). */
+static int check_own_tty(const Check *c, const SnapFd *f) {
+        Who who;
+
+        if (!f->hung_up && members_have_master(c->m, c->p->tty_index))
+                return 0;
+        return note_refused(c, "own-tty", "carry the whole session of the terminal",
+                            "%s has /dev/tty open, which stands for a terminal that is not in the tree",
+                            check_who(c->p, &who));
+}
+
 int check_tty(const Check *c, const SnapFd *f) {
         Who who, holder;
 
         if (f->pty_index < 0) {
                 if (f->rdev == makedev(5, 0))
-                        return 0; /* /dev/tty: whatever the terminal is */
+                        return check_own_tty(c, f);
                 return note_refused(c, "console", "use an ssh session, or tmux in an ssh session",
                                     "%s uses terminal %s, which is a hardware console and cannot be carried",
                                     check_who(c->p, &who), f->target);
         }
+        if (f->hung_up)
+                return check_hung_up(c, f);
         if (members_have_master(c->m, f->pty_index))
                 return 0;
         return note_degraded(c, "tty-outside",

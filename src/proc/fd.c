@@ -208,20 +208,29 @@ static void place(int pid_dir, const char *link, const Mounts *mounts, SnapFd *f
                            (st.st_dev != f->dev || st.st_ino != f->ino);
 }
 
-/* Whether somebody has the other end of a pipe is asked of the pipe itself, by a descriptor of our own for a
- * moment: a search through everybody's descriptors takes as long as somebody wants, and misses what is under
- * way in a socket. Who may not ask is told nothing. */
+/* Who holds a pipe open for both ways has both ends. Of a terminal without a number only /dev/tty is asked:
+ * the driver of another one is anybody's. */
+static bool may_hang_up(const SnapFd *f) {
+        if (f->kind == FD_PIPE)
+                return (f->flags & O_ACCMODE) != O_RDWR;
+        return f->kind == FD_TTY && (f->pty_index >= 0 || f->rdev == makedev(5, 0));
+}
+
+/* Whether somebody has the other end of a pipe or a terminal is asked of itself, by a descriptor of our own
+ * for a moment: a search through everybody's descriptors takes as long as somebody wants, and misses what is
+ * under way in a socket. Who may not ask is told nothing. */
 static bool is_hung_up(int pidfd, const SnapFd *f) {
         _cleanup_(closep) int fd = -1;
         struct pollfd p = {0};
         struct stat st;
 
-        if ((f->flags & O_ACCMODE) == O_RDWR)
+        if (!may_hang_up(f))
                 return false;
         fd = pidfd < 0 ? -1 : pidfd_getfd(pidfd, f->fd, 0);
         p.fd = fd;
-        return fd >= 0 && fstat(fd, &st) >= 0 && S_ISFIFO(st.st_mode) && st.st_ino == f->ino &&
-               poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR));
+        return fd >= 0 && fstat(fd, &st) >= 0 && ((st.st_mode ^ f->mode) & S_IFMT) == 0 &&
+               st.st_ino == f->ino && st.st_rdev == f->rdev && poll(&p, 1, 0) == 1 &&
+               (p.revents & (POLLHUP | POLLERR));
 }
 
 /* Of memory only: no server is asked. */
@@ -257,8 +266,7 @@ static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, Groups *groups,
                 r = procfs_multicast(pidfd, groups, f);
         if (r < 0)
                 return r;
-        if (f->kind == FD_PIPE)
-                f->hung_up = is_hung_up(pidfd, f);
+        f->hung_up = is_hung_up(pidfd, f);
         if (f->kind == FD_FILE || f->kind == FD_DIR || f->kind == FD_FIFO)
                 place(pid_dir, link, mounts, f, nlink);
         return 0;

@@ -102,7 +102,9 @@ static int open_tty(const RestoreJob *job, const Tree *tree, const External *e) 
         _cleanup_(closep) int fd = -1;
         struct stat st;
 
-        if (!e->path || !starts_with(e->path, "/dev/"))
+        if (!e->path) /* it had been hung up */
+                return err_pass(pty_dead(job->ptys));
+        if (!starts_with(e->path, "/dev/"))
                 return err_say(-EINVAL, "the ticket contains a terminal with an invalid path");
         fd = open(e->path, O_RDWR | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fd >= 0 && fstat(fd, &st) >= 0 && S_ISCHR(st.st_mode) && st.st_uid == tree->uid &&

@@ -155,6 +155,8 @@ static int cure(const Work *w) {
                                     memory_total() / 2);
         if (r >= 0)
                 r = image_cure_loopback(w->images_fd);
+        if (r >= 0)
+                r = image_cure_hung_up(w->images_fd);
         if (r < 0)
                 return err_pass(r);
         if (left == 0)

@@ -140,7 +140,7 @@ static int add_tty(const Members *m, Tree *tree, const SnapFd *f) {
         if (f->pty_index < 0 || members_have_master(m, f->pty_index))
                 return 0;
         snprintf(path, sizeof path, "/dev/pts/%d", f->pty_index);
-        return external_add(tree, EXTERNAL__KIND__TTY, key, key, path, f, NULL);
+        return external_add(tree, EXTERNAL__KIND__TTY, key, key, f->hung_up ? NULL : path, f, NULL);
 }
 
 static int add_master(Tree *tree, const SnapFd *f) {

@@ -627,6 +627,35 @@ static void test_no_files(void **state) {
         assert_int_equal(image_cure_maps(dir, fake_wiped, UINT64_MAX), -ENODATA);
 }
 
+/* One that has been hung up, one that CRIU makes itself, and one that has settings. */
+static void test_hung_up(void **state) {
+        _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+        ImgTtyInfo info = IMG_TTY_INFO__INIT;
+        ImgWinsize size = IMG_WINSIZE__INIT;
+        const ImgTtyInfo *cured;
+
+        (void)state;
+        assert_int_equal(image_cure_hung_up(dir), 0); /* no terminal at all */
+        info.type = 1;
+        put_one("tty-info.img", IMAGE_TTY_INFO, &info);
+        assert_int_equal(image_cure_hung_up(dir), 0);
+        info.type = 5;
+        info.winsize = &size;
+        put_one("tty-info.img", IMAGE_TTY_INFO, &info);
+        assert_int_equal(image_cure_hung_up(dir), 0);
+        info.winsize = NULL;
+        put_one("tty-info.img", IMAGE_TTY_INFO, &info);
+        assert_int_equal(image_cure_hung_up(dir), 1);
+        assert_int_equal(image_cure_hung_up(dir), 0);
+        assert_int_equal(image_first_message(dir, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor,
+                                             &message),
+                         0);
+        cured = (const ImgTtyInfo *)message;
+        assert_int_equal(cured->termios->n_c_cc, 19);
+        assert_int_equal(cured->termios_locked->n_c_cc, 19);
+        assert_non_null(cured->winsize);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup_teardown(test_calls, set_up, tear_down),
@@ -643,6 +672,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_wiped, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_reserved, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_huge_pages, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_hung_up, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_no_files, set_up, tear_down),
         };
 

@@ -56,6 +56,7 @@ static void test_ordinary_session(void **state) {
                 f->pty_index = 0;
                 f->rdev = makedev(136, 0);
         }
+        world_at(s, 402)->tty_index = 0;
         f = world_fd(s, 402, FD_TTY, 46, "/dev/tty");
         f->rdev = makedev(5, 0);
         world_fd(s, 402, FD_FILE, 47, "/root/x");
@@ -314,9 +315,30 @@ static void test_terminals(void **state) {
                                       ((SnapHolder){FD_PTMX, 7, 800, O_RDWR})),
                          0);
         expect(w, VERDICT_DEGRADED, "tty-outside", "of tmux (800)");
+        f->hung_up = true; /* nobody has its other side, and nothing will be lost */
+        expect_ok(w);
+        world_fd(w->s, 400, FD_PTMX, 61, "/dev/ptmx")->pty_index = 7; /* by now another one's number */
+        expect(w, VERDICT_REFUSED, "tty-reused", "another one in the tree has the same number");
         f->pty_index = -1;
         f->rdev = makedev(4, 64);
         expect(w, VERDICT_REFUSED, "console", "hardware");
+}
+
+/* One's own terminal, by a name that tells nobody which it is. */
+static void test_own_terminal(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_TTY, 60, "/dev/tty");
+
+        world_fd(w->s, 400, FD_PTMX, 61, "/dev/ptmx")->pty_index = 3;
+        world_at(w->s, 402)->tty_index = 3;
+        f->pty_index = -1;
+        f->rdev = makedev(5, 0);
+        expect_ok(w);
+        f->hung_up = true;
+        expect(w, VERDICT_REFUSED, "own-tty", "not in the tree");
+        f->hung_up = false;
+        world_at(w->s, 402)->tty_index = 7;
+        expect(w, VERDICT_REFUSED, "own-tty", "not in the tree");
 }
 
 static void test_pipes(void **state) {
@@ -746,6 +768,7 @@ int main(void) {
                         T(test_shell_job),
                         T(test_too_much),
                         T(test_terminals),
+                        T(test_own_terminal),
                         T(test_pipes),
                         T(test_unix),
                         T(test_tcp),

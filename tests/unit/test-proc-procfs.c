@@ -398,6 +398,24 @@ static void test_odd_descriptors(void **state) {
         close(pidfd);
 }
 
+/* A terminal whose master is open, and then is not. */
+static void test_hung_up(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
+
+        (void)state;
+        assert_true(master >= 0);
+        assert_int_equal(unlockpt(master), 0);
+        slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+        assert_true(slave >= 0);
+        assert_false(fd_of(look_at(getpid(), &s), slave)->hung_up);
+        assert_true(fd_of(look_at(getpid(), &s), slave)->pty_index >= 0);
+        close(master);
+        assert_true(fd_of(look_at(getpid(), &s), slave)->hung_up);
+        assert_true(fd_of(look_at(getpid(), &s), slave)->pty_index >= 0);
+        close(slave);
+}
+
 /* A pipe with both ends here, one that nobody reads, one that nobody writes, and one that somebody else
  * might. */
 static void test_pipe_ends(void **state) {
@@ -568,6 +586,7 @@ int main(void) {
                         cmocka_unit_test(test_inet_own),
                         cmocka_unit_test(test_odd_descriptors),
                         cmocka_unit_test(test_pipe_ends),
+                        cmocka_unit_test(test_hung_up),
                         cmocka_unit_test(test_own_look),
                         cmocka_unit_test(test_pipe_holder),
                         cmocka_unit_test(test_listener_holder),

@@ -138,6 +138,10 @@ static void test_terminal(void **state) {
         assert_int_equal(unlockpt(master) | ptsname_r(master, path, sizeof path), 0);
         assert_int_equal(stat(path, &had), 0);
         assert_int_equal(pty_reserve(NULL, 0, &ptys), 0);
+        other = open_external(&e, ptys, 0); /* without a path: it had been hung up */
+        assert_int_equal(fstat(other, &has), 0);
+        assert_int_not_equal(has.st_rdev, had.st_rdev);
+        other = fd_close(other);
         e.path = path;
         own = open_external(&e, ptys, had.st_uid);
         assert_int_equal(fstat(own, &has), 0);

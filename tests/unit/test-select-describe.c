@@ -43,6 +43,11 @@ static void test_describe_files(void **state) {
         f->pty_index = 5;
         f->rdev = 0x8805;
         f->dev = 0x18;
+        f = world_fd(w->s, 403, FD_TTY, 14, "/dev/pts/6"); /* hung up: no way leads to it */
+        f->pty_index = 6;
+        f->rdev = 0x8806;
+        f->dev = 0x18;
+        f->hung_up = true;
         /* pipes: within, to somebody, and one whose other end is closed */
         world_fd(w->s, 402, FD_PIPE, 20, "pipe:[20]")->flags = O_RDONLY;
         world_fd(w->s, 403, FD_PIPE, 20, "pipe:[20]")->flags = O_WRONLY;
@@ -51,7 +56,8 @@ static void test_describe_files(void **state) {
 
         for (int twice = 0; twice < 2; twice++) {
                 assert_int_equal(select_describe(w->s, t), 0);
-                assert_int_equal(t->n_externals, 3);
+                assert_int_equal(t->n_externals, 4);
+                assert_null(external(t, "tty[8806:18]")->path);
                 e = external(t, "file[1f:1ab]");
                 assert_int_equal(e->kind, EXTERNAL__KIND__FIFO);
                 assert_string_equal(e->dump_key, "file[1f:1ab]");
