@@ -32,6 +32,18 @@ typedef enum FdKind {
 #define FILES_IN_FLIGHT_TEXT                                                                                \
         "a Unix socket has unread messages that carry open files, and these cannot be checked"
 
+/* Options of internet sockets that CRIU does not save. */
+typedef enum SnapOption {
+        OPTION_USER_TIMEOUT = 1 << 0,
+        OPTION_CONGESTION = 1 << 1,
+        OPTION_DEFER_ACCEPT = 1 << 2,
+        OPTION_SEGMENT = 1 << 3,
+        OPTION_GRO = 1 << 4,
+        OPTION_MULTICAST_IF = 1 << 5,
+        OPTION_MULTICAST_TTL = 1 << 6,
+        OPTION_MULTICAST_LOOP = 1 << 7,
+} SnapOption;
+
 typedef struct SnapFd {
         int fd; /* -1: the working directory */
         FdKind kind;
@@ -49,7 +61,7 @@ typedef struct SnapFd {
         bool mnt_foreign;   /* opened through a mount that our namespace does not have */
         int pty_index;      /* FD_PTMX, and FD_TTY on devpts; else -1 */
         pid_t pidfd;        /* FD_ANON "[pidfd]": the process it names, -1 if that is dead; else 0 */
-        uint32_t unread;    /* FD_NETLINK: bytes in the receive queue */
+        uint32_t unread;    /* FD_NETLINK: bytes in the receive queue; inotify: of events */
         unsigned in_flight; /* FD_UNIX: open files that lie unread in it */
         int multicast;      /* AF_INET, AF_INET6: it is a member of a group; 0: of none that is known */
         uint8_t group[16];  /* one of them; AF_INET: the first 4 bytes */
@@ -59,6 +71,9 @@ typedef struct SnapFd {
         uint64_t stray_ino;
         bool huge;          /* FD_MEMFD: in huge pages */
         bool hung_up;       /* FD_PIPE, FD_TTY on devpts and /dev/tty: nobody has the other end */
+        unsigned options;   /* FD_TCP, FD_UDP: SnapOption, of those that are not as by default */
+        bool is_signed;     /* FD_TCP: its segments carry authentication (TCP-AO) */
+        bool is_corked;     /* FD_UDP: it collects what will be one packet (UDP_CORK) */
         bool any_interface; /* FD_PACKET: known to be of no interface in particular */
         uid_t uid;
         gid_t gid;

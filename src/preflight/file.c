@@ -254,6 +254,10 @@ int check_anon(const Check *c, const SnapFd *f) {
                 return check_pidfd(c, f);
         if (f->has_stray)
                 return check_stray(c, f);
+        if (f->unread)
+                return note_degraded(c, "inotify-unread", "let the program read them first",
+                                     "%s has not read all events of its inotify; those will be lost",
+                                     check_who(c->p, &who));
         for (size_t i = 0; i < ELEMENTS(anon_allowed); i++)
                 if (strcmp(name, anon_allowed[i]) == 0)
                         return 0;

@@ -241,12 +241,27 @@ static int check_above(const Check *c, const SnapInet *i) {
                                     "%s has a TCP connection with the kernel's '%s' on top (port %u), which "
                                     "CRIU cannot save",
                                     check_who(c->p, &who), i->ulp, i->local_port);
-        if (i->is_signed)
-                return note_refused(c, "tcp-signature", "stop the program before the reboot",
-                                    "%s has a socket with TCP MD5 signatures (port %u), whose keys CRIU "
-                                    "cannot save",
-                                    check_who(c->p, &who), i->local_port);
-        return 0;
+        return note_refused(c, "tcp-signature", "stop the program before the reboot",
+                            "%s has a socket with TCP signatures (MD5 or AO, port %u), whose keys CRIU "
+                            "cannot save",
+                            check_who(c->p, &who), i->local_port);
+}
+
+/* It goes on with what a socket has that nobody has set. */
+static int check_options(const Check *c, const SnapFd *f) {
+        static const char *const names[] = {"TCP_USER_TIMEOUT", "TCP_CONGESTION",   "TCP_DEFER_ACCEPT",
+                                            "UDP_SEGMENT",      "UDP_GRO",          "IP_MULTICAST_IF",
+                                            "IP_MULTICAST_TTL", "IP_MULTICAST_LOOP"}; /* as SnapOption */
+        int r = 0;
+        Who who;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(names); i++)
+                if (f->options & 1u << i)
+                        r = note_degraded(c, "socket-option", "restart the program after the reboot",
+                                          "%s has set %s of a socket, which CRIU does not save; the default "
+                                          "applies after the reboot",
+                                          check_who(c->p, &who), names[i]);
+        return r;
 }
 
 /* The socket comes back, the membership does not. */
@@ -263,15 +278,30 @@ static int check_multicast(const Check *c, const SnapFd *f) {
                              check_who(c->p, &who), group);
 }
 
+static int check_udp(const Check *c, const SnapFd *f) {
+        Who who;
+        int r;
+
+        if (f->is_corked)
+                return note_refused(c, "udp-corked", "try again in a moment",
+                                    "%s has a UDP socket that collects a packet (UDP_CORK), which CRIU "
+                                    "cannot save",
+                                    check_who(c->p, &who));
+        r = check_options(c, f);
+        return r < 0 ? r : check_multicast(c, f);
+}
+
 int check_inet(const Check *c, const SnapFd *f) {
         const SnapInet *i = snapshot_inet(c->m->s, f->ino);
         Who who;
+        int r;
 
         if (f->kind == FD_UDP)
-                return check_multicast(c, f);
-        if (!i || i->protocol != IPPROTO_TCP)
-                return 0;
-        if (i->ulp[0] || i->is_signed)
+                return check_udp(c, f);
+        r = check_options(c, f);
+        if (r < 0 || !i || i->protocol != IPPROTO_TCP)
+                return r;
+        if (i->ulp[0] || i->is_signed || f->is_signed)
                 return check_above(c, i);
         if (i->state == TCP_LISTEN && i->rqueue > 0)
                 return note_refused(c, "accept-queue", "let the program accept them, then try again",

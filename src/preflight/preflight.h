@@ -8,8 +8,8 @@
  * refused: CRIU would fail, or what came back would not be the same program; degraded: it will come back,
  * and the notes say what it will miss; ok notes tell what may take longer.
  *
- * Never says "ok" for a kind of descriptor that it does not know. What no interface shows (a corked UDP
- * socket, a landlock domain, a SysV semaphore) it cannot see.
+ * Never says "ok" for a kind of descriptor that it does not know. What no interface shows (a landlock
+ * domain, a SysV semaphore) it cannot see.
  */
 
 #include "model/candidate.h"

@@ -101,6 +101,11 @@ static int check_oddities(const Check *c) {
                                   "install CRIU 4.1 or later, or restart the program after the reboot",
                                   "%s will lose its ambient capabilities, which this CRIU does not save",
                                   check_who(c->p, &who));
+        if (r >= 0 && c->p->is_32bit)
+                r = note_degraded(c, "interrupted-call", "restart the program if it exits",
+                                  "a system call in which %s waits may fail with \"Interrupted system "
+                                  "call\", because it is a 32 bit program",
+                                  check_who(c->p, &who));
         if (r >= 0 && c->p->personality)
                 r = note_degraded(c, "personality", "restart the program after the reboot",
                                   "programs that %s starts later will run in the default execution domain "

@@ -50,6 +50,9 @@ void groups_done(Groups *groups);
 /* Fills multicast and group of a socket. -ENOMEM. */
 int procfs_multicast(int pidfd, Groups *groups, SnapFd *f);
 
+/* Fills options, is_signed and is_corked of an internet socket. */
+void procfs_options(int pidfd, SnapFd *f);
+
 bool procfs_is_epoll(const SnapFd *f);
 /* Notes epolls of p that watch what it does not have (SnapFd.has_stray). `tree`: p and whoever may share
  * them, parents before children. */

@@ -106,12 +106,15 @@ int procfs_maps(int pid_dir, const Mounts *mounts, SnapProcess *p) {
         int r;
 
         r = file_slurp(pid_dir, "maps", MAPS_LIMIT, &text, NULL);
+        p->is_32bit = r >= 0 && text[0]; /* all others have their stack above */
         for (line = r < 0 ? NULL : strtok_r(text, "\n", &state); r >= 0 && line;
              line = strtok_r(NULL, "\n", &state)) {
                 uint64_t from, to;
                 int name = 0;
 
                 child_step();
+                if (sscanf(line, "%" SCNx64 "-%" SCNx64, &from, &to) == 2)
+                        p->is_32bit = p->is_32bit && to <= UINT64_C(1) << 32;
                 if (p->n_maps >= PROCFS_MAX_MAPS)
                         return err_say(-E2BIG, "process %d maps more than %u files", (int)p->pid,
                                        PROCFS_MAX_MAPS);

@@ -26,6 +26,43 @@ static void test_above_tcp(void **state) {
         expect(w, VERDICT_REFUSED, "tcp-signature", "port 7443");
 }
 
+static void test_options(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_TCP, 60, NULL);
+
+        world_tcp(w->s, 60, TCP_LISTEN, 0x0a000001, 7443, 0, 0);
+        expect_ok(w);
+        f->options = OPTION_USER_TIMEOUT;
+        expect(w, VERDICT_DEGRADED, "socket-option", "bash (402) has set TCP_USER_TIMEOUT of a socket");
+        f->options = OPTION_MULTICAST_LOOP;
+        expect(w, VERDICT_DEGRADED, "socket-option", "has set IP_MULTICAST_LOOP of a socket");
+        f->options = 0;
+        f->is_signed = true;
+        expect(w, VERDICT_REFUSED, "tcp-signature", "port 7443");
+        f->is_signed = false;
+        f->kind = FD_UDP;
+        f->options = OPTION_MULTICAST_IF;
+        expect(w, VERDICT_DEGRADED, "socket-option", "has set IP_MULTICAST_IF of a socket");
+        f->is_corked = true;
+        expect(w, VERDICT_REFUSED, "udp-corked", "collects a packet");
+}
+
+static void test_32bit(void **state) {
+        World *w = *state;
+
+        world_at(w->s, 402)->is_32bit = true;
+        expect(w, VERDICT_DEGRADED, "interrupted-call", "in which bash (402) waits");
+}
+
+static void test_unread_events(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_ANON, 60, "anon_inode:inotify");
+
+        expect_ok(w);
+        f->unread = 16;
+        expect(w, VERDICT_DEGRADED, "inotify-unread", "bash (402) has not read all events");
+}
+
 static void test_last_ack(void **state) {
         World *w = *state;
 
@@ -265,6 +302,9 @@ int main(void) {
                         T(test_huge),
                         T(test_may_pass),
                         T(test_multicast),
+                        T(test_options),
+                        T(test_32bit),
+                        T(test_unread_events),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

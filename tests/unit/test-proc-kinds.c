@@ -15,6 +15,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -22,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -195,6 +197,62 @@ static void test_multicast(void **state) {
         assert_int_equal(fd_of(p, other)->multicast, 0);
 }
 
+/* What is set is told, what is as by default is not, nor what was set to that. */
+static void test_options(void **state) {
+        _cleanup_(closep) int plain = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+                              set = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+                              udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+                              six = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        struct in_addr interface = {.s_addr = htonl(INADDR_LOOPBACK)};
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        const int zero = 0, one = 1, seconds = 5000;
+        const SnapProcess *p;
+
+        (void)state;
+        assert_int_equal(setsockopt(plain, IPPROTO_TCP, TCP_USER_TIMEOUT, &zero, sizeof zero), 0);
+        assert_int_equal(setsockopt(set, IPPROTO_TCP, TCP_USER_TIMEOUT, &seconds, sizeof seconds), 0);
+        p = look_at(getpid(), &s);
+        assert_int_equal(fd_of(p, plain)->options, 0);
+        assert_int_equal(fd_of(p, set)->options, OPTION_USER_TIMEOUT);
+        assert_int_equal(fd_of(p, udp)->options, 0);
+        assert_false(fd_of(p, udp)->is_corked || fd_of(p, set)->is_signed);
+        assert_int_equal(setsockopt(set, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof one), 0);
+        assert_int_equal(setsockopt(udp, IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof interface), 0);
+        assert_int_equal(setsockopt(udp, IPPROTO_IP, IP_MULTICAST_LOOP, &zero, sizeof zero), 0);
+        assert_int_equal(setsockopt(udp, IPPROTO_UDP, UDP_CORK, &one, sizeof one), 0);
+        if (six >= 0)
+                assert_int_equal(setsockopt(six, IPPROTO_IPV6, IPV6_MULTICAST_IF, &one, sizeof one), 0);
+        p = look_at(getpid(), &s);
+        assert_int_equal(fd_of(p, set)->options, OPTION_USER_TIMEOUT | OPTION_DEFER_ACCEPT);
+        assert_int_equal(fd_of(p, udp)->options, OPTION_MULTICAST_IF | OPTION_MULTICAST_LOOP);
+        assert_true(fd_of(p, udp)->is_corked);
+        if (six >= 0)
+                assert_int_equal(fd_of(p, six)->options, OPTION_MULTICAST_IF);
+}
+
+static void test_unread_events(void **state) {
+        char path[] = "/tmp/carryover-test-XXXXXX", events[4096];
+        _cleanup_(closep) int file = mkstemp(path), watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+
+        (void)state;
+        assert_true(file >= 0 && inotify_add_watch(watch, path, IN_MODIFY) >= 0);
+        assert_int_equal(fd_of(look_at(getpid(), &s), watch)->unread, 0);
+        assert_int_equal(write(file, "x", 1), 1);
+        assert_int_equal(fd_of(look_at(getpid(), &s), watch)->unread, sizeof(struct inotify_event));
+        assert_true(read(watch, events, sizeof events) > 0);
+        assert_int_equal(fd_of(look_at(getpid(), &s), watch)->unread, 0);
+        unlink(path);
+}
+
+/* Our own program is one of 64 bits, as all of its children. */
+static void test_not_32bit(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+
+        (void)state;
+        assert_int_equal(look_at(getpid(), &s)->is_32bit, sizeof(void *) == 4);
+}
+
 /* Only root is told; and not every kernel can sign. */
 static void test_signed(void **state) {
         struct tcp_md5sig key = {.tcpm_keylen = 4, .tcpm_key = "key"};
@@ -247,11 +305,12 @@ static void test_ulp(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_epoll),        cmocka_unit_test(test_in_flight),
-                        cmocka_unit_test(test_trapped),      cmocka_unit_test(test_lease),
-                        cmocka_unit_test(test_multicast),    cmocka_unit_test(test_huge),
-                        cmocka_unit_test(test_huge_setting), cmocka_unit_test(test_signed),
-                        cmocka_unit_test(test_ulp),
+                        cmocka_unit_test(test_epoll),         cmocka_unit_test(test_in_flight),
+                        cmocka_unit_test(test_trapped),       cmocka_unit_test(test_lease),
+                        cmocka_unit_test(test_multicast),     cmocka_unit_test(test_huge),
+                        cmocka_unit_test(test_huge_setting),  cmocka_unit_test(test_signed),
+                        cmocka_unit_test(test_ulp),           cmocka_unit_test(test_options),
+                        cmocka_unit_test(test_unread_events), cmocka_unit_test(test_not_32bit),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
