@@ -16,7 +16,8 @@
 
 typedef struct CriuFeatures {
         bool lock_skip;    /* network_lock SKIP is known (probed: 3.17.1 refuses it) */
-        bool no_new_privs; /* is saved (since 3.19); this and the next four: criu_features_derive() */
+        bool no_new_privs; /* is saved (since 3.19); this and the next five: criu_features_derive() */
+        bool memfds;       /* come back so that they can be executed (since 3.19) */
         bool ambient;      /* capabilities are saved (since 4.1) */
         bool pidfds;       /* are saved (since 4.1) */
         bool one_shots;    /* timers without an interval are armed again (since 4.1) */

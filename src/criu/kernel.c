@@ -39,6 +39,7 @@ static bool is_older(const CriuFeatures *f, uint32_t major, uint32_t minor, uint
  */
 void criu_features_derive(CriuFeatures *features) {
         features->no_new_privs = !is_older(features, 3, 19, 0); /* a605cc9f3 */
+        features->memfds = !is_older(features, 3, 19, 0);       /* c9b2633ca */
         features->ambient = !is_older(features, 4, 1, 0);       /* 6f8efad30 */
         features->pidfds = !is_older(features, 4, 1, 0);        /* 1ce408ffa */
         features->one_shots = !is_older(features, 4, 1, 0);     /* 09dc2e958 */

@@ -70,6 +70,7 @@ typedef struct SnapFd {
         int stray;      /* that file's number when it was added, and its inode */
         uint64_t stray_ino;
         bool huge;          /* FD_MEMFD: in huge pages */
+        bool is_program;    /* FD_MEMFD: open for writing, and could be executed */
         bool hung_up;       /* FD_PIPE, FD_TTY on devpts and /dev/tty: nobody has the other end */
         unsigned options;   /* FD_TCP, FD_UDP: SnapOption, of those that are not as by default */
         bool is_signed;     /* FD_TCP: its segments carry authentication (TCP-AO) */

@@ -54,6 +54,7 @@ int check_mounts(const Check *c); /* of the whole tree */
 int volatile_names(const Members *m, PreflightNeeds *needs);
 
 int check_file(const Check *c, const SnapFd *f); /* files, directories, FIFOs, devices */
+int check_memfd(const Check *c, const SnapFd *f);
 int check_maps(const Check *c);
 int check_anon(const Check *c, const SnapFd *f);
 

@@ -160,6 +160,19 @@ int check_file(const Check *c, const SnapFd *f) {
         }
 }
 
+/* It comes back as one that somebody may write to, and the kernel executes none of those. */
+int check_memfd(const Check *c, const SnapFd *f) {
+        Who who;
+
+        if (!f->is_program || c->facts->criu_memfds)
+                return 0;
+        return note_degraded(
+                        c, "memfd-program", "install CRIU 3.19 or later",
+                        "%s has a program in memory (%s); it cannot be executed after the reboot, because "
+                        "this CRIU opens it for writing",
+                        check_who(c->p, &who), f->target);
+}
+
 int check_maps(const Check *c) {
         int r = 0;
 

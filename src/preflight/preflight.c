@@ -30,6 +30,7 @@ static int check_fd(const Check *c, const SnapFd *f) {
         case FD_OTHER:
                 return check_file(c, f);
         case FD_MEMFD:
+                return check_memfd(c, f);
         case FD_PTMX:
                 return 0;
         case FD_TTY:

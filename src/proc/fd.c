@@ -256,6 +256,21 @@ static bool is_huge(int pid_dir, const char *link) {
         return statfs(path, &st) >= 0 && (unsigned)st.f_type == HUGETLBFS_MAGIC;
 }
 
+static bool is_program(int pidfd, const SnapFd *f) {
+        _cleanup_(closep) int fd = -1;
+        char head[4] = "";
+
+        if (!(f->mode & 0111) || (f->flags & O_ACCMODE) == O_RDONLY)
+                return false;
+        fd = pidfd < 0 ? -1 : pidfd_getfd(pidfd, f->fd, 0);
+        return fd >= 0 && pread(fd, head, sizeof head, 0) > 0 &&
+               (memcmp(head,
+                       "\x7f"
+                       "ELF",
+                       4) == 0 ||
+                memcmp(head, "#!", 2) == 0);
+}
+
 static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, Groups *groups, SnapFd *f) {
         nlink_t nlink = 1;
         char link[32];
@@ -276,6 +291,8 @@ static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, Groups *groups,
                 return r;
         if (f->kind == FD_MEMFD)
                 f->huge = is_huge(pid_dir, link);
+        if (f->kind == FD_MEMFD)
+                f->is_program = is_program(pidfd, f);
         if (f->kind == FD_UDP || f->kind == FD_SOCKET)
                 r = procfs_multicast(pidfd, groups, f);
         if (r < 0)

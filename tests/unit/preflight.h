@@ -31,6 +31,7 @@ static int setup(void **state) {
         w->facts = (PreflightFacts){.known = FACTS_ALL,
                                     .store_free = UINT64_C(1) << 30,
                                     .criu_no_new_privs = true,
+                                    .criu_memfds = true,
                                     .criu_ambient = true,
                                     .criu_pidfds = true};
         *state = w;

@@ -173,9 +173,9 @@ static void test_features(void **state) {
                                   .sub = cases[i].sub};
 
                 criu_features_derive(&f);
-                if (f.no_new_privs != cases[i].no_new_privs || f.ambient != cases[i].since_4_1 ||
-                    f.pidfds != cases[i].since_4_1 || f.one_shots != cases[i].since_4_1 ||
-                    f.wipes != cases[i].wipes)
+                if (f.no_new_privs != cases[i].no_new_privs || f.memfds != f.no_new_privs ||
+                    f.ambient != cases[i].since_4_1 || f.pidfds != cases[i].since_4_1 ||
+                    f.one_shots != cases[i].since_4_1 || f.wipes != cases[i].wipes)
                         fail_msg("%u.%u.%u: %d %d %d %d %d", f.major, f.minor, f.sub, f.no_new_privs,
                                  f.ambient, f.pidfds, f.one_shots, f.wipes);
         }

@@ -47,6 +47,18 @@ static void test_options(void **state) {
         expect(w, VERDICT_REFUSED, "udp-corked", "collects a packet");
 }
 
+static void test_memfd(void **state) {
+        World *w = *state;
+        SnapFd *f = world_fd(w->s, 402, FD_MEMFD, 60, "/memfd:x");
+
+        f->is_program = true;
+        expect_ok(w);
+        w->facts.criu_memfds = false;
+        expect(w, VERDICT_DEGRADED, "memfd-program", "has a program in memory (/memfd:x)");
+        f->is_program = false;
+        expect_ok(w);
+}
+
 static void test_32bit(void **state) {
         World *w = *state;
 
@@ -305,6 +317,7 @@ int main(void) {
                         T(test_options),
                         T(test_32bit),
                         T(test_unread_events),
+                        T(test_memfd),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

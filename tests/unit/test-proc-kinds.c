@@ -245,6 +245,20 @@ static void test_unread_events(void **state) {
         unlink(path);
 }
 
+/* One that has nothing in it yet, and the same with a script. */
+static void test_memfd(void **state) {
+        _cleanup_(closep) int memory = memfd_create("x", MFD_CLOEXEC);
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+
+        (void)state;
+        assert_true(memory >= 0);
+        assert_false(fd_of(look_at(getpid(), &s), memory)->is_program);
+        assert_int_equal(write(memory, "#!/bin/true", 11), 11);
+        assert_true(fd_of(look_at(getpid(), &s), memory)->is_program);
+        assert_int_equal(fchmod(memory, 0600), 0);
+        assert_false(fd_of(look_at(getpid(), &s), memory)->is_program);
+}
+
 /* Our own program is one of 64 bits, as all of its children. */
 static void test_not_32bit(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
@@ -311,6 +325,7 @@ int main(void) {
                         cmocka_unit_test(test_huge_setting),  cmocka_unit_test(test_signed),
                         cmocka_unit_test(test_ulp),           cmocka_unit_test(test_options),
                         cmocka_unit_test(test_unread_events), cmocka_unit_test(test_not_32bit),
+                        cmocka_unit_test(test_memfd),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
