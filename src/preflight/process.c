@@ -101,6 +101,11 @@ static int check_oddities(const Check *c) {
                                   "install CRIU 4.1 or later, or restart the program after the reboot",
                                   "%s will lose its ambient capabilities, which this CRIU does not save",
                                   check_who(c->p, &who));
+        if (r >= 0 && c->p->guarded)
+                r = note_degraded(c, "speculation", "restart the program after the reboot",
+                                  "%s has asked the kernel to restrict speculative execution "
+                                  "(PR_SET_SPECULATION_CTRL); CRIU does not restore it",
+                                  check_who(c->p, &who));
         if (r >= 0 && c->p->is_32bit)
                 r = note_degraded(c, "interrupted-call", "restart the program if it exits",
                                   "a system call in which %s waits may fail with \"Interrupted system "

@@ -133,6 +133,22 @@ static int read_personality(int dir, SnapProcess *p) {
         return 0;
 }
 
+/* What the process itself has asked for: "vulnerable" and "mitigated" alone are the machine's. */
+static bool is_guarded(const char *status) {
+        static const char *const fields[] = {"Speculation_Store_Bypass:", "SpeculationIndirectBranch:"},
+                                 *const answers[] = {"thread mitigated", "thread force mitigated",
+                                                     "conditional disabled", "conditional force disabled"};
+
+        for (size_t i = 0; i < ELEMENTS(fields); i++) {
+                const char *line = procfs_field(status, fields[i]);
+
+                for (size_t k = 0; line && k < ELEMENTS(answers); k++)
+                        if (starts_with(line, answers[k]))
+                                return true;
+        }
+        return false;
+}
+
 static int read_status(int dir, SnapProcess *p) {
         _cleanup_(freep) char *text = NULL;
         unsigned saved = 1, files = 1;
@@ -151,6 +167,7 @@ static int read_status(int dir, SnapProcess *p) {
         p->ambient = line && strtoull(line, NULL, 16) != 0;
         p->tracer = (pid_t)status_number(text, "TracerPid:");
         p->seccomp = (int)status_number(text, "Seccomp:");
+        p->guarded = is_guarded(text);
         p->no_new_privs = status_number(text, "NoNewPrivs:") != 0;
         p->rss_bytes = (status_number(text, "RssAnon:") + status_number(text, "RssShmem:") +
                         status_number(text, "VmSwap:") + status_number(text, "HugetlbPages:"))

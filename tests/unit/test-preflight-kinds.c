@@ -59,6 +59,13 @@ static void test_memfd(void **state) {
         expect_ok(w);
 }
 
+static void test_speculation(void **state) {
+        World *w = *state;
+
+        world_at(w->s, 402)->guarded = true;
+        expect(w, VERDICT_DEGRADED, "speculation", "bash (402) has asked the kernel to restrict");
+}
+
 static void test_32bit(void **state) {
         World *w = *state;
 
@@ -318,6 +325,7 @@ int main(void) {
                         T(test_32bit),
                         T(test_unread_events),
                         T(test_memfd),
+                        T(test_speculation),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
