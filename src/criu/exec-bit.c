@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "proc/process-tree.h"
+#include "proc/procfs.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -57,7 +58,7 @@ static int note(Tree *tree, pid_t pid, const char *link, const struct stat *st) 
 
         if (!bit)
                 return -ENOMEM;
-        bit->pid = (uint32_t)pid;
+        bit->pid = (uint32_t)(process_own_number(pid) ?: pid);
         bit->inode = st->st_ino;
         bit->mode = st->st_mode & ALLPERMS;
         r = name_of(link, &bit->path);

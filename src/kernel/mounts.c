@@ -78,6 +78,7 @@ static int line_parse(char *line, MountLine *ret) {
         if (!type || !source || sscanf(fields[0], "%d", &m.at.id) != 1 ||
             sscanf(fields[1], "%d", &m.parent) != 1 || sscanf(fields[2], "%u:%u", &m.major, &m.minor) != 2)
                 return err_say(-EBADMSG, "/proc/self/mountinfo has an invalid line");
+        m.here = m.at.id;
         m.is_volatile = is_one_of(type, memory);
         m.is_remote = is_remote(type);
         m.at.root = unescape(fields[3]);
@@ -129,6 +130,42 @@ int mounts_read(Mounts *ret) {
         if (!f)
                 return err_born(-errno, "cannot read the list of mounts");
         return err_pass(mounts_parse(f, ret));
+}
+
+/* The same directory of the same file system on the same point. A /proc of its own shows what ours does, by
+ * other numbers. */
+static void find_here(const Mounts *ours, MountLine *m) {
+        bool is_proc = strcmp(m->at.type, "proc") == 0;
+
+        m->here = 0;
+        m->is_elsewhere = true;
+        for (size_t i = 0; i < ours->n && m->is_elsewhere; i++) {
+                const MountLine *o = ours->list + i;
+                bool is_same = o->major == m->major && o->minor == m->minor;
+
+                if ((!is_same && !(is_proc && strcmp(o->at.type, "proc") == 0)) ||
+                    strcmp(o->at.point, m->at.point) != 0 || strcmp(o->at.root, m->at.root) != 0)
+                        continue;
+                m->here = o->at.id;
+                m->is_elsewhere = !is_same;
+        }
+}
+
+int mounts_read_of(pid_t pid, const Mounts *ours, Mounts *ret) {
+        _cleanup_(fclosep) FILE *f = NULL;
+        char path[40];
+        int r;
+
+        snprintf(path, sizeof path, "/proc/%d/mountinfo", (int)pid);
+        f = fopen(path, "re");
+        if (!f)
+                return errno == ENOENT || errno == ESRCH
+                                       ? -ESRCH
+                                       : err_born(-errno, "cannot read the mounts of process %d", (int)pid);
+        r = mounts_parse(f, ret);
+        for (size_t i = 0; r >= 0 && i < ret->n; i++)
+                find_here(ours, ret->list + i);
+        return r < 0 ? err_pass(r) : 0;
 }
 
 void mounts_done(Mounts *mounts) {

@@ -12,9 +12,11 @@
 typedef struct MountLine {
         SnapMount at;
         int parent; /* id of the mount that it is on */
+        int here;   /* id of the same one in our namespace; 0: we have none */
         unsigned major, minor;
-        bool is_volatile; /* tmpfs, ramfs */
-        bool is_remote;   /* a path on it is not looked up: its server may never answer (fuse, nfs, ...) */
+        bool is_elsewhere; /* of another namespace: in ours the point leads to something else */
+        bool is_volatile;  /* tmpfs, ramfs */
+        bool is_remote;    /* a path on it is not looked up: its server may never answer (fuse, nfs, ...) */
 } MountLine;
 
 typedef struct Mounts {
@@ -23,6 +25,9 @@ typedef struct Mounts {
 } Mounts;
 
 int mounts_read(Mounts *ret);
+/* Those of the namespace of another process; which of them are ours, too, is told by `ours`. -ESRCH if it is
+ * gone. */
+int mounts_read_of(pid_t pid, const Mounts *ours, Mounts *ret);
 /* The same of any file that has mountinfo's lines. */
 int mounts_parse(FILE *file, Mounts *ret);
 void mounts_done(Mounts *mounts);

@@ -4,9 +4,11 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "config-build.h"
 
 #include <search.h>
 #include <stdlib.h>
+#include <string.h>
 
 void snap_process_done(SnapProcess *p) {
         for (size_t i = 0; i < p->n_fds; i++)
@@ -141,6 +143,21 @@ const char *snapshot_volatile_name(const Snapshot *s, const SnapFd *f) {
         if (f->kind == FD_UNIX)
                 return u && u->is_volatile && u->path[0] == '/' ? u->path : NULL;
         return f->is_volatile && !f->mnt_foreign ? f->target : NULL;
+}
+
+SnapNumbers snap_own_numbers(const SnapProcess *p) {
+        return p->own.pid ? p->own : (SnapNumbers){p->pid, p->pgid, p->sid};
+}
+
+/* Nobody but root can have the executable, and with it the number. */
+bool snap_is_tree_init(const SnapProcess *p) {
+        return p->is_roots && p->own.pid == 1 && p->exe && strcmp(p->exe, LIBEXECDIR "/carryover-init") == 0;
+}
+
+const SnapProcess *snapshot_tree_init(const Snapshot *s, const SnapProcess *p) {
+        const SnapProcess *parent = p->ppid > 0 ? snapshot_process(s, p->ppid) : NULL;
+
+        return parent && snap_is_tree_init(parent) ? parent : NULL;
 }
 
 /* Places as in first_child. */

@@ -21,8 +21,14 @@ typedef enum SnapLibrary {
         LIBRARY_DBUS = 2,
 } SnapLibrary;
 
+/* As the innermost PID namespace of a process has them; 0: led by nobody in there. */
+typedef struct SnapNumbers {
+        pid_t pid, pgid, sid;
+} SnapNumbers;
+
 typedef struct SnapProcess {
         pid_t pid, ppid, pgid, sid;
+        SnapNumbers own;
         pid_t *tids;
         size_t n_tids;
         uint64_t start; /* host's clock ticks; looked at from a carried session up to one less */
@@ -124,8 +130,9 @@ static inline void snapshot_freep(Snapshot **p) {
 /* For fast look-ups; without it they search from the front. Pointers into the lists change. */
 void snapshot_sort(Snapshot *s);
 
-/* Releases what a process holds, not the process itself. */
-void snap_process_done(SnapProcess *p);
+SnapNumbers snap_own_numbers(const SnapProcess *p); /* the host's where nobody asked for others */
+
+void snap_process_done(SnapProcess *p); /* what it holds, not the process itself */
 
 /* NULL if there is none. */
 const SnapProcess *snapshot_process(const Snapshot *s, pid_t pid);
@@ -136,6 +143,10 @@ bool snapshot_is_held_by(const Snapshot *s, FdKind kind, uint64_t id, pid_t pid)
 
 /* The name that no boot brings and that must be there again; NULL: none, as of logind's foreign FIFO. */
 const char *snapshot_volatile_name(const Snapshot *s, const SnapFd *f);
+
+/* PID 1 of the namespace that a tree came back in, and the one that is p's parent (NULL: it is none). */
+bool snap_is_tree_init(const SnapProcess *p);
+const SnapProcess *snapshot_tree_init(const Snapshot *s, const SnapProcess *p);
 
 /* root and all its descendants, root first, parents before children. -ESRCH if root is not in the snapshot.
  * Caller frees *ret. */

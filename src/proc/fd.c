@@ -203,7 +203,8 @@ static void place(int pid_dir, const char *link, const Mounts *mounts, SnapFd *f
                          !(f->kind == FD_DIR && is_mount_root(pid_dir, link));
         f->deleted = nlink == 0;
         f->unlinked = f->unlinked && !f->deleted;
-        if (f->mnt_foreign || !mount || mount->is_remote || (f->kind == FD_DIR && !f->deleted))
+        if (f->mnt_foreign || !mount || mount->is_remote || mount->is_elsewhere ||
+            (f->kind == FD_DIR && !f->deleted))
                 return;
         f->path_replaced = fstatat(AT_FDCWD, f->target, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) >= 0 &&
                            (st.st_dev != f->dev || st.st_ino != f->ino);

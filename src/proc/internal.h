@@ -25,8 +25,9 @@ int procfs_stands_on(const Mounts *mounts, SnapProcess *p, int mnt_id);
 int procfs_stands_by(int pid_dir, const char *link, const Mounts *mounts, SnapProcess *p);
 /* Those of its program, root and working directory, descriptors. */
 int procfs_mounts(int pid_dir, const Mounts *mounts, SnapProcess *p);
-/* When sockets are known: those of their names, then fills s->mounts. */
-int procfs_mounts_end(Mounts *mounts, Snapshot *s);
+/* When sockets are known: those of their names, then fills s->mounts. `others`: of the trees' own mount
+ * namespaces. */
+int procfs_mounts_end(Mounts *mounts, Mounts *others, size_t n_others, Snapshot *s);
 
 /* One process without, and with, what it holds (procfs.c). offset: procfs_start_offset()'s. -ESRCH and its
  * like if it is gone; what is in *p is released by snap_process_done() whatever the answer. */
@@ -59,6 +60,8 @@ bool procfs_is_epoll(const SnapFd *f);
 int procfs_strays(int proc, const SnapProcess *const *tree, size_t n, SnapProcess *p);
 uint64_t procfs_start_offset(int proc);
 bool procfs_is_gone(int r);
+/* Fills only those, of one that cannot be in the way. */
+void procfs_namespaces(int proc, SnapProcess *p);
 void procfs_own(int proc, Snapshot *s);
 
 /* The state in its stat; 0 if it is gone. */

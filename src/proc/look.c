@@ -29,10 +29,6 @@
 /* A million sockets take a second. With many at one port each takes longer than the one before. */
 #define SOCKETS_USEC (10 * USEC_PER_SEC)
 
-static void mounts_freep(Mounts *mounts) {
-        mounts_done(mounts);
-}
-
 static int open_proc(void) {
         int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -256,6 +252,43 @@ static int deep_take(const Frame *f, Snapshot *s) {
         return 0;
 }
 
+/* The mounts that the trees' processes see: ours, and those of trees that came back in a namespace. */
+typedef struct Views {
+        Mounts ours;
+        Mounts *others;
+        size_t n_others;
+} Views;
+
+static void views_done(Views *views) {
+        mounts_done(&views->ours);
+        for (size_t i = 0; i < views->n_others; i++)
+                mounts_done(views->others + i);
+        free(views->others);
+}
+
+/* Its carryover-init is ours, and nobody can be in its way. What is no longer there has no mounts. */
+static int view_of(int proc, Views *views, Snapshot *s, pid_t root, const Mounts **ret) {
+        const SnapProcess *p = snapshot_process(s, root), *init = p ? snapshot_tree_init(s, p) : NULL;
+        Mounts mounts = {0};
+        int r;
+
+        *ret = &views->ours;
+        if (!init)
+                return 0;
+        procfs_namespaces(proc, s->processes + (init - s->processes));
+        if (init->ns_mnt == s->own_mnt)
+                return 0;
+        r = mounts_read_of(init->pid, &views->ours, &mounts);
+        if (r < 0)
+                return r == -ESRCH ? 0 : err_pass(r);
+        r = model_append(views->others, views->n_others, mounts);
+        if (r < 0)
+                mounts_done(&mounts);
+        else
+                *ret = views->others + views->n_others - 1;
+        return r;
+}
+
 /* Whether it may be looked at in depth. */
 static bool tree_fits(int proc, const SnapLook *look, Snapshot *s, const SnapProcess **tree, size_t n) {
         uint64_t files = 0;
@@ -278,11 +311,11 @@ static bool tree_fits(int proc, const SnapLook *look, Snapshot *s, const SnapPro
         return true;
 }
 
-static int tree_read(int proc, const Mounts *mounts, const SnapLook *look, pid_t root, uint64_t deadline,
+static int tree_read(int proc, Views *views, const SnapLook *look, pid_t root, uint64_t deadline,
                      Snapshot *s) {
         _cleanup_(freep) const SnapProcess **tree = NULL;
         _cleanup_(child_end) Child child = CHILD_NONE;
-        Deep deep = {.mounts = mounts};
+        Deep deep = {0};
         SnapProcess *stuck;
         int r;
 
@@ -290,7 +323,9 @@ static int tree_read(int proc, const Mounts *mounts, const SnapLook *look, pid_t
         if (r < 0 || !tree_fits(proc, look, s, tree, deep.n))
                 return r == -ESRCH ? 0 : r;
         deep.tree = tree;
-        r = child_start(deep_work, &deep, &child);
+        r = view_of(proc, views, s, root, &deep.mounts);
+        if (r >= 0)
+                r = child_start(deep_work, &deep, &child);
         while (r >= 0) {
                 _cleanup_(procfs_frame_done) Frame f = {0};
 
@@ -318,7 +353,7 @@ static uint64_t spent_by_user(const SnapLook *look, const uint64_t *spent, size_
         return sum;
 }
 
-static int trees_read(const Mounts *mounts, const SnapLook *look, Snapshot *s) {
+static int trees_read(Views *views, const SnapLook *look, Snapshot *s) {
         _cleanup_(freep) uint64_t *spent = calloc(look->n ?: 1, sizeof *spent);
         _cleanup_(closep) int proc = open_proc();
         int r = proc < 0 ? proc : spent ? 0 : -ENOMEM;
@@ -330,7 +365,7 @@ static int trees_read(const Mounts *mounts, const SnapLook *look, Snapshot *s) {
                 if (root && before >= TREE_USEC)
                         root->stuck = true;
                 else
-                        r = tree_read(proc, mounts, look, look->roots[i], begin + TREE_USEC - before, s);
+                        r = tree_read(proc, views, look, look->roots[i], begin + TREE_USEC - before, s);
                 spent[i] = now_monotonic() - begin;
         }
         return r < 0 ? err_pass(r) : 0;
@@ -339,17 +374,17 @@ static int trees_read(const Mounts *mounts, const SnapLook *look, Snapshot *s) {
 /* Snapshots. */
 
 static int look_deep(const SnapLook *look, Snapshot *s) {
-        _cleanup_(mounts_freep) Mounts mounts = {0};
-        int r = mounts_read(&mounts);
+        _cleanup_(views_done) Views views = {0};
+        int r = mounts_read(&views.ours);
 
         if (r >= 0)
-                r = trees_read(&mounts, look, s);
+                r = trees_read(&views, look, s);
         if (r >= 0)
-                r = procfs_sockets(&mounts,
+                r = procfs_sockets(&views.ours,
                                    (SocketBounds){PROCFS_MAX_SOCKETS, now_monotonic() + SOCKETS_USEC}, s);
         snapshot_sort(s);
         if (r >= 0)
-                r = procfs_mounts_end(&mounts, s);
+                r = procfs_mounts_end(&views.ours, views.others, views.n_others, s);
         if (r >= 0)
                 procfs_huge(s);
         return r < 0 ? err_pass(r) : 0;
@@ -385,6 +420,14 @@ int snapshot_take(SnapDepth depth, const pid_t *roots, size_t n, Snapshot **ret)
         return err_pass(snapshot_look(&(SnapLook){.depth = depth, .roots = roots, .n = n}, ret));
 }
 
+/* Who is the root's parent, if that tells where it lives. */
+static int init_of(const Snapshot *s, pid_t root, List *ret) {
+        const SnapProcess *p = snapshot_process(s, root);
+        size_t room = 0;
+
+        return p && p->ppid > 1 && snap_own_numbers(p).pid != p->pid ? list_add(ret, &room, p->ppid) : 0;
+}
+
 /* Whoever leads a session of a member's and is none himself. */
 static int leaders_of(const Snapshot *s, List *ret) {
         _cleanup_(list_done) List list = {0};
@@ -406,7 +449,7 @@ static int leaders_of(const Snapshot *s, List *ret) {
 
 int snapshot_frozen(pid_t root, const SnapLook *limits, const Snapshot *before, Snapshot **ret) {
         _cleanup_(snapshot_freep) Snapshot *s = calloc(1, sizeof *s);
-        _cleanup_(list_done) List list = {0}, leaders = {0};
+        _cleanup_(list_done) List list = {0}, leaders = {0}, init = {0};
         _cleanup_(closep) int proc = open_proc();
         SnapLook look = *limits;
         int r;
@@ -423,6 +466,10 @@ int snapshot_frozen(pid_t root, const SnapLook *limits, const Snapshot *before, 
                 r = err_say(-E2BIG, "this tree now has %zu processes, which exceeds the limit", list.n);
         if (r >= 0)
                 r = list_read(&list, s);
+        if (r >= 0)
+                r = init_of(s, root, &init);
+        if (r >= 0)
+                r = list_read(&init, s);
         if (r >= 0)
                 r = leaders_of(s, &leaders);
         if (r >= 0)

@@ -16,10 +16,15 @@
 #include <sys/stat.h>
 
 int procfs_stands_on(const Mounts *mounts, SnapProcess *p, int mnt_id) {
+        const MountLine *mount = mounts_by_id(mounts, mnt_id);
+        int id = mount ? mount->here ?: mnt_id : -1;
+
+        if (!mount)
+                return 0;
         for (size_t i = p->n_mounts; i > 0; i--) /* most often the one that was met last */
-                if (p->mounts[i - 1] == mnt_id)
+                if (p->mounts[i - 1] == id)
                         return 0;
-        return mounts_by_id(mounts, mnt_id) ? model_append(p->mounts, p->n_mounts, mnt_id) : 0;
+        return model_append(p->mounts, p->n_mounts, id);
 }
 
 int procfs_stands_by(int pid_dir, const char *link, const Mounts *mounts, SnapProcess *p) {
@@ -70,20 +75,31 @@ static bool is_automounted(const Mounts *mounts, const MountLine *m) {
         return on && strcmp(on->at.type, "autofs") == 0 && strcmp(on->at.source, "systemd-1") != 0;
 }
 
-int procfs_mounts_end(Mounts *mounts, Snapshot *s) {
+/* Of another namespace those that are not ours: numbers of mounts are the machine's. */
+static int add_mounts(Mounts *mounts, bool others, Snapshot *s) {
         int r = 0;
 
-        for (size_t i = 0; r >= 0 && i < s->n_processes; i++)
-                r = sockets_stand_on(mounts, s, s->processes + i);
         for (size_t i = 0; r >= 0 && i < mounts->n; i++) {
                 SnapMount *m = &mounts->list[i].at;
 
-                if (!is_stood_on(s, m->id))
+                if ((others && mounts->list[i].here) || !is_stood_on(s, m->id))
                         continue;
                 m->automounted = is_automounted(mounts, mounts->list + i);
                 r = model_append(s->mounts, s->n_mounts, *m);
                 if (r >= 0)
                         *m = (SnapMount){0};
         }
+        return r;
+}
+
+int procfs_mounts_end(Mounts *mounts, Mounts *others, size_t n_others, Snapshot *s) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < s->n_processes; i++)
+                r = sockets_stand_on(mounts, s, s->processes + i);
+        if (r >= 0)
+                r = add_mounts(mounts, false, s);
+        for (size_t i = 0; r >= 0 && i < n_others; i++)
+                r = add_mounts(others + i, true, s);
         return r < 0 ? err_pass(r) : 0;
 }

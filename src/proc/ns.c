@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "proc/procfs.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -38,6 +39,13 @@ int ns_is_host(void) {
         return r < 0 ? err_pass(r) : strcmp(own, INITIAL_PID_NS) == 0;
 }
 
+bool ns_is_inside(void) {
+        _cleanup_(freep) char *name = NULL;
+
+        return ns_is_host() == 0 && file_slurp(AT_FDCWD, "/proc/1/comm", NS_TEXT, &name, NULL) >= 0 &&
+               strcmp(name, "carryover-init\n") == 0;
+}
+
 static bool is_tree_init(pid_t pid) {
         char path[64], other[NS_TEXT], own[NS_TEXT], *at;
         _cleanup_(freep) char *status = NULL;
@@ -68,6 +76,31 @@ int ns_open_tree(pid_t init, int *ret) {
                 return err_say(-ESRCH, "the tree has ended");
         if (!is_tree_init(init) || poll(&p, 1, 0) != 0)
                 return err_say(-ESRCH, "the tree has ended");
+        *ret = TAKE_FD(pidfd);
+        return 0;
+}
+
+static bool share(pid_t a, pid_t b, const char *name) {
+        char path[64], one[NS_TEXT], other[NS_TEXT];
+        bool known;
+
+        snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)a, name);
+        known = ns_text(path, one) >= 0;
+        snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)b, name);
+        return known && ns_text(path, other) >= 0 && strcmp(one, other) == 0;
+}
+
+int ns_open_tree_of(pid_t init, pid_t member, pid_t own_number, int *ret) {
+        _cleanup_(closep) int pidfd = -1;
+        int r = ns_open_tree(init, &pidfd);
+
+        if (r < 0)
+                return err_pass(r);
+        if (!share(init, member, "pid") || !share(init, member, "mnt") ||
+            process_own_number(member) != own_number ||
+            poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 0) != 0)
+                return err_say(-ESRCH, "process %d is no longer in the namespaces of process %d",
+                               (int)member, (int)init);
         *ret = TAKE_FD(pidfd);
         return 0;
 }

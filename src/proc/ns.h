@@ -11,12 +11,18 @@
  * jumps by kexec is no container. */
 int ns_is_host(void);
 
+/* Whether we are in the namespace of a tree: its PID 1 is a carryover-init. */
+bool ns_is_inside(void);
+
 /*
  * Opens the PID and mount namespaces of a tree by its init, whose host PID the report of this boot's restore
  * tells. The number may belong to somebody else by now: -ESRCH with the sentence unless it is a
  * carryover-init that is PID 1 of a namespace which is not ours. *ret is a pidfd.
  */
 int ns_open_tree(pid_t init, int *ret);
+
+/* The same, if `member` lives in both and has that number in there; else -ESRCH. */
+int ns_open_tree_of(pid_t init, pid_t member, pid_t own_number, int *ret);
 
 /*
  * Runs a program in the namespaces of *pidfd as who we are, in the foreground of our terminal if there is

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/model.h"
+#include "proc/procfs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,7 +24,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define TREE_MAX 65536u /* as many as a snapshot allows */
+#define TREE_MAX    65536u     /* as many as a snapshot allows */
+#define THREADS_MAX (1u << 22) /* as many numbers as there are */
 
 typedef struct Pids {
         pid_t *pid;
@@ -107,6 +109,67 @@ int process_tree_list(pid_t root, pid_t **ret, size_t *ret_n) {
         *ret_n = pids.n;
         *ret = TAKE(pids.pid);
         return 0;
+}
+
+/* A thread that is gone has none. */
+static int add_own_number(OwnNumbers *numbers, pid_t tid) {
+        pid_t own = process_own_number(tid);
+
+        if (numbers->n >= THREADS_MAX)
+                return -E2BIG;
+        return own > 0 ? model_append(numbers->list, numbers->n, ((OwnNumber){own, tid})) : 0;
+}
+
+static int add_own_numbers(OwnNumbers *numbers, pid_t pid) {
+        _cleanup_(closedirp) DIR *tasks = NULL;
+        struct dirent *entry;
+        char path[32];
+        pid_t tid;
+        int r = 0;
+
+        snprintf(path, sizeof path, "/proc/%d/task", pid);
+        tasks = opendir(path);
+        while (tasks && r >= 0 && (entry = readdir(tasks)))
+                if (parse_pid(entry->d_name, &tid) >= 0)
+                        r = add_own_number(numbers, tid);
+        return r;
+}
+
+static int by_own_number(const void *a, const void *b) {
+        return ((const OwnNumber *)a)->own - ((const OwnNumber *)b)->own;
+}
+
+int own_numbers_read(pid_t root, OwnNumbers *ret) {
+        _cleanup_(own_numbers_done) OwnNumbers numbers = {0};
+        _cleanup_(freep) pid_t *pids = NULL;
+        size_t n;
+        int r;
+
+        r = process_tree_list(root, &pids, &n);
+        if (r < 0)
+                return err_pass(r);
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = add_own_numbers(&numbers, pids[i]);
+        if (r < 0)
+                return err_born(r, "cannot list the threads of process %d", root);
+        if (numbers.n > 0)
+                qsort(numbers.list, numbers.n, sizeof *numbers.list, by_own_number);
+        *ret = numbers;
+        numbers = (OwnNumbers){0};
+        return 0;
+}
+
+void own_numbers_done(OwnNumbers *numbers) {
+        free(numbers->list);
+        *numbers = (OwnNumbers){0};
+}
+
+pid_t own_numbers_here(const OwnNumbers *numbers, pid_t own) {
+        const OwnNumber key = {.own = own}, *found = NULL;
+
+        if (numbers->n > 0)
+                found = bsearch(&key, numbers->list, numbers->n, sizeof key, by_own_number);
+        return found ? found->here : -1;
 }
 
 void processes_kill(const pid_t *pids, size_t n) {

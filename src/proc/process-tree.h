@@ -11,6 +11,22 @@
 /* Root first, then its descendants, parents before children. The caller frees *ret. -E2BIG above 65536. */
 int process_tree_list(pid_t root, pid_t **ret, size_t *ret_n);
 
+/* The numbers that threads of a tree have in its own PID namespace, and those of ours. */
+typedef struct OwnNumber {
+        pid_t own, here;
+} OwnNumber;
+
+typedef struct OwnNumbers {
+        OwnNumber *list; /* by the first */
+        size_t n;
+} OwnNumbers;
+
+/* Of a tree that stands still. -E2BIG if it has as many threads as no machine. */
+int own_numbers_read(pid_t root, OwnNumbers *ret);
+void own_numbers_done(OwnNumbers *numbers);
+/* -1: no thread has that number. */
+pid_t own_numbers_here(const OwnNumbers *numbers, pid_t own);
+
 /* SIGKILL to each. */
 void processes_kill(const pid_t *pids, size_t n);
 

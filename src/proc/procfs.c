@@ -66,6 +66,21 @@ const char *procfs_field(const char *text, const char *key) {
         return NULL;
 }
 
+/* The numbers stand there from the outermost namespace that the reader sees to the innermost. */
+pid_t procfs_innermost(const char *status, const char *key) {
+        const char *line = procfs_field(status, key), *end, *last;
+        char number[16];
+        pid_t pid;
+
+        if (!line)
+                return 0;
+        end = line + strcspn(line, "\n");
+        for (last = end; last > line && last[-1] != '\t'; last--)
+                ;
+        snprintf(number, sizeof number, "%.*s", (int)(end - last), last);
+        return parse_pid(number, &pid) < 0 ? 0 : pid;
+}
+
 static uint64_t status_number(const char *status, const char *key) {
         const char *p = procfs_field(status, key);
 
@@ -165,6 +180,8 @@ static int read_status(int dir, SnapProcess *p) {
         p->is_roots = p->uid == 0 && p->euid == 0 && saved == 0 && files == 0;
         line = procfs_field(text, "CapAmb:");
         p->ambient = line && strtoull(line, NULL, 16) != 0;
+        p->own = (SnapNumbers){procfs_innermost(text, "NSpid:"), procfs_innermost(text, "NSpgid:"),
+                               procfs_innermost(text, "NSsid:")};
         p->tracer = (pid_t)status_number(text, "TracerPid:");
         p->seccomp = (int)status_number(text, "Seccomp:");
         p->guarded = is_guarded(text);
@@ -355,6 +372,13 @@ int procfs_process_deep(int proc, const Mounts *mounts, SnapProcess *p) {
         return r;
 }
 
+void procfs_namespaces(int proc, SnapProcess *p) {
+        _cleanup_(closep) int dir = open_process(proc, p->pid);
+
+        if (dir >= 0)
+                read_namespaces(dir, p);
+}
+
 void procfs_own(int proc, Snapshot *s) {
         _cleanup_(closep) int dir = openat(proc, "self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         SnapProcess self = {0};
@@ -388,6 +412,15 @@ static int process_look(pid_t pid, SnapProcess *ret) {
         p.start -= procfs_start_offset(proc);
         *ret = p;
         return 0;
+}
+
+pid_t process_own_number(pid_t pid) {
+        _cleanup_(freep) char *text = NULL;
+        char path[32];
+
+        snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+        return file_slurp(AT_FDCWD, path, SMALL_FILE, &text, NULL) < 0 ? 0
+                                                                       : procfs_innermost(text, "NSpid:");
 }
 
 char process_state(pid_t pid) {

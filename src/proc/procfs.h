@@ -40,6 +40,13 @@ int snapshot_frozen(pid_t root, const SnapLook *limits, const Snapshot *before, 
 /* Whether a tracer holds a process still at this moment; one that a signal had stopped before, too. */
 bool process_is_traced(pid_t pid);
 
+/* The last number of a line of /proc/PID/status ("NSpid:", "NSsid:"): as the innermost PID namespace has it.
+ * 0: there is none. */
+pid_t procfs_innermost(const char *status, const char *key);
+
+/* The number that a process or thread has in its innermost PID namespace; 0: it is gone. */
+pid_t process_own_number(pid_t pid);
+
 /* As SnapProcess.start; -ESRCH, also of one that has ended or is about to, reaped or not. */
 int process_start_time(pid_t pid, uint64_t *ret);
 

@@ -14,6 +14,7 @@
 #include "proc/foreign.h"
 #include "proc/internal.h"
 #include "proc/process-tree.h"
+#include "proc/procfs.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -133,7 +134,7 @@ static void add_label(FILE *out, pid_t pid, pid_t tid) {
 }
 
 /* Answer 1: it is dead or gone. */
-static int rights_read(pid_t pid, pid_t tid, char **ret) {
+static int rights_read(pid_t pid, pid_t tid, char **ret, pid_t *ret_own) {
         _cleanup_(freep) char *status = NULL, *out = NULL;
         char path[64];
         size_t size;
@@ -159,6 +160,7 @@ static int rights_read(pid_t pid, pid_t tid, char **ret) {
         add_label(f, pid, tid);
         if (fclose(f) != 0 || r < 0)
                 return -ENOMEM;
+        *ret_own = procfs_innermost(status, "NSpid:") ?: tid;
         *ret = TAKE(out);
         return 0;
 }
@@ -202,11 +204,12 @@ static int check_rights(const Tree *had, const char *text, pid_t tid) {
 
 static int look_at_thread(Look *look, pid_t pid, pid_t tid) {
         _cleanup_(freep) char *text = NULL;
-        int r = rights_read(pid, tid, &text);
+        pid_t own;
+        int r = rights_read(pid, tid, &text, &own);
 
         if (r != 0)
                 return r < 0 ? err_pass(r) : 0;
-        r = look->noted ? note_rights(look->noted, text, tid) : check_rights(look->had, text, tid);
+        r = look->noted ? note_rights(look->noted, text, own) : check_rights(look->had, text, own);
         if (r >= 0 && tid == pid)
                 r = foreign_look(&look->foreign, pid, effective_user(text));
         return r < 0 ? err_pass(r) : 0;

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "proc/procfs.h"
 #include "restore/scope.h"
 #include "systemd/cgroup.h"
 
@@ -20,24 +21,8 @@
 
 #define STATUS_MAX 65536u
 
-/* In the tree's own namespace, if it has one: the last of them. 0: there is none. */
-static pid_t innermost(const char *status) {
-        const char *at = strstr(status, "\nNSpid:\t"), *end, *last;
-        char number[16];
-        pid_t pid;
-
-        if (!at)
-                return 0;
-        at += strlen("\nNSpid:\t");
-        end = strchrnul(at, '\n');
-        for (last = end; last > at && last[-1] != '\t'; last--)
-                ;
-        snprintf(number, sizeof number, "%.*s", (int)(end - last), last);
-        return parse_pid(number, &pid) < 0 ? 0 : pid;
-}
-
 bool living_is_of(const Tree *tree, const char *cgroup, const char *status) {
-        pid_t pid = innermost(status);
+        pid_t pid = procfs_innermost(status, "NSpid:"); /* in its own namespace, if it has one */
 
         if (pid == 0 || !scope_is_of(tree, cgroup) || strstr(status, "\nState:\tZ") ||
             strstr(status, "\nState:\tX"))

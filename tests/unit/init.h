@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* A tree's init as it stands in namespaces of its own, without a tree. Needs root. */
+/* A tree's init as it stands in namespaces of its own, with a tree of one process. Needs root. */
 
 #include "base/fd.h"
 
@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -46,6 +47,9 @@ static pid_t start_init(const char *name) {
                         prctl(PR_SET_NAME, name);
                         mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
                         mount("proc", "/proc", "proc", 0, NULL);
+                        if (fork() == 0) /* the tree, number 2 */
+                                for (;;)
+                                        pause();
                         fd_write_all(ready[1], "x", 1);
                         pause();
                         _exit(0);
@@ -62,6 +66,20 @@ static pid_t start_init(const char *name) {
         waitpid(starter, NULL, 0);
         inits[n_inits++] = init;
         return init;
+}
+
+/* The number of its child as we see it. */
+static inline pid_t child_of(pid_t init) {
+        char path[64];
+        pid_t child = 0;
+        FILE *f;
+
+        snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)init, (int)init);
+        f = fopen(path, "re");
+        assert_non_null(f);
+        assert_int_equal(fscanf(f, "%d", &child), 1);
+        fclose(f);
+        return child;
 }
 
 static int need_root(void **state) {

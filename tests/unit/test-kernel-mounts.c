@@ -8,6 +8,7 @@
 #include "kernel/mounts.h"
 #include "proc/procfs.h"
 #include "systemd/bus.h"
+#include "tests/unit/init.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -203,6 +204,36 @@ static void test_snapshot(void **state) {
 }
 
 /* As anybody who may mount can name his file systems: the list is longer than 32 MiB. */
+/* One that has a /proc of its own, and a mount that we do not have. */
+static void test_of_another_namespace(void **state) {
+        Mounts ours = {0}, theirs = {0};
+        size_t here = 0, own = 0;
+        pid_t init;
+
+        need_root(state);
+        init = start_init("carryover-init");
+        assert_int_equal(mounts_read(&ours), 0);
+        assert_int_equal(mounts_read_of(init, &ours, &theirs), 0);
+        assert_int_equal(mounts_read_of(4194305, &ours, &theirs), -ESRCH);
+        for (size_t i = 0; i < theirs.n; i++) {
+                const MountLine *m = theirs.list + i, *same = m->here ? mounts_by_id(&ours, m->here) : NULL;
+
+                assert_null(mounts_by_id(&ours, m->at.id));
+                if (strcmp(m->at.point, "/") == 0)
+                        assert_non_null(same);
+                if (same) {
+                        assert_string_equal(same->at.point, m->at.point);
+                        here += !m->is_elsewhere;
+                        own += m->is_elsewhere;
+                }
+        }
+        assert_int_equal(here, ours.n);
+        assert_int_equal(own, 1); /* the /proc of its own */
+        assert_string_equal(theirs.list[theirs.n - 1].at.point, "/proc");
+        mounts_done(&ours);
+        mounts_done(&theirs);
+}
+
 static void test_long_list(void **state) {
         char source[4000];
         Mounts m = {0};
@@ -254,9 +285,13 @@ static int tear_down(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_parse),     cmocka_unit_test(test_parse_bad),
-                        cmocka_unit_test(test_missing),   cmocka_unit_test(test_unit_name),
-                        cmocka_unit_test(test_wait),      cmocka_unit_test(test_snapshot),
+                        cmocka_unit_test(test_parse),
+                        cmocka_unit_test(test_parse_bad),
+                        cmocka_unit_test(test_missing),
+                        cmocka_unit_test(test_unit_name),
+                        cmocka_unit_test(test_wait),
+                        cmocka_unit_test(test_snapshot),
+                        cmocka_unit_test_teardown(test_of_another_namespace, kill_inits),
                         cmocka_unit_test(test_long_list),
         };
 
