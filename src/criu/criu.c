@@ -35,6 +35,7 @@
 #include "criu/internal.h"
 #include "image/image.h"
 #include "image/remap.h"
+#include "proc/ns.h"
 #include "proc/process-tree.h"
 #include "systemd/cgroup.h"
 
@@ -262,7 +263,7 @@ static void fill_options(const Run *run, RpcOptions *options) {
                 SET(options, ghost_limit,
                     job->ghost_limit > CRIU_GHOST_MAX ? CRIU_GHOST_MAX : (uint32_t)job->ghost_limit);
         if (run->kind == RPC_KIND__DUMP) {
-                SET(options, pid, job->pid);
+                SET(options, pid, job->init > 0 ? job->own_pid : job->pid);
         } else {
                 SET(options, tcp_close, job->tcp_close);
         }
@@ -330,11 +331,13 @@ static void log_put_aside(int images_fd, const char *log) {
 static int start(Run *run) {
         static const char *const leave_stopped[] = {"--leave-stopped", NULL};
         const CriuJob *job = run->job;
-        _cleanup_(closep) int out = -1;
+        _cleanup_(closep) int out = -1, inside = -1;
         pid_t session;
         int r;
 
         r = lost_session(run, &session);
+        if (r >= 0 && run->kind == RPC_KIND__DUMP && job->init > 0)
+                r = ns_open_tree_of(job->init, job->pid, job->own_pid, &inside);
         if (r < 0)
                 return err_pass(r);
         log_put_aside(job->images_fd, log_name(run->kind));
@@ -351,6 +354,8 @@ static int start(Run *run) {
                                     .plain_oom_score = run->kind == RPC_KIND__RESTORE,
                                     .is_bounded = run->kind == RPC_KIND__DUMP,
                                     .session = session,
+                                    .inside = inside,
+                                    .images_fd = job->images_fd,
                                     .mask = run->kind == RPC_KIND__DUMP ? 077 : 0,
                                     .cgroup_procs_fd = job->cgroup_procs_fd},
                        &run->process);

@@ -34,6 +34,8 @@ typedef struct CriuSpawn {
         bool is_bounded;      /* a write beyond RLIMIT_FSIZE fails, and does not kill it */
         pid_t session;        /* > 0: it leads a session of its own, under this PID if that is free */
         const char *const *environment; /* more of it; NULL-terminated, at most two, or NULL */
+        int inside;                     /* > 0: pidfd whose PID and mount namespace it runs in */
+        int images_fd;                  /* then: it opens the images through its own descriptor */
         mode_t mask; /* umask: CRIU makes images with 0644, and files of a restored tree with theirs */
 } CriuSpawn;
 

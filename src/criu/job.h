@@ -49,6 +49,10 @@ typedef struct CriuJob {
         /* Dump: the root of the tree. */
         pid_t pid;
 
+        /* Dump, if > 0: the carryover-init whose child that is, and the root's number below it. CRIU runs in
+         * that namespace, and its images have the numbers of it. */
+        pid_t init, own_pid;
+
         /* The root leads no session. It comes back in the one that it had, if that number is free, else in
          * one of its own. */
         bool shell_job;

@@ -11,6 +11,7 @@
  * that descriptor stays here and needs no passing on.
  */
 
+#include "criu/inside.h"
 #include "criu/internal.h"
 
 #include "base/clock.h"
@@ -34,6 +35,7 @@
 
 /* Exit codes of the child before it became CRIU; CRIU itself uses 0 and 1. */
 enum {
+        CHILD_NOT_INSIDE = 123,
         CHILD_NO_OOM_SCORE = 124,
         CHILD_NO_CGROUP = 125,
         CHILD_NO_EXEC = 127,
@@ -57,6 +59,7 @@ typedef struct Plan {
         mode_t mask;
         pid_t session;
         bool is_bounded;
+        int inside, control_fd, socket; /* as of inside_join(); inside -1: stays here */
 } Plan;
 
 int criu_find(const char *name, char path[static PATH_MAX]) {
@@ -103,6 +106,8 @@ static _Noreturn void become_criu(const Plan *plan) {
         if (plan->session > 0)
                 (void)setsid();
 
+        if (plan->inside >= 0 && inside_join(plan->inside, plan->control_fd, plan->socket) < 0)
+                _exit(CHILD_NOT_INSIDE);
         if (plan->plain_oom_score && oom_score_reset() < 0)
                 _exit(CHILD_NO_OOM_SCORE);
         if (plan->cgroup_procs_fd >= 0 && write(plan->cgroup_procs_fd, "0", 1) != 1)
@@ -141,7 +146,7 @@ static pid_t fork_criu(const Plan *plan) {
         if (plan->session > 0)
                 pid = fork_as(plan->session);
         if (pid < 0)
-                pid = fork();
+                pid = plan->inside >= 0 ? inside_fork(plan->inside) : fork();
         if (pid == 0)
                 become_criu(plan);
         saved = errno;
@@ -184,10 +189,14 @@ static void plan_environment(const CriuSpawn *how, Plan *plan) {
 }
 
 static int plan_keep(const CriuSpawn *how, int socket, Plan *plan) {
-        plan->keep = calloc(how->n_fds + 1, sizeof *plan->keep);
+        plan->keep = calloc(how->n_fds + 2, sizeof *plan->keep);
         if (!plan->keep)
                 return -ENOMEM;
         plan->keep[plan->n_keep++] = socket;
+        if (how->inside > 0 && how->images_fd < 3)
+                return err_say(-EINVAL, "descriptor %d cannot be passed to CRIU", how->images_fd);
+        if (how->inside > 0)
+                plan->keep[plan->n_keep++] = how->images_fd;
         for (size_t i = 0; i < how->n_fds; i++) {
                 if (how->fds[i].fd < 3)
                         return err_say(-EINVAL, "descriptor %d cannot be passed to CRIU as '%s'",
@@ -204,6 +213,7 @@ static void plan_done(Plan *plan) {
         closep(&plan->null_fd);
         closep(&plan->output_fd);
         closep(&plan->cgroup_procs_fd);
+        closep(&plan->control_fd);
 }
 
 static int make_sockets(int *ret_ours, int *ret_theirs) {
@@ -223,10 +233,45 @@ static int make_sockets(int *ret_ours, int *ret_theirs) {
         return 0;
 }
 
+/* Both ends, or of a CRIU that makes its own: what it sends ours through, and a place for its own. */
+static int plan_sockets(const CriuSpawn *how, Plan *plan, int *ret_near, int *ret_theirs) {
+        int pair[2];
+
+        if (how->inside <= 0)
+                return err_pass(make_sockets(ret_near, ret_theirs));
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return err_born(-errno, "cannot create a socket for CRIU");
+        *ret_near = pair[0];
+        plan->inside = how->inside;
+        plan->control_fd = above_stdio(pair[1]);
+        *ret_theirs = above_stdio(pair[1]);
+        fd_close(pair[1]);
+        if (plan->control_fd < 0 || *ret_theirs < 0)
+                return err_born(-errno, "cannot create a socket for CRIU");
+        plan->socket = *ret_theirs;
+        return 0;
+}
+
+/* The ends that the child has must be closed here: else it could die unnoticed. */
+static int take_socket(Plan *plan, int *theirs, int *near) {
+        int socket = -1, r;
+
+        if (plan->inside < 0)
+                return 0;
+        closep(&plan->control_fd);
+        plan->control_fd = *theirs = fd_close(*theirs);
+        r = inside_socket(*near, &socket);
+        fd_close(*near);
+        *near = socket;
+        return r < 0 ? err_pass(r) : 0;
+}
+
 int criu_spawn(const CriuSpawn *how, CriuProcess *ret) {
         _cleanup_(plan_done) Plan plan = {.null_fd = -1,
                                           .output_fd = -1,
                                           .cgroup_procs_fd = -1,
+                                          .inside = -1,
+                                          .control_fd = -1,
                                           .mask = how->mask,
                                           .plain_oom_score = how->plain_oom_score,
                                           .is_bounded = how->is_bounded,
@@ -239,7 +284,7 @@ int criu_spawn(const CriuSpawn *how, CriuProcess *ret) {
         r = criu_find(how->criu, plan.path);
         if (r < 0)
                 return err_pass(r);
-        r = make_sockets(&process.socket, &theirs);
+        r = plan_sockets(how, &plan, &process.socket, &theirs);
         if (r < 0)
                 return err_pass(r);
         r = plan_argv(how, theirs, number, &plan);
@@ -271,6 +316,9 @@ int criu_spawn(const CriuSpawn *how, CriuProcess *ret) {
         process.pidfd = pidfd_open(process.pid, 0);
         if (process.pidfd < 0)
                 return err_born(-errno, "cannot watch the CRIU process");
+        r = take_socket(&plan, &theirs, &process.socket);
+        if (r < 0)
+                return err_pass(r);
         *ret = process;
         process = CRIU_PROCESS_NONE;
         return 0;
@@ -371,6 +419,8 @@ void criu_process_done(CriuProcess *process) {
 char *criu_status_text(int status) {
         if (WIFSIGNALED(status))
                 return text_format("it was killed by signal %d", WTERMSIG(status));
+        if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_NOT_INSIDE)
+                return text_format("its process could not enter the namespaces of the tree");
         if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_NO_OOM_SCORE)
                 return text_format("its process could not reset its OOM score");
         if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_NO_CGROUP)

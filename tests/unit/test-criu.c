@@ -7,7 +7,9 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "criu/criu.h"
+#include "proc/procfs.h"
 #include "systemd/cgroup.h"
+#include "tests/unit/init.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -103,6 +105,46 @@ static void test_not_criu_job(void **state) {
         job.fds = &below;
         job.n_fds = 1;
         assert_int_equal(criu_restore(&job, &pid), -EINVAL);
+}
+
+/* In the namespaces of the tree, and with the socket that it made there: nobody answers by it. */
+static void test_inside(void **state) {
+        _cleanup_(closep) int fd = log_dir("");
+        _cleanup_(freep) char *text = NULL;
+        char program[64];
+        pid_t left;
+        CriuJob job = {.criu = program,
+                       .images_fd = fd,
+                       .own_pid = 2,
+                       .preload = "/dev/null",
+                       .cgroup_procs_fd = -1,
+                       .timeout_usec = 10000000};
+        static const char script[] = "#!/bin/sh\n"
+                                     "read -r comm </proc/1/comm && echo init: $comm && "
+                                     "[ -S /proc/self/fd/$4 ] && exit 7\n";
+
+        need_root(state);
+        snprintf(program, sizeof program, "%s/criu", path);
+        assert_int_equal(file_replace(fd, "criu", script, strlen(script)), 0);
+        assert_int_equal(fchmodat(fd, "criu", 0700, 0), 0);
+        job.init = start_init("carryover-init");
+        job.pid = child_of(job.init);
+        assert_int_equal(criu_dump(&job), -EIO);
+        assert_non_null(strstr(err_text(-EIO), "it exited with 7"));
+        assert_int_equal(file_slurp(fd, "criu.out", 10000, &text, NULL), 0);
+        assert_non_null(strstr(text, "init: carryover-init\n"));
+        job.own_pid = 3;
+        assert_int_equal(criu_dump(&job), -ESRCH);
+        job.init = getpid();
+        assert_int_equal(criu_dump(&job), -ESRCH);
+        left = fork(); /* this thread's children are here again */
+        assert_true(left >= 0);
+        if (left == 0)
+                for (;;)
+                        pause();
+        assert_int_equal(process_own_number(left), left);
+        assert_int_equal(kill(left, SIGKILL), 0);
+        assert_int_equal(waitpid(left, NULL, 0), left);
 }
 
 /* Who is still there of a failed try is read by the descriptor that CRIU's processes write themselves
@@ -207,6 +249,7 @@ int main(void) {
                         cmocka_unit_test(test_fits_kernel),
                         cmocka_unit_test(test_features),
                         cmocka_unit_test(test_left_processes),
+                        cmocka_unit_test_teardown(test_inside, kill_inits),
                         cmocka_unit_test(test_kept_logs),
         };
 
