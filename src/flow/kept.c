@@ -5,7 +5,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "flow/facts.h"
+#include "proc/ns.h"
 #include "store/store.h"
 #include "systemd/stop-order.h"
 
@@ -36,6 +38,12 @@ int trees_resolve(const char *target, pid_t caller, Candidates *ret) {
                 return err_pass(r);
         select = world_select(&world);
         r = select_resolve(&select, target, caller, ret);
+        if (r >= 0 && starts_with(ret->items[0].tree->target, "pid:") && ns_is_inside()) {
+                candidates_done(ret);
+                r = err_say(-EINVAL,
+                            "process numbers in this PID namespace are not those of the host: name a "
+                            "session, or run carryover enter first");
+        }
         return r < 0 ? err_pass(r) : 0;
 }
 

@@ -84,7 +84,7 @@ void restoring_failed(Restoring *x, Tree *tree, Outcome__State state, const char
         else
                 tree->outcome->images = path;
         /* Back in the old kernel, the lock of the dump is still there. */
-        log_failed(hold_remove_criu_table(tree->root_pid), "peers of the tree may get no reset");
+        log_failed(hold_remove_criu_table(tree_own_root(tree)), "peers of the tree may get no reset");
         log_failed(store_tree_done(&x->store, x->ticket->id, tree),
                    "the result may be lost if the restore restarts");
         restoring_say(x, state == OUTCOME__STATE__LOST ? EVENT_TREE_LOST : EVENT_TREE_FAILED, tree, reason);

@@ -68,6 +68,7 @@ static const uint16_t with_restart_block[] = {POLL, NANOSLEEP, FUTEX, CLOCK_NANO
 
 typedef struct Work {
         ImageRead read;
+        void *userdata;
         pid_t tid;
         uint64_t pending; /* to the whole process, as a mask */
         int *left;
@@ -122,7 +123,7 @@ static int number_in_code(const Work *w, const ImgRegs *regs, uint64_t *ret) {
 
         if (!w->read || regs->ip < sizeof code)
                 return -ENODATA;
-        r = w->read(w->tid, regs->ip - sizeof code, code, sizeof code);
+        r = w->read(w->tid, regs->ip - sizeof code, code, sizeof code, w->userdata);
         if (r < 0)
                 return r;
         if (code[7] != 0x0f || code[8] != 0x05)
@@ -133,7 +134,7 @@ static int number_in_code(const Work *w, const ImgRegs *regs, uint64_t *ret) {
                 return 0;
         if (memcmp(code + 2, "\x48\x8b\x44\x24", 4) != 0 || code[6] > INT8_MAX)
                 return -ENODATA;
-        r = w->read(w->tid, regs->sp + code[6], ret, sizeof *ret);
+        r = w->read(w->tid, regs->sp + code[6], ret, sizeof *ret, w->userdata);
         *ret = le64toh(*ret);
         return r;
 }
@@ -216,9 +217,9 @@ static int cure_process(const ProtobufCMessage *message, void *userdata) {
         return r < 0 ? err_pass(r) : 0;
 }
 
-int image_cure_calls(int images_fd, ImageRead read) {
+int image_cure_calls(int images_fd, ImageRead read, void *userdata) {
         int left = 0, r;
-        Walk walk = {.images_fd = images_fd, .work = {.read = read, .left = &left}};
+        Walk walk = {.images_fd = images_fd, .work = {.read = read, .userdata = userdata, .left = &left}};
 
         r = image_each_message(images_fd, "pstree.img", IMAGE_PSTREE, &img_pstree__descriptor, cure_process,
                                &walk);

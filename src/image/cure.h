@@ -11,8 +11,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Reads memory of a thread of the tree, which stands frozen: all `size` bytes, or a negative errno. */
-typedef int (*ImageRead)(pid_t tid, uint64_t address, void *ret, size_t size);
+/* Reads memory of a thread of the tree, by the images' numbers, which stands frozen: all `size` bytes, or a
+ * negative errno. */
+typedef int (*ImageRead)(pid_t tid, uint64_t address, void *ret, size_t size, void *userdata);
 
 /*
  * core-*.img, x86-64: a system call that the freeze has interrupted comes back with EINTR. Where the kernel
@@ -25,7 +26,7 @@ typedef int (*ImageRead)(pid_t tid, uint64_t address, void *ret, size_t size);
  * Returns how many calls stay interrupted: begun again once already, and the kernel does not tell what they
  * were; their number is read out of the program's own code, if that is of a form that is known.
  */
-int image_cure_calls(int images_fd, ImageRead read);
+int image_cure_calls(int images_fd, ImageRead read, void *userdata);
 
 /*
  * files.img: a periodic timerfd that has rung and was not read shows no time until it rings, and CRIU would
@@ -43,8 +44,9 @@ typedef struct ImageRange {
         uint64_t from, to;
 } ImageRange;
 
-/* Which memory of a process of the tree the kernel wipes in its children. The caller frees *ret. */
-typedef int (*ImageWiped)(pid_t pid, ImageRange **ret, size_t *ret_n);
+/* Which memory of a process of the tree, by the images' numbers, the kernel wipes in its children. The
+ * caller frees *ret. */
+typedef int (*ImageWiped)(pid_t pid, ImageRange **ret, size_t *ret_n, void *userdata);
 
 /*
  * mm-*.img: memory that is wiped in children (MADV_WIPEONFORK, and MAP_DROPPABLE, in which the C library
@@ -56,7 +58,7 @@ typedef int (*ImageWiped)(pid_t pid, ImageRange **ret, size_t *ret_n);
  *
  * Returns in how many processes something was put right.
  */
-int image_cure_maps(int images_fd, ImageWiped wiped, uint64_t most);
+int image_cure_maps(int images_fd, ImageWiped wiped, void *userdata, uint64_t most);
 
 /*
  * files.img, tcp-stream-*.img: of a connection whose ends are both in the tree, CRIU would send what was

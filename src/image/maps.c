@@ -86,6 +86,7 @@ typedef struct Walk {
         int images_fd;
         ImageWiped wiped;
         uint64_t most;
+        void *userdata;
         int cured;
 } Walk;
 
@@ -97,7 +98,7 @@ static int cure_process(const ProtobufCMessage *message, void *userdata) {
         int r;
 
         snprintf(name, sizeof name, "mm-%" PRIu32 ".img", p->pid);
-        r = walk->wiped ? walk->wiped((pid_t)p->pid, &cure.wiped, &cure.n_wiped) : 0;
+        r = walk->wiped ? walk->wiped((pid_t)p->pid, &cure.wiped, &cure.n_wiped, walk->userdata) : 0;
         if (r < 0)
                 return err_pass(r);
         r = image_rewrite(walk->images_fd, name, IMAGE_MM, &img_mm__descriptor, mark, &cure);
@@ -111,8 +112,8 @@ static int cure_process(const ProtobufCMessage *message, void *userdata) {
         return 0;
 }
 
-int image_cure_maps(int images_fd, ImageWiped wiped, uint64_t most) {
-        Walk walk = {.images_fd = images_fd, .wiped = wiped, .most = most};
+int image_cure_maps(int images_fd, ImageWiped wiped, void *userdata, uint64_t most) {
+        Walk walk = {.images_fd = images_fd, .wiped = wiped, .userdata = userdata, .most = most};
         int r;
 
         r = image_each_message(images_fd, "pstree.img", IMAGE_PSTREE, &img_pstree__descriptor, cure_process,

@@ -70,6 +70,10 @@ int tree_degrade(Tree *tree, const char *what, const char *remedy, const char *f
         return r;
 }
 
+uint32_t tree_own_root(const Tree *tree) {
+        return tree->has_init_pid ? tree->own_root_pid : tree->root_pid;
+}
+
 Tree *ticket_find(const Ticket *ticket, const char *name) {
         for (size_t i = 0; i < ticket->n_trees; i++)
                 if (strcmp(ticket->trees[i]->name, name) == 0)

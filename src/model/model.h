@@ -74,6 +74,9 @@ void *model_copy(const void *message);
 int tree_degrade(Tree *tree, const char *what, const char *remedy, const char *format, ...)
                 __attribute__((format(printf, 4, 5)));
 
+/* Under which number its root comes back: that which it had in its own PID namespace. */
+uint32_t tree_own_root(const Tree *tree);
+
 /* A tree by name, or NULL. */
 Tree *ticket_find(const Ticket *ticket, const char *name);
 

@@ -41,7 +41,7 @@ static int check_proc(const Check *c, const SnapFd *f) {
         pid_t owner = f->kind == FD_DIR ? 0 : proc_owner(f->target);
         Who who;
 
-        if (owner == 0 || owner == c->p->pid)
+        if (owner == 0 || owner == snap_own_numbers(c->p).pid)
                 return 0;
         return note_refused(c, "proc-file", "close it, or stop the program",
                             "%s has %s open, which belongs to another process", check_who(c->p, &who),
@@ -137,7 +137,13 @@ static int check_device(const Check *c, const SnapFd *f) {
 /* "mnt:[4026531841]": fine if it is a namespace that the next kernel has too, which is ours. */
 static int check_namespace_file(const Check *c, const SnapFd *f) {
         const Snapshot *s = c->m->s;
-        const uint64_t ours[] = {s->own_mnt, s->own_net, s->own_pid, s->own_user, s->own_ipc, s->own_uts};
+        const SnapProcess *init = snapshot_tree_init(s, c->m->list[0]);
+        const uint64_t ours[] = {init ? init->ns_mnt : s->own_mnt,
+                                 init ? init->ns_pid : s->own_pid,
+                                 s->own_net,
+                                 s->own_user,
+                                 s->own_ipc,
+                                 s->own_uts};
         Who who;
 
         for (size_t i = 0; i < ELEMENTS(ours); i++)

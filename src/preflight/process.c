@@ -8,14 +8,16 @@
 
 static int check_namespaces(const Check *c) {
         const Snapshot *s = c->m->s;
+        const SnapProcess *init = snapshot_tree_init(s, c->m->list[0]);
         const struct {
                 const char *name;
                 uint64_t its, ours;
                 const char *remedy;
         } spaces[] = {
-                        {"mount", c->p->ns_mnt, s->own_mnt,
+                        {"mount", c->p->ns_mnt, init ? init->ns_mnt : s->own_mnt,
                          "for a unit: remove PrivateTmp=, ProtectSystem= and similar settings"},
-                        {"PID", c->p->ns_pid, s->own_pid, "use the container's own manager to carry it"},
+                        {"PID", c->p->ns_pid, init ? init->ns_pid : s->own_pid,
+                         "use the container's own manager to carry it"},
                         {"network", c->p->ns_net, s->own_net, "for a unit: remove PrivateNetwork="},
                         {"user", c->p->ns_user, s->own_user, "for a unit: remove PrivateUsers="},
                         {"IPC", c->p->ns_ipc, s->own_ipc, "for a unit: remove PrivateIPC="},

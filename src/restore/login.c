@@ -134,8 +134,9 @@ static int utmp_put_back(const Tree *tree) {
         memcpy(&entry, tree->session->utmp.data, sizeof entry);
         if (entry.ut_type != USER_PROCESS)
                 return err_say(-EBADMSG, "the login record in the ticket is not a login");
-        if (tree->outcome->root_pid !=
-            tree->root_pid) /* in a namespace of its own: only the root's new number is known */
+        if (tree->has_init_pid ||                      /* it was that of the init of its namespace */
+            tree->outcome->root_pid != tree->root_pid) /* in a namespace of its own: only the root's new
+                                                          number is known */
                 entry.ut_pid = (pid_t)tree->outcome->root_pid;
         if (tty) /* the number may be another one now */
                 strncpy(entry.ut_line, tty, sizeof entry.ut_line);

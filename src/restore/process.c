@@ -46,7 +46,7 @@ int processes_found(const char *criu, const Tree *tree) {
         if (half > 0)
                 return err_say(-ECHILD, "CRIU was killed during the restore; its partly restored processes "
                                         "were killed");
-        if (!lives_in_scope(tree, tree->root_pid))
+        if (!lives_in_scope(tree, tree_own_root(tree)))
                 return err_say(-ESRCH, "none of its processes run");
         return 0;
 }

@@ -53,6 +53,10 @@ static bool running_still(const Tree *noted) {
                cgroup_of(pid, &cgroup) >= 0 && scope_is_of(noted, cgroup);
 }
 
+static bool is_inside(const Tree *noted) {
+        return noted->outcome->root_pid != tree_own_root(noted);
+}
+
 /*
  * An earlier start of ours had begun with it, and died. Its CRIU goes on by itself until it asks its next
  * question, and then undoes everything; but behind the last one it lets the tree run. So when it has ended,
@@ -62,11 +66,11 @@ static int adopt_here(const RestoreJob *job, Tree *tree) {
         int r = processes_found(job->config->criu, tree);
 
         if (r >= 0)
-                r = criu_tree_mend((pid_t)tree->root_pid);
+                r = criu_tree_mend((pid_t)tree_own_root(tree));
         if (r < 0)
                 return err_pass(r);
         processes_adjust(tree->processes, tree->n_processes);
-        return running_outcome(tree, "host", (pid_t)tree->root_pid);
+        return running_outcome(tree, "host", (pid_t)tree_own_root(tree));
 }
 
 int running_adopt(const RestoreJob *job, int home_fd, Tree *tree) {
@@ -77,7 +81,7 @@ int running_adopt(const RestoreJob *job, int home_fd, Tree *tree) {
         r = criu_wait_orphans(job->config->criu, now_monotonic() + job->config->criu_usec);
         /* One in a namespace has other numbers, which only the note knows. */
         if (r >= 0 && store_tree_ran(home_fd, tree->name, &noted) == 0 && running_still(noted) &&
-            noted->outcome->root_pid != tree->root_pid) {
+            is_inside(noted)) {
                 (void)tree_degrade(tree, "pid-namespace", "run `carryover enter` for a shell on the host",
                                    "the tree runs in its own PID namespace");
                 return running_outcome(tree, "namespace", (pid_t)noted->outcome->root_pid);
@@ -109,5 +113,5 @@ bool restore_runs(const Store *store, Tree *tree) {
         if (home_fd < 0 || store_tree_ran(home_fd, tree->name, &noted) != 0 || !running_still(noted))
                 return false;
         pid = (pid_t)noted->outcome->root_pid;
-        return running_outcome(tree, tree->root_pid == (uint32_t)pid ? "host" : "namespace", pid) >= 0;
+        return running_outcome(tree, is_inside(noted) ? "namespace" : "host", pid) >= 0;
 }

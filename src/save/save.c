@@ -40,6 +40,7 @@ typedef struct Work {
         int images_fd; /* what CRIU writes: the same, or in memory until it is encrypted */
         StepClock dump;
         Snapshot *snapshot; /* of the frozen tree */
+        OwnNumbers numbers; /* likewise, if it has a PID namespace of its own */
         bool committed;
 } Work;
 
@@ -124,6 +125,25 @@ static int note_ids(Tree *tree, int images_fd) {
         return 0;
 }
 
+/* From here on the tree is known by the numbers that it comes back with. */
+static int note_own_pids(Tree *tree, int images_fd) {
+        _cleanup_(freep) uint32_t *pids = NULL;
+        size_t n;
+        int r;
+
+        if (!tree->has_init_pid)
+                return 0;
+        r = image_processes(images_fd, &pids, &n);
+        if (r < 0)
+                return err_pass(r);
+        if (!image_has_number(pids, n, tree->own_root_pid))
+                return err_say(-EBADMSG, "the images do not contain process %u", tree->own_root_pid);
+        free(tree->pids);
+        tree->pids = TAKE(pids);
+        tree->n_pids = n;
+        return 0;
+}
+
 /* Not later than now: a restore that is bound to fail costs the session. */
 static int check_remaps(int images_fd) {
         _cleanup_(remaps_done) Remaps remaps = {0};
@@ -140,18 +160,37 @@ static int look_frozen(Work *w) {
         return w->snapshot ? 0 : w->job->frozen(w->tree, &w->snapshot, w->job->userdata);
 }
 
-static int wiped(pid_t pid, ImageRange **ret, size_t *ret_n) {
-        return process_wiped(pid, (ProcessRange **)ret, ret_n);
+/* The images have the numbers of the tree's own PID namespace. A number that nobody has any more is that of
+ * nobody here, either. */
+static int read_memory(pid_t tid, uint64_t address, void *ret, size_t size, void *userdata) {
+        const Work *w = userdata;
+
+        if (w->tree->has_init_pid)
+                tid = own_numbers_here(&w->numbers, tid);
+        return tid > 0 ? process_read(tid, address, ret, size) : -ESRCH;
+}
+
+static int wiped(pid_t pid, ImageRange **ret, size_t *ret_n, void *userdata) {
+        const Work *w = userdata;
+
+        if (w->tree->has_init_pid)
+                pid = own_numbers_here(&w->numbers, pid);
+        return pid > 0 ? process_wiped(pid, (ProcessRange **)ret, ret_n) : 0;
 }
 
 /* What comes back wrongly all the same is noted: late, but not silently. */
-static int cure(const Work *w) {
-        int left = image_cure_calls(w->images_fd, process_read), r = left;
+static int cure(Work *w) {
+        int left = 0, r = 0;
+
+        if (w->tree->has_init_pid)
+                r = own_numbers_read((pid_t)w->tree->root_pid, &w->numbers);
+        if (r >= 0)
+                r = left = image_cure_calls(w->images_fd, read_memory, w);
 
         if (r >= 0)
                 r = image_cure_timers(w->images_fd, w->job->features->one_shots);
         if (r >= 0) /* half: the next kernel may have a little less, and no swap yet */
-                r = image_cure_maps(w->images_fd, w->job->features->wipes ? NULL : wiped,
+                r = image_cure_maps(w->images_fd, w->job->features->wipes ? NULL : wiped, w,
                                     memory_total() / 2);
         if (r >= 0)
                 r = image_cure_loopback(w->images_fd);
@@ -197,6 +236,8 @@ static int post_dump(Work *w) {
         if (r >= 0)
                 r = note_ids(w->tree, w->images_fd);
         if (r >= 0)
+                r = note_own_pids(w->tree, w->images_fd);
+        if (r >= 0)
                 r = note_images(w);
         if (r >= 0 && w->tree->image_bytes > w->job->max_bytes)
                 r = err_say(-EDQUOT, "the images exceed the space in the store that is left for the user");
@@ -235,7 +276,7 @@ static int tree_lives_on(const Tree *tree, int images_fd, Sweep *sweep) {
         if (images_fd >= 0)
                 remaps_sweep_images(images_fd, false);
         remaps_sweep_lost(tree, sweep); /* where they were in memory, and that is gone */
-        return hold_remove_criu_table(tree->root_pid);
+        return hold_remove_criu_table(tree_own_root(tree));
 }
 
 int save_mend(const Store *store, const Tree *tree, Sweep *sweep) {
@@ -271,6 +312,8 @@ static int dump(Work *w) {
                         .preload = CRIU_PRELOAD,
                         .images_fd = w->images_fd,
                         .pid = (pid_t)w->tree->root_pid,
+                        .init = w->tree->has_init_pid ? (pid_t)w->tree->init_pid : 0,
+                        .own_pid = (pid_t)tree_own_root(w->tree),
                         .shell_job = w->tree->has_shell_job && w->tree->shell_job,
                         .lock_skip = w->job->features->lock_skip,
                         .ghost_limit = CRIU_GHOST_MAX,
@@ -282,6 +325,7 @@ static int dump(Work *w) {
                         .userdata = w,
         });
         snapshot_freep(&w->snapshot);
+        own_numbers_done(&w->numbers);
         if (!w->committed) {
                 ErrRecord kept = err_keep();
                 Sweep sweep = by_inode_sweep_begin();

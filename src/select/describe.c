@@ -259,7 +259,7 @@ static int add_process(Tree *tree, const SnapProcess *p) {
         x = model_new(Process, process__init);
         if (!x)
                 return -ENOMEM;
-        x->pid = (uint32_t)p->pid;
+        x->pid = (uint32_t)snap_own_numbers(p).pid;
         x->has_ioprio = ioprio_is_set(p);
         x->ioprio = p->ioprio;
         if (p->n_affinity > 0) {

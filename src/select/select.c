@@ -159,7 +159,7 @@ static bool has_ancestor_in(const Snapshot *s, const SnapProcess *p, const Targe
         size_t steps = 0;
 
         for (p = parent_of(s, p); p && steps <= s->n_processes; p = parent_of(s, p), steps++)
-                if (is_in(p, t))
+                if (is_in(p, t) && !snap_is_tree_init(p))
                         return true;
         return false;
 }
@@ -169,11 +169,16 @@ static bool is_scope_holder(const SnapProcess *p) {
         return p->uid == 0 && p->euid == 0 && p->exe && ends_with(p->exe, "/carryover-restore");
 }
 
+/* Ours, too: each of its children is a root, as if it were not there. */
+static bool is_left_out(const SnapProcess *p) {
+        return p->state == 'Z' || is_scope_holder(p) || snap_is_tree_init(p);
+}
+
 static int roots_in(const Snapshot *s, const Target *t, Roots *ret) {
         for (size_t i = 0; i < s->n_processes; i++) {
                 const SnapProcess *p = s->processes + i;
 
-                if (p->state == 'Z' || !is_in(p, t) || is_scope_holder(p) || has_ancestor_in(s, p, t))
+                if (is_left_out(p) || !is_in(p, t) || has_ancestor_in(s, p, t))
                         continue;
                 if (model_append(ret->list, ret->n, p) < 0)
                         return -ENOMEM;
@@ -188,19 +193,34 @@ static const Session *session_find(const SelectWorld *w, const char *id) {
         return NULL;
 }
 
+/* Of a session that came back in a namespace, logind knows the init: its oldest child is who led it. 0: it
+ * has no leader. */
+static pid_t leader_of(const Snapshot *s, const Session *session) {
+        pid_t leader = session && session->has_leader ? (pid_t)session->leader : 0, oldest = 0;
+        const SnapProcess *p = leader ? snapshot_process(s, leader) : NULL;
+
+        if (!p || !snap_is_tree_init(p))
+                return leader;
+        for (size_t i = 0; i < s->n_processes; i++)
+                if (s->processes[i].ppid == leader && (oldest == 0 || s->processes[i].pid < oldest))
+                        oldest = s->processes[i].pid;
+        return oldest ?: leader;
+}
+
 /* Whoever somebody else has let into his session must not crowd out what is his. */
-static int rank_of(const SnapProcess *p, const Session *session) {
+static int rank_of(const SnapProcess *p, pid_t leader) {
         char id[SESSION_ID_MAX];
         uint32_t uid;
 
-        if (session && session->has_leader ? (pid_t)session->leader == p->pid : select_is_sshd(p))
+        if (leader ? leader == p->pid : select_is_sshd(p))
                 return 0;
         return cgroup_session(p->cgroup, &uid, id) && p->uid != 0 && p->uid != uid ? 2 : 1;
 }
 
 static int compare_roots(const void *a, const void *b, void *userdata) {
         const SnapProcess *x = *(const SnapProcess *const *)a, *y = *(const SnapProcess *const *)b;
-        int x_rank = rank_of(x, userdata), y_rank = rank_of(y, userdata);
+        const pid_t *leader = userdata;
+        int x_rank = rank_of(x, *leader), y_rank = rank_of(y, *leader);
 
         if (x_rank != y_rank)
                 return x_rank < y_rank ? -1 : 1;
@@ -215,10 +235,15 @@ static int root_of_pid(const SelectWorld *w, const Target *t, Roots *ret) {
                                p ? " any more: another process now has its number" : "");
         if (p->state == 'Z')
                 return err_say(-ESRCH, "process %d is a zombie", (int)t->pid);
+        if (snap_is_tree_init(p))
+                return err_say(-EPERM,
+                               "process %d is carryover-init: keep the processes below it, or their session",
+                               (int)t->pid);
         return model_append(ret->list, ret->n, p);
 }
 
 static int roots_find(const SelectWorld *w, const Target *t, const Session *session, Roots *ret) {
+        pid_t leader = leader_of(w->all, session);
         int r;
 
         if (t->kind == TARGET_PID)
@@ -233,7 +258,7 @@ static int roots_find(const SelectWorld *w, const Target *t, const Session *sess
                                t->name);
         if (ret->n == 0)
                 return err_say(-ESRCH, "session %s does not exist: see loginctl", t->name);
-        qsort_r(ret->list, ret->n, sizeof *ret->list, compare_roots, (void *)(uintptr_t)session);
+        qsort_r(ret->list, ret->n, sizeof *ret->list, compare_roots, &leader);
         return 0;
 }
 
@@ -274,7 +299,7 @@ static const Session *session_of_root(const SelectWorld *w, const Target *t, con
         if (t->kind == TARGET_SESSION)
                 return session_find(w, t->name);
         for (size_t i = 0; i < w->n_sessions; i++)
-                if (w->sessions[i]->has_leader && (pid_t)w->sessions[i]->leader == root->pid &&
+                if (leader_of(w->all, w->sessions[i]) == root->pid &&
                     is_in_session(root, w->sessions[i]->id))
                         return w->sessions[i];
         return NULL;
@@ -287,6 +312,8 @@ static int tree_make(const SelectWorld *w, const Target *t, size_t index, const 
 
         if (r >= 0)
                 r = select_fill(w->all, root, session_of_root(w, t, root), caller, tree);
+        if (r >= 0 && tree->session && tree->session->has_leader)
+                tree->session->leader = (uint32_t)leader_of(w->all, tree->session);
         return r < 0 ? r : candidates_add(ret, TAKE(tree));
 }
 

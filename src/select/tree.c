@@ -129,7 +129,8 @@ static int fill_numbers(const SnapProcess **members, size_t n, Tree *tree) {
 
         for (size_t i = 0; r >= 0 && i < n; i++) {
                 const SnapProcess *p = members[i];
-                const uint32_t ids[] = {(uint32_t)p->pid, (uint32_t)p->pgid, (uint32_t)p->sid};
+                const SnapNumbers own = snap_own_numbers(p);
+                const uint32_t ids[] = {(uint32_t)own.pid, (uint32_t)own.pgid, (uint32_t)own.sid};
 
                 r = model_append(tree->pids, tree->n_pids, (uint32_t)p->pid);
                 for (size_t k = 0; r >= 0 && k < ELEMENTS(ids); k++)
@@ -146,6 +147,17 @@ static int fill_numbers(const SnapProcess **members, size_t n, Tree *tree) {
                         tree->ids[unique++] = tree->ids[i];
         tree->n_ids = unique;
         return 0;
+}
+
+/* From inside of the namespace nothing is saved, and nobody sees another number. */
+static void fill_init(const Snapshot *s, const SnapProcess *root, Tree *tree) {
+        const SnapProcess *init = snapshot_tree_init(s, root);
+
+        if (!init || init->pid == 1)
+                return;
+        tree->has_init_pid = tree->has_own_root_pid = true;
+        tree->init_pid = (uint32_t)init->pid;
+        tree->own_root_pid = (uint32_t)snap_own_numbers(root).pid;
 }
 
 static int fill_cgroup(const char *cgroup, Tree *tree) {
@@ -170,6 +182,7 @@ int select_fill(const Snapshot *s, const SnapProcess *root, const Session *sessi
                 return err_pass(r);
         tree->root_pid = (uint32_t)root->pid;
         tree->root_start = root->start;
+        fill_init(s, root, tree);
         tree->has_shell_job = true;
         tree->shell_job = root->sid != root->pid;
         r = model_set_string(&tree->comm, root->comm);

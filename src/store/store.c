@@ -271,6 +271,10 @@ static int rename_durably(const Store *store, const char *from, const char *to) 
 static int tree_check(const Tree *tree) {
         if (!name_is_safe(tree->name) || tree->root_pid < 2 || tree->root_pid > PID_MAX)
                 return err_say(-EBADMSG, "the ticket contains an invalid tree");
+        if (tree->has_init_pid &&
+            (tree->init_pid < 2 || tree->init_pid > PID_MAX || !tree->has_own_root_pid ||
+             tree->own_root_pid < 2 || tree->own_root_pid > PID_MAX))
+                return err_say(-EBADMSG, "the ticket contains an invalid namespace");
         if (tree->slice && !unit_is_safe(tree->slice))
                 return err_say(-EBADMSG, "the ticket contains an invalid slice name");
         if (tree->session && (!name_is_safe(tree->session->id) || !name_is_safe(tree->session->scope)))

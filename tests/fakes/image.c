@@ -20,7 +20,8 @@ int image_fix_ctty(int images_fd) {
         return fake_call("image_fix_ctty", "%s", "");
 }
 
-int image_cure_calls(int images_fd, ImageRead read) {
+int image_cure_calls(int images_fd, ImageRead read, void *userdata) {
+        (void)userdata;
         (void)images_fd;
         (void)read;
         return fake_call("image_cure_calls", "%s", "");
@@ -31,7 +32,8 @@ int image_cure_timers(int images_fd, bool one_shots) {
         return fake_call("image_cure_timers", "%s", one_shots ? "one_shots" : "");
 }
 
-int image_cure_maps(int images_fd, ImageWiped wiped, uint64_t most) {
+int image_cure_maps(int images_fd, ImageWiped wiped, void *userdata, uint64_t most) {
+        (void)userdata;
         (void)images_fd;
         (void)most;
         return fake_call("image_cure_maps", "%s", wiped ? "wiped" : "");

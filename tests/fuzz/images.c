@@ -146,12 +146,14 @@ static void move_terminal(int fd) {
 }
 
 /* Whatever is asked for. */
-static int read_memory(pid_t tid, uint64_t address, void *ret, size_t size) {
+static int read_memory(pid_t tid, uint64_t address, void *ret, size_t size, void *userdata) {
+        (void)userdata;
         memset(ret, (int)(address >> 4), size);
         return tid > 0 ? 0 : -ESRCH;
 }
 
-static int wiped(pid_t pid, ImageRange **ret, size_t *ret_n) {
+static int wiped(pid_t pid, ImageRange **ret, size_t *ret_n, void *userdata) {
+        (void)userdata;
         (void)pid;
         *ret = malloc(sizeof **ret);
         **ret = (ImageRange){0x1000, UINT64_MAX};
@@ -160,14 +162,14 @@ static int wiped(pid_t pid, ImageRange **ret, size_t *ret_n) {
 }
 
 static void cure(int fd) {
-        int left = image_cure_calls(fd, read_memory);
+        int left = image_cure_calls(fd, read_memory, NULL);
 
         if (left >= 0)
-                EXPECT(image_cure_calls(fd, read_memory) == left);
+                EXPECT(image_cure_calls(fd, read_memory, NULL) == left);
         if (image_cure_timers(fd, false) >= 0)
                 EXPECT(image_cure_timers(fd, false) == 0);
-        if (image_cure_maps(fd, wiped, 1 << 30) >= 0)
-                EXPECT(image_cure_maps(fd, wiped, 1 << 30) == 0);
+        if (image_cure_maps(fd, wiped, NULL, 1 << 30) >= 0)
+                EXPECT(image_cure_maps(fd, wiped, NULL, 1 << 30) == 0);
         if (image_cure_loopback(fd) >= 0)
                 EXPECT(image_cure_loopback(fd) == 0);
 }

@@ -23,6 +23,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -30,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/mount.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -43,10 +45,14 @@
 
 #define JOE 1000
 
+/* Of a pig in a PID namespace of its own: free in ours, too. */
+#define OWN_NUMBER 20000
+
 typedef struct Trial {
         const char *images; /* path */
         int images_fd;
         pid_t pid;
+        pid_t init;                     /* > 0: of the namespace that it lives in as OWN_NUMBER */
         bool job;                       /* no session leader */
         uint64_t dump, restore, checks; /* microseconds; checks are part of dump */
         int tcp_fixed;
@@ -135,6 +141,49 @@ static pid_t start_pig(const char *pig, bool leader) {
         return pid < 0 ? -ECHILD : pid;
 }
 
+static _Noreturn void become_init(const char *pig, int tell) {
+        int number = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+        pid_t pid;
+
+        (void)prctl(PR_SET_NAME, "carryover-init");
+        (void)setsid();
+        if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
+            mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 ||
+            dprintf(number, "%d", OWN_NUMBER - 1) < 0 || (pid = fork()) < 0)
+                _exit(1);
+        if (pid == 0) {
+                (void)setsid();
+                become_pig(pig);
+        }
+        if (write(tell, &pid, sizeof pid) != sizeof pid)
+                _exit(1);
+        (void)close_range(3, ~0u, 0);
+        while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+                ;
+        _exit(0);
+}
+
+/* Below an init like carryover's: a child of ours, and the pig is its only one. */
+static int start_pig_inside(Trial *trial, const char *pig) {
+        _cleanup_(freep) pid_t *pids = NULL;
+        pid_t own = 0;
+        int tell[2];
+        size_t n;
+
+        if (pipe2(tell, O_CLOEXEC) < 0 || unshare(CLONE_NEWPID) < 0)
+                return -errno;
+        trial->init = fork();
+        if (trial->init == 0)
+                _exit(unshare(CLONE_NEWNS) < 0 ? 1 : (become_init(pig, tell[1]), 1));
+        (void)setns(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC), CLONE_NEWPID);
+        close(tell[1]);
+        if (read(tell[0], &own, sizeof own) != sizeof own || own != OWN_NUMBER ||
+            process_tree_list(trial->init, &pids, &n) < 0 || n != 2)
+                return -ECHILD;
+        close(tell[0]);
+        return pids[1];
+}
+
 /* Waits until the pig's output ends with this line. */
 static int wait_output(const char *line) {
         _cleanup_(closep) int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -173,7 +222,17 @@ static int note_rights(Trial *trial) {
         return rights_note(&trial->rights);
 }
 
-static int wiped(pid_t pid, ImageRange **ret, size_t *ret_n) {
+static int read_memory(pid_t tid, uint64_t address, void *ret, size_t size, void *userdata) {
+        _cleanup_(own_numbers_done) OwnNumbers numbers = {0};
+        const Trial *trial = userdata;
+
+        if (trial->init > 0 && own_numbers_read(trial->pid, &numbers) >= 0)
+                tid = own_numbers_here(&numbers, tid);
+        return process_read(tid, address, ret, size);
+}
+
+static int wiped(pid_t pid, ImageRange **ret, size_t *ret_n, void *userdata) {
+        (void)userdata;
         return process_wiped(pid, (ProcessRange **)ret, ret_n);
 }
 
@@ -190,13 +249,13 @@ static int check_images(const char *script, pid_t pid, void *userdata) {
         if (r >= 0)
                 r = trial->tcp_fixed = image_fix_tcp(trial->images_fd);
         if (r >= 0)
-                r = image_cure_calls(trial->images_fd, process_read);
+                r = image_cure_calls(trial->images_fd, read_memory, trial);
         if (r > 0)
                 r = err_say(-ENODATA, "%d calls stay interrupted", r);
         if (r >= 0)
                 r = image_cure_timers(trial->images_fd, true);
         if (r >= 0)
-                r = image_cure_maps(trial->images_fd, wiped, memory_total() / 2);
+                r = image_cure_maps(trial->images_fd, wiped, NULL, memory_total() / 2);
         if (r >= 0)
                 r = image_cure_loopback(trial->images_fd);
         if (r >= 0)
@@ -212,6 +271,8 @@ static CriuJob job_of(Trial *trial) {
                          .preload = "/mnt/native/carryover-criu-native.so",
                          .images_fd = trial->images_fd,
                          .pid = trial->pid,
+                         .init = trial->init,
+                         .own_pid = OWN_NUMBER,
                          .shell_job = trial->job,
                          .lock_skip = true,
                          .ghost_limit = GHOST_LIMIT,
@@ -232,6 +293,8 @@ static int restore_ours(Trial *trial) {
         pid_t pid;
         int r = criu_restore(&job, &pid);
 
+        if (trial->init > 0) /* it is ours now */
+                trial->pid = OWN_NUMBER;
         if (r >= 0 && pid != trial->pid)
                 return err_say(-EIO, "it came back as process %d", pid);
         return r;
@@ -476,7 +539,7 @@ static void live_twice(Trial *trial, const char *pig, const char *way) {
 
         must(trial, start_peer(), "peer");
         trial->job = ends_with(pig, "-job");
-        trial->pid = start_pig(pig, !trial->job);
+        trial->pid = strcmp(way, "inside") == 0 ? start_pig_inside(trial, pig) : start_pig(pig, !trial->job);
         must(trial, trial->pid, "start");
         must(trial, wait_output("ready\n"), "first life");
 

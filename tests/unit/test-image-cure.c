@@ -110,7 +110,8 @@ static void put_process(uint32_t *threads, size_t n) {
 static uint8_t code[9];
 static uint64_t on_stack;
 
-static int fake_read(pid_t tid, uint64_t address, void *ret, size_t size) {
+static int fake_read(pid_t tid, uint64_t address, void *ret, size_t size, void *userdata) {
+        (void)userdata;
         if (tid == 100 && address == CODE - sizeof code && size == sizeof code)
                 memcpy(ret, code, size);
         else if (tid == 100 && address == STACK + 16 && size == sizeof on_stack)
@@ -130,7 +131,7 @@ static int cure(const Thread *t, uint64_t number, bool *ret_again) {
 
         put_process(only, 1);
         thread_put(t, "core-100.img");
-        left = image_cure_calls(dir, fake_read);
+        left = image_cure_calls(dir, fake_read, NULL);
         message = (ProtobufCMessage *)read_core("core-100.img");
         regs = ((ImgCore *)message)->thread_info->gpregs;
         *ret_again = regs->ax == number && regs->orig_ax == number && regs->ip == CODE - 2;
@@ -138,7 +139,7 @@ static int cure(const Thread *t, uint64_t number, bool *ret_again) {
                 assert_true(regs->ax == t->regs.ax && regs->orig_ax == t->regs.orig_ax);
                 assert_true(regs->ip == t->regs.ip);
         }
-        assert_int_equal(image_cure_calls(dir, fake_read), left); /* a second time finds nothing new */
+        assert_int_equal(image_cure_calls(dir, fake_read, NULL), left); /* a second time finds nothing new */
         return left;
 }
 
@@ -192,7 +193,7 @@ static void test_other_registers(void **state) {
         t.core.thread_info = NULL; /* a zombie, or another architecture */
         put_process((uint32_t[]){100}, 1);
         thread_put(&t, "core-100.img");
-        assert_int_equal(image_cure_calls(dir, fake_read), 0);
+        assert_int_equal(image_cure_calls(dir, fake_read, NULL), 0);
 }
 
 static void test_pending_signals(void **state) {
@@ -241,7 +242,7 @@ static void test_threads(void **state) {
         t.core.tc = NULL;
         t.own.has_blk_sigset = true;
         thread_put(&t, "core-101.img");
-        assert_int_equal(image_cure_calls(dir, fake_read), 0);
+        assert_int_equal(image_cure_calls(dir, fake_read, NULL), 0);
         first = (ProtobufCMessage *)read_core("core-100.img");
         second = (ProtobufCMessage *)read_core("core-101.img");
         assert_int_equal(((ImgCore *)first)->thread_info->gpregs->ax, 7);
@@ -326,10 +327,10 @@ static void test_cut_core(void **state) {
         put_process((uint32_t[]){100, 101}, 2);
         thread_begin(&t, 7);
         thread_put(&t, "core-100.img");
-        assert_int_equal(image_cure_calls(dir, fake_read), -EBADMSG); /* core-101.img */
+        assert_int_equal(image_cure_calls(dir, fake_read, NULL), -EBADMSG); /* core-101.img */
         assert_int_equal(file_replace(dir, "core-101.img", "\x19\x43\x56\x54\x47\x38\x05\x55\xff\0\0\0", 12),
                          0);
-        assert_int_equal(image_cure_calls(dir, fake_read), -EBADMSG);
+        assert_int_equal(image_cure_calls(dir, fake_read, NULL), -EBADMSG);
 }
 
 /* files.img with these, in this order. */
@@ -521,7 +522,8 @@ static void expect_maps(const char *name, const Map *maps, size_t n) {
         }
 }
 
-static int fake_wiped(pid_t pid, ImageRange **ret, size_t *ret_n) {
+static int fake_wiped(pid_t pid, ImageRange **ret, size_t *ret_n, void *userdata) {
+        (void)userdata;
         static const ImageRange ranges[] = {{0x2000, 0x4000}, {0x8000, 0x9000}};
 
         *ret = NULL;
@@ -548,16 +550,16 @@ static void test_wiped(void **state) {
         (void)state;
         put_maps("mm-100.img", maps, ELEMENTS(maps));
         put_process((uint32_t[]){100}, 1);
-        assert_int_equal(image_cure_maps(dir, fake_wiped, UINT64_MAX), 1);
-        assert_int_equal(image_cure_maps(dir, fake_wiped, UINT64_MAX), 0);
+        assert_int_equal(image_cure_maps(dir, fake_wiped, NULL, UINT64_MAX), 1);
+        assert_int_equal(image_cure_maps(dir, fake_wiped, NULL, UINT64_MAX), 0);
         maps[1].madv |= wiped;
         maps[2].madv = wiped;
         expect_maps("mm-100.img", maps, ELEMENTS(maps));
 
         put_process((uint32_t[]){102}, 1); /* has nothing of the kind, and is a zombie: no image */
-        assert_int_equal(image_cure_maps(dir, fake_wiped, UINT64_MAX), 0);
+        assert_int_equal(image_cure_maps(dir, fake_wiped, NULL, UINT64_MAX), 0);
         put_process((uint32_t[]){101}, 1);
-        assert_int_equal(image_cure_maps(dir, fake_wiped, UINT64_MAX), -EACCES);
+        assert_int_equal(image_cure_maps(dir, fake_wiped, NULL, UINT64_MAX), -EACCES);
 }
 
 static void test_reserved(void **state) {
@@ -574,8 +576,8 @@ static void test_reserved(void **state) {
         (void)state;
         put_maps("mm-100.img", maps, ELEMENTS(maps));
         put_process((uint32_t[]){100}, 1);
-        assert_int_equal(image_cure_maps(dir, NULL, 0x7000), 1);
-        assert_int_equal(image_cure_maps(dir, NULL, 0x7000), 0);
+        assert_int_equal(image_cure_maps(dir, NULL, NULL, 0x7000), 1);
+        assert_int_equal(image_cure_maps(dir, NULL, NULL, 0x7000), 0);
         maps[0].flags |= MAP_NORESERVE;
         maps[2].flags |= MAP_NORESERVE;
         expect_maps("mm-100.img", maps, ELEMENTS(maps));
@@ -622,9 +624,9 @@ static void test_no_files(void **state) {
         (void)state;
         assert_int_equal(image_cure_timers(dir, false), -ENOENT);
         assert_int_equal(image_cure_loopback(dir), -ENOENT);
-        assert_int_equal(image_cure_maps(dir, fake_wiped, UINT64_MAX), -ENOENT);
+        assert_int_equal(image_cure_maps(dir, fake_wiped, NULL, UINT64_MAX), -ENOENT);
         put_process((uint32_t[]){100}, 1);
-        assert_int_equal(image_cure_maps(dir, fake_wiped, UINT64_MAX), -ENODATA);
+        assert_int_equal(image_cure_maps(dir, fake_wiped, NULL, UINT64_MAX), -ENODATA);
 }
 
 /* One that has been hung up, one that CRIU makes itself, and one that has settings. */

@@ -2,6 +2,7 @@
 
 /* What cannot be cured in the images is named before: one test for each kind (docs/KINDS.md). */
 
+#include "config-build.h"
 #include "tests/unit/preflight.h"
 
 #include <fcntl.h>
@@ -186,6 +187,33 @@ static void test_lease(void **state) {
         expect(w, VERDICT_REFUSED, "lease", "waits for the lease of bash (402) on /srv/data");
 }
 
+/* A tree that came back in namespaces of its own is in no others. */
+static void test_tree_namespace(void **state) {
+        World *w = *state;
+        SnapProcess *init = world_process(w->s, 300, 1, "carryover-init", S4);
+
+        free(init->exe);
+        init->exe = strdup(LIBEXECDIR "/carryover-init");
+        init->is_roots = true;
+        init->own.pid = 1;
+        init->ns_pid = init->ns_mnt = 7;
+        for (pid_t pid = 400; pid <= 402; pid += 2)
+                world_at(w->s, pid)->ns_pid = world_at(w->s, pid)->ns_mnt = 7;
+        look(w);
+        assert_int_equal(w->v.level, VERDICT_REFUSED); /* the init is not its parent */
+        world_at(w->s, 400)->ppid = 300;
+        expect_ok(w);
+        world_at(w->s, 402)->ns_mnt = NS;
+        expect(w, VERDICT_REFUSED, "namespace", "its own mount namespace");
+        world_at(w->s, 402)->ns_mnt = 7;
+        world_at(w->s, 402)->ns_net = 7;
+        expect(w, VERDICT_REFUSED, "namespace", "its own network namespace");
+        world_at(w->s, 402)->ns_net = NS;
+        world_at(w->s, 300)->own.pid = 2;
+        look(w);
+        assert_int_equal(w->v.level, VERDICT_REFUSED);
+}
+
 static void test_cgroup_namespace(void **state) {
         World *w = *state;
 
@@ -316,6 +344,7 @@ int main(void) {
                         T(test_lease),
                         T(test_cgroup_namespace),
                         T(test_cgroup_hierarchy),
+                        T(test_tree_namespace),
                         T(test_groups),
                         T(test_peers),
                         T(test_huge),

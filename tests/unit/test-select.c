@@ -2,6 +2,7 @@
 
 /* Layouts of sshd, sudo and logind as they were seen on Debian 12 and 13, and the refusals. */
 
+#include "config-build.h"
 #include "tests/unit/select-world.h"
 
 #include <fcntl.h>
@@ -74,6 +75,46 @@ static void test_scope_holder(void **state) {
         world_at(w->s, 380)->uid = world_at(w->s, 380)->euid = 1000;
         assert_int_equal(resolve(w, "session:4", 506), 0);
         assert_int_equal(w->found.n, 3);
+}
+
+/* A session that came back in a PID namespace: its init is nobody's tree, and logind's leader of it. */
+static void test_below_an_init(void **state) {
+        World *w = *state;
+        SnapProcess *init = world_process(w->s, 300, 1, "carryover-init", S4);
+        const Tree *tree;
+
+        free(init->exe);
+        init->exe = strdup(LIBEXECDIR "/carryover-init");
+        init->is_roots = true;
+        init->own.pid = 1;
+        w->sessions[0]->leader = 300;
+        world_at(w->s, 400)->ppid = world_at(w->s, 390)->ppid = 300;
+        world_at(w->s, 390)->pid = 410;
+        world_at(w->s, 391)->ppid = 410;
+        world_at(w->s, 400)->own = (SnapNumbers){20, 20, 20};
+        world_at(w->s, 403)->own = (SnapNumbers){23, 23, 22};
+        assert_int_equal(resolve(w, "session:4", 1), 0);
+        assert_int_equal(w->found.n, 2);
+        tree = w->found.items[0].tree;
+        assert_int_equal(tree->root_pid, 400);
+        assert_int_equal(tree->init_pid, 300);
+        assert_int_equal(tree->own_root_pid, 20);
+        assert_int_equal(tree->session->leader, 400);
+        assert_int_equal(tree->ids[0], 20);
+        assert_int_equal(tree->ids[1], 22);
+        assert_int_equal(tree->ids[2], 23);
+        tree = w->found.items[1].tree;
+        assert_int_equal(tree->root_pid, 410);
+        assert_int_equal(tree->session->leader, 400);
+        assert_int_equal(resolve(w, "pid:300", 1), -EPERM);
+        assert_int_equal(resolve(w, "pid:400", 1), 0);
+        assert_string_equal(w->found.items[0].tree->session->id, "4");
+
+        world_at(w->s, 300)->is_roots = false; /* a user's program of that name */
+        assert_int_equal(resolve(w, "session:4", 1), 0);
+        assert_int_equal(w->found.n, 1);
+        assert_int_equal(w->found.items[0].tree->root_pid, 300);
+        assert_false(w->found.items[0].tree->has_init_pid);
 }
 
 static void test_cgroup_made_by_hand(void **state) {
@@ -525,26 +566,13 @@ static void test_kept(void **state) {
 int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
-                        T(test_session),
-                        T(test_scope_holder),
-                        T(test_cgroup_made_by_hand),
-                        T(test_default),
-                        T(test_no_logind_session),
-                        T(test_openssh_10),
-                        T(test_unit),
-                        T(test_pid),
-                        T(test_refusals),
-                        T(test_many_jobs),
-                        T(test_zombie_root),
-                        T(test_user_units),
-                        T(test_others_cgroups),
-                        T(test_own_cgroups),
-                        T(test_owners),
-                        T(test_whose_session),
-                        T(test_named_sshd),
-                        T(test_must_stay),
-                        T(test_kept_without),
-                        T(test_kept),
+                        T(test_session),       T(test_scope_holder),   T(test_cgroup_made_by_hand),
+                        T(test_below_an_init), T(test_default),        T(test_no_logind_session),
+                        T(test_openssh_10),    T(test_unit),           T(test_pid),
+                        T(test_refusals),      T(test_many_jobs),      T(test_zombie_root),
+                        T(test_user_units),    T(test_others_cgroups), T(test_own_cgroups),
+                        T(test_owners),        T(test_whose_session),  T(test_named_sshd),
+                        T(test_must_stay),     T(test_kept_without),   T(test_kept),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
