@@ -5,6 +5,7 @@
  * tested without any process. proc/procfs.h makes one. */
 
 #include "model/snap-mount.h"
+#include "model/snap-numbers.h"
 #include "model/snapshot-fd.h"
 
 #include <stdbool.h>
@@ -20,11 +21,6 @@ typedef enum SnapLibrary {
         LIBRARY_GIO = 1,
         LIBRARY_DBUS = 2,
 } SnapLibrary;
-
-/* As the innermost PID namespace of a process has them; 0: led by nobody in there. */
-typedef struct SnapNumbers {
-        pid_t pid, pgid, sid;
-} SnapNumbers;
 
 typedef struct SnapProcess {
         pid_t pid, ppid, pgid, sid;
@@ -131,8 +127,7 @@ static inline void snapshot_freep(Snapshot **p) {
 void snapshot_sort(Snapshot *s);
 
 SnapNumbers snap_own_numbers(const SnapProcess *p); /* the host's where nobody asked for others */
-
-void snap_process_done(SnapProcess *p); /* what it holds, not the process itself */
+void snap_process_done(SnapProcess *p);             /* what it holds, not the process itself */
 
 /* NULL if there is none. */
 const SnapProcess *snapshot_process(const Snapshot *s, pid_t pid);
