@@ -411,6 +411,8 @@ static int judge(const Run *run, const RpcResponse *response) {
         if (run->expired)
                 return err_say(-ETIMEDOUT, "CRIU did not %s the tree within %.1f s", verb(run->kind),
                                seconds(run));
+        if (run->kind == RPC_KIND__DUMP)
+                return explain(run, -EAGAIN, response->cr_errmsg);
         /* Above 4095 is no errno. */
         if (response->has_cr_errno && response->cr_errno > 0 && response->cr_errno < 4096)
                 return explain(run, -response->cr_errno, response->cr_errmsg);

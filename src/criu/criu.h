@@ -51,14 +51,15 @@ int criu_fits_kernel(const CriuFeatures *features, const char *running, const ch
  * Dumps or restores one tree. Always: tcp_established, ext_unix_sk, file_locks, link_remap, manage_cgroups
  * IGNORE. fds below 3 cannot be inherited (-EINVAL).
  *
- * On failure the sentence carries CRIU's own first error line from the log. The error number is CRIU's where
- * it gives one (-EEXIST from a restore: a PID is taken), else -EIO. What notify refused with is returned as
- * it is, with its sentence.
+ * On failure the sentence carries CRIU's own first error line from the log. The error number of a restore is
+ * CRIU's where it gives one (-EEXIST: a PID is taken), else -EIO. What notify refused with is returned as it
+ * is, with its sentence.
  *
  * Dump: a 0 of notify to post-dump commits. The whole tree is killed (by us) whatever becomes of CRIU, and
  * the only failure left is -ETIMEDOUT for a process that does not die. Its dead wait to be reaped by their
  * parents. Until then their numbers, and as SID or PGID those of others, cannot be restored (-EEXIST). Any
- * failure before: the tree lives.
+ * failure before: the tree lives. -EAGAIN: CRIU itself said no, and has put the tree back. What it stumbled
+ * on may be over by now, so another dump can succeed.
  *
  * Restore: removes what each of its tries has left of files that had lost their names (image/remap.h).
  * -EBUSY if a deleted directory is there again. Two such restores at once, in one directory, destroy each

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "flow/hold-note.h"
+#include "image/image.h"
 #include "model/connections.h"
 #include "model/waiting.h"
 #include "netfilter/conntrack.h"
@@ -24,6 +25,7 @@
 #include "select/select.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct Worker {
         Saving *saving;
@@ -32,6 +34,7 @@ typedef struct Worker {
         StoreShare limit;
         pthread_t thread;
         bool started, ready, ended;
+        bool gone; /* all of its processes have ended by themselves */
         bool late; /* left behind: from here on nothing of it counts */
 } Worker;
 
@@ -93,13 +96,11 @@ static int say_late(void) {
         return err_say(-ETIMEDOUT, "the save of this tree took too long; the others were saved without it");
 }
 
-/* Connections come and go until the moment of the freeze; from now on they are what they are. */
-static int on_frozen(Tree *tree, Snapshot **ret, void *userdata) {
+static int look_at(const Worker *w, Snapshot **ret) {
         _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
         const SnapProcess *process;
-        const Worker *w = userdata;
-        Saving *s = w->saving;
-        pid_t root = (pid_t)tree->root_pid;
+        const Saving *s = w->saving;
+        pid_t root = (pid_t)w->tree->root_pid;
         SnapLook limits = {.max_processes = s->config.max_processes, .max_files = s->config.max_files};
         int r;
 
@@ -107,20 +108,54 @@ static int on_frozen(Tree *tree, Snapshot **ret, void *userdata) {
         if (r < 0)
                 return err_pass(r);
         process = snapshot_process(snapshot, root);
-        if (!process || process->start != tree->root_start)
+        if (!process || process->start != w->tree->root_start)
                 return err_say(-ESRCH, "process %d is not the process that was kept", (int)root);
-        r = look_again(w, snapshot, tree);
-        if (r < 0)
-                return err_pass(r);
+        *ret = TAKE(snapshot);
+        return 0;
+}
+
+/* All that a try to save it has noted is forgotten. */
+static int forget_try(const Worker *w) {
+        Tree *fresh = model_copy(w->before), tried = *w->tree;
+
+        if (!fresh)
+                return -ENOMEM;
+        *w->tree = *fresh;
+        *fresh = tried;
+        model_free(fresh);
+        return 0;
+}
+
+/* What lies outside of it, and the hold on its connections. */
+static int describe(const Worker *w, const Snapshot *snapshot, bool anew) {
+        Saving *s = w->saving;
+        int r;
+
         pthread_mutex_lock(&s->lock);
-        r = w->late ? say_late() : select_describe(snapshot, tree);
+        r = w->late ? say_late() : anew ? forget_try(w) : 0;
         if (r >= 0)
-                r = network_forget_foreign(tree);
+                r = select_describe(snapshot, w->tree);
         if (r >= 0)
-                r = saving_wires(tree);
+                r = network_forget_foreign(w->tree);
+        if (r >= 0)
+                r = saving_wires(w->tree);
         if (r >= 0)
                 r = saving_hold(s);
         pthread_mutex_unlock(&s->lock);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+/* Connections come and go until the moment of the freeze; from now on they are what they are. */
+static int on_frozen(Tree *tree, Snapshot **ret, void *userdata) {
+        _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
+        const Worker *w = userdata;
+        int r;
+
+        r = look_at(w, &snapshot);
+        if (r >= 0)
+                r = look_again(w, snapshot, tree);
+        if (r >= 0)
+                r = describe(w, snapshot, false);
         if (r < 0)
                 return err_pass(r);
         *ret = TAKE(snapshot);
@@ -157,6 +192,66 @@ int saving_leave(Tree *tree, const char *reason) {
         return model_set_string(&tree->outcome->reason, reason);
 }
 
+/* Nothing of it is left that could be carried or lost. A number that another process has by now is one too
+ * many rather than one too few. */
+static bool has_ended(const Tree *tree) {
+        ErrRecord kept = err_keep();
+        uint64_t start = 0;
+        int r = process_start_time((pid_t)tree->root_pid, &start);
+        bool lives = r >= 0 ? start == tree->root_start : r != -ESRCH;
+
+        for (size_t i = 0; !lives && i < tree->n_pids; i++)
+                lives = tree->pids[i] != tree->root_pid &&
+                        process_start_time((pid_t)tree->pids[i], &start) != -ESRCH;
+        err_put_back(&kept);
+        return !lives;
+}
+
+/* What its first try has written waits to be overwritten, and counts until then. */
+static int discard_try(const Worker *w, SaveJob *job) {
+        _cleanup_(closep) int fd = store_tree_open(job->store, w->tree->name);
+        uint64_t written;
+
+        if (fd < 0)
+                return err_pass(fd);
+        written = images_bytes(fd);
+        if (written >= job->max_bytes)
+                return err_say(-EDQUOT, "there is no space in the store for another try");
+        job->max_bytes -= written;
+        return store_tree_discard(job->store, w->tree->name);
+}
+
+/* While the others stand and wait. What CRIU is told of the outside was described before it froze the tree,
+ * and what stood in its way is most often a process or a descriptor that is no more; so the tree is
+ * described anew first. */
+static int save_once_more(const Worker *w, SaveJob *job) {
+        _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
+        int r;
+
+        r = discard_try(w, job);
+        if (r >= 0)
+                r = look_at(w, &snapshot);
+        if (r >= 0)
+                r = describe(w, snapshot, true);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int save(const Worker *w, SaveJob *job) {
+        int r = save_tree(job, w->tree);
+        ErrRecord first;
+
+        if ((r != -EAGAIN && r != -ESTALE) || now_monotonic() >= job->deadline)
+                return r < 0 ? err_pass(r) : 0;
+        first = err_keep();
+        if (save_once_more(w, job) < 0) {
+                log_debug("%s is not saved once more: %s", w->tree->name, err_way());
+                err_put_back(&first);
+                return r;
+        }
+        log_info("%s is saved once more: %s", w->tree->name, first.text);
+        return err_pass(save_tree(job, w->tree));
+}
+
 static void *worker_run(void *userdata) {
         Worker *w = userdata;
         Saving *s = w->saving;
@@ -173,13 +268,18 @@ static void *worker_run(void *userdata) {
                         .deadline = s->deadline,
                         .userdata = w,
         };
-        int r = save_tree(&job, w->tree);
+        int r = save(w, &job);
+        bool gone = r < 0 && has_ended(w->tree);
 
         pthread_mutex_lock(&s->lock);
         w->ended = true;
         if (w->late) {
                 log_info("%s is left behind: %s", w->tree->name,
                          r < 0 ? err_text(r) : "the others were saved without it");
+        } else if (s->decision == UNDECIDED && gone) {
+                log_info("%s is no longer kept: it has ended", w->tree->target);
+                w->gone = true;
+                s->n_ended++;
         } else if (s->decision == UNDECIDED) { /* ready() did not return: it was never asked */
                 if (r >= 0)
                         r = err_say(-EPROTO, "CRIU ended before it confirmed the dump");
@@ -262,12 +362,34 @@ static int still_stand(const Saving *s) {
         return r;
 }
 
-/* All trees stand frozen or have failed. */
+/* They are no part of this save any more. */
+static int drop_gone(Saving *s, const Worker *workers) {
+        Ticket *t = s->ticket;
+
+        for (size_t i = s->n_own; i-- > 0;) {
+                if (!workers[i].gone)
+                        continue;
+                if (model_append(s->gone, s->n_gone, t->trees[i]) < 0)
+                        return -ENOMEM;
+                log_failed(store_tree_discard(&s->store, t->trees[i]->name),
+                           "images of a tree that has ended remain in the store");
+                t->n_trees--;
+                s->n_own--;
+                memmove(t->trees + i, t->trees + i + 1, (t->n_trees - i) * sizeof(Tree *));
+        }
+        if (s->n_gone > 0 && s->n_own > 0)
+                log_failed(saving_hold(s), "peers of a tree that has ended get no answer");
+        return 0;
+}
+
+/* All trees stand frozen, have failed or have ended. Answer 1: there is none left. */
 static int decide(Saving *s) {
         bool may_go_on = !s->request || saving_is_forced(s);
         StepClock clock = step_begin();
         int r;
 
+        if (s->n_own == 0)
+                return 1;
         if (s->n_ready == 0 || (s->n_failed > 0 && !may_go_on))
                 return err_say(-ECANCELED, "%s", first_reason(s->ticket));
         sync_files(s);
@@ -303,12 +425,11 @@ static void leave_late(Saving *s, Worker *w, Tree **place) {
         s->n_late++;
 }
 
-static void wait_for_trees(Saving *s, Worker *workers) {
+static void wait_for_trees(Saving *s, Worker *workers, size_t n) {
         const struct timespec deadline = {.tv_sec = (time_t)(s->deadline / USEC_PER_SEC),
                                           .tv_nsec = (long)(s->deadline % USEC_PER_SEC * NSEC_PER_USEC)};
-        size_t n = s->n_own;
 
-        while (s->n_ready + s->n_failed < n) {
+        while (s->n_ready + s->n_failed + s->n_ended < n) {
                 if (pthread_cond_clockwait(&s->change, &s->lock, CLOCK_MONOTONIC, &deadline) != ETIMEDOUT)
                         continue;
                 for (size_t i = 0; i < n; i++)
@@ -329,8 +450,8 @@ static void worker_start(Saving *s, Worker *w) {
 }
 
 /* Who is late keeps what it works with: this process ends soon. */
-static void workers_end(Saving *s, Worker *workers) {
-        for (size_t i = 0; i < s->n_own; i++) {
+static void workers_end(Saving *s, Worker *workers, size_t n) {
+        for (size_t i = 0; i < n; i++) {
                 if (workers[i].started && !workers[i].late)
                         pthread_join(workers[i].thread, NULL);
                 model_free(workers[i].before);
@@ -342,12 +463,13 @@ static void workers_end(Saving *s, Worker *workers) {
 }
 
 int saving_trees(Saving *s) {
-        Worker *workers = calloc(s->n_own ?: 1, sizeof *workers);
+        size_t n = s->n_own;
+        Worker *workers = calloc(n ?: 1, sizeof *workers);
         int r;
 
         if (!workers)
                 return -ENOMEM;
-        for (size_t i = 0; i < s->n_own; i++) {
+        for (size_t i = 0; i < n; i++) {
                 const Candidate *c = s->own.items + i;
 
                 workers[i] = (Worker){.saving = s, .tree = c->tree, .limit = c->limit};
@@ -355,11 +477,13 @@ int saving_trees(Saving *s) {
                         worker_start(s, workers + i);
         }
         pthread_mutex_lock(&s->lock);
-        wait_for_trees(s, workers);
-        r = decide(s);
-        s->decision = r < 0 ? STOP : GO;
+        wait_for_trees(s, workers, n);
+        r = drop_gone(s, workers);
+        if (r >= 0)
+                r = decide(s);
+        s->decision = r == 0 ? GO : STOP;
         pthread_cond_broadcast(&s->change);
         pthread_mutex_unlock(&s->lock);
-        workers_end(s, workers);
+        workers_end(s, workers, n);
         return r;
 }

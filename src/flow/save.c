@@ -50,6 +50,9 @@ void saving_done(Saving *s) {
         model_free(s->ticket);
         model_free(s->waiting);
         candidates_done(&s->own);
+        for (size_t i = 0; i < s->n_gone; i++)
+                model_free(s->gone[i]);
+        free(s->gone);
         saving_allow_restore(s);
         store_close(&s->store);
         explicit_bzero(s->box_key, sizeof s->box_key);
@@ -326,12 +329,12 @@ const char *saving_fate(const Saving *s) {
 
 /* Behind all that others wait for; before the note goes, by which the next boot does it if we do not come to
  * it. The trees may have ended meanwhile. */
-static void sweep_beside(const Ticket *ticket) {
+static void sweep_beside(Tree *const *trees, size_t n) {
         Sweep sweep = by_inode_sweep_begin();
 
-        for (size_t i = 0; i < ticket->n_trees; i++) {
-                exec_bits_return_files(ticket->trees[i], &sweep);
-                remaps_sweep_lost(ticket->trees[i], &sweep);
+        for (size_t i = 0; i < n; i++) {
+                exec_bits_return_files(trees[i], &sweep);
+                remaps_sweep_lost(trees[i], &sweep);
         }
         log_failed(by_inode_sweep_end(&sweep), LEFT_BESIDE);
 }
@@ -353,7 +356,8 @@ ExitStatus saving_stop(Saving *s, int why) {
         log_failed(store_report_write(&s->store, s->ticket), "cannot write the report");
         saving_say(s, EVENT_SAVE_STOPPED, NULL, reason);
         saving_take_back(s);
-        sweep_beside(s->ticket);
+        sweep_beside(s->ticket->trees, s->ticket->n_trees);
+        sweep_beside(s->gone, s->n_gone);
         log_failed(store_saving_end(&s->store), "the next boot will report this save again");
         return EXIT_FAILED;
 }
@@ -443,6 +447,13 @@ static void finish(Saving *s) {
                 saving_take_back(s);
 }
 
+static ExitStatus nothing_left(Saving *s) {
+        sweep_beside(s->gone, s->n_gone);
+        log_info("all kept trees have ended");
+        log_failed(store_saving_end(&s->store), "the next boot will report an empty save");
+        return EXIT_OK;
+}
+
 static ExitStatus save(void) {
         _cleanup_(saving_done) Saving s = SAVING_INIT;
         _cleanup_(candidates_done) Candidates kept = {0};
@@ -463,11 +474,8 @@ static ExitStatus save(void) {
         }
         if (r < 0)
                 return saving_stop(&s, r);
-        if (s.ticket->n_trees == 0) {
-                log_info("all kept trees have ended");
-                log_failed(store_saving_end(&s.store), "the next boot will report an empty save");
-                return EXIT_OK;
-        }
+        if (s.ticket->n_trees == 0)
+                return nothing_left(&s);
         saving_say(&s, EVENT_SAVE_BEGUN, NULL, NULL);
         r = saving_note_touched(&s);
         if (r >= 0)
@@ -484,11 +492,16 @@ static ExitStatus save(void) {
                 r = saving_trees(&s);
         if (r < 0)
                 return saving_stop(&s, r);
+        if (r > 0) {
+                saving_part(&s);
+                return nothing_left(&s);
+        }
         if (s.n_failed > 0) { /* the others die with this kernel, and their peers shall hear it */
                 log_failed(saving_hold(&s), "peers of trees that are left behind get no answer");
                 discard_left(&s);
         }
         log_failed(guard_leave(&s), "a firewall service that flushes the rules may remove the hold");
+        sweep_beside(s.gone, s.n_gone);
         finish(&s);
         return EXIT_OK;
 }

@@ -43,7 +43,9 @@ typedef struct Saving {
 
         pthread_mutex_t lock;
         pthread_cond_t change;
-        size_t n_ready, n_failed;
+        size_t n_ready, n_failed, n_ended; /* the last by themselves, before they were saved */
+        Tree **gone;                       /* those: the ticket has them no more */
+        size_t n_gone;
         uint64_t deadline; /* monotonic: behind it who is not ready is left, and the others are carried */
         size_t n_late;     /* of those that have failed */
         void *late;        /* what their threads work with, until this process ends */
@@ -100,7 +102,8 @@ const char *saving_fate(const Saving *s);
 #define SAVING_MARGIN (90 * USEC_PER_SEC)
 
 /* Freezes and saves all trees side by side, seals, and lets them die; any failure before the seal lets every
- * tree go on. */
+ * tree go on. A tree that CRIU cannot save is tried once more, while it runs and there is time. Answer 1:
+ * all of them have ended by themselves. */
 int saving_trees(Saving *s);
 
 /*

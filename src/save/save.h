@@ -40,7 +40,9 @@ typedef struct SaveJob {
 
 /* With keys.box, what it writes to the store is encrypted, and memory is needed for all of the images. Fills
  * tree->images, image_bytes, ids, frozen_at. On failure the tree lives; what was written of its images
- * is the caller's to discard. */
+ * is the caller's to discard. -EAGAIN, -ESTALE: something ended, changed or lost its name while the tree was
+ * looked at, or it is beyond CRIU. Nobody can tell, so another save may succeed; it needs the tree as it was
+ * before the first. */
 int save_tree(const SaveJob *job, Tree *tree);
 
 int save_mend(const Store *store, const Tree *tree, Sweep *sweep);

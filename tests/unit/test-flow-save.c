@@ -2,6 +2,7 @@
 
 /* The save as a whole program, on a machine of fakes: what is true when it has come to its end. */
 
+#include "base/clock.h"
 #include "tests/unit/programs.h"
 #include "tests/unit/promise.h"
 
@@ -202,7 +203,10 @@ static void test_another_has_its_number(void **state) {
         (void)state;
         fake_meanwhile("exec_bits_lend pid-4000001", become_another);
         t = save(0);
-        assert_left(t, "pid-4000001", "is not the process that was kept");
+        assert_int_equal(t->n_trees, 1);
+        assert_string_equal(t->trees[0]->name, "pid-4000002");
+        assert_int_equal(fake_count("criu_dump pid-4000001"), 1);
+        assert_int_equal(fake_count("report_event refused"), 0);
 }
 
 /* Somebody else's shutdown goes on with those that can be carried. */
@@ -271,6 +275,145 @@ static void test_frozen_is_refused(void **state) {
         assert_left(t, "pid-4000001", "it has become another");
         assert_int_equal(fake_count("exec_bits_return pid-4000001"), 1);
         assert_int_equal(fake_count("hold_remove_criu_table 4000001"), 1);
+}
+
+/* Something ended while CRIU looked, and the next look is right: nothing is left of the first. */
+static void test_once_more(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = NULL;
+
+        (void)state;
+        request("kexec", false);
+        strcpy(fake_tree(FIRST)->loss, "it loses something");
+        fake_tree(FIRST)->image_kib = 3;
+        fake_fail("criu_dump_images pid-4000001", 1, -EAGAIN);
+        t = save(0);
+        assert_true(fake_struck());
+        assert_int_equal(fake_count("criu_dump pid-4000001"), 2);
+        assert_int_equal(fake_count("criu_dump pid-4000002"), 1);
+        assert_int_equal(fake_count("report_event refused"), 0);
+        assert_int_equal(t->n_trees, 2);
+        assert_int_equal(t->trees[0]->n_images, 3);
+        assert_int_equal(t->trees[0]->n_degraded, 1);
+        assert_int_equal(t->trees[0]->n_connections, 1);
+        assert_true(t->trees[0]->image_bytes < 4096);
+        assert_int_equal(fake->n_held, 2);
+        assert_false(fake->cancelled);
+}
+
+/* Likewise a file that has lost its name when it is to be read. */
+static void test_once_more_behind_the_dump(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = NULL;
+
+        (void)state;
+        fake_fail("sync_tree", 1, -ESTALE); /* when all is noted */
+        t = save(0);
+        assert_true(fake_struck());
+        assert_int_equal(fake_count("criu_dump"), 3);
+        for (size_t i = 0; i < 2; i++) {
+                assert_null(t->trees[i]->outcome);
+                assert_int_equal(t->trees[i]->n_images, 3);
+        }
+}
+
+/* The second failure counts, and is said once. */
+static void test_not_twice_more(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = NULL;
+
+        (void)state;
+        fake_fail("criu_dump_images pid-4000001", 1, -EAGAIN);
+        fake_fail("criu_dump_images pid-4000001", 2, -EAGAIN);
+        t = save(0);
+        assert_true(fake_struck());
+        assert_left(t, "pid-4000001", "criu_dump_images was told to fail");
+        assert_int_equal(fake_count("criu_dump pid-4000001"), 2);
+        assert_int_equal(fake_count("report_event refused"), 1);
+        assert_int_equal(fake->n_held, 1);
+        assert_int_equal(t->trees[1]->n_images, 3);
+}
+
+static void test_not_twice_more_and_requested(void **state) {
+        (void)state;
+        request("kexec", false);
+        fake_fail("criu_dump_images pid-4000001", 1, -EAGAIN);
+        fake_fail("criu_dump_images pid-4000001", 2, -EAGAIN);
+        assert_stopped(true, "criu_dump_images was told to fail");
+        assert_true(fake_struck());
+}
+
+/* What is refused, too slow or not as it should be stays so. */
+static void test_not_once_more(void **state) {
+        static const int final[] = {-EIO, -ETIMEDOUT, -EDQUOT, -EPERM, -ENOMEM};
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(final); i++) {
+                _cleanup_(ticket_freep) Ticket *t = NULL;
+
+                (void)set_up(NULL);
+                fake_fail("criu_dump_images pid-4000001", 1, final[i]);
+                t = save(0);
+                assert_left(t, "pid-4000001", "");
+                assert_int_equal(fake_count("criu_dump pid-4000001"), 1);
+        }
+}
+
+/* The deadline of the save holds for both tries together. */
+static void be_late(void) {
+        fake->clock_offset += 3600 * USEC_PER_SEC;
+}
+
+static void test_no_time_for_more(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = NULL;
+
+        (void)state;
+        request("kexec", true);
+        fake_meanwhile("criu_dump_images pid-4000001", be_late);
+        fake_fail("criu_dump_images pid-4000001", 1, -EAGAIN);
+        t = save(0);
+        assert_left(t, "pid-4000001", "");
+        assert_int_equal(fake_count("criu_dump pid-4000001"), 1);
+}
+
+/* Both tries together take no more of the store than one may. */
+static void test_no_room_for_more(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = NULL;
+
+        (void)state;
+        fake_tree(FIRST)->image_kib = 513;
+        fake_fail("criu_dump_images pid-4000001", 1, -EAGAIN);
+        t = save(0);
+        assert_left(t, "pid-4000001", "exceed the space in the store");
+        assert_int_equal(fake_count("criu_dump pid-4000001"), 2);
+}
+
+/* Nobody is left to be saved, or to hear of it: that is no failure. */
+static void test_ended_under_the_dump(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = NULL;
+
+        (void)state;
+        request("kexec", false);
+        fake_meanwhile("exec_bits_return pid-4000001", end_first);
+        fake_fail("criu_dump_images pid-4000001", 1, -EAGAIN);
+        assert_int_equal(fake_run(run_save, NULL), 0);
+        t = promise_sealed();
+        assert_int_equal(t->n_trees, 1);
+        assert_string_equal(t->trees[0]->name, "pid-4000002");
+        assert_int_equal(fake->n_held, 1);
+        assert_false(promise_noted() || fake->cancelled);
+        assert_int_equal(fake_count("report_event refused"), 0);
+        assert_int_equal(fake_count("exec_bits_return_files pid-4000001"), 1);
+        assert_int_equal(access(MACHINE_STORE "/save/pid-4000001", F_OK), -1);
+}
+
+static void test_all_ended_under_the_dump(void **state) {
+        (void)state;
+        fake_meanwhile("exec_bits_return", end_all);
+        fake_fail("criu_dump_images pid-4000001", 1, -EAGAIN);
+        fake_fail("criu_dump_images pid-4000002", 1, -EIO);
+        assert_int_equal(fake_run(run_save, NULL), 0);
+        assert_null(promise_sealed());
+        assert_false(promise_noted() || fake->hold || fake->guard_left);
+        assert_int_equal(fake_count("report_event refused"), 0);
+        assert_int_equal(fake_count("report_event sealed"), 0);
 }
 
 static void test_too_large(void **state) {
@@ -460,6 +603,15 @@ int main(void) {
                         cmocka_unit_test_setup(test_loss, set_up),
                         cmocka_unit_test_setup(test_machine_refused, set_up),
                         cmocka_unit_test_setup(test_frozen_is_refused, set_up),
+                        cmocka_unit_test_setup(test_once_more, set_up),
+                        cmocka_unit_test_setup(test_once_more_behind_the_dump, set_up),
+                        cmocka_unit_test_setup(test_not_twice_more, set_up),
+                        cmocka_unit_test_setup(test_not_twice_more_and_requested, set_up),
+                        cmocka_unit_test_setup(test_not_once_more, set_up),
+                        cmocka_unit_test_setup(test_no_time_for_more, set_up),
+                        cmocka_unit_test_setup(test_no_room_for_more, set_up),
+                        cmocka_unit_test_setup(test_ended_under_the_dump, set_up),
+                        cmocka_unit_test_setup(test_all_ended_under_the_dump, set_up),
                         cmocka_unit_test_setup(test_too_large, set_up),
                         cmocka_unit_test_setup(test_runs_again, set_up),
                         cmocka_unit_test_setup(test_runs_again_and_no_store, set_up),
