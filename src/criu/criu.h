@@ -16,8 +16,12 @@
 
 typedef struct CriuFeatures {
         bool lock_skip;    /* network_lock SKIP is known (probed: 3.17.1 refuses it) */
-        bool no_new_privs; /* is saved (since 3.19); this and the next five: criu_features_derive() */
-        bool memfds;       /* come back so that they can be executed (since 3.19) */
+        bool no_new_privs; /* is saved (since 3.19); this and the next nine: criu_features_derive() */
+        bool stops;        /* SIGTSTP comes back as what stopped a process (since 3.18) */
+        bool resets;       /* SCHED_RESET_ON_FORK is known (since 4.0) */
+        bool tcp_options;  /* TCP_NODELAY and TCP_CORK of all sockets are saved (since 4.0) */
+        bool memfds;       /* come back as they were, and can be executed (since 3.19) */
+        bool thp;          /* that a process wants no transparent huge pages is put back (since 3.19) */
         bool ambient;      /* capabilities are saved (since 4.1) */
         bool pidfds;       /* are saved (since 4.1) */
         bool one_shots;    /* timers without an interval are armed again (since 4.1) */

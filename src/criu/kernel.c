@@ -39,7 +39,11 @@ static bool is_older(const CriuFeatures *f, uint32_t major, uint32_t minor, uint
  */
 void criu_features_derive(CriuFeatures *features) {
         features->no_new_privs = !is_older(features, 3, 19, 0); /* a605cc9f3 */
+        features->stops = !is_older(features, 3, 18, 0);        /* c7858ba42 */
+        features->resets = !is_older(features, 4, 0, 0);        /* 75fed59ef */
+        features->tcp_options = !is_older(features, 4, 0, 0);   /* 1cb75c0b1 */
         features->memfds = !is_older(features, 3, 19, 0);       /* c9b2633ca */
+        features->thp = !is_older(features, 3, 19, 0);          /* 21ce76263 */
         features->ambient = !is_older(features, 4, 1, 0);       /* 6f8efad30 */
         features->pidfds = !is_older(features, 4, 1, 0);        /* 1ce408ffa */
         features->one_shots = !is_older(features, 4, 1, 0);     /* 09dc2e958 */

@@ -42,6 +42,8 @@ typedef enum SnapOption {
         OPTION_MULTICAST_IF = 1 << 5,
         OPTION_MULTICAST_TTL = 1 << 6,
         OPTION_MULTICAST_LOOP = 1 << 7,
+        OPTION_NODELAY = 1 << 8,
+        OPTION_CORK = 1 << 9,
 } SnapOption;
 
 typedef struct SnapFd {

@@ -47,9 +47,11 @@ typedef struct SnapProcess {
         bool no_new_privs, ambient, personality; /* has ambient capabilities, an odd personality(2) */
         bool huge;                               /* has memory in huge pages, touched or not */
         bool is_32bit;                           /* all its memory is below 4 GiB */
-        bool guarded;                            /* it has the processor speculate less (prctl) */
-        bool trapped;                            /* a SIGTRAP waits for it or for one of its threads */
-        unsigned libraries;                      /* SnapLibrary: what it maps of those that matter */
+        bool guarded, no_thp;                    /* prctl: speculates less, no transparent huge pages */
+        int stop_signal;    /* what stopped it, if its parent has not asked yet; else 0 */
+        bool resets;        /* SCHED_RESET_ON_FORK, of one of its threads */
+        bool trapped;       /* a SIGTRAP waits for it or for one of its threads */
+        unsigned libraries; /* SnapLibrary: what it maps of those that matter */
         uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts, ns_cgroup; /* inode numbers */
         uint64_t rss_bytes;      /* anonymous and shared memory, swap included: what its images would hold */
         uint64_t sysv_shm;       /* number of SysV shared mappings */

@@ -166,11 +166,19 @@ int check_file(const Check *c, const SnapFd *f) {
         }
 }
 
+#define MEMFD_MODE 0777u /* memfd_create(2) */
+
 /* It comes back as one that somebody may write to, and the kernel executes none of those. */
 int check_memfd(const Check *c, const SnapFd *f) {
         Who who;
 
-        if (!f->is_program || c->facts->criu_memfds)
+        if (c->facts->criu_memfds)
+                return 0;
+        if ((f->mode & 07777) != MEMFD_MODE)
+                return note_degraded(c, "memfd-mode", "install CRIU 3.19 or later",
+                                     "%s has a file in memory (%s) of mode %03o; it will have mode %03o",
+                                     check_who(c->p, &who), f->target, f->mode & 07777, MEMFD_MODE);
+        if (!f->is_program)
                 return 0;
         return note_degraded(
                         c, "memfd-program", "install CRIU 3.19 or later",

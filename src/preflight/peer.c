@@ -247,16 +247,25 @@ static int check_above(const Check *c, const SnapInet *i) {
                             check_who(c->p, &who), i->local_port);
 }
 
+/* CRIU has always saved these two of a connection. */
+static unsigned lost_options(const Check *c, const SnapFd *f, const SnapInet *i) {
+        bool is_saved = c->facts->criu_tcp_options || (i && members_is_connected(i));
+
+        return is_saved ? f->options & ~(unsigned)(OPTION_NODELAY | OPTION_CORK) : f->options;
+}
+
 /* It goes on with what a socket has that nobody has set. */
-static int check_options(const Check *c, const SnapFd *f) {
-        static const char *const names[] = {"TCP_USER_TIMEOUT", "TCP_CONGESTION",   "TCP_DEFER_ACCEPT",
-                                            "UDP_SEGMENT",      "UDP_GRO",          "IP_MULTICAST_IF",
-                                            "IP_MULTICAST_TTL", "IP_MULTICAST_LOOP"}; /* as SnapOption */
+static int check_options(const Check *c, const SnapFd *f, const SnapInet *tcp) {
+        static const char *const names[] = {"TCP_USER_TIMEOUT", "TCP_CONGESTION",    "TCP_DEFER_ACCEPT",
+                                            "UDP_SEGMENT",      "UDP_GRO",           "IP_MULTICAST_IF",
+                                            "IP_MULTICAST_TTL", "IP_MULTICAST_LOOP", "TCP_NODELAY",
+                                            "TCP_CORK"}; /* as SnapOption */
+        unsigned lost = lost_options(c, f, tcp);
         int r = 0;
         Who who;
 
         for (size_t i = 0; r >= 0 && i < ELEMENTS(names); i++)
-                if (f->options & 1u << i)
+                if (lost & 1u << i)
                         r = note_degraded(c, "socket-option", "restart the program after the reboot",
                                           "%s has set %s of a socket, which CRIU does not save; the default "
                                           "applies after the reboot",
@@ -287,7 +296,7 @@ static int check_udp(const Check *c, const SnapFd *f) {
                                     "%s has a UDP socket that collects a packet (UDP_CORK), which CRIU "
                                     "cannot save",
                                     check_who(c->p, &who));
-        r = check_options(c, f);
+        r = check_options(c, f, NULL);
         return r < 0 ? r : check_multicast(c, f);
 }
 
@@ -298,7 +307,7 @@ int check_inet(const Check *c, const SnapFd *f) {
 
         if (f->kind == FD_UDP)
                 return check_udp(c, f);
-        r = check_options(c, f);
+        r = check_options(c, f, i);
         if (r < 0 || !i || i->protocol != IPPROTO_TCP)
                 return r;
         if (i->ulp[0] || i->is_signed || f->is_signed)

@@ -6,6 +6,9 @@
 #include "model/label.h"
 #include "preflight/checks.h"
 
+#include <signal.h>
+#include <string.h>
+
 static int check_namespaces(const Check *c) {
         const Snapshot *s = c->m->s;
         const SnapProcess *init = snapshot_tree_init(s, c->m->list[0]);
@@ -53,6 +56,29 @@ static int check_state(const Check *c) {
                                "%s is in an uninterruptible wait; the freeze waits for it, up to 10 s",
                                check_who(c->p, &who));
         return 0;
+}
+
+/* Only its parent, which has not asked yet, will see the difference. */
+static int check_stopped(const Check *c) {
+        int signal = c->p->stop_signal;
+        Who who;
+
+        if (signal == 0 || signal == SIGSTOP || (signal == SIGTSTP && c->facts->criu_stops))
+                return 0;
+        return note_ok(c, "stop-signal", NULL,
+                       "%s was stopped by SIG%s; after the reboot it counts as stopped by SIGSTOP",
+                       check_who(c->p, &who), sigabbrev_np(signal) ?: "?");
+}
+
+static int check_schedule(const Check *c) {
+        Who who;
+
+        if (!c->p->resets || c->facts->criu_resets)
+                return 0;
+        return note_refused(c, "reset-on-fork", "install CRIU 4.0 or later, or stop the program",
+                            "%s has a scheduling policy that its children do not inherit "
+                            "(SCHED_RESET_ON_FORK), which this CRIU cannot restore",
+                            check_who(c->p, &who));
 }
 
 /* CRIU makes the leader of every session that it meets, dead or alive (docs/CRIU.md, "Process numbers"); one
@@ -113,6 +139,11 @@ static int check_oddities(const Check *c) {
                                   "a system call in which %s waits may fail with \"Interrupted system "
                                   "call\", because it is a 32 bit program",
                                   check_who(c->p, &who));
+        if (r >= 0 && c->p->no_thp && !c->facts->criu_thp)
+                r = note_degraded(c, "transparent-huge-pages", "restart the program after the reboot",
+                                  "%s will get transparent huge pages, which it does not want "
+                                  "(PR_SET_THP_DISABLE); this CRIU does not save that",
+                                  check_who(c->p, &who));
         if (r >= 0 && c->p->personality)
                 r = note_degraded(c, "personality", "restart the program after the reboot",
                                   "programs that %s starts later will run in the default execution domain "
@@ -163,6 +194,10 @@ int check_process(const Check *c) {
                                  "%s has a pending SIGTRAP, which CRIU cannot save", check_who(c->p, &who));
         if (r >= 0 && !c->facts->frozen)
                 r = check_state(c);
+        if (r >= 0)
+                r = check_stopped(c);
+        if (r >= 0)
+                r = check_schedule(c);
         if (r >= 0)
                 r = check_session(c);
         if (r >= 0 && c->p->sysv_shm > 0)

@@ -103,6 +103,13 @@ static int tty_index(int tty_nr) {
 
 /* The name stands in parentheses and may hold any character, ')' too: the numbers begin behind the last
  * one. */
+/* The last field says what stopped a process, until its parent has asked for it by wait(2). */
+static int stop_signal_of(char state, const char *stat) {
+        const char *last = strrchr(stat, ' ');
+
+        return state == 'T' && last ? (int)strtoul(last + 1, NULL, 10) & 0x7f : 0;
+}
+
 static int read_stat(int dir, SnapProcess *p) {
         _cleanup_(freep) char *text = NULL;
         unsigned long long start;
@@ -133,6 +140,7 @@ static int read_stat(int dir, SnapProcess *p) {
         p->nice = nice;
         p->tty_index = tty_nr ? tty_index(tty_nr) : -1;
         p->kernel_thread = flags & FLAG_KTHREAD;
+        p->stop_signal = stop_signal_of(state, text);
         return 0;
 }
 
@@ -185,6 +193,8 @@ static int read_status(int dir, SnapProcess *p) {
         p->tracer = (pid_t)status_number(text, "TracerPid:");
         p->seccomp = (int)status_number(text, "Seccomp:");
         p->guarded = is_guarded(text);
+        line = procfs_field(text, "THP_enabled:");
+        p->no_thp = line && *line == '0';
         p->no_new_privs = status_number(text, "NoNewPrivs:") != 0;
         p->rss_bytes = (status_number(text, "RssAnon:") + status_number(text, "RssShmem:") +
                         status_number(text, "VmSwap:") + status_number(text, "HugetlbPages:"))
@@ -324,6 +334,8 @@ static int read_threads(int dir, SnapProcess *p) {
                                        PROCFS_MAX_THREADS);
                 if (model_append(p->tids, p->n_tids, tid) < 0)
                         return -ENOMEM;
+                p->resets = p->resets ||
+                            (sched_getscheduler(tid) > 0 && sched_getscheduler(tid) & SCHED_RESET_ON_FORK);
                 p->trapped = p->trapped || is_trapped(dirfd(d), e->d_name);
         }
         return 0;

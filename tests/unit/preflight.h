@@ -31,7 +31,11 @@ static int setup(void **state) {
         w->facts = (PreflightFacts){.known = FACTS_ALL,
                                     .store_free = UINT64_C(1) << 30,
                                     .criu_no_new_privs = true,
+                                    .criu_stops = true,
+                                    .criu_resets = true,
+                                    .criu_tcp_options = true,
                                     .criu_memfds = true,
+                                    .criu_thp = true,
                                     .criu_ambient = true,
                                     .criu_pidfds = true};
         *state = w;

@@ -216,6 +216,8 @@ static void test_features(void **state) {
 
                 criu_features_derive(&f);
                 if (f.no_new_privs != cases[i].no_new_privs || f.memfds != f.no_new_privs ||
+                    f.thp != f.no_new_privs || f.stops != (f.major * 100 + f.minor > 317) ||
+                    f.resets != (f.major > 3) || f.tcp_options != f.resets ||
                     f.ambient != cases[i].since_4_1 || f.pidfds != cases[i].since_4_1 ||
                     f.one_shots != cases[i].since_4_1 || f.wipes != cases[i].wipes)
                         fail_msg("%u.%u.%u: %d %d %d %d %d", f.major, f.minor, f.sub, f.no_new_privs,

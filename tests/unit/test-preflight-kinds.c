@@ -6,6 +6,7 @@
 #include "tests/unit/preflight.h"
 
 #include <fcntl.h>
+#include <signal.h>
 
 static void test_above_tcp(void **state) {
         World *w = *state;
@@ -30,9 +31,18 @@ static void test_above_tcp(void **state) {
 static void test_options(void **state) {
         World *w = *state;
         SnapFd *f = world_fd(w->s, 402, FD_TCP, 60, NULL);
+        SnapInet *i = world_tcp(w->s, 60, TCP_LISTEN, 0x0a000001, 7443, 0, 0);
 
-        world_tcp(w->s, 60, TCP_LISTEN, 0x0a000001, 7443, 0, 0);
         expect_ok(w);
+        f->options = OPTION_NODELAY;
+        expect_ok(w);
+        w->facts.criu_tcp_options = false;
+        expect(w, VERDICT_DEGRADED, "socket-option", "has set TCP_NODELAY of a socket");
+        f->options = OPTION_CORK;
+        expect(w, VERDICT_DEGRADED, "socket-option", "has set TCP_CORK of a socket");
+        i->state = TCP_ESTABLISHED;
+        expect_ok(w);
+        i->state = TCP_LISTEN;
         f->options = OPTION_USER_TIMEOUT;
         expect(w, VERDICT_DEGRADED, "socket-option", "bash (402) has set TCP_USER_TIMEOUT of a socket");
         f->options = OPTION_MULTICAST_LOOP;
@@ -52,12 +62,48 @@ static void test_memfd(void **state) {
         World *w = *state;
         SnapFd *f = world_fd(w->s, 402, FD_MEMFD, 60, "/memfd:x");
 
+        f->mode = S_IFREG | 0777;
         f->is_program = true;
         expect_ok(w);
         w->facts.criu_memfds = false;
         expect(w, VERDICT_DEGRADED, "memfd-program", "has a program in memory (/memfd:x)");
         f->is_program = false;
         expect_ok(w);
+        f->mode = S_IFREG | 0642;
+        expect(w, VERDICT_DEGRADED, "memfd-mode", "of mode 642; it will have mode 777");
+}
+
+static void test_stopped(void **state) {
+        World *w = *state;
+        SnapProcess *p = world_at(w->s, 402);
+
+        p->stop_signal = SIGSTOP;
+        expect_ok(w);
+        p->stop_signal = SIGTSTP;
+        expect_ok(w);
+        p->stop_signal = SIGTTIN;
+        expect(w, VERDICT_OK, "stop-signal", "bash (402) was stopped by SIGTTIN");
+        p->stop_signal = SIGTSTP;
+        w->facts.criu_stops = false;
+        expect(w, VERDICT_OK, "stop-signal", "bash (402) was stopped by SIGTSTP");
+}
+
+static void test_reset_on_fork(void **state) {
+        World *w = *state;
+
+        world_at(w->s, 402)->resets = true;
+        expect_ok(w);
+        w->facts.criu_resets = false;
+        expect(w, VERDICT_REFUSED, "reset-on-fork", "SCHED_RESET_ON_FORK");
+}
+
+static void test_huge_pages_off(void **state) {
+        World *w = *state;
+
+        world_at(w->s, 402)->no_thp = true;
+        expect_ok(w);
+        w->facts.criu_thp = false;
+        expect(w, VERDICT_DEGRADED, "transparent-huge-pages", "bash (402) will get transparent huge pages");
 }
 
 static void test_speculation(void **state) {
@@ -355,6 +401,9 @@ int main(void) {
                         T(test_unread_events),
                         T(test_memfd),
                         T(test_speculation),
+                        T(test_huge_pages_off),
+                        T(test_stopped),
+                        T(test_reset_on_fork),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -219,13 +220,14 @@ static void test_options(void **state) {
         assert_int_equal(fd_of(p, udp)->options, 0);
         assert_false(fd_of(p, udp)->is_corked || fd_of(p, set)->is_signed);
         assert_int_equal(setsockopt(set, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof one), 0);
+        assert_int_equal(setsockopt(set, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one), 0);
         assert_int_equal(setsockopt(udp, IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof interface), 0);
         assert_int_equal(setsockopt(udp, IPPROTO_IP, IP_MULTICAST_LOOP, &zero, sizeof zero), 0);
         assert_int_equal(setsockopt(udp, IPPROTO_UDP, UDP_CORK, &one, sizeof one), 0);
         if (six >= 0)
                 assert_int_equal(setsockopt(six, IPPROTO_IPV6, IPV6_MULTICAST_IF, &one, sizeof one), 0);
         p = look_at(getpid(), &s);
-        assert_int_equal(fd_of(p, set)->options, OPTION_USER_TIMEOUT | OPTION_DEFER_ACCEPT);
+        assert_int_equal(fd_of(p, set)->options, OPTION_USER_TIMEOUT | OPTION_DEFER_ACCEPT | OPTION_NODELAY);
         assert_int_equal(fd_of(p, udp)->options, OPTION_MULTICAST_IF | OPTION_MULTICAST_LOOP);
         assert_true(fd_of(p, udp)->is_corked);
         if (six >= 0)
@@ -286,6 +288,41 @@ static void test_speculation(void **state) {
         close(told[1]);
         if (can != 'y')
                 skip_and_free(&s);
+}
+
+static void test_no_huge_pages(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+
+        (void)state;
+        assert_false(look_at(getpid(), &s)->no_thp);
+        assert_int_equal(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
+        assert_true(look_at(getpid(), &s)->no_thp);
+        assert_int_equal(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0), 0);
+}
+
+static void test_stop_signal(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        pid_t child = child_start(NULL, -1);
+        siginfo_t how;
+
+        (void)state;
+        assert_int_equal(look_at(child, &s)->stop_signal, 0);
+        assert_int_equal(kill(child, SIGSTOP), 0);
+        assert_int_equal(waitid(P_PID, (id_t)child, &how, WSTOPPED | WNOWAIT), 0);
+        assert_int_equal(look_at(child, &s)->stop_signal, SIGSTOP);
+        child_end(child);
+}
+
+static void test_reset_on_fork(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        pid_t child = child_start(NULL, -1);
+        struct sched_param none = {0};
+
+        (void)state;
+        assert_false(look_at(child, &s)->resets);
+        assert_int_equal(sched_setscheduler(child, SCHED_BATCH | SCHED_RESET_ON_FORK, &none), 0);
+        assert_true(look_at(child, &s)->resets);
+        child_end(child);
 }
 
 /* Our own program is one of 64 bits, as all of its children. */
@@ -355,6 +392,8 @@ int main(void) {
                         cmocka_unit_test(test_ulp),           cmocka_unit_test(test_options),
                         cmocka_unit_test(test_unread_events), cmocka_unit_test(test_not_32bit),
                         cmocka_unit_test(test_speculation),   cmocka_unit_test(test_memfd),
+                        cmocka_unit_test(test_no_huge_pages), cmocka_unit_test(test_stop_signal),
+                        cmocka_unit_test(test_reset_on_fork),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
