@@ -193,18 +193,23 @@ static const Session *session_find(const SelectWorld *w, const char *id) {
         return NULL;
 }
 
-/* Of a session that came back in a namespace, logind knows the init: its oldest child is who led it. 0: it
- * has no leader. */
+/* Of a session that came back in a namespace, logind knows the init: its oldest child is who led it. Who
+ * looks from inside sees that init as PID 1. 0: it has no leader. */
 static pid_t leader_of(const Snapshot *s, const Session *session) {
-        pid_t leader = session && session->has_leader ? (pid_t)session->leader : 0, oldest = 0;
-        const SnapProcess *p = leader ? snapshot_process(s, leader) : NULL;
+        pid_t leader = session && session->has_leader ? (pid_t)session->leader : 0;
+        const SnapProcess *p = leader ? snapshot_process(s, leader) ?: snapshot_process(s, 1) : NULL;
+        const SnapProcess *oldest = NULL;
 
         if (!p || !snap_is_tree_init(p))
                 return leader;
-        for (size_t i = 0; i < s->n_processes; i++)
-                if (s->processes[i].ppid == leader && (oldest == 0 || s->processes[i].pid < oldest))
-                        oldest = s->processes[i].pid;
-        return oldest ?: leader;
+        for (size_t i = 0; i < s->n_processes; i++) {
+                const SnapProcess *child = s->processes + i;
+
+                if (child->ppid == p->pid && is_in_session(child, session->id) &&
+                    (!oldest || child->start < oldest->start))
+                        oldest = child;
+        }
+        return oldest ? oldest->pid : leader;
 }
 
 /* Whoever somebody else has let into his session must not crowd out what is his. */

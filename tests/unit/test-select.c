@@ -89,6 +89,7 @@ static void test_below_an_init(void **state) {
         init->own.pid = 1;
         w->sessions[0]->leader = 300;
         world_at(w->s, 400)->ppid = world_at(w->s, 390)->ppid = 300;
+        world_at(w->s, 390)->start = 4100;
         world_at(w->s, 390)->pid = 410;
         world_at(w->s, 391)->ppid = 410;
         world_at(w->s, 400)->own = (SnapNumbers){20, 20, 20};
@@ -109,6 +110,24 @@ static void test_below_an_init(void **state) {
         assert_int_equal(resolve(w, "pid:300", 1), -EPERM);
         assert_int_equal(resolve(w, "pid:400", 1), 0);
         assert_string_equal(w->found.items[0].tree->session->id, "4");
+
+        world_at(w->s, 400)->start = world_at(w->s, 410)->start + 1;
+        assert_int_equal(resolve(w, "session:4", 1), 0);
+        assert_int_equal(w->found.items[0].tree->root_pid, 410);
+        world_at(w->s, 400)->start = 3000;
+
+        world_at(w->s, 410)->pid = 390; /* from inside, where that got a low number */
+        world_at(w->s, 391)->ppid = 390;
+        world_at(w->s, 390)->ppid = world_at(w->s, 400)->ppid = 1;
+        world_at(w->s, 1)->pid = 99;
+        world_at(w->s, 300)->pid = 1;
+        assert_int_equal(resolve(w, "session:4", 2), 0);
+        assert_int_equal(w->found.items[0].tree->root_pid, 400);
+        assert_int_equal(w->found.items[0].tree->session->leader, 400);
+        assert_false(w->found.items[0].tree->has_init_pid);
+        world_at(w->s, 1)->pid = 300;
+        world_at(w->s, 99)->pid = 1;
+        world_at(w->s, 390)->ppid = world_at(w->s, 400)->ppid = 300;
 
         world_at(w->s, 300)->is_roots = false; /* a user's program of that name */
         assert_int_equal(resolve(w, "session:4", 1), 0);
