@@ -544,11 +544,14 @@ static void hang(Trial *trial) {
 }
 
 static void live_twice(Trial *trial, const char *pig, const char *way) {
+        static const char below[] = "inside-";
+        bool inside = starts_with(way, below);
         _cleanup_(closep) int pidfd = -1;
 
+        way += inside ? strlen(below) : 0;
         must(trial, start_peer(), "peer");
         trial->job = ends_with(pig, "-job");
-        trial->pid = strcmp(way, "inside") == 0 ? start_pig_inside(trial, pig) : start_pig(pig, !trial->job);
+        trial->pid = inside ? start_pig_inside(trial, pig) : start_pig(pig, !trial->job);
         must(trial, trial->pid, "start");
         must(trial, wait_output("ready\n"), "first life");
 

@@ -65,7 +65,8 @@ def modes(machine: Machine) -> dict[str, str]:
     return {tree["name"]: tree["mode"] for tree in report["trees"]}
 
 
-@pytest.mark.parametrize("distro", ["trixie", pytest.param("bookworm", marks=pytest.mark.rotates)])
+@pytest.mark.rotates
+@pytest.mark.parametrize("distro", ["trixie", "bookworm"])
 def test_three_jumps(lab: Lab, distro: str) -> None:
     """A tree that stays in the host's namespace, and one that goes into its own, on in there, and out again."""
     machine = lab.machine(distro, "netns")
@@ -110,6 +111,7 @@ def test_three_jumps(lab: Lab, distro: str) -> None:
         sessions = [(each, dataclasses.replace(old, boot_id=machine.boot_id())) for each, old in sessions]
 
 
+@pytest.mark.rotates
 def test_twice_in_a_script(lab: Lab) -> None:
     """A script in a kept session asks for two jumps, one right after the other."""
     machine = lab.machine("bookworm", "netns")
