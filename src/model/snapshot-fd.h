@@ -63,6 +63,7 @@ typedef struct SnapFd {
         bool mnt_foreign;   /* opened through a mount that our namespace does not have */
         int pty_index;      /* FD_PTMX, and FD_TTY on devpts; else -1 */
         pid_t pidfd;        /* FD_ANON "[pidfd]": the process it names, -1 if that is dead; else 0 */
+        pid_t pidfd_parent; /* its parent when the descriptor was looked at; 0: none */
         uint32_t unread;    /* FD_NETLINK: bytes in the receive queue; inotify: of events */
         unsigned in_flight; /* FD_UNIX: open files that lie unread in it */
         int multicast;      /* AF_INET, AF_INET6: it is a member of a group; 0: of none that is known */

@@ -248,6 +248,8 @@ static int check_pidfd(const Check *c, const SnapFd *f) {
                                     check_who(c->p, &who));
         if (f->pidfd < 0 || members_have_process(c->m, f->pidfd))
                 return 0;
+        if (f->pidfd_parent && members_have_process(c->m, f->pidfd_parent))
+                return 0; /* it began after the list of processes was read */
         return note_refused(c, "pidfd", "stop the program before the reboot",
                             "%s has a pidfd open for process %d, which is outside the tree",
                             check_who(c->p, &who), (int)f->pidfd);

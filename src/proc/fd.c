@@ -180,6 +180,7 @@ static int read_info(int pid_dir, SnapFd *f) {
         p = is_pidfd(f) ? procfs_field(text, "Pid:") : NULL;
         if (p)
                 f->pidfd = atoi(p) > 0 ? atoi(p) : -1;
+        f->pidfd_parent = procfs_parent(pid_dir, f->pidfd);
         return 0;
 }
 

@@ -58,6 +58,8 @@ bool procfs_is_epoll(const SnapFd *f);
 /* Notes epolls of p that watch what it does not have (SnapFd.has_stray). `tree`: p and whoever may share
  * them, parents before children. */
 int procfs_strays(int proc, const SnapProcess *const *tree, size_t n, SnapProcess *p);
+/* Of a process of the same /proc, by the directory of another one; 0: there is none. */
+pid_t procfs_parent(int pid_dir, pid_t pid);
 uint64_t procfs_start_offset(int proc);
 bool procfs_is_gone(int r);
 /* Fills only those, of one that cannot be in the way. */

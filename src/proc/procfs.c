@@ -407,6 +407,16 @@ void procfs_own(int proc, Snapshot *s) {
         s->own_cgroup = self.ns_cgroup;
 }
 
+pid_t procfs_parent(int pid_dir, pid_t pid) {
+        _cleanup_(closep) int dir = -1;
+        SnapProcess p = {0};
+        char path[32];
+
+        snprintf(path, sizeof path, "../%d", (int)pid);
+        dir = pid > 0 ? openat(pid_dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        return dir < 0 || read_stat(dir, &p) < 0 ? 0 : p.ppid;
+}
+
 static int process_look(pid_t pid, SnapProcess *ret) {
         _cleanup_(closep) int proc = -1, dir = -1;
         SnapProcess p = {.pid = pid};

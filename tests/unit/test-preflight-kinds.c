@@ -348,6 +348,11 @@ static void test_may_pass(void **state) {
         f->pidfd = 999; /* a child that began after the list was read */
         expect(w, VERDICT_REFUSED, "pidfd", "999");
         assert_true(preflight_may_pass(&w->v));
+        f->pidfd_parent = 800; /* somebody else's */
+        expect(w, VERDICT_REFUSED, "pidfd", "999");
+        f->pidfd_parent = 402;
+        expect_ok(w);
+        f->pidfd_parent = 0;
         world_fd(w->s, 402, FD_ANON, 61, "anon_inode:[io_uring]");
         look(w);
         assert_false(preflight_may_pass(&w->v)); /* it is refused whatever the other comes to */

@@ -370,6 +370,7 @@ static void test_odd_descriptors(void **state) {
         assert_true(fd_of(p, pair[0])->ino == fd_of(p, pair[1])->ino);
         assert_int_equal(fd_of(p, pidfd)->kind, FD_ANON);
         assert_int_equal(fd_of(p, pidfd)->pidfd, child);
+        assert_int_equal(fd_of(p, pidfd)->pidfd_parent, getpid());
         if (packet >= 0) {
                 assert_int_equal(fd_of(p, packet)->kind, FD_PACKET);
                 assert_true(fd_of(p, packet)->any_interface || s->no_diag);
