@@ -236,12 +236,6 @@ static bool is_hung_up(int pidfd, const SnapFd *f) {
                (p.revents & (POLLHUP | POLLERR));
 }
 
-static bool is_inotify(const SnapFd *f) {
-        return strcmp(f->target, "anon_inode:inotify") == 0 ||
-               strcmp(f->target, "anon_inode:[inotify]") == 0;
-}
-
-/* No read of another one's is as true of what it is: the inode is that of all anonymous descriptors. */
 static uint32_t unread_events(int pidfd, const SnapFd *f) {
         _cleanup_(closep) int fd = pidfd < 0 ? -1 : pidfd_getfd(pidfd, f->fd, 0);
         int bytes = 0;
@@ -302,7 +296,7 @@ static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, Groups *groups,
         f->hung_up = is_hung_up(pidfd, f);
         if (f->kind == FD_TCP || f->kind == FD_UDP)
                 procfs_options(pidfd, f);
-        if (f->kind == FD_ANON && is_inotify(f))
+        if (f->kind == FD_ANON && strstr(f->target, "inotify"))
                 f->unread = unread_events(pidfd, f);
         if (f->kind == FD_FILE || f->kind == FD_DIR || f->kind == FD_FIFO)
                 place(pid_dir, link, mounts, f, nlink);

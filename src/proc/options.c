@@ -18,7 +18,8 @@
 #include <sys/socket.h>
 
 #define TCP_AO_INFO_KEYS 40 /* TCP_AO_INFO of <linux/tcp.h> since 6.7 */
-#define VALUE_MAX        64 /* the longest: what TCP_AO_INFO answers */
+#define TCP_AO_INFO_SIZE 56 /* struct tcp_ao_info_opt; the kernel refuses a larger one */
+#define VALUE_MAX        16 /* the longest: a name of TCP_CONGESTION */
 
 static const struct {
         int family, protocol; /* 0: each family */
@@ -57,25 +58,20 @@ static bool differs(int fd, int fresh, int level, int name) {
         return its_size != size || memcmp(its, plain, sizeof its) != 0;
 }
 
-static bool has_authentication(int fd) {
-        uint8_t info[VALUE_MAX] = {0};
-        socklen_t size = 56; /* struct tcp_ao_info_opt; a larger one of a later kernel would be refused */
-
-        return getsockopt(fd, IPPROTO_TCP, TCP_AO_INFO_KEYS, info, &size) >= 0;
-}
-
 void procfs_options(int pidfd, SnapFd *f) {
         _cleanup_(closep) int fd = pidfd < 0 ? -1 : pidfd_getfd(pidfd, f->fd, 0), fresh = -1;
+        uint8_t info[TCP_AO_INFO_SIZE] = {0};
+        socklen_t size = sizeof info;
         int family, protocol;
 
         if (fd < 0)
                 return;
         family = number_of(fd, SOL_SOCKET, SO_DOMAIN);
         protocol = number_of(fd, SOL_SOCKET, SO_PROTOCOL);
-        if ((family != AF_INET && family != AF_INET6) ||
-            (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP))
+        if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
                 return;
-        f->is_signed = protocol == IPPROTO_TCP && has_authentication(fd);
+        f->is_signed = protocol == IPPROTO_TCP &&
+                       getsockopt(fd, IPPROTO_TCP, TCP_AO_INFO_KEYS, info, &size) >= 0;
         f->is_corked = protocol == IPPROTO_UDP && number_of(fd, IPPROTO_UDP, UDP_CORK) != 0;
         fresh = socket(family, (protocol == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
         for (size_t i = 0; fresh >= 0 && i < ELEMENTS(known); i++)
