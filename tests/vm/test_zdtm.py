@@ -18,7 +18,7 @@ import pytest
 
 from conftest import Lab
 from lab import check
-from lab.images import DISTROS
+from lab.images import DISTROS, TESTING
 from lab.machine import Machine
 from lab.util import SOURCE, progress, turn, wait_for
 
@@ -107,6 +107,7 @@ def carried(machine: Machine, members: list[programs.Program]) -> dict[str, Row]
     pids = {name: pid for name, pid in started.items() if isinstance(pid, int)}
     verdicts = _timed("kept", lambda: batch.with_pids("keep", pids))
     rows |= {name: Row(level, "", "", notes) for name, (level, notes) in verdicts.items()}
+    spoiled = batch.with_pids("failed", pids)
 
     status = _timed("jumped", batch.jump)
     trees = {tree["target"]: tree for tree in status["trees"]}
@@ -117,7 +118,7 @@ def carried(machine: Machine, members: list[programs.Program]) -> dict[str, Row]
     back = {name: tree["new_root_pid"] for name, tree in found.items() if tree and tree["state"] == "carried"}
     for name, said in _timed("verified", lambda: batch.with_pids("verify", back)).items():
         rows[name].said = said
-    return rows
+    return rows | {name: Row("", "", f"failed before the save: {said}") for name, said in spoiled.items()}
 
 
 def _timed(what: str, call: Callable[[], T]) -> T:
@@ -137,7 +138,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for each release and batch; those that are not this commit's are marked thorough, and so is what they are measured by."""
     if "batch" not in metafunc.fixturenames:
         return
-    every = [(distro, batch) for distro in DISTROS for batch in range(BATCHES)]
+    every = [(distro, batch) for distro in (*DISTROS, TESTING) for batch in range(BATCHES)]
     chosen = every[turn() % len(every)] if metafunc.function is test_batch else None
     metafunc.parametrize("distro, batch", [pytest.param(*one, marks=[] if one == chosen else pytest.mark.thorough) for one in every])
 

@@ -6,6 +6,7 @@ Runs inside the machine, with what one batch needs beside it: batch.json, progra
     run_batch.py features          which of CRIU's features that programs ask for are there
     run_batch.py start             start all; {name: PID, or why it did not start}
     run_batch.py keep              `carryover keep` each; {name: [verdict, notes]}
+    run_batch.py failed            those that gave up already, as some do that measure time; {name: what it said}
     run_batch.py verify            tell those in pids.json to look at themselves; {name: "PASS", or what it said}
     run_batch.py reference         each saved and restored by bare criu; {name: "PASS", or what went wrong}
 """
@@ -123,6 +124,11 @@ def keep() -> dict[str, list]:
     pids = json.loads((TOP / "pids.json").read_text())
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(pids, pool.map(keep_one, pids.values())))
+
+
+def failed() -> dict[str, str]:
+    pids = json.loads((TOP / "pids.json").read_text())
+    return {name: words for name, words in ((name, said(name)) for name in pids) if "FAIL" in words}
 
 
 def verify() -> dict[str, str]:

@@ -26,6 +26,10 @@ from . import cache
 from .util import SOURCE, VM_TESTS, LabError, progress, run
 
 DISTROS = ("bookworm", "trixie")
+
+# The release that is still being made: asked by name, by the suites that look ahead.
+TESTING = "forky"
+
 GUEST = VM_TESTS / "guest"
 FAT = "packages.fat"
 
@@ -35,7 +39,8 @@ DISK_SIZE = "4G"
 # What works in another root mounts there and starts processes; all of it goes with it, also when
 # somebody presses Ctrl-C.
 ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--")
-MMDEBSTRAP = (*ALONE, "mmdebstrap", "--mode=root")
+# The Release file of a release that is being made is often past its date.
+MMDEBSTRAP = (*ALONE, "mmdebstrap", "--mode=root", '--aptopt=Acquire::Check-Valid-Until "false"')
 
 # What of a change to the source cannot change what is installed.
 NOT_INSTALLED = ("tests/", "debian/tests/", ".ci/", "docs/", "scripts/")
@@ -108,8 +113,8 @@ def packages(distro: str, *names: str) -> list[str]:
 
 
 def _base(distro: str) -> Path:
-    if distro not in DISTROS:
-        raise LabError(f"unknown distribution '{distro}'; known: {', '.join(DISTROS)}")
+    if distro not in (*DISTROS, TESTING):
+        raise LabError(f"unknown distribution '{distro}'; known: {', '.join((*DISTROS, TESTING))}")
     recipe = sorted(path for path in GUEST.rglob("*") if path.is_file() and not path.name.startswith(FAT))
     name = f"{distro}-" + cache.digest([distro, DISK_SIZE, *recipe])
     return cache.entry("base", name, functools.partial(_make_base, distro))
@@ -237,7 +242,7 @@ def _make_layer(distro: str, base: Path, built: Path | None, key: Path, director
         kernels = (root / "etc" / "lab-kernels").read_text().split()
         _put_key(root, key)
         if built:
-            _put_package(root, next(built.glob("carryover_*.deb")), kernels[0], directory / "log")
+            _put_package(root, next(built.glob("carryover_*.deb")), kernels, directory / "log")
         shutil.copy(root / "boot" / f"vmlinuz-{kernels[0]}", directory / "vmlinuz")
         shutil.copy(root / "boot" / f"initrd.img-{kernels[0]}", directory / "initrd")
     (directory / "kernels.json").write_text(json.dumps(kernels))
@@ -268,10 +273,11 @@ def _put_key(root: Path, key: Path) -> None:
             os.chown(path, owner.st_uid, owner.st_gid)
 
 
-def _put_package(root: Path, deb: Path, kernel_a: str, log: Path) -> None:
+def _put_package(root: Path, deb: Path, kernels: list[str], log: Path) -> None:
     shutil.copy(deb, root / "tmp" / "carryover.deb")
     # dpkg's trigger makes the initrd of the newest kernel; the other one's at the same time.
+    older = f"update-initramfs -u -k {kernels[0]} & older=$!" if kernels[0] != kernels[1] else "older="
     script = ("set -e; mount -t proc proc /proc; dpkg --unpack /tmp/carryover.deb; "
-              f"update-initramfs -u -k {kernel_a} & older=$!; dpkg --configure --pending; wait $older; rm /tmp/carryover.deb")
+              f"{older}; dpkg --configure --pending; wait $older; rm /tmp/carryover.deb")
     run([*ALONE, "chroot", root, "sh", "-c", script], log=log,
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"})
