@@ -39,8 +39,10 @@ typedef struct Work {
         int home_fd;   /* in the store */
         int images_fd; /* what CRIU writes: the same, or in memory until it is encrypted */
         StepClock dump;
-        Snapshot *snapshot; /* of the frozen tree */
-        OwnNumbers numbers; /* likewise, if it has a PID namespace of its own */
+        Snapshot *snapshot;  /* of the frozen tree */
+        OwnNumbers numbers;  /* likewise, if it has a PID namespace of its own */
+        uint32_t *pids_here; /* then: its processes by our numbers, once tree->pids has its own */
+        size_t n_pids_here;
         bool committed;
 } Work;
 
@@ -125,23 +127,34 @@ static int note_ids(Tree *tree, int images_fd) {
         return 0;
 }
 
-/* From here on the tree is known by the numbers that it comes back with. */
-static int note_own_pids(Tree *tree, int images_fd) {
+/* From here on the tree is known by the numbers that it comes back with, unless it goes on living. */
+static int note_own_pids(Work *w) {
         _cleanup_(freep) uint32_t *pids = NULL;
+        Tree *tree = w->tree;
         size_t n;
         int r;
 
         if (!tree->has_init_pid)
                 return 0;
-        r = image_processes(images_fd, &pids, &n);
+        r = image_processes(w->images_fd, &pids, &n);
         if (r < 0)
                 return err_pass(r);
         if (!image_has_number(pids, n, tree->own_root_pid))
                 return err_say(-EBADMSG, "the images do not contain process %u", tree->own_root_pid);
-        free(tree->pids);
+        w->pids_here = tree->pids;
+        w->n_pids_here = tree->n_pids;
         tree->pids = TAKE(pids);
         tree->n_pids = n;
         return 0;
+}
+
+static void own_pids_end(Work *w) {
+        if (!w->committed && w->pids_here) {
+                free(w->tree->pids);
+                w->tree->pids = TAKE(w->pids_here);
+                w->tree->n_pids = w->n_pids_here;
+        }
+        free(TAKE(w->pids_here));
 }
 
 /* Not later than now: a restore that is bound to fail costs the session. */
@@ -236,7 +249,7 @@ static int post_dump(Work *w) {
         if (r >= 0)
                 r = note_ids(w->tree, w->images_fd);
         if (r >= 0)
-                r = note_own_pids(w->tree, w->images_fd);
+                r = note_own_pids(w);
         if (r >= 0)
                 r = note_images(w);
         if (r >= 0 && w->tree->image_bytes > w->job->max_bytes)
@@ -326,6 +339,7 @@ static int dump(Work *w) {
         });
         snapshot_freep(&w->snapshot);
         own_numbers_done(&w->numbers);
+        own_pids_end(w);
         if (!w->committed) {
                 ErrRecord kept = err_keep();
                 Sweep sweep = by_inode_sweep_begin();

@@ -31,6 +31,7 @@ typedef enum FakeLife { FAKE_RUNS, FAKE_FROZEN, FAKE_DEAD } FakeLife;
 typedef struct FakeTree {
         char name[32]; /* the ticket's: "pid-4000001" */
         pid_t pid;
+        pid_t init, own; /* > 0: of the namespace that it lives in, and its number there */
         uint64_t start;
         FakeLife life;
         bool carries;       /* has a connection */

@@ -72,6 +72,20 @@ int image_pids(int images_fd, uint32_t **ret, size_t *ret_n) {
         return r;
 }
 
+int image_processes(int images_fd, uint32_t **ret, size_t *ret_n) {
+        uint32_t *list = NULL;
+        size_t n = 0;
+        int r = fake_call("image_processes", "%s", "");
+
+        (void)images_fd;
+        for (size_t i = 0; r >= 0 && i < fake->n_trees; i++)
+                if (fake->trees[i].own > 0)
+                        r = model_append(list, n, (uint32_t)fake->trees[i].own);
+        *ret = list;
+        *ret_n = n;
+        return r;
+}
+
 int image_streams(int images_fd, PeerStream **ret, size_t *ret_n) {
         (void)images_fd;
         *ret = NULL;

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "config-build.h"
 #include "proc/cpu.h"
 #include "proc/procfs.h"
 #include "proc/rights.h"
@@ -31,9 +32,23 @@ static int add_connection(Snapshot *s, SnapProcess *p) {
         return r < 0 ? r : model_append(s->inets, s->n_inets, inet);
 }
 
+static int add_init(Snapshot *s, const FakeTree *t) {
+        SnapProcess p = {.pid = t->init, .ppid = 1, .own.pid = 1, .is_roots = true, .state = 'S'};
+        int r;
+
+        if (t->init == 0)
+                return 0;
+        p.exe = strdup(LIBEXECDIR "/carryover-init");
+        r = p.exe ? model_append(s->processes, s->n_processes, p) : -ENOMEM;
+        if (r < 0)
+                snap_process_done(&p);
+        return r;
+}
+
 static int add_process(Snapshot *s, const FakeTree *t) {
         SnapProcess p = {.pid = t->pid,
-                         .ppid = 1,
+                         .own = {t->own, t->own, t->own},
+                         .ppid = t->init ?: 1,
                          .pgid = t->pid,
                          .sid = t->pid,
                          .start = t->start,
@@ -60,7 +75,7 @@ static int make(pid_t only, Snapshot **ret) {
 
         for (size_t i = 0; r >= 0 && i < fake->n_trees; i++)
                 if (fake->trees[i].life != FAKE_DEAD && (!only || fake->trees[i].pid == only))
-                        r = add_process(s, fake->trees + i);
+                        r = add_process(s, fake->trees + i) ?: add_init(s, fake->trees + i);
         if (r < 0) {
                 (void)snapshot_free(s);
                 return r;

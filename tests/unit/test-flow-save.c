@@ -85,6 +85,35 @@ static void test_kexec(void **state) {
         assert_int_equal(access("/run/carryover/hold", F_OK), 0);
 }
 
+/* It comes back by its own numbers, and lives on by the host's. */
+static void test_inside(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = NULL, *report = NULL;
+        const Tree *tree;
+
+        (void)state;
+        fake->trees[0].init = 4000100;
+        fake->trees[0].own = 20000;
+        request("kexec", false);
+        fake_fail("sync_tree", 1, -EIO); /* when all is noted */
+        fake_fail("sync_tree", 2, -EIO);
+        t = save(1);
+        assert_null(t);
+        report = promise_report();
+        tree = ticket_find(report, "pid-4000001");
+        assert_int_equal(tree->n_pids, 1);
+        assert_int_equal(tree->pids[0], FIRST);
+
+        fake_heal();
+        go_down("kexec");
+        t = save(0);
+        tree = ticket_find(t, "pid-4000001");
+        assert_int_equal(tree->root_pid, FIRST);
+        assert_int_equal(tree->init_pid, 4000100);
+        assert_int_equal(tree->own_root_pid, 20000);
+        assert_int_equal(tree->n_pids, 1);
+        assert_int_equal(tree->pids[0], 20000);
+}
+
 /* Through the firmware nothing is loaded. */
 static void test_reboot(void **state) {
         _cleanup_(ticket_freep) Ticket *t = NULL;
@@ -588,6 +617,7 @@ static void test_waiting_stays(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup(test_kexec, set_up),
+                        cmocka_unit_test_setup(test_inside, set_up),
                         cmocka_unit_test_setup(test_reboot, set_up),
                         cmocka_unit_test_setup(test_requested, set_up),
                         cmocka_unit_test_setup(test_order, set_up),

@@ -14,6 +14,7 @@ import pytest
 from conftest import Lab
 from lab import check
 from lab.machine import Machine
+from lab.ssh import SshSession
 from lab.util import wait_for
 
 # Has the process number that it is given, before anything is restored.
@@ -65,6 +66,17 @@ def modes(machine: Machine) -> dict[str, str]:
     return {tree["name"]: tree["mode"] for tree in report["trees"]}
 
 
+def stopped(machine: Machine, inside: SshSession, ticks: check.Counter) -> None:
+    """A save that stops at the last moment lets who lives in a namespace go on there."""
+    machine.write("/run/carryover-faults", "carryover.fault=save:before-seal\n")
+    status, text = inside.command("sudo carryover reboot", 240)
+    assert status == 1 and "not rebooted, all trees continue to run" in text and "save:before-seal" in text, text
+    ticks.goes_on()
+    machine.run("rm /run/carryover-faults")
+    machine.wait_for_ssh(90)  # what the shutdown had stopped until then starts again
+    assert check.answer(inside, "cat /proc/1/comm") == "carryover-init"
+
+
 @pytest.mark.rotates
 @pytest.mark.parametrize("distro", ["trixie", "bookworm"])
 def test_three_jumps(lab: Lab, distro: str) -> None:
@@ -85,6 +97,8 @@ def test_three_jumps(lab: Lab, distro: str) -> None:
         status, text = session.command(f"{sudo}carryover check", 120)
         print(text)
         assert status == 0 and "refused" not in text, f"{status}: {text}"
+        if jump == 1:
+            stopped(machine, joe, counters[1])
         check.reboot(session, f"{sudo}carryover reboot", 300)
         for (each, old), ticks in zip(sessions, counters):
             check.same_session(each, old)
