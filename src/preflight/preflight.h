@@ -22,7 +22,7 @@
 int preflight_tree(const Snapshot *s, const Tree *tree, const PreflightFacts *facts, Verdict *ret);
 
 /* Of all trees together, once each has its verdict: adds what those lose that have a connection with
- * somebody on this machine who is not carried. */
+ * somebody on this machine who is not carried, and refuses those that need another tree back first. */
 int preflight_peers(const Snapshot *s, Candidate *candidates, size_t n);
 
 /* Whether all that refuses it may have ended, or been taken, since the snapshot was begun: a second look

@@ -306,6 +306,63 @@ static void test_groups(void **state) {
 }
 
 /* Both ends are carried, in one tree or in two; unless the other one is refused. */
+/* Another tree may be back later, whether it is carried or not. The one that waits loses nothing. */
+static void test_dgram_of_another_tree(void **state) {
+        World *w = *state;
+        Tree other = TREE__INIT;
+        Candidate again[] = {{.tree = &w->tree}, {.tree = &other}};
+
+        other.root_pid = 800;
+        other.root_start = 8000;
+        world_fd(w->s, 402, FD_UNIX, 60, NULL);
+        world_unix(w->s, 60, 90, SOCK_DGRAM, NULL);
+        world_fd(w->s, 800, FD_UNIX, 90, NULL);
+        world_unix(w->s, 90, 0, SOCK_DGRAM, "/run/other");
+        for (VerdictLevel level = VERDICT_OK; level <= VERDICT_REFUSED; level++) {
+                Candidate c[] = {{.tree = &w->tree}, {.tree = &other}};
+
+                c[1].verdict.level = level;
+                assert_int_equal(preflight_peers(w->s, c, 2), 0);
+                assert_int_equal(c[0].verdict.level, VERDICT_REFUSED);
+                assert_int_equal(c[0].verdict.n_notes, 1);
+                assert_string_equal(c[0].verdict.notes[0].what, "unix-late");
+                assert_non_null(strstr(c[0].verdict.notes[0].text,
+                                       "/run/other of another kept tree (tmux (800))"));
+                assert_int_equal(c[1].verdict.n_notes, 0);
+                verdict_done(&c[0].verdict);
+        }
+        expect_ok(w); /* nobody keeps that one, and nobody is known to have it */
+        assert_int_equal(
+                        model_append(w->s->holders, w->s->n_holders, ((SnapHolder){FD_UNIX, 90, 1, O_RDWR})),
+                        0);
+        assert_int_equal(preflight_peers(w->s, again, 2), 0);
+        assert_int_equal(again[0].verdict.n_notes, 0); /* PID 1 has it, too, from the begin */
+}
+
+/* Who is refused for that is no peer of a connection any more. */
+static void test_refused_as_peer(void **state) {
+        World *w = *state;
+        Tree other = TREE__INIT;
+        Candidate c[] = {{.tree = &w->tree}, {.tree = &other}};
+
+        other.root_pid = 800;
+        other.root_start = 8000;
+        world_fd(w->s, 402, FD_TCP, 60, NULL);
+        world_tcp(w->s, 60, TCP_ESTABLISHED, 0x7f000001, 99, 0x7f000001, 5432)->to_self = true;
+        world_fd(w->s, 800, FD_TCP, 61, NULL);
+        world_tcp(w->s, 61, TCP_ESTABLISHED, 0x7f000001, 5432, 0x7f000001, 99)->to_self = true;
+        world_fd(w->s, 800, FD_UNIX, 62, NULL);
+        world_unix(w->s, 62, 90, SOCK_DGRAM, NULL);
+        world_fd(w->s, 402, FD_UNIX, 90, NULL);
+        world_unix(w->s, 90, 0, SOCK_DGRAM, "/run/ours");
+        assert_int_equal(preflight_peers(w->s, c, 2), 0);
+        assert_int_equal(c[1].verdict.level, VERDICT_REFUSED);
+        assert_int_equal(c[0].verdict.n_notes, 1);
+        assert_string_equal(c[0].verdict.notes[0].what, "loopback");
+        verdict_done(&c[0].verdict);
+        verdict_done(&c[1].verdict);
+}
+
 static void test_peers(void **state) {
         World *w = *state;
         Tree other = TREE__INIT;
@@ -398,6 +455,8 @@ int main(void) {
                         T(test_tree_namespace),
                         T(test_groups),
                         T(test_peers),
+                        T(test_dgram_of_another_tree),
+                        T(test_refused_as_peer),
                         T(test_huge),
                         T(test_may_pass),
                         T(test_multicast),
