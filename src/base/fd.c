@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* What is durable is decided here: file_replace() is the only way in which carryover makes a file valid. */
+/* What is durable is decided here: file_replace() and sync_tree() are the only ways in which carryover
+ * makes a file valid. */
 
 #include "base/fd.h"
 
@@ -133,7 +134,7 @@ int file_put(const char *path, const char *text) {
         return 0;
 }
 
-int file_replace(int dir_fd, const char *name, const void *data, size_t size) {
+static int replace(int dir_fd, const char *name, const void *data, size_t size, bool durably) {
         _cleanup_(closep) int fd = -1;
         char temporary[NAME_MAX + 1];
         int r;
@@ -146,7 +147,7 @@ int file_replace(int dir_fd, const char *name, const void *data, size_t size) {
         if (fd < 0)
                 return err_born(-errno, "cannot create %s", temporary);
         r = fd_write_all(fd, data, size);
-        if (r >= 0 && fsync(fd) < 0)
+        if (r >= 0 && durably && fsync(fd) < 0)
                 r = err_born(-errno, "cannot sync %s to disk", name);
         if (r >= 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
                 r = err_born(-errno, "cannot rename %s into place", name);
@@ -154,9 +155,17 @@ int file_replace(int dir_fd, const char *name, const void *data, size_t size) {
                 (void)unlinkat(dir_fd, temporary, 0);
                 return err_pass(r);
         }
-        if (fsync(dir_fd) < 0)
+        if (durably && fsync(dir_fd) < 0)
                 return err_born(-errno, "cannot sync the directory of %s to disk", name);
         return 0;
+}
+
+int file_replace(int dir_fd, const char *name, const void *data, size_t size) {
+        return err_pass(replace(dir_fd, name, data, size, true));
+}
+
+int file_replace_early(int dir_fd, const char *name, const void *data, size_t size) {
+        return err_pass(replace(dir_fd, name, data, size, false));
 }
 
 int open_beneath(int dir_fd, const char *path, int flags, mode_t mode) {

@@ -44,6 +44,9 @@ int file_put(const char *path, const char *text);
  */
 int file_replace(int dir_fd, const char *name, const void *data, size_t size);
 
+/* The same without its fsyncs, for many files at once: nothing of it is durable until sync_tree(). */
+int file_replace_early(int dir_fd, const char *name, const void *data, size_t size);
+
 /*
  * Opens a path below `dir_fd` without following any symbolic link and without leaving it (openat2,
  * RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS). For every path whose directory someone else could write.

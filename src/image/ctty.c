@@ -131,7 +131,7 @@ static int write_back(int images_fd, Work *w) {
         int r = image_put(&w->writer, w->added.data, w->added.size);
 
         if (r >= 0)
-                r = file_replace(images_fd, "files.img", w->writer.data, w->writer.size);
+                r = file_replace_early(images_fd, "files.img", w->writer.data, w->writer.size);
         return r < 0 ? err_pass(r) : w->fixed;
 }
 

@@ -364,8 +364,11 @@ int image_put_rest(ImageWriter *writer, Image *image) {
         return 0;
 }
 
-int image_rewrite(int images_fd, const char *name, uint32_t magic, const ProtobufCMessageDescriptor *type,
-                  int (*change)(ProtobufCMessage *message, const void *userdata), const void *userdata) {
+/* By file_replace() or file_replace_early(). */
+typedef int (*Replace)(int dir_fd, const char *name, const void *data, size_t size);
+
+static int rewrite(int images_fd, const char *name, uint32_t magic, const ProtobufCMessageDescriptor *type,
+                   ImageChange change, const void *userdata, Replace replace) {
         _cleanup_(image_writer_done) ImageWriter writer = {0};
         _cleanup_(image_close) Image image = {0};
         int r, changed = 0;
@@ -392,6 +395,16 @@ int image_rewrite(int images_fd, const char *name, uint32_t magic, const Protobu
                 }
         }
         if (r >= 0 && changed > 0)
-                r = file_replace(images_fd, name, writer.data, writer.size);
+                r = replace(images_fd, name, writer.data, writer.size);
         return r < 0 ? err_pass(r) : changed;
+}
+
+int image_rewrite(int images_fd, const char *name, uint32_t magic, const ProtobufCMessageDescriptor *type,
+                  ImageChange change, const void *userdata) {
+        return err_pass(rewrite(images_fd, name, magic, type, change, userdata, file_replace_early));
+}
+
+int image_rewrite_durably(int images_fd, const char *name, uint32_t magic,
+                          const ProtobufCMessageDescriptor *type, ImageChange change, const void *userdata) {
+        return err_pass(rewrite(images_fd, name, magic, type, change, userdata, file_replace));
 }

@@ -194,11 +194,12 @@ int image_move_pty(int images_fd, uint32_t from, uint32_t to) {
         if (count.n_to > 0)
                 return err_say(-EEXIST, "the images already contain terminal pts/%u", to);
 
-        r = image_rewrite(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, move_path, &move);
+        r = image_rewrite_durably(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, move_path,
+                                  &move);
         if (r < 0 && r != -ENOENT)
                 return err_pass(r);
-        r = image_rewrite(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor, move_index,
-                          &move);
+        r = image_rewrite_durably(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor,
+                                  move_index, &move);
         return r < 0 ? err_pass(r) : 0;
 }
 
@@ -272,7 +273,7 @@ int image_change_stream(int images_fd, const char *name, bool (*change)(ImgTcpSt
         if (r >= 0)
                 r = image_put_rest(&writer, &image);
         if (r >= 0)
-                r = file_replace(images_fd, name, writer.data, writer.size);
+                r = file_replace_early(images_fd, name, writer.data, writer.size);
         return r < 0 ? err_pass(r) : 1;
 }
 

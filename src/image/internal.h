@@ -108,10 +108,16 @@ int image_put_message(ImageWriter *writer, const ProtobufCMessage *message);
 /* All that is left in the image, as it is. */
 int image_put_rest(ImageWriter *writer, Image *image);
 
-/* Writes the image anew, in one step, with what change() makes of each entry: 1 for a changed one. Returns
- * how many were changed; 0 leaves the file alone. -ENOENT as in image_each_message(). */
+/* What becomes of an entry: 1 if it is changed, 0 if not. */
+typedef int (*ImageChange)(ProtobufCMessage *message, const void *userdata);
+
+/* Writes the image anew, in one step, with what change() makes of each entry. Returns how many were changed;
+ * 0 leaves the file alone. -ENOENT as in image_each_message(). The first is for a save, which syncs all
+ * images once (sync_tree()) before anything hangs on them. A restore has no such moment. */
 int image_rewrite(int images_fd, const char *name, uint32_t magic, const ProtobufCMessageDescriptor *type,
-                  int (*change)(ProtobufCMessage *message, const void *userdata), const void *userdata);
+                  ImageChange change, const void *userdata);
+int image_rewrite_durably(int images_fd, const char *name, uint32_t magic,
+                          const ProtobufCMessageDescriptor *type, ImageChange change, const void *userdata);
 
 static inline void image_message_freep(ProtobufCMessage **p) {
         if (*p)

@@ -321,7 +321,8 @@ int remaps_rename_taken(int images_fd) {
         if (remaps.n == 0)
                 return 0;
         qsort(remaps.items, remaps.n, sizeof *remaps.items, by_file);
-        r = image_rewrite(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, rename_taken, &remaps);
+        r = image_rewrite_durably(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, rename_taken,
+                                  &remaps);
         return r < 0 ? err_pass(r) : r;
 }
 

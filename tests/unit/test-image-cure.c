@@ -9,6 +9,7 @@
 #include "image/cure.h"
 #include "image/image.h"
 #include "image/internal.h"
+#include "tests/unit/syncs.h"
 
 #include "criu-image.pb-c.h"
 
@@ -131,7 +132,9 @@ static int cure(const Thread *t, uint64_t number, bool *ret_again) {
 
         put_process(only, 1);
         thread_put(t, "core-100.img");
+        syncs = 0;
         left = image_cure_calls(dir, fake_read, NULL);
+        assert_int_equal(syncs, 0); /* a save syncs all images once, not each for each thread */
         message = (ProtobufCMessage *)read_core("core-100.img");
         regs = ((ImgCore *)message)->thread_info->gpregs;
         *ret_again = regs->ax == number && regs->orig_ax == number && regs->ip == CODE - 2;

@@ -11,6 +11,7 @@
 #include "image/image.h"
 #include "image/internal.h"
 #include "model/model.h"
+#include "tests/unit/syncs.h"
 
 #include "criu-image.pb-c.h"
 
@@ -450,7 +451,9 @@ static void test_move_pty(void **state) {
         masters_are(3, 0);
         assert_int_equal(image_move_pty(dir, 9, 10), -ENOENT); /* external */
         assert_int_equal(image_move_pty(dir, 3, 0), -EEXIST);
+        syncs = 0;
         assert_int_equal(image_move_pty(dir, 3, 17), 0);
+        assert_int_equal(syncs, 4); /* of a restore: two files and their directory */
         masters_are(17, 0);
         assert_int_equal(occurrences("files.img", "/dev/pts/17", 11), 1);
         assert_int_equal(occurrences("files.img", "/dev/pts/3", 10), 1); /* of 33 */
