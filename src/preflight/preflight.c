@@ -250,18 +250,33 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
 
 /* Needs. */
 
-/* A file whose content is saved with the tree: it has no name (CRIU's ghost), or no boot brings it. */
+/* A file whose content is saved with the tree: it has no name (CRIU's ghost), or no boot brings it. CRIU
+ * leaves out the holes of a ghost. How many a mapped file has is known only if it is open, too. */
 typedef struct Content {
-        uint64_t dev, ino, size;
+        uint64_t dev, ino, size, stored;
         bool ghost;
 } Content;
 
+static bool is_same(const Content *x, const Content *y) {
+        return x->dev == y->dev && x->ino == y->ino;
+}
+
+/* Of one file that first which says least. */
 static int by_file(const void *a, const void *b) {
         const Content *x = a, *y = b;
 
         if (x->dev != y->dev)
                 return x->dev < y->dev ? -1 : 1;
-        return x->ino < y->ino ? -1 : x->ino > y->ino;
+        if (x->ino != y->ino)
+                return x->ino < y->ino ? -1 : 1;
+        return x->stored < y->stored ? -1 : x->stored > y->stored;
+}
+
+static Content content_of(const SnapFd *f) {
+        bool holes = f->kind == FD_MEMFD || (f->deleted && f->used < f->size);
+
+        return (Content){f->dev, f->ino, f->size, holes ? f->used : f->size,
+                         f->kind == FD_FILE && f->deleted};
 }
 
 static size_t contents_of(const SnapProcess *p, Content *out) {
@@ -270,16 +285,15 @@ static size_t contents_of(const SnapProcess *p, Content *out) {
         for (size_t i = 0; i < p->n_fds; i++) {
                 const SnapFd *f = p->fds + i;
 
-                if (f->kind == FD_FILE && (f->deleted || f->is_volatile))
-                        out[n++] = (Content){f->dev, f->ino, f->size, f->deleted};
-                if (f->kind == FD_MEMFD) /* whether it is mapped or not */
-                        out[n++] = (Content){f->dev, f->ino, f->used, false};
+                if ((f->kind == FD_FILE && (f->deleted || f->is_volatile)) ||
+                    f->kind == FD_MEMFD) /* whether it is mapped or not */
+                        out[n++] = content_of(f);
         }
         for (size_t i = 0; i < p->n_maps; i++) {
                 const SnapMap *m = p->maps + i;
 
                 if (m->deleted || m->is_volatile)
-                        out[n++] = (Content){m->dev, m->ino, m->size, m->deleted};
+                        out[n++] = (Content){m->dev, m->ino, m->size, m->size, m->deleted};
         }
         return n;
 }
@@ -308,9 +322,9 @@ int preflight_needs(const Snapshot *s, const Tree *tree, PreflightNeeds *ret) {
                 return err_pass(r);
         qsort(contents, n, sizeof *contents, by_file);
         for (size_t i = 0; i < n; i++) {
-                if (i > 0 && by_file(contents + i, contents + i - 1) == 0)
+                if (i > 0 && is_same(contents + i, contents + i - 1))
                         continue;
-                needs.bytes = plus(needs.bytes, contents[i].size);
+                needs.bytes = plus(needs.bytes, contents[i].stored);
                 if (contents[i].ghost && contents[i].size > needs.ghost_max)
                         needs.ghost_max = contents[i].size;
         }

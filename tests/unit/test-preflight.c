@@ -440,7 +440,7 @@ static void test_space(void **state) {
 
         f->dev = 1;
         f->deleted = true;
-        f->size = 50u << 20;
+        f->size = f->used = 50u << 20;
         assert_int_equal(model_append(p->maps, p->n_maps, m), 0);
         p->rss_bytes = 100u << 20;
         assert_int_equal(preflight_needs(w->s, &w->tree, &needs), 0);
@@ -458,6 +458,7 @@ static void test_space(void **state) {
         w->facts.memory_free--;
         expect(w, VERDICT_REFUSED, "memory", "need about 180 MiB; 179 MiB are available");
         w->facts.encrypt = false;
+        f->used = UINT64_C(1) << 32;
         f->size = p->maps[0].size = UINT64_C(1) << 32;
         expect(w, VERDICT_REFUSED, "ghost-size", "4096 MiB");
         f->size = p->maps[0].size = UINT32_MAX;
