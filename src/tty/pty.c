@@ -26,6 +26,7 @@
 typedef struct Master {
         uint32_t index;
         bool wanted;
+        bool dead; /* its slave is somebody's already (pty_dead()): nobody else's, whatever its index */
         int fd;
 } Master;
 
@@ -114,7 +115,8 @@ int pty_take(PtyReserve *reserve, uint32_t index) {
         _locked_ pthread_mutex_t *locked = lock(&reserve->lock);
 
         for (size_t i = 0; i < reserve->n; i++)
-                if (reserve->masters[i].wanted && reserve->masters[i].index == index)
+                if (reserve->masters[i].wanted && !reserve->masters[i].dead &&
+                    reserve->masters[i].index == index)
                         return master_take(reserve, &reserve->masters[i]);
         return err_say(-ENOENT, "terminal pts/%u is in use by another program", index);
 }
@@ -126,7 +128,7 @@ int pty_spare(PtyReserve *reserve, uint32_t *ret) {
         int r;
 
         for (size_t i = 0; i < reserve->n && !m; i++)
-                if (!reserve->masters[i].wanted)
+                if (!reserve->masters[i].wanted && !reserve->masters[i].dead)
                         m = &reserve->masters[i];
         if (!m) {
                 r = master_open(reserve, &m);
@@ -147,7 +149,7 @@ int pty_dead(PtyReserve *reserve) {
         r = master_open(reserve, &m);
         if (r < 0)
                 return err_pass(r);
-        m->wanted = true; /* by its user: no spare */
+        m->dead = true;
         if (ioctl(m->fd, TIOCSPTLCK, &unlock) < 0)
                 return err_born(-errno, "cannot unlock a pseudo terminal");
         fd = ioctl(m->fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);

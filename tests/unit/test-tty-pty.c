@@ -156,6 +156,30 @@ static void test_dead(void **state) {
         assert_int_equal(tcgetattr(a, &t), -1);
 }
 
+/* Somebody else had the number that is wanted, and lets it go later: the dead terminal gets it, and stays
+ * the only one that does. */
+static void test_dead_is_not_taken(void **state) {
+        PtyReserve *reserve = NULL;
+        _cleanup_(closep) int others = -1, dead = -1;
+        unsigned wanted = 0;
+        struct stat st;
+        uint32_t low;
+
+        SKIP_UNLESS(lowest(&low));
+        others = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+        assert_true(others >= 0);
+        assert_int_equal(ioctl(others, TIOCGPTN, &wanted), 0);
+        assert_int_equal(pty_reserve(&wanted, 1, &reserve), 0);
+        assert_int_equal(pty_take(reserve, wanted), -ENOENT);
+        others = fd_close(others);
+        dead = pty_dead(reserve);
+        assert_true(dead >= 0);
+        assert_int_equal(fstat(dead, &st), 0);
+        if (minor(st.st_rdev) == wanted) /* unless a third one was faster */
+                assert_int_equal(pty_take(reserve, wanted), -ENOENT);
+        pty_reserve_free(reserve);
+}
+
 #define THREADS 4u
 #define EACH    8u
 
@@ -208,9 +232,10 @@ static void test_threads(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_far),    cmocka_unit_test(test_taken),
-                        cmocka_unit_test(test_bounds), cmocka_unit_test(test_let_go),
-                        cmocka_unit_test(test_dead),   cmocka_unit_test(test_threads),
+                        cmocka_unit_test(test_far),     cmocka_unit_test(test_taken),
+                        cmocka_unit_test(test_bounds),  cmocka_unit_test(test_let_go),
+                        cmocka_unit_test(test_dead),    cmocka_unit_test(test_dead_is_not_taken),
+                        cmocka_unit_test(test_threads),
         };
 
         if (geteuid() != 0) {
