@@ -16,7 +16,7 @@
 
 typedef struct CriuFeatures {
         bool lock_skip;    /* network_lock SKIP is known (probed: 3.17.1 refuses it) */
-        bool no_new_privs; /* is saved (since 3.19); this and the next nine: criu_features_derive() */
+        bool no_new_privs; /* is saved (since 3.19); this and the next ten: criu_features_derive() */
         bool stops;        /* SIGTSTP comes back as what stopped a process (since 3.18) */
         bool resets;       /* SCHED_RESET_ON_FORK is known (since 4.0) */
         bool tcp_options;  /* TCP_NODELAY and TCP_CORK of all sockets are saved (since 4.0) */
@@ -25,6 +25,7 @@ typedef struct CriuFeatures {
         bool ambient;      /* capabilities are saved (since 4.1) */
         bool pidfds;       /* are saved (since 4.1) */
         bool one_shots;    /* timers without an interval are armed again (since 4.1) */
+        bool as_it_was;    /* memory without pages is not mapped writable at first (since 4.0) */
         bool wipes;        /* what madvise(MADV_WIPEONFORK) was told is saved (since 4.2) */
         uint32_t major, minor, sub;
 } CriuFeatures;

@@ -44,6 +44,7 @@ void criu_features_derive(CriuFeatures *features) {
         features->tcp_options = !is_older(features, 4, 0, 0);   /* 1cb75c0b1 */
         features->memfds = !is_older(features, 3, 19, 0);       /* c9b2633ca */
         features->thp = !is_older(features, 3, 19, 0);          /* 21ce76263 */
+        features->as_it_was = !is_older(features, 4, 0, 0);     /* 8f0e200e6 */
         features->ambient = !is_older(features, 4, 1, 0);       /* 6f8efad30 */
         features->pidfds = !is_older(features, 4, 1, 0);        /* 1ce408ffa */
         features->one_shots = !is_older(features, 4, 1, 0);     /* 09dc2e958 */

@@ -60,6 +60,7 @@ static void note_features(const CriuFeatures *features, PreflightFacts *f) {
         f->criu_memfds = features->memfds;
         f->criu_thp = features->thp;
         f->criu_ambient = features->ambient;
+        f->criu_as_it_was = features->as_it_was;
         f->criu_pidfds = features->pidfds;
 }
 

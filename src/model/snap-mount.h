@@ -16,6 +16,12 @@ typedef struct SnapMap {
         uid_t uid;
 } SnapMap;
 
+/* How a program speaks D-Bus tells what it does when that connection ends. */
+typedef enum SnapLibrary {
+        LIBRARY_GIO = 1,
+        LIBRARY_DBUS = 2,
+} SnapLibrary;
+
 typedef enum MountOrigin {
         MOUNT_UNKNOWN, /* nobody was asked */
         MOUNT_BROUGHT, /* each boot mounts it, or does when somebody asks for what is there */

@@ -72,7 +72,7 @@ typedef struct SnapFd {
         bool has_stray; /* an epoll that CRIU makes in this process watches a file that it has not open */
         int stray;      /* that file's number when it was added, and its inode */
         uint64_t stray_ino;
-        bool huge;          /* FD_MEMFD: in huge pages */
+        uint64_t huge_page; /* FD_MEMFD: of this size, if they are huge; else 0 */
         bool is_program;    /* FD_MEMFD: open for writing, and could be executed */
         bool hung_up;       /* FD_PIPE, FD_TTY on devpts and /dev/tty: nobody has the other end */
         unsigned options;   /* FD_TCP, FD_UDP: SnapOption, of those that are not as by default */

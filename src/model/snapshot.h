@@ -16,12 +16,6 @@
 /* Of SnapFd, SnapMap, SnapProcess: a new pointer is also released in snapshot.c, and sent and received in
  * proc/child.c. */
 
-/* How a program speaks D-Bus tells what it does when that connection ends. */
-typedef enum SnapLibrary {
-        LIBRARY_GIO = 1,
-        LIBRARY_DBUS = 2,
-} SnapLibrary;
-
 typedef struct SnapProcess {
         pid_t pid, ppid, pgid, sid;
         SnapNumbers own;
@@ -45,13 +39,14 @@ typedef struct SnapProcess {
         int tty_index;                           /* controlling terminal on devpts, else -1 */
         int seccomp;                             /* 0 none, 1 strict, 2 filter */
         bool no_new_privs, ambient, personality; /* has ambient capabilities, an odd personality(2) */
-        bool huge;                               /* has memory in huge pages, touched or not */
-        bool is_32bit;                           /* all its memory is below 4 GiB */
-        bool guarded, no_thp;                    /* prctl: speculates less, no transparent huge pages */
-        int stop_signal;    /* what stopped it, if its parent has not asked yet; else 0 */
-        bool resets;        /* SCHED_RESET_ON_FORK, of one of its threads */
-        bool trapped;       /* a SIGTRAP waits for it or for one of its threads */
-        unsigned libraries; /* SnapLibrary: what it maps of those that matter */
+        uint64_t huge, huge_page; /* bytes in huge pages, touched or not; size of the largest page */
+        uint64_t unwritable;      /* bytes of private mappings that it must not write to */
+        bool is_32bit;            /* all its memory is below 4 GiB */
+        bool guarded, no_thp;     /* prctl: speculates less, no transparent huge pages */
+        int stop_signal;          /* what stopped it, if its parent has not asked yet; else 0 */
+        bool resets;              /* SCHED_RESET_ON_FORK, of one of its threads */
+        bool trapped;             /* a SIGTRAP waits for it or for one of its threads */
+        unsigned libraries;       /* SnapLibrary: what it maps of those that matter */
         uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts, ns_cgroup; /* inode numbers */
         uint64_t rss_bytes;      /* anonymous and shared memory, swap included: what its images would hold */
         uint64_t sysv_shm;       /* number of SysV shared mappings */
@@ -112,9 +107,12 @@ typedef struct Snapshot {
         bool sorted; /* processes by PID, unixes and inets by inode, holders: snapshot_sort() was called */
         bool holders_cut;      /* not all who may hold something were looked at */
         uint16_t questions[2]; /* first and last port that the kernel gives to who has none; 0: not known */
-        bool huge_by_boot;  /* each boot makes as many huge pages as now; asked only if a process has some */
-        bool no_diag;       /* the kernel cannot list sockets (module gone): unixes and inets say nothing */
-        bool sockets_late;  /* not all were listed in time: of the trees' own, too, some may be missing */
+        bool huge_by_boot; /* each boot makes as many huge pages as now; asked only if a process has some */
+        uint64_t memory;   /* bytes that the machine has */
+        bool strict;       /* the kernel promises no more memory than it has (vm.overcommit_memory=2) */
+        uint64_t promisable; /* then: bytes that it may still promise */
+        bool no_diag;        /* the kernel cannot list sockets (module gone): unixes and inets say nothing */
+        bool sockets_late;   /* not all were listed in time: of the trees' own, too, some may be missing */
         bool ports_unknown; /* not all that wait at ports are known: no port is known to be a tree's alone */
         uint64_t own_mnt, own_net, own_pid, own_user, own_ipc, own_uts,
                         own_cgroup; /* namespaces of the one who looks */

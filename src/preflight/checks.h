@@ -49,6 +49,8 @@ bool seen_before(Seen *seen, const SnapFd *f);
 
 int check_process(const Check *c);
 int check_mounts(const Check *c); /* of the whole tree */
+int check_huge(const Check *c);
+int check_reserved(const Check *c); /* of the whole tree */
 
 /* Adds the names that no boot brings, and what they take in the archive. */
 int volatile_names(const Members *m, PreflightNeeds *needs);

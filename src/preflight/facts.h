@@ -42,7 +42,7 @@ typedef struct PreflightFacts {
         char *wrong[FACT_N];                  /* sentences */
         /* Of FACT_FEATURES: it saves them (CriuFeatures). */
         bool criu_no_new_privs, criu_stops, criu_resets, criu_tcp_options, criu_memfds, criu_thp,
-                        criu_ambient, criu_pidfds;
+                        criu_ambient, criu_pidfds, criu_as_it_was;
         /* Of FACT_ROOM, in bytes: what is free, and what may be taken. */
         uint64_t store_free, max_use, max_use_per_user;
         /* Of FACT_ROOM, of one tree; 0: no matter. max_files is also how many names one user's trees may

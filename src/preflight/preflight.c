@@ -70,7 +70,9 @@ static int check_members(Check *c) {
                 if (r >= 0)
                         r = check_maps(c);
         }
-        return r < 0 ? r : check_mounts(c);
+        if (r >= 0)
+                r = check_mounts(c);
+        return r < 0 ? r : check_reserved(c);
 }
 
 static int check_space(const Check *c, uint64_t need) {

@@ -205,11 +205,8 @@ int check_process(const Check *c) {
                                  "%s uses SysV shared memory, which CRIU can save only with a whole IPC "
                                  "namespace",
                                  check_who(c->p, &who));
-        if (r >= 0 && c->p->huge && !c->m->s->huge_by_boot)
-                r = note_refused(c, "huge-pages",
-                                 "set vm.nr_hugepages in /etc/sysctl.d, or stop the program",
-                                 "%s uses huge pages; the next boot will not have enough of them",
-                                 check_who(c->p, &who));
+        if (r >= 0)
+                r = check_huge(c);
         if (r >= 0)
                 r = check_privileges(c);
         if (r >= 0)

@@ -13,11 +13,11 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "model/model.h"
+#include "proc/huge.h"
 #include "proc/internal.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +25,6 @@
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -243,15 +242,6 @@ static uint32_t unread_events(int pidfd, const SnapFd *f) {
         return fd >= 0 && ioctl(fd, FIONREAD, &bytes) >= 0 && bytes > 0 ? (uint32_t)bytes : 0;
 }
 
-/* Of memory only: no server is asked. */
-static bool is_huge(int pid_dir, const char *link) {
-        struct statfs st;
-        char path[64];
-
-        snprintf(path, sizeof path, "/proc/self/fd/%d/%s", pid_dir, link);
-        return statfs(path, &st) >= 0 && (unsigned)st.f_type == HUGETLBFS_MAGIC;
-}
-
 static bool is_program(int pidfd, const SnapFd *f) {
         _cleanup_(closep) int fd = -1;
         char head[4] = "";
@@ -286,7 +276,7 @@ static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, Groups *groups,
         if (r < 0)
                 return r;
         if (f->kind == FD_MEMFD)
-                f->huge = is_huge(pid_dir, link);
+                f->huge_page = huge_page(pid_dir, link);
         if (f->kind == FD_MEMFD)
                 f->is_program = is_program(pidfd, f);
         if (f->kind == FD_UDP || f->kind == FD_SOCKET)
@@ -365,7 +355,7 @@ int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p) {
         if (r < 0)
                 return err_pass(r);
         for (size_t i = 0; i < p->n_fds; i++)
-                p->huge = p->huge || p->fds[i].huge;
+                huge_add(p, p->fds[i].size, p->fds[i].huge_page);
         qsort(p->fds, p->n_fds, sizeof *p->fds, by_number);
         return 0;
 }

@@ -5,8 +5,10 @@
 
 #include "model/snapshot.h"
 
-/* Fills s->huge_by_boot. */
-void procfs_huge(Snapshot *s);
+/* Fills s->huge_by_boot, memory, strict and promisable. */
+void procfs_memory(Snapshot *s);
 
-/* How many pages a file of sysctl.d(5) asks for; 0: it does not. */
-uint64_t huge_setting(const char *text);
+/* The size of the pages that a file in memory has, if they are huge; else 0. No server is asked. */
+uint64_t huge_page(int pid_dir, const char *link);
+/* Counts bytes in pages of this size with p's; 0: they are not huge. */
+void huge_add(SnapProcess *p, uint64_t bytes, uint64_t page);

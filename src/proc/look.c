@@ -386,7 +386,7 @@ static int look_deep(const SnapLook *look, Snapshot *s) {
         if (r >= 0)
                 r = procfs_mounts_end(&views.ours, views.others, views.n_others, s);
         if (r >= 0)
-                procfs_huge(s);
+                procfs_memory(s);
         return r < 0 ? err_pass(r) : 0;
 }
 

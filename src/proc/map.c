@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "model/model.h"
+#include "proc/huge.h"
 #include "proc/internal.h"
 
 #include <fcntl.h>
@@ -64,13 +65,13 @@ static int map_look(int pid_dir, const Mounts *mounts, uint64_t from, uint64_t t
 
         if (gone)
                 path[strlen(path) - strlen(DELETED)] = '\0';
-        if (starts_with(path, "/anon_hugepage"))
-                p->huge = true;
+        snprintf(link, sizeof link, "map_files/%" PRIx64 "-%" PRIx64, from, to);
+        if (is_memory(path))
+                huge_add(p, to - from, huge_page(pid_dir, link));
         if (starts_with(path, "/SYSV")) {
                 p->sysv_shm++;
                 return 0;
         }
-        snprintf(link, sizeof link, "map_files/%" PRIx64 "-%" PRIx64, from, to);
         r = is_memory(path) ? 0 : procfs_stands_by(pid_dir, link, mounts, p);
         if (r < 0)
                 return r;
@@ -109,6 +110,7 @@ int procfs_maps(int pid_dir, const Mounts *mounts, SnapProcess *p) {
         p->is_32bit = r >= 0 && text[0]; /* all others have their stack above */
         for (line = r < 0 ? NULL : strtok_r(text, "\n", &state); r >= 0 && line;
              line = strtok_r(NULL, "\n", &state)) {
+                char rights[5] = "";
                 uint64_t from, to;
                 int name = 0;
 
@@ -118,8 +120,13 @@ int procfs_maps(int pid_dir, const Mounts *mounts, SnapProcess *p) {
                 if (p->n_maps >= PROCFS_MAX_MAPS)
                         return err_say(-E2BIG, "process %d maps more than %u files", (int)p->pid,
                                        PROCFS_MAX_MAPS);
-                if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %*s %n", &from, &to, &name) != 2 ||
-                    name == 0 || line[name] != '/')
+                if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*s %*s %*s %n", &from, &to, rights, &name) !=
+                                    3 ||
+                    to < from)
+                        continue;
+                if (rights[1] != 'w' && rights[3] == 'p')
+                        p->unwritable += to - from;
+                if (name == 0 || line[name] != '/')
                         continue;
                 p->libraries |= library_of(line + name);
                 r = map_look(pid_dir, mounts, from, to, line + name, p);

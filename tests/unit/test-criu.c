@@ -198,13 +198,13 @@ static void test_fits_kernel(void **state) {
 static void test_features(void **state) {
         const struct {
                 uint32_t major, minor, sub;
-                bool no_new_privs, since_4_1, wipes;
+                bool no_new_privs, as_it_was, since_4_1, wipes;
         } cases[] = {
-                        {2, 99, 9, false, false, false}, {3, 17, 1, false, false, false},
-                        {3, 18, 0, false, false, false}, {3, 19, 0, true, false, false},
-                        {4, 0, 0, true, false, false},   {4, 0, 9, true, false, false},
-                        {4, 1, 0, true, true, false},    {4, 1, 1, true, true, false},
-                        {4, 2, 1, true, true, true},     {5, 0, 0, true, true, true},
+                        {2, 99, 9, false, false, false, false}, {3, 17, 1, false, false, false, false},
+                        {3, 18, 0, false, false, false, false}, {3, 19, 0, true, false, false, false},
+                        {4, 0, 0, true, true, false, false},    {4, 0, 9, true, true, false, false},
+                        {4, 1, 0, true, true, true, false},     {4, 1, 1, true, true, true, false},
+                        {4, 2, 1, true, true, true, true},      {5, 0, 0, true, true, true, true},
         };
 
         (void)state;
@@ -219,7 +219,8 @@ static void test_features(void **state) {
                     f.thp != f.no_new_privs || f.stops != (f.major * 100 + f.minor > 317) ||
                     f.resets != (f.major > 3) || f.tcp_options != f.resets ||
                     f.ambient != cases[i].since_4_1 || f.pidfds != cases[i].since_4_1 ||
-                    f.one_shots != cases[i].since_4_1 || f.wipes != cases[i].wipes)
+                    f.one_shots != cases[i].since_4_1 || f.wipes != cases[i].wipes ||
+                    f.as_it_was != cases[i].as_it_was)
                         fail_msg("%u.%u.%u: %d %d %d %d %d", f.major, f.minor, f.sub, f.no_new_privs,
                                  f.ambient, f.pidfds, f.one_shots, f.wipes);
         }

@@ -389,13 +389,40 @@ static void test_peers(void **state) {
 static void test_huge(void **state) {
         World *w = *state;
 
-        world_at(w->s, 402)->huge = true;
+        SnapProcess *p = world_at(w->s, 402);
+
+        p->huge_page = 2 << 20;
         expect(w, VERDICT_REFUSED, "huge-pages", "bash (402) uses huge pages");
         assert_non_null(strstr(w->v.notes[0].remedy, "/etc/sysctl.d"));
         w->s->huge_by_boot = true;
         expect_ok(w);
         (void)world_mount(w->s, 402, 90, "hugetlbfs", "/dev/hugepages", MOUNT_UNKNOWN);
         expect(w, VERDICT_REFUSED, "huge-pages", "a file open on /dev/hugepages");
+}
+
+static void test_reserved(void **state) {
+        World *w = *state;
+        SnapProcess *p = world_at(w->s, 402), *parent = world_at(w->s, 400);
+
+        p->unwritable = 300 << 20;
+        parent->unwritable = 1 << 20;
+        expect_ok(w);
+        w->s->strict = true;
+        w->s->promisable = 301 << 20;
+        expect_ok(w);
+        w->s->promisable--;
+        expect(w, VERDICT_REFUSED, "overcommit", "this tree maps 301 MiB");
+        assert_non_null(strstr(w->v.notes[0].text, "leaves 300 MiB"));
+        w->facts.criu_as_it_was = true;
+        expect_ok(w);
+        p->exe = strdup("/usr/bin/x"); /* it may share what its parent has */
+        parent->exe = strdup("/usr/bin/y");
+        expect_ok(w);
+        parent->exe[strlen(parent->exe) - 1] = 'x';
+        w->s->promisable = (300 << 20) - 1;
+        expect(w, VERDICT_REFUSED, "overcommit", "this tree maps 300 MiB");
+        p->unwritable = UINT64_MAX;
+        expect(w, VERDICT_REFUSED, "overcommit", "vm.overcommit_memory=2");
 }
 
 static void test_may_pass(void **state) {
@@ -481,6 +508,7 @@ int main(void) {
                         T(test_sparse),
                         T(test_refused_as_peer),
                         T(test_huge),
+                        T(test_reserved),
                         T(test_may_pass),
                         T(test_multicast),
                         T(test_options),

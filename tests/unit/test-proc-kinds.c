@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "kernel/memory.h"
 #include "proc/huge.h"
 #include "proc/procfs.h"
 #include "tests/unit/child.h"
@@ -154,16 +155,46 @@ static void test_huge(void **state) {
 
         (void)state;
         if (fd >= 0) {
-                assert_true(look_at(getpid(), &s)->huge);
+                assert_int_equal(ftruncate(fd, (off_t)size), 0);
+                assert_int_equal(look_at(getpid(), &s)->huge_page, size);
+                assert_int_equal(look_at(getpid(), &s)->huge, size);
                 close(fd);
                 fd = -1;
         }
-        assert_false(look_at(getpid(), &s)->huge);
+        assert_int_equal(look_at(getpid(), &s)->huge_page, 0);
+        assert_int_equal(look_at(getpid(), &s)->huge, 0);
         map = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_HUGETLB, -1, 0);
         if (map == MAP_FAILED)
                 skip_and_free(&s);
-        assert_true(look_at(getpid(), &s)->huge);
+        assert_int_equal(look_at(getpid(), &s)->huge_page, size);
+        assert_int_equal(look_at(getpid(), &s)->huge, size);
         munmap(map, size);
+}
+
+static void test_unwritable(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        const size_t size = (size_t)1 << 36;
+        char *map = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        uint64_t with;
+
+        (void)state;
+        assert_true(map != MAP_FAILED);
+        with = look_at(getpid(), &s)->unwritable;
+        assert_true(with >= size);
+        assert_int_equal(mprotect(map, 1 << 20, PROT_READ | PROT_WRITE), 0);
+        assert_int_equal(look_at(getpid(), &s)->unwritable, with - (1 << 20));
+        munmap(map, size);
+        assert_int_equal(look_at(getpid(), &s)->unwritable, with - size);
+        assert_true(s->memory > 0);
+}
+
+static void test_promisable(void **state) {
+        (void)state;
+        assert_int_equal(memory_promisable("MemTotal: 9 kB\nCommitLimit:  300 kB\nCommitted_AS: 100 kB\n"),
+                         200 << 10);
+        assert_int_equal(memory_promisable("MemTotal: 9 kB\nCommitLimit:  300 kB\nCommitted_AS: 301 kB\n"),
+                         0);
+        assert_int_equal(memory_promisable("MemTotal: 9 kB\n"), 0);
 }
 
 static void test_huge_setting(void **state) {
@@ -393,7 +424,8 @@ int main(void) {
                         cmocka_unit_test(test_unread_events), cmocka_unit_test(test_not_32bit),
                         cmocka_unit_test(test_speculation),   cmocka_unit_test(test_memfd),
                         cmocka_unit_test(test_no_huge_pages), cmocka_unit_test(test_stop_signal),
-                        cmocka_unit_test(test_reset_on_fork),
+                        cmocka_unit_test(test_reset_on_fork), cmocka_unit_test(test_unwritable),
+                        cmocka_unit_test(test_promisable),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

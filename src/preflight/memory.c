@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Memory that the next kernel may not give. docs/CRIU.md, "Memory is mapped writable at first", "Huge pages
+ * come from a pool". */
+
+#include "preflight/bytes.h"
+#include "preflight/checks.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+int check_huge(const Check *c) {
+        Who who;
+
+        if (c->p->huge_page == 0 || c->m->s->huge_by_boot)
+                return 0;
+        return note_refused(c, "huge-pages", "set vm.nr_hugepages in /etc/sysctl.d, or stop the program",
+                            "%s uses huge pages; the next boot will not have enough of them",
+                            check_who(c->p, &who));
+}
+
+static bool shares_memory(const Check *c, const SnapProcess *p) {
+        const SnapProcess *parent = snapshot_process(c->m->s, p->ppid);
+
+        return parent && parent->exe && p->exe && strcmp(parent->exe, p->exe) == 0;
+}
+
+/* All of it is counted that may be mapped writable: which mappings end where pages begin, and which ones a
+ * child still shares, CRIU alone knows. */
+static uint64_t mapped_writable(const Check *c) {
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < c->m->n; i++)
+                if (!c->facts->criu_as_it_was || shares_memory(c, c->m->list[i]))
+                        sum = plus(sum, c->m->list[i]->unwritable);
+        return sum;
+}
+
+int check_reserved(const Check *c) {
+        uint64_t sum = c->m->s->strict ? mapped_writable(c) : 0;
+
+        if (!c->m->s->strict || sum <= c->m->s->promisable)
+                return 0;
+        return note_refused(c, "overcommit", "set vm.overcommit_memory=0, or raise vm.overcommit_ratio",
+                            "this tree maps %" PRIu64
+                            " MiB that it may not write to; CRIU maps this memory writable, and "
+                            "vm.overcommit_memory=2 leaves %" PRIu64 " MiB",
+                            sum / MIB, c->m->s->promisable / MIB);
+}
