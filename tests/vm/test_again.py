@@ -72,8 +72,8 @@ def stopped(machine: Machine, inside: SshSession, ticks: check.Counter) -> None:
     status, text = inside.command("sudo carryover reboot", 240)
     assert status == 1 and "not rebooted, all trees continue to run" in text and "save:before-seal" in text, text
     ticks.goes_on()
-    machine.run("rm /run/carryover-faults")
     machine.wait_for_ssh(90)  # what the shutdown had stopped until then starts again
+    machine.run("rm /run/carryover-faults")
     assert check.answer(inside, "cat /proc/1/comm") == "carryover-init"
 
 
