@@ -32,33 +32,65 @@ static int default_size(uint64_t *ret) {
         return 0;
 }
 
-/* Never below none. */
-static int change(const char *path, int64_t pages) {
-        _cleanup_(freep) char *text = NULL;
-        char number[32];
-        uint64_t now, change = pages < 0 ? (uint64_t)-pages : (uint64_t)pages;
-        int r = file_slurp(AT_FDCWD, path, 64, &text, NULL);
+typedef struct Pool {
+        uint64_t size, own, wanted; /* own: the limit that the machine had */
+} Pool;
 
+static int read_number(const char *directory, const char *name, uint64_t *ret) {
+        _cleanup_(freep) char *text = NULL;
+        char path[128];
+        int r;
+
+        snprintf(path, sizeof path, "%s/%s", directory, name);
+        r = file_slurp(AT_FDCWD, path, 64, &text, NULL);
         if (r == -ENOENT)
                 return err_say(r, "this kernel does not support huge pages of this size: %s does not exist",
                                path);
         if (r < 0)
                 return err_pass(r);
         text[strcspn(text, "\n")] = '\0';
-        if (parse_u64(text, UINT64_MAX / 2, &now) < 0)
+        if (parse_u64(text, UINT64_MAX / 4, ret) < 0)
                 return err_say(-EBADMSG, "%s is not a number", path);
+        return 0;
+}
+
+/* Those that others have by now count, too: the limit is one of all pages beyond the pool. Never below
+ * none. */
+static int change(const char *directory, uint64_t size, Pool *pool, int64_t pages) {
+        uint64_t by = pages < 0 ? (uint64_t)-pages : (uint64_t)pages, surplus, own = pool->own, wanted;
+        char path[128], number[32];
+        int r = read_number(directory, "surplus_hugepages", &surplus);
+
+        if (r >= 0 && pool->wanted == 0)
+                r = read_number(directory, "nr_overcommit_hugepages", &own);
+        if (r < 0)
+                return err_pass(r);
         if (pages < 0)
-                now = now > change ? now - change : 0;
+                wanted = pool->wanted > by ? pool->wanted - by : 0;
         else
-                now += change;
-        snprintf(number, sizeof number, "%" PRIu64, now);
+                wanted = by > UINT64_MAX / 4 - pool->wanted ? UINT64_MAX / 4 : pool->wanted + by;
+        snprintf(path, sizeof path, "%s/nr_overcommit_hugepages", directory);
+        snprintf(number, sizeof number, "%" PRIu64, wanted ? own + surplus + wanted : own);
         r = file_put(path, number);
-        return r < 0 ? err_pass(r) : 0;
+        if (r < 0)
+                return err_pass(r);
+        *pool = (Pool){size, own, wanted};
+        return 0;
+}
+
+static Pool *pool_of(uint64_t size) {
+        static Pool pools[8]; /* architectures have one to five sizes */
+
+        for (size_t i = 0; i < ELEMENTS(pools); i++)
+                if (pools[i].size == size || pools[i].size == 0)
+                        return pools + i;
+        return NULL;
 }
 
 int hugepages_allow(uint64_t size, int64_t bytes) {
         static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-        char path[96];
+        char directory[96];
+        Pool *pool;
         int r = 0;
 
         if (size == 0)
@@ -67,10 +99,12 @@ int hugepages_allow(uint64_t size, int64_t bytes) {
                 return err_pass(r);
         if (size < 1024 || bytes % (int64_t)size != 0)
                 return err_say(-EINVAL, "%" PRId64 " bytes are not a multiple of the huge page size", bytes);
-        snprintf(path, sizeof path,
-                 "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/nr_overcommit_hugepages", size / 1024);
+        snprintf(directory, sizeof directory, "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB",
+                 size / 1024);
         pthread_mutex_lock(&lock);
-        r = change(path, bytes / (int64_t)size);
+        pool = pool_of(size);
+        r = pool ? change(directory, size, pool, bytes / (int64_t)size)
+                 : err_say(-ENOENT, "this kernel does not support so many sizes of huge pages");
         pthread_mutex_unlock(&lock);
         return r < 0 ? err_pass(r) : 0;
 }

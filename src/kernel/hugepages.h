@@ -7,8 +7,9 @@
 
 /*
  * Lets the kernel make huge pages of this size (0: its default) when a process asks for them: as many bytes
- * more than so far, or fewer (nr_overcommit_hugepages). Who has them keeps them; when they are given back
- * they become ordinary memory. Thread safe. -ENOENT: there are none of that size. -EINVAL: the kernel makes
- * such ones at boot only.
+ * more than so far, or fewer (nr_overcommit_hugepages), beside those that others have beyond the pool by
+ * now. When as many are taken back as were allowed by this process, the limit is what it was before. Who has
+ * them keeps them; when they are given back they become ordinary memory. Thread safe. -ENOENT: there are
+ * none of that size. -EINVAL: the kernel makes such ones at boot only.
  */
 int hugepages_allow(uint64_t size, int64_t bytes);

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -45,6 +46,29 @@ static void test_limit(void **state) {
         }
 }
 
+/* The pages of a tree that came back first are no reason to refuse those of the next one. */
+static void test_next_tree(void **state) {
+        const size_t size = 2 << 20;
+        void *maps[2];
+
+        (void)state;
+        if (access(LIMIT, W_OK) < 0 || hugepages_allow(size, 0) == -EROFS)
+                skip();
+        for (size_t i = 0; i < 2; i++) {
+                long before = limit();
+
+                assert_int_equal(hugepages_allow(size, (int64_t)size), 0);
+                maps[i] = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB,
+                               -1, 0);
+                assert_int_equal(hugepages_allow(size, -(int64_t)size), 0);
+                assert_int_equal(limit(), before);
+        }
+        assert_true(maps[0] != MAP_FAILED);
+        assert_true(maps[1] != MAP_FAILED);
+        munmap(maps[0], size);
+        munmap(maps[1], size);
+}
+
 static void test_impossible(void **state) {
         (void)state;
         assert_int_equal(hugepages_allow(2 << 20, 4096), -EINVAL);
@@ -55,6 +79,7 @@ static void test_impossible(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_limit),
+                        cmocka_unit_test(test_next_tree),
                         cmocka_unit_test(test_impossible),
         };
 
