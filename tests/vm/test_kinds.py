@@ -119,6 +119,22 @@ say("ready")
 os.execv("./short", ["short"])
 """
 
+RESERVED = """\
+libc.mmap.restype = ctypes.c_void_p
+whole, part = {gib} << 30, 1 << 20
+middle = libc.mmap(None, ctypes.c_size_t(whole), 0, 0x22, -1, ctypes.c_long(0)) + whole // 2
+def protect(how): assert libc.mprotect(ctypes.c_void_p(middle), ctypes.c_size_t(part), how) == 0
+protect(3)
+ctypes.memset(middle, 114, part)
+protect(0)
+def inside():
+    protect(1)
+    return ctypes.string_at(middle + part - 3, 3)
+def child():
+    pid = os.fork()
+    return pid and os.waitpid(pid, 0)[1] == 0 or os._exit(0)
+"""
+
 # A refused kind cannot share the jump: such rows have a level "refused" and are only looked at.
 KINDS = [
     interrupted("poll", "libc.poll(p, 1, 1000000)"),
@@ -166,6 +182,17 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 """, r"kept b'ss'\s+child b'\\x00\\x00'"),
+    # More than there is, of which a little is in use: of one's own, and shared with a child.
+    Kind("reserved", RESERVED.format(gib=400) + """\
+wait()
+say("kept", inside(), "child", child())
+""", "kept b'rrr' child True"),
+    Kind("reserved-child", RESERVED.format(gib=32) + """\
+if os.fork() == 0:
+    wait()
+    say("kept", inside(), "child", child())
+time.sleep(10**6)
+""", "kept b'rrr' child True"),
     Kind("inotify", """\
 os.mkdir("/tmp/in")
 fd = libc.inotify_init1(0)
