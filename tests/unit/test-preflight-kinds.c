@@ -415,6 +415,8 @@ static void test_reserved(void **state) {
         assert_non_null(strstr(w->v.notes[0].text, "leaves 300 MiB"));
         w->facts.criu_as_it_was = true;
         expect_ok(w);
+        free(p->exe);
+        free(parent->exe);
         p->exe = strdup("/usr/bin/x"); /* it may share what its parent has */
         parent->exe = strdup("/usr/bin/y");
         expect_ok(w);

@@ -171,20 +171,22 @@ static void test_huge(void **state) {
         munmap(map, size);
 }
 
+/* What the test itself maps meanwhile is far less than a quarter of that. */
 static void test_unwritable(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
         const size_t size = (size_t)1 << 36;
-        char *map = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        uint64_t with;
+        char *map = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        uint64_t with, half;
 
         (void)state;
         assert_true(map != MAP_FAILED);
         with = look_at(getpid(), &s)->unwritable;
         assert_true(with >= size);
-        assert_int_equal(mprotect(map, 1 << 20, PROT_READ | PROT_WRITE), 0);
-        assert_int_equal(look_at(getpid(), &s)->unwritable, with - (1 << 20));
+        assert_int_equal(mprotect(map, size / 2, PROT_READ | PROT_WRITE), 0);
+        half = look_at(getpid(), &s)->unwritable;
+        assert_in_range(with - half, size / 4, size / 4 * 3);
         munmap(map, size);
-        assert_int_equal(look_at(getpid(), &s)->unwritable, with - size);
+        assert_in_range(half - look_at(getpid(), &s)->unwritable, size / 4, size / 4 * 3);
         assert_true(s->memory > 0);
 }
 
