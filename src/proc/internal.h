@@ -138,3 +138,7 @@ int child_send_process(int fd, const SnapProcess *p);
 
 /* Text behind the last `key` at a line's begin in a /proc file ("Uid:\t0"), or NULL. */
 const char *procfs_field(const char *text, const char *key);
+
+/* Whether a text of /proc/PID/status says that the process itself has the processor speculate less:
+ * "vulnerable" and "mitigated" alone are the machine's answer. */
+bool procfs_is_guarded(const char *status);

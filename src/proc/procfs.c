@@ -156,8 +156,7 @@ static int read_personality(int dir, SnapProcess *p) {
         return 0;
 }
 
-/* What the process itself has asked for: "vulnerable" and "mitigated" alone are the machine's. */
-static bool is_guarded(const char *status) {
+bool procfs_is_guarded(const char *status) {
         static const char *const fields[] = {"Speculation_Store_Bypass:", "SpeculationIndirectBranch:"},
                                  *const answers[] = {"thread mitigated", "thread force mitigated",
                                                      "conditional disabled", "conditional force disabled"};
@@ -192,7 +191,7 @@ static int read_status(int dir, SnapProcess *p) {
                                procfs_innermost(text, "NSsid:")};
         p->tracer = (pid_t)status_number(text, "TracerPid:");
         p->seccomp = (int)status_number(text, "Seccomp:");
-        p->guarded = is_guarded(text);
+        p->guarded = procfs_is_guarded(text);
         line = procfs_field(text, "THP_enabled:");
         p->no_thp = line && *line == '0';
         p->no_new_privs = status_number(text, "NoNewPrivs:") != 0;

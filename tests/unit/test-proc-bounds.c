@@ -446,11 +446,28 @@ static void test_name_like_a_pidfd(void **state) {
         assert_int_equal(file_remove_tree(AT_FDCWD, base), 0);
 }
 
+/* Few machines let a process choose, so this is what Linux says where one does. */
+static void test_speculation(void **state) {
+        (void)state;
+        assert_false(procfs_is_guarded("Speculation_Store_Bypass:\tthread vulnerable\n"
+                                       "SpeculationIndirectBranch:\tconditional enabled\n"));
+        assert_false(procfs_is_guarded("Speculation_Store_Bypass:\tglobally mitigated\n"));
+        assert_false(procfs_is_guarded("SpeculationIndirectBranch:\talways enabled\n"));
+        assert_true(procfs_is_guarded("Name:\tx\nSpeculation_Store_Bypass:\tthread mitigated\n"));
+        assert_true(procfs_is_guarded("Speculation_Store_Bypass:\tthread force mitigated\n"));
+        assert_true(procfs_is_guarded("Speculation_Store_Bypass:\tthread vulnerable\n"
+                                      "SpeculationIndirectBranch:\tconditional force disabled\n"));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_crowd_of_others),   cmocka_unit_test(test_crowd_that_is_kept),
-                        cmocka_unit_test(test_name_like_a_pidfd), cmocka_unit_test(test_silent),
-                        cmocka_unit_test(test_no_look),           cmocka_unit_test(test_holders_cut),
+                        cmocka_unit_test(test_speculation),
+                        cmocka_unit_test(test_crowd_of_others),
+                        cmocka_unit_test(test_crowd_that_is_kept),
+                        cmocka_unit_test(test_name_like_a_pidfd),
+                        cmocka_unit_test(test_silent),
+                        cmocka_unit_test(test_no_look),
+                        cmocka_unit_test(test_holders_cut),
                         cmocka_unit_test(test_sockets),
         };
 

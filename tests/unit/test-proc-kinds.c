@@ -296,33 +296,6 @@ static void test_memfd(void **state) {
         assert_false(fd_of(look_at(getpid(), &s), memory)->is_program);
 }
 
-/* Not every processor or kernel lets a process choose. */
-static void test_speculation(void **state) {
-        _cleanup_(snapshot_freep) Snapshot *s = NULL;
-        char can = 'n';
-        int told[2];
-        pid_t child;
-
-        (void)state;
-        assert_false(look_at(getpid(), &s)->guarded);
-        assert_int_equal(pipe2(told, O_CLOEXEC), 0);
-        child = fork();
-        if (child == 0) {
-                if (prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, PR_SPEC_DISABLE, 0, 0) >= 0)
-                        can = 'y';
-                _exit(write(told[1], &can, 1) == 1 ? pause() : 1);
-        }
-        assert_int_equal(read(told[0], &can, 1), 1);
-        if (can == 'y')
-                assert_true(look_at(child, &s)->guarded);
-        kill(child, SIGKILL);
-        waitpid(child, NULL, 0);
-        close(told[0]);
-        close(told[1]);
-        if (can != 'y')
-                skip_and_free(&s);
-}
-
 static void test_no_huge_pages(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
 
@@ -424,10 +397,9 @@ int main(void) {
                         cmocka_unit_test(test_huge_setting),  cmocka_unit_test(test_signed),
                         cmocka_unit_test(test_ulp),           cmocka_unit_test(test_options),
                         cmocka_unit_test(test_unread_events), cmocka_unit_test(test_not_32bit),
-                        cmocka_unit_test(test_speculation),   cmocka_unit_test(test_memfd),
-                        cmocka_unit_test(test_no_huge_pages), cmocka_unit_test(test_stop_signal),
-                        cmocka_unit_test(test_reset_on_fork), cmocka_unit_test(test_unwritable),
-                        cmocka_unit_test(test_promisable),
+                        cmocka_unit_test(test_memfd),         cmocka_unit_test(test_no_huge_pages),
+                        cmocka_unit_test(test_stop_signal),   cmocka_unit_test(test_reset_on_fork),
+                        cmocka_unit_test(test_unwritable),    cmocka_unit_test(test_promisable),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
