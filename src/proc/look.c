@@ -326,6 +326,8 @@ static int tree_read(int proc, Views *views, const SnapLook *look, pid_t root, u
         r = view_of(proc, views, s, root, &deep.mounts);
         if (r >= 0)
                 r = child_start(deep_work, &deep, &child);
+        if (r < 0)
+                return r;
         while (r >= 0) {
                 _cleanup_(procfs_frame_done) Frame f = {0};
 
