@@ -82,6 +82,16 @@ def lives(pid: int) -> bool:
         return False
 
 
+def stands(pid: int) -> str:
+    """In which system call, with which of its files."""
+    words = Path(f"/proc/{pid}/syscall").read_text().split()
+    try:
+        file = os.readlink(f"/proc/{pid}/fd/{int(words[1], 16)}")
+    except (OSError, IndexError):
+        file = "no file"
+    return f"stands in system call {words[0]} ({file})"
+
+
 def verify_one(name: str, pid: int) -> str:
     """SIGTERM; it looks at itself, writes PASS or what is wrong, and ends."""
     if not lives(pid):
@@ -90,7 +100,7 @@ def verify_one(name: str, pid: int) -> str:
     deadline = time.monotonic() + PROGRAMS[name]["timeout"] * SLOWER
     while lives(pid):
         if time.monotonic() > deadline:
-            return f"does not end after SIGTERM: {said(name)}"
+            return f"does not end after SIGTERM, {stands(pid)}: {said(name)}"
         time.sleep(0.05)  # nothing tells of the end of a process that is not ours
     out = home(name) / (name.split("/")[1] + ".out")
     return "PASS" if out.exists() and "PASS" in out.read_text(errors="replace").split() else said(name) or "said nothing"
