@@ -39,14 +39,14 @@ typedef struct SnapProcess {
         int tty_index;                           /* controlling terminal on devpts, else -1 */
         int seccomp;                             /* 0 none, 1 strict, 2 filter */
         bool no_new_privs, ambient, personality; /* has ambient capabilities, an odd personality(2) */
-        uint64_t huge, huge_page; /* bytes in huge pages, touched or not; size of the largest page */
-        uint64_t unwritable;      /* bytes of private mappings that it must not write to */
-        bool is_32bit;            /* all its memory is below 4 GiB */
-        bool guarded, no_thp;     /* prctl: speculates less, no transparent huge pages */
-        int stop_signal;          /* what stopped it, if its parent has not asked yet; else 0 */
-        bool resets;              /* SCHED_RESET_ON_FORK, of one of its threads */
-        bool trapped;             /* a SIGTRAP waits for it or for one of its threads */
-        unsigned libraries;       /* SnapLibrary: what it maps of those that matter */
+        uint64_t huge_page;   /* size of the largest page that is huge, touched or not; else 0 */
+        uint64_t unwritable;  /* bytes of private mappings that it must not write to */
+        bool is_32bit;        /* all its memory is below 4 GiB */
+        bool guarded, no_thp; /* prctl: speculates less, no transparent huge pages */
+        int stop_signal;      /* what stopped it, if its parent has not asked yet; else 0 */
+        bool resets;          /* SCHED_RESET_ON_FORK, of one of its threads */
+        bool trapped;         /* a SIGTRAP waits for it or for one of its threads */
+        unsigned libraries;   /* SnapLibrary: what it maps of those that matter */
         uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts, ns_cgroup; /* inode numbers */
         uint64_t rss_bytes;      /* anonymous and shared memory, swap included: what its images would hold */
         uint64_t sysv_shm;       /* number of SysV shared mappings */
@@ -108,7 +108,6 @@ typedef struct Snapshot {
         bool holders_cut;      /* not all who may hold something were looked at */
         uint16_t questions[2]; /* first and last port that the kernel gives to who has none; 0: not known */
         bool huge_by_boot; /* each boot makes as many huge pages as now; asked only if a process has some */
-        uint64_t memory;   /* bytes that the machine has */
         bool strict;       /* the kernel promises no more memory than it has (vm.overcommit_memory=2) */
         uint64_t promisable; /* then: bytes that it may still promise */
         bool no_diag;        /* the kernel cannot list sockets (module gone): unixes and inets say nothing */

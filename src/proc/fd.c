@@ -250,11 +250,7 @@ static bool is_program(int pidfd, const SnapFd *f) {
                 return false;
         fd = pidfd < 0 ? -1 : pidfd_getfd(pidfd, f->fd, 0);
         return fd >= 0 && pread(fd, head, sizeof head, 0) > 0 &&
-               (memcmp(head,
-                       "\x7f"
-                       "ELF",
-                       4) == 0 ||
-                memcmp(head, "#!", 2) == 0);
+               (memcmp(head, "\177ELF", 4) == 0 || memcmp(head, "#!", 2) == 0);
 }
 
 static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, Groups *groups, SnapFd *f) {
@@ -275,10 +271,10 @@ static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, Groups *groups,
                 r = read_info(pid_dir, f);
         if (r < 0)
                 return r;
-        if (f->kind == FD_MEMFD)
+        if (f->kind == FD_MEMFD) {
                 f->huge_page = huge_page(pid_dir, link);
-        if (f->kind == FD_MEMFD)
                 f->is_program = is_program(pidfd, f);
+        }
         if (f->kind == FD_UDP || f->kind == FD_SOCKET)
                 r = procfs_multicast(pidfd, groups, f);
         if (r < 0)
@@ -355,7 +351,7 @@ int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p) {
         if (r < 0)
                 return err_pass(r);
         for (size_t i = 0; i < p->n_fds; i++)
-                huge_add(p, p->fds[i].size, p->fds[i].huge_page);
+                huge_note(p, p->fds[i].huge_page);
         qsort(p->fds, p->n_fds, sizeof *p->fds, by_number);
         return 0;
 }

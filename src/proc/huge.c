@@ -4,10 +4,8 @@
 
 #include "proc/huge.h"
 
-#include "files/memory.h"
 #include "kernel/memory.h"
 
-#include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/vfs.h>
@@ -22,18 +20,13 @@ uint64_t huge_page(int pid_dir, const char *link) {
         return statfs(path, &st) >= 0 && (unsigned)st.f_type == HUGETLBFS_MAGIC ? (uint64_t)st.f_bsize : 0;
 }
 
-void huge_add(SnapProcess *p, uint64_t bytes, uint64_t page) {
-        if (page == 0)
-                return;
-        if (__builtin_add_overflow(p->huge, bytes, &p->huge))
-                p->huge = UINT64_MAX;
+void huge_note(SnapProcess *p, uint64_t page) {
         p->huge_page = page > p->huge_page ? page : p->huge_page;
 }
 
 void procfs_memory(Snapshot *s) {
         uint64_t largest = 0;
 
-        s->memory = memory_total();
         s->strict = memory_is_strict(&s->promisable);
         for (size_t i = 0; i < s->n_processes; i++)
                 largest = s->processes[i].huge_page > largest ? s->processes[i].huge_page : largest;

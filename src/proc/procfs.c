@@ -101,8 +101,6 @@ static int tty_index(int tty_nr) {
         return (int)((device & 0xff) | ((device >> 12) & 0xfff00));
 }
 
-/* The name stands in parentheses and may hold any character, ')' too: the numbers begin behind the last
- * one. */
 /* The last field says what stopped a process, until its parent has asked for it by wait(2). */
 static int stop_signal_of(char state, const char *stat) {
         const char *last = strrchr(stat, ' ');
@@ -110,6 +108,8 @@ static int stop_signal_of(char state, const char *stat) {
         return state == 'T' && last ? (int)strtoul(last + 1, NULL, 10) & 0x7f : 0;
 }
 
+/* The name stands in parentheses and may hold any character, ')' too: the numbers begin behind the last
+ * one. */
 static int read_stat(int dir, SnapProcess *p) {
         _cleanup_(freep) char *text = NULL;
         unsigned long long start;
@@ -311,6 +311,12 @@ static void read_namespaces(int dir, SnapProcess *p) {
         p->ns_cgroup = namespace_of(dir, "cgroup");
 }
 
+static bool resets(pid_t tid) {
+        int policy = sched_getscheduler(tid);
+
+        return policy > 0 && policy & SCHED_RESET_ON_FORK; /* negative: it has ended */
+}
+
 static int read_threads(int dir, SnapProcess *p) {
         _cleanup_(closedirp) DIR *d = NULL;
         struct dirent *e;
@@ -333,8 +339,7 @@ static int read_threads(int dir, SnapProcess *p) {
                                        PROCFS_MAX_THREADS);
                 if (model_append(p->tids, p->n_tids, tid) < 0)
                         return -ENOMEM;
-                p->resets = p->resets ||
-                            (sched_getscheduler(tid) > 0 && sched_getscheduler(tid) & SCHED_RESET_ON_FORK);
+                p->resets = p->resets || resets(tid);
                 p->trapped = p->trapped || is_trapped(dirfd(d), e->d_name);
         }
         return 0;
