@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* The limit is a number that is read and written back, so threads take turns. */
+/* The limit is a number that is read and written back, so threads take turns. What was set by hand is 0 in
+ * the next kernel. */
 
 #include "kernel/hugepages.h"
 
@@ -11,11 +12,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define SETTINGS_MAX (64u << 10)
 
 static int default_size(uint64_t *ret) {
         _cleanup_(freep) char *text = NULL;
@@ -107,4 +111,66 @@ int hugepages_allow(uint64_t size, int64_t bytes) {
                  : err_say(-ENOENT, "this kernel does not support so many sizes of huge pages");
         pthread_mutex_unlock(&lock);
         return r < 0 ? err_pass(r) : 0;
+}
+
+uint64_t hugepages_setting(const char *text) {
+        uint64_t most = 0;
+
+        for (const char *line = text; line; line = strchr(line, '\n')) {
+                uint64_t n;
+
+                line += strspn(line, "\n \t-");
+                if (!starts_with(line, "vm.nr_hugepages") && !starts_with(line, "vm/nr_hugepages"))
+                        continue;
+                line += strlen("vm.nr_hugepages");
+                line += strspn(line, " \t");
+                n = *line == '=' ? strtoull(line + 1, NULL, 10) : 0;
+                most = n > most ? n : most;
+        }
+        return most;
+}
+
+static uint64_t set_by_files(const char *pattern) {
+        uint64_t most = 0;
+        glob_t found = {0};
+
+        if (glob(pattern, 0, NULL, &found) == 0)
+                for (size_t i = 0; i < found.gl_pathc; i++) {
+                        _cleanup_(freep) char *text = NULL;
+                        uint64_t n = file_slurp(AT_FDCWD, found.gl_pathv[i], SETTINGS_MAX, &text, NULL) < 0
+                                                     ? 0
+                                                     : hugepages_setting(text);
+
+                        most = n > most ? n : most;
+                }
+        globfree(&found);
+        return most;
+}
+
+static uint64_t set_by_command_line(void) {
+        _cleanup_(freep) char *text = NULL;
+        const char *p;
+
+        if (file_slurp(AT_FDCWD, "/proc/cmdline", SETTINGS_MAX, &text, NULL) < 0)
+                return 0;
+        p = starts_with(text, "hugepages=") ? text : strstr(text, " hugepages=");
+        return p ? strtoull(strchr(p, '=') + 1, NULL, 10) : 0;
+}
+
+bool hugepages_by_boot(bool large) {
+        static const char *const patterns[] = {"/etc/sysctl.d/*.conf", "/usr/lib/sysctl.d/*.conf"};
+        _cleanup_(freep) char *text = NULL;
+        uint64_t now, boot = set_by_command_line();
+
+        if (large) /* sysctl(8) sets those of the default size only */
+                return boot > 0;
+        if (file_slurp(AT_FDCWD, "/proc/sys/vm/nr_hugepages", 64, &text, NULL) < 0)
+                return false;
+        now = strtoull(text, NULL, 10);
+        for (size_t i = 0; i < ELEMENTS(patterns); i++) {
+                uint64_t n = set_by_files(patterns[i]);
+
+                boot = n > boot ? n : boot;
+        }
+        return boot > 0 && boot >= now;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Huge pages (hugetlb) that no pool has. */
+/* Huge pages (hugetlb): those beyond the pool, and whether each boot makes the pool. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -13,3 +14,10 @@
  * none of that size. -EINVAL: the kernel makes such ones at boot only.
  */
 int hugepages_allow(uint64_t size, int64_t bytes);
+
+/* Whether each boot makes as many huge pages as there are now; large: of those that are larger than the
+ * usual ones. */
+bool hugepages_by_boot(bool large);
+
+/* How many pages a file of sysctl.d(5) asks for; 0: it does not. */
+uint64_t hugepages_setting(const char *text);

@@ -4,6 +4,7 @@
 
 #include "proc/huge.h"
 
+#include "kernel/hugepages.h"
 #include "kernel/memory.h"
 
 #include <linux/magic.h>
@@ -30,5 +31,5 @@ void procfs_memory(Snapshot *s) {
         s->strict = memory_is_strict(&s->promisable);
         for (size_t i = 0; i < s->n_processes; i++)
                 largest = s->processes[i].huge_page > largest ? s->processes[i].huge_page : largest;
-        s->huge_by_boot = largest > 0 && huge_by_boot(largest > LARGE);
+        s->huge_by_boot = largest > 0 && hugepages_by_boot(largest > LARGE);
 }

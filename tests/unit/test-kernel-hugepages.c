@@ -76,8 +76,18 @@ static void test_impossible(void **state) {
         assert_int_equal(hugepages_allow(8192, 8192), -ENOENT);
 }
 
+static void test_setting(void **state) {
+        (void)state;
+        assert_int_equal(hugepages_setting("# vm.nr_hugepages = 9\nvm.swappiness = 3\n"), 0);
+        assert_int_equal(hugepages_setting("x=1\n  vm.nr_hugepages = 64\n"), 64);
+        assert_int_equal(hugepages_setting("-vm/nr_hugepages=32"), 32);
+        assert_int_equal(hugepages_setting("vm.nr_hugepages_mempolicy=32\n"), 0);
+        assert_int_equal(hugepages_setting(""), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                        cmocka_unit_test(test_setting),
                         cmocka_unit_test(test_limit),
                         cmocka_unit_test(test_next_tree),
                         cmocka_unit_test(test_impossible),

@@ -195,15 +195,6 @@ static void test_promisable(void **state) {
         assert_int_equal(memory_promisable("MemTotal: 9 kB\n"), 0);
 }
 
-static void test_huge_setting(void **state) {
-        (void)state;
-        assert_int_equal(huge_setting("# vm.nr_hugepages = 9\nvm.swappiness = 3\n"), 0);
-        assert_int_equal(huge_setting("x=1\n  vm.nr_hugepages = 64\n"), 64);
-        assert_int_equal(huge_setting("-vm/nr_hugepages=32"), 32);
-        assert_int_equal(huge_setting("vm.nr_hugepages_mempolicy=32\n"), 0);
-        assert_int_equal(huge_setting(""), 0);
-}
-
 static void test_multicast(void **state) {
         struct ipv6_mreq six = {.ipv6mr_multiaddr.s6_addr = {0xff, 0x15, [15] = 0x77}};
         struct ip_mreqn four = {.imr_multiaddr.s_addr = htonl(0xef010203)};
@@ -390,12 +381,12 @@ int main(void) {
                         cmocka_unit_test(test_epoll),         cmocka_unit_test(test_in_flight),
                         cmocka_unit_test(test_trapped),       cmocka_unit_test(test_lease),
                         cmocka_unit_test(test_multicast),     cmocka_unit_test(test_huge),
-                        cmocka_unit_test(test_huge_setting),  cmocka_unit_test(test_signed),
-                        cmocka_unit_test(test_ulp),           cmocka_unit_test(test_options),
-                        cmocka_unit_test(test_unread_events), cmocka_unit_test(test_not_32bit),
-                        cmocka_unit_test(test_memfd),         cmocka_unit_test(test_no_huge_pages),
-                        cmocka_unit_test(test_stop_signal),   cmocka_unit_test(test_reset_on_fork),
-                        cmocka_unit_test(test_unwritable),    cmocka_unit_test(test_promisable),
+                        cmocka_unit_test(test_signed),        cmocka_unit_test(test_ulp),
+                        cmocka_unit_test(test_options),       cmocka_unit_test(test_unread_events),
+                        cmocka_unit_test(test_not_32bit),     cmocka_unit_test(test_memfd),
+                        cmocka_unit_test(test_no_huge_pages), cmocka_unit_test(test_stop_signal),
+                        cmocka_unit_test(test_reset_on_fork), cmocka_unit_test(test_unwritable),
+                        cmocka_unit_test(test_promisable),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
