@@ -442,7 +442,7 @@ static int run_job(Run *run, RpcResponse **ret) {
 int criu_dump(const CriuJob *job) {
         _cleanup_(rpc_response_freep) RpcResponse *response = NULL;
         Run run = {.job = job, .kind = RPC_KIND__DUMP, .process = CRIU_PROCESS_NONE};
-        const char *environment[3] = {NULL}; /* the second for a CRIU before 3.19: hooks/criu-stop.c */
+        const char *environment[3] = {NULL}; /* the second for a CRIU before 3.18: hooks/criu-stop.c */
         CriuTerminals none;
         int r;
 
@@ -450,7 +450,7 @@ int criu_dump(const CriuJob *job) {
         if (r < 0)
                 return err_pass(r);
         environment[0] = none.environment[0];
-        environment[1] = job->lock_skip ? NULL : "CARRYOVER_STOPS=all";
+        environment[1] = job->stops ? NULL : "CARRYOVER_STOPS=all";
         run.environment = environment;
         r = run_job(&run, &response);
         if (r >= 0 && run.n_tree > 0)

@@ -9,29 +9,20 @@
 
 #include "config-build.h"
 #include "criu/job.h"
+#include "model/criu-saves.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 typedef struct CriuFeatures {
-        bool lock_skip;    /* network_lock SKIP is known (probed: 3.17.1 refuses it) */
-        bool no_new_privs; /* is saved (since 3.19); this and the next ten: criu_features_derive() */
-        bool stops;        /* SIGTSTP comes back as what stopped a process (since 3.18) */
-        bool resets;       /* SCHED_RESET_ON_FORK is known (since 4.0) */
-        bool tcp_options;  /* TCP_NODELAY and TCP_CORK of all sockets are saved (since 4.0) */
-        bool memfds;       /* come back as they were, and can be executed (since 3.19) */
-        bool thp;          /* that a process wants no transparent huge pages is put back (since 3.19) */
-        bool ambient;      /* capabilities are saved (since 4.1) */
-        bool pidfds;       /* are saved (since 4.1) */
-        bool one_shots;    /* timers without an interval are armed again (since 4.1) */
-        bool as_it_was;    /* memory without pages is not mapped writable at first (since 4.0) */
-        bool wipes;        /* what madvise(MADV_WIPEONFORK) was told is saved (since 4.2) */
+        bool lock_skip;  /* network_lock SKIP is known (probed: 3.17.1 refuses it) */
+        CriuSaves saves; /* criu_features_derive() */
         uint32_t major, minor, sub;
 } CriuFeatures;
 
-/* Fills in what cannot be probed: it goes by the version. */
-void criu_features_derive(CriuFeatures *features);
+/* Fills in `saves`, which cannot be probed: it goes by the version. */
+void criu_features_derive(CriuFeatures *f);
 
 /* Finds the executable, asks its version and probes its features. `criu` is an absolute path, or a name that
  * is looked up in /usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin. -ENOENT with a sentence that names the

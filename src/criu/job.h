@@ -57,6 +57,8 @@ typedef struct CriuJob {
          * one of its own. */
         bool shell_job;
 
+        bool stops; /* dump: CriuSaves.stops */
+
         /* network_lock: SKIP, else NFTABLES, which a dump leaves out all the same (hooks/criu-lock.c). */
         bool lock_skip;
 

@@ -37,18 +37,20 @@ static bool is_older(const CriuFeatures *f, uint32_t major, uint32_t minor, uint
  * change of CRIU's history. A distribution that took one of them over earlier is asked for more than it
  * needs.
  */
-void criu_features_derive(CriuFeatures *features) {
-        features->no_new_privs = !is_older(features, 3, 19, 0); /* a605cc9f3 */
-        features->stops = !is_older(features, 3, 18, 0);        /* c7858ba42 */
-        features->resets = !is_older(features, 4, 0, 0);        /* 75fed59ef */
-        features->tcp_options = !is_older(features, 4, 0, 0);   /* 1cb75c0b1 */
-        features->memfds = !is_older(features, 3, 19, 0);       /* c9b2633ca */
-        features->thp = !is_older(features, 3, 19, 0);          /* 21ce76263 */
-        features->as_it_was = !is_older(features, 4, 0, 0);     /* 8f0e200e6 */
-        features->ambient = !is_older(features, 4, 1, 0);       /* 6f8efad30 */
-        features->pidfds = !is_older(features, 4, 1, 0);        /* 1ce408ffa */
-        features->one_shots = !is_older(features, 4, 1, 0);     /* 09dc2e958 */
-        features->wipes = !is_older(features, 4, 2, 0);         /* af5412a43 */
+void criu_features_derive(CriuFeatures *f) {
+        f->saves = (CriuSaves){
+                        .stops = !is_older(f, 3, 18, 0),        /* c7858ba42 */
+                        .no_new_privs = !is_older(f, 3, 19, 0), /* a605cc9f3 */
+                        .memfds = !is_older(f, 3, 19, 0),       /* c9b2633ca */
+                        .thp = !is_older(f, 3, 19, 0),          /* 21ce76263 */
+                        .resets = !is_older(f, 4, 0, 0),        /* 75fed59ef */
+                        .tcp_options = !is_older(f, 4, 0, 0),   /* 1cb75c0b1 */
+                        .as_it_was = !is_older(f, 4, 0, 0),     /* 8f0e200e6 */
+                        .ambient = !is_older(f, 4, 1, 0),       /* 6f8efad30 */
+                        .pidfds = !is_older(f, 4, 1, 0),        /* 1ce408ffa */
+                        .one_shots = !is_older(f, 4, 1, 0),     /* 09dc2e958 */
+                        .wipes = !is_older(f, 4, 2, 0),         /* af5412a43 */
+        };
 }
 
 int criu_fits_kernel(const CriuFeatures *features, const char *running, const char *target) {

@@ -53,15 +53,7 @@ SelectWorld world_select(const World *world) {
 
 static void note_features(const CriuFeatures *features, PreflightFacts *f) {
         f->known |= FACT(FEATURES);
-        f->criu_no_new_privs = features->no_new_privs;
-        f->criu_stops = features->stops;
-        f->criu_resets = features->resets;
-        f->criu_tcp_options = features->tcp_options;
-        f->criu_memfds = features->memfds;
-        f->criu_thp = features->thp;
-        f->criu_ambient = features->ambient;
-        f->criu_as_it_was = features->as_it_was;
-        f->criu_pidfds = features->pidfds;
+        f->criu = features->saves;
 }
 
 static int ask_criu(const Config *config, CriuFeatures *features, PreflightFacts *f) {

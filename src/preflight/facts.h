@@ -3,6 +3,8 @@
 
 /* What a verdict is made of, beside the snapshot of the tree. */
 
+#include "model/criu-saves.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -40,9 +42,7 @@ typedef enum PreflightFact {
 typedef struct PreflightFacts {
         uint32_t known, not_known, not_asked; /* sets of FACT() */
         char *wrong[FACT_N];                  /* sentences */
-        /* Of FACT_FEATURES: it saves them (CriuFeatures). */
-        bool criu_no_new_privs, criu_stops, criu_resets, criu_tcp_options, criu_memfds, criu_thp,
-                        criu_ambient, criu_pidfds, criu_as_it_was;
+        CriuSaves criu;                       /* of FACT_FEATURES */
         /* Of FACT_ROOM, in bytes: what is free, and what may be taken. */
         uint64_t store_free, max_use, max_use_per_user;
         /* Of FACT_ROOM, of one tree; 0: no matter. max_files is also how many names one user's trees may

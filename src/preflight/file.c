@@ -172,7 +172,7 @@ int check_file(const Check *c, const SnapFd *f) {
 int check_memfd(const Check *c, const SnapFd *f) {
         Who who;
 
-        if (c->facts->criu_memfds)
+        if (c->facts->criu.memfds)
                 return 0;
         if ((f->mode & 07777) != MEMFD_MODE)
                 return note_degraded(c, "memfd-mode", "install CRIU 3.19 or later",
@@ -242,7 +242,7 @@ static const char *const anon_allowed[] = {"[eventfd]", "[eventpoll]", "[signalf
 static int check_pidfd(const Check *c, const SnapFd *f) {
         Who who;
 
-        if (!c->facts->criu_pidfds)
+        if (!c->facts->criu.pidfds)
                 return note_refused(c, "pidfd", "install CRIU 4.1 or later, or stop the program",
                                     "%s has a pidfd open, which this CRIU cannot save",
                                     check_who(c->p, &who));

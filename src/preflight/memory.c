@@ -31,7 +31,7 @@ static uint64_t mapped_writable(const Check *c) {
         uint64_t sum = 0;
 
         for (size_t i = 0; i < c->m->n; i++)
-                if (!c->facts->criu_as_it_was || shares_memory(c, c->m->list[i]))
+                if (!c->facts->criu.as_it_was || shares_memory(c, c->m->list[i]))
                         sum = plus(sum, c->m->list[i]->unwritable);
         return sum;
 }

@@ -249,7 +249,7 @@ static int check_above(const Check *c, const SnapInet *i) {
 
 /* CRIU has always saved these two of a connection. */
 static unsigned lost_options(const Check *c, const SnapFd *f, const SnapInet *i) {
-        bool is_saved = c->facts->criu_tcp_options || (i && members_is_connected(i));
+        bool is_saved = c->facts->criu.tcp_options || (i && members_is_connected(i));
 
         return is_saved ? f->options & ~(unsigned)(OPTION_NODELAY | OPTION_CORK) : f->options;
 }

@@ -63,7 +63,7 @@ static int check_stopped(const Check *c) {
         int signal = c->p->stop_signal;
         Who who;
 
-        if (signal == 0 || signal == SIGSTOP || (signal == SIGTSTP && c->facts->criu_stops))
+        if (signal == 0 || signal == SIGSTOP || (signal == SIGTSTP && c->facts->criu.stops))
                 return 0;
         return note_ok(c, "stop-signal", NULL,
                        "%s was stopped by SIG%s; after the reboot it counts as stopped by SIGSTOP",
@@ -73,7 +73,7 @@ static int check_stopped(const Check *c) {
 static int check_schedule(const Check *c) {
         Who who;
 
-        if (!c->p->resets || c->facts->criu_resets)
+        if (!c->p->resets || c->facts->criu.resets)
                 return 0;
         return note_refused(c, "reset-on-fork", "install CRIU 4.0 or later, or stop the program",
                             "%s has a scheduling policy that its children do not inherit "
@@ -105,7 +105,7 @@ static int check_privileges(const Check *c) {
                 return note_refused(c, "seccomp", "stop the program before the reboot",
                                     "%s uses an unknown seccomp mode (%d)", check_who(c->p, &who),
                                     c->p->seccomp);
-        if (c->p->no_new_privs && !c->facts->criu_no_new_privs)
+        if (c->p->no_new_privs && !c->facts->criu.no_new_privs)
                 return note_refused(c, "no-new-privs",
                                     "install CRIU 3.19 or later, or stop the program before the reboot",
                                     "%s has no_new_privs set, which this CRIU does not save",
@@ -124,7 +124,7 @@ static int check_oddities(const Check *c) {
                                 "put the program into its group again after the reboot",
                                 "%s will not be in its group of a cgroup v1 hierarchy: no boot mounts that",
                                 check_who(c->p, &who));
-        if (r >= 0 && c->p->ambient && !c->facts->criu_ambient)
+        if (r >= 0 && c->p->ambient && !c->facts->criu.ambient)
                 r = note_degraded(c, "ambient-capabilities",
                                   "install CRIU 4.1 or later, or restart the program after the reboot",
                                   "%s will lose its ambient capabilities, which this CRIU does not save",
@@ -139,7 +139,7 @@ static int check_oddities(const Check *c) {
                                   "a system call in which %s waits may fail with \"Interrupted system "
                                   "call\", because it is a 32 bit program",
                                   check_who(c->p, &who));
-        if (r >= 0 && c->p->no_thp && !c->facts->criu_thp)
+        if (r >= 0 && c->p->no_thp && !c->facts->criu.thp)
                 r = note_degraded(c, "transparent-huge-pages", "restart the program after the reboot",
                                   "%s will get transparent huge pages, which it does not want "
                                   "(PR_SET_THP_DISABLE); this CRIU does not save that",

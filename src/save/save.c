@@ -201,9 +201,9 @@ static int cure(Work *w) {
                 r = left = image_cure_calls(w->images_fd, read_memory, w);
 
         if (r >= 0)
-                r = image_cure_timers(w->images_fd, w->job->features->one_shots);
+                r = image_cure_timers(w->images_fd, w->job->features->saves.one_shots);
         if (r >= 0) /* half: the next kernel may have a little less, and no swap yet */
-                r = image_cure_maps(w->images_fd, w->job->features->wipes ? NULL : wiped, w,
+                r = image_cure_maps(w->images_fd, w->job->features->saves.wipes ? NULL : wiped, w,
                                     memory_total() / 2);
         if (r >= 0)
                 r = image_cure_loopback(w->images_fd);
@@ -329,6 +329,7 @@ static int dump(Work *w) {
                         .own_pid = (pid_t)tree_own_root(w->tree),
                         .shell_job = w->tree->has_shell_job && w->tree->shell_job,
                         .lock_skip = w->job->features->lock_skip,
+                        .stops = w->job->features->saves.stops,
                         .ghost_limit = CRIU_GHOST_MAX,
                         .externals = externals,
                         .max_bytes = w->job->max_bytes,

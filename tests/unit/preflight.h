@@ -30,14 +30,14 @@ static int setup(void **state) {
         w->tree.root_start = 4000;
         w->facts = (PreflightFacts){.known = FACTS_ALL,
                                     .store_free = UINT64_C(1) << 30,
-                                    .criu_no_new_privs = true,
-                                    .criu_stops = true,
-                                    .criu_resets = true,
-                                    .criu_tcp_options = true,
-                                    .criu_memfds = true,
-                                    .criu_thp = true,
-                                    .criu_ambient = true,
-                                    .criu_pidfds = true};
+                                    .criu.no_new_privs = true,
+                                    .criu.stops = true,
+                                    .criu.resets = true,
+                                    .criu.tcp_options = true,
+                                    .criu.memfds = true,
+                                    .criu.thp = true,
+                                    .criu.ambient = true,
+                                    .criu.pidfds = true};
         *state = w;
         return 0;
 }

@@ -196,33 +196,33 @@ static void test_fits_kernel(void **state) {
 
 /* Each by its own release: that a CRIU has one of them says nothing of another. */
 static void test_features(void **state) {
-        const struct {
-                uint32_t major, minor, sub;
-                bool no_new_privs, as_it_was, since_4_1, wipes;
-        } cases[] = {
-                        {2, 99, 9, false, false, false, false}, {3, 17, 1, false, false, false, false},
-                        {3, 18, 0, false, false, false, false}, {3, 19, 0, true, false, false, false},
-                        {4, 0, 0, true, true, false, false},    {4, 0, 9, true, true, false, false},
-                        {4, 1, 0, true, true, true, false},     {4, 1, 1, true, true, true, false},
-                        {4, 2, 1, true, true, true, true},      {5, 0, 0, true, true, true, true},
+        static const struct {
+                const char *name;
+                size_t at;
+                unsigned since;
+        } known[] = {
+#define SINCE(name, release) {#name, offsetof(CriuSaves, name), release}
+                        SINCE(stops, 31800),     SINCE(no_new_privs, 31900), SINCE(memfds, 31900),
+                        SINCE(thp, 31900),       SINCE(resets, 40000),       SINCE(tcp_options, 40000),
+                        SINCE(as_it_was, 40000), SINCE(ambient, 40100),      SINCE(pidfds, 40100),
+                        SINCE(one_shots, 40100), SINCE(wipes, 40200),
         };
+        static const unsigned releases[] = {29909, 31701, 31800, 31900, 40000,
+                                            40009, 40100, 40101, 40201, 50000};
 
         (void)state;
-        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+        assert_int_equal(ELEMENTS(known), sizeof(CriuSaves)); /* of bool: each is asked */
+        for (size_t i = 0; i < ELEMENTS(releases) * ELEMENTS(known); i++) {
+                unsigned release = releases[i / ELEMENTS(known)];
+                size_t k = i % ELEMENTS(known);
                 CriuFeatures f = {.lock_skip = true, /* says nothing either */
-                                  .major = cases[i].major,
-                                  .minor = cases[i].minor,
-                                  .sub = cases[i].sub};
+                                  .major = release / 10000,
+                                  .minor = release / 100 % 100,
+                                  .sub = release % 100};
 
                 criu_features_derive(&f);
-                if (f.no_new_privs != cases[i].no_new_privs || f.memfds != f.no_new_privs ||
-                    f.thp != f.no_new_privs || f.stops != (f.major * 100 + f.minor > 317) ||
-                    f.resets != (f.major > 3) || f.tcp_options != f.resets ||
-                    f.ambient != cases[i].since_4_1 || f.pidfds != cases[i].since_4_1 ||
-                    f.one_shots != cases[i].since_4_1 || f.wipes != cases[i].wipes ||
-                    f.as_it_was != cases[i].as_it_was)
-                        fail_msg("%u.%u.%u: %d %d %d %d %d", f.major, f.minor, f.sub, f.no_new_privs,
-                                 f.ambient, f.pidfds, f.one_shots, f.wipes);
+                if (*((const bool *)&f.saves + known[k].at) != (release >= known[k].since))
+                        fail_msg("%s of %u", known[k].name, release);
         }
 }
 

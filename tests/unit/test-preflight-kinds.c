@@ -36,7 +36,7 @@ static void test_options(void **state) {
         expect_ok(w);
         f->options = OPTION_NODELAY;
         expect_ok(w);
-        w->facts.criu_tcp_options = false;
+        w->facts.criu.tcp_options = false;
         expect(w, VERDICT_DEGRADED, "socket-option", "has set TCP_NODELAY of a socket");
         f->options = OPTION_CORK;
         expect(w, VERDICT_DEGRADED, "socket-option", "has set TCP_CORK of a socket");
@@ -65,7 +65,7 @@ static void test_memfd(void **state) {
         f->mode = S_IFREG | 0777;
         f->is_program = true;
         expect_ok(w);
-        w->facts.criu_memfds = false;
+        w->facts.criu.memfds = false;
         expect(w, VERDICT_DEGRADED, "memfd-program", "has a program in memory (/memfd:x)");
         f->is_program = false;
         expect_ok(w);
@@ -84,7 +84,7 @@ static void test_stopped(void **state) {
         p->stop_signal = SIGTTIN;
         expect(w, VERDICT_OK, "stop-signal", "bash (402) was stopped by SIGTTIN");
         p->stop_signal = SIGTSTP;
-        w->facts.criu_stops = false;
+        w->facts.criu.stops = false;
         expect(w, VERDICT_OK, "stop-signal", "bash (402) was stopped by SIGTSTP");
 }
 
@@ -93,7 +93,7 @@ static void test_reset_on_fork(void **state) {
 
         world_at(w->s, 402)->resets = true;
         expect_ok(w);
-        w->facts.criu_resets = false;
+        w->facts.criu.resets = false;
         expect(w, VERDICT_REFUSED, "reset-on-fork", "SCHED_RESET_ON_FORK");
 }
 
@@ -102,7 +102,7 @@ static void test_huge_pages_off(void **state) {
 
         world_at(w->s, 402)->no_thp = true;
         expect_ok(w);
-        w->facts.criu_thp = false;
+        w->facts.criu.thp = false;
         expect(w, VERDICT_DEGRADED, "transparent-huge-pages", "bash (402) will get transparent huge pages");
 }
 
@@ -413,7 +413,7 @@ static void test_reserved(void **state) {
         w->s->promisable--;
         expect(w, VERDICT_REFUSED, "overcommit", "this tree maps 301 MiB");
         assert_non_null(strstr(w->v.notes[0].text, "leaves 300 MiB"));
-        w->facts.criu_as_it_was = true;
+        w->facts.criu.as_it_was = true;
         expect_ok(w);
         free(p->exe);
         free(parent->exe);

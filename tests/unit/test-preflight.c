@@ -28,7 +28,7 @@ static void test_frozen(void **state) {
         w->facts.frozen = true;
         expect_ok(w);
         world_at(w->s, 402)->no_new_privs = true;
-        w->facts.criu_no_new_privs = false;
+        w->facts.criu.no_new_privs = false;
         expect(w, VERDICT_REFUSED, "no-new-privs", "has no_new_privs set");
 }
 
@@ -163,7 +163,7 @@ static void test_pidfd(void **state) {
         expect(w, VERDICT_REFUSED, "pidfd", "for process 800");
         f->pidfd = 400;
         expect_ok(w);
-        w->facts.criu_pidfds = false;
+        w->facts.criu.pidfds = false;
         expect(w, VERDICT_REFUSED, "pidfd", "this CRIU");
 }
 
@@ -263,15 +263,15 @@ static void test_processes(void **state) {
         p->seccomp = 0;
         p->no_new_privs = true;
         expect_ok(w);
-        w->facts.criu_no_new_privs = false;
+        w->facts.criu.no_new_privs = false;
         expect(w, VERDICT_REFUSED, "no-new-privs", "has no_new_privs set");
         p->no_new_privs = false;
         expect_ok(w);
         p->ambient = true;
         expect_ok(w);
-        w->facts.criu_ambient = false;
+        w->facts.criu.ambient = false;
         expect(w, VERDICT_DEGRADED, "ambient-capabilities", "will lose its ambient");
-        w->facts.criu_ambient = true;
+        w->facts.criu.ambient = true;
         expect_ok(w);
         p->ambient = false;
         p->personality = true;
