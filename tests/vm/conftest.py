@@ -93,6 +93,7 @@ class Lab:
             except LabError as error:
                 (machine.directory / "journal.failed").write_text(str(error))
             _show_end(machine.directory / "journal.txt")
+            _show_oops(machine.serial)
 
     def close(self) -> None:
         """End all machines, then all networks."""
@@ -140,6 +141,15 @@ def _show_end(journal: Path) -> None:
     if journal.exists():
         lines = [line for line in journal.read_text(errors="replace").splitlines() if "carryover" in line]
         print("the end of the journal:", *lines[-25:], sep="\n")
+
+
+def _show_oops(serial: Path) -> None:
+    """Print where the guest's kernel broke, if it did: its own bug looks like a hang of ours."""
+    lines = serial.read_text(errors="replace").splitlines() if serial.exists() else []
+    for at, line in enumerate(lines):
+        if re.search(r"\] (BUG|Oops|kernel BUG at|general protection fault|Kernel panic|INFO: task .* blocked)", line):
+            print("the guest's kernel says:", *lines[at:at + 30], sep="\n")
+            return
 
 
 def _keep(directory: Path, name: str) -> None:
