@@ -63,6 +63,23 @@ say("answer", r, os.strerror(ctypes.get_errno()) if r < 0 else "", "after", int(
 """, says)
 
 
+def wiped(name: str, flags: int, then: str = "", distros: tuple[str, ...] = DISTROS) -> Kind:
+    """Memory, mapped with these flags, that a child finds empty: its owner must not."""
+    return Kind(name, f"""\
+libc.mmap.restype = ctypes.c_void_p
+libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+at = libc.mmap(None, 65536, 3, {flags}, -1, 0)
+{then}
+ctypes.memset(at, 115, 65536)
+wait()
+say("kept", ctypes.string_at(at, 2))
+if os.fork() == 0:
+    say("child", ctypes.string_at(at, 2))
+    os._exit(0)
+os.wait()
+""", r"kept b'ss'\s+child b'\\x00\\x00'", distros=distros)
+
+
 # Threads that wait in calls that need no cure; each says what it answered. A clock's sleep ends behind the jump, at its time.
 ENDLESS = """\
 r, w = os.pipe()
@@ -169,19 +186,7 @@ say("ready")
 signal.pause()
 time.sleep(10**6)
 """, r"rang 7[5-9]", after=":"),
-    Kind("wiped", """\
-libc.mmap.restype = ctypes.c_void_p
-libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-at = libc.mmap(None, 65536, 3, 0x22, -1, 0)
-assert libc.madvise(at, 65536, 18) == 0
-ctypes.memset(at, 115, 65536)
-wait()
-say("kept", ctypes.string_at(at, 2))
-if os.fork() == 0:
-    say("child", ctypes.string_at(at, 2))
-    os._exit(0)
-os.wait()
-""", r"kept b'ss'\s+child b'\\x00\\x00'"),
+    wiped("wiped", 0x22, "assert libc.madvise(at, 65536, 18) == 0"),
     # More than there is, of which a little is in use: of one's own, and shared with a child.
     Kind("reserved", RESERVED.format(gib=400) + """\
 wait()
@@ -264,17 +269,7 @@ say("ready")
 os.kill(os.getpid(), signal.SIGSTOP)
 say("went on")
 """, r"state T\s+went on", after="echo $(grep -o 'State:.T' /proc/$PID/status | tr -d ':' | tr S s) >>log; kill -CONT $PID"),
-    Kind("droppable", """\
-libc.mmap.restype = ctypes.c_void_p
-at = libc.mmap(None, 65536, 3, 0x28, -1, 0)
-ctypes.memset(at, 115, 65536)
-wait()
-say("kept", ctypes.string_at(at, 2))
-if os.fork() == 0:
-    say("child", ctypes.string_at(at, 2))
-    os._exit(0)
-os.wait()
-""", r"kept b'ss'\s+child b'\\x00\\x00'", distros=("trixie",)),
+    wiped("droppable", 0x28, distros=("trixie",)),
     Kind("inotify-disk", """\
 os.mkdir("in")
 fd = libc.inotify_init1(0)
