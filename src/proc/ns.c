@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -46,6 +47,27 @@ bool ns_is_inside(void) {
                strcmp(name, "carryover-init\n") == 0;
 }
 
+static bool share(pid_t a, pid_t b, const char *name) {
+        char path[64], one[NS_TEXT], other[NS_TEXT];
+        bool known;
+
+        snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)a, name);
+        known = ns_text(path, one) >= 0;
+        snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)b, name);
+        return known && ns_text(path, other) >= 0 && strcmp(one, other) == 0;
+}
+
+/* Whoever may make a user namespace may make an init of any name in there, and mount what he likes. */
+static bool is_roots(pid_t pid, const char *status) {
+        char path[64];
+        struct stat its, ours;
+
+        snprintf(path, sizeof path, "/proc/%d/root", (int)pid);
+        return strstr(status, "\nUid:\t0\t0\t0\t0\n") && share(pid, getpid(), "user") &&
+               stat(path, &its) >= 0 && stat("/", &ours) >= 0 && its.st_dev == ours.st_dev &&
+               its.st_ino == ours.st_ino;
+}
+
 static bool is_tree_init(pid_t pid) {
         char path[64], other[NS_TEXT], own[NS_TEXT], *at;
         _cleanup_(freep) char *status = NULL;
@@ -53,7 +75,7 @@ static bool is_tree_init(pid_t pid) {
         snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
         if (file_slurp(AT_FDCWD, path, 1 << 16, &status, NULL) < 0)
                 return false;
-        if (!starts_with(status, "Name:\tcarryover-init\n"))
+        if (!starts_with(status, "Name:\tcarryover-init\n") || !is_roots(pid, status))
                 return false;
         /* The line ends with the number in the innermost namespace. */
         at = strstr(status, "\nNSpid:\t");
@@ -78,16 +100,6 @@ int ns_open_tree(pid_t init, int *ret) {
                 return err_say(-ESRCH, "the tree has ended");
         *ret = TAKE_FD(pidfd);
         return 0;
-}
-
-static bool share(pid_t a, pid_t b, const char *name) {
-        char path[64], one[NS_TEXT], other[NS_TEXT];
-        bool known;
-
-        snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)a, name);
-        known = ns_text(path, one) >= 0;
-        snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)b, name);
-        return known && ns_text(path, other) >= 0 && strcmp(one, other) == 0;
 }
 
 int ns_open_tree_of(pid_t init, pid_t member, pid_t own_number, int *ret) {

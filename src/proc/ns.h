@@ -16,8 +16,9 @@ bool ns_is_inside(void);
 
 /*
  * Opens the PID and mount namespaces of a tree by its init, whose host PID the report of this boot's restore
- * tells. The number may belong to somebody else by now: -ESRCH with the sentence unless it is a
- * carryover-init that is PID 1 of a namespace which is not ours. *ret is a pidfd.
+ * tells. Root runs programs in there. The number may belong to somebody else by now: -ESRCH with the
+ * sentence unless it is a carryover-init of root's, with our root directory, that is PID 1 of a namespace
+ * which is not ours, and not one of a user namespace. *ret is a pidfd.
  */
 int ns_open_tree(pid_t init, int *ret);
 

@@ -29,8 +29,9 @@ static int kill_inits(void **state) {
         return 0;
 }
 
-/* A PID 1 of this name in namespaces of its own; its number as we see it. */
-static pid_t start_init(const char *name) {
+/* A PID 1 of this name in namespaces of its own, and in what `before` has left it in; its number as we see
+ * it. */
+static pid_t start_init_after(int (*before)(void), const char *name) {
         int ready[2], number[2];
         pid_t starter, init;
         char x;
@@ -40,7 +41,7 @@ static pid_t start_init(const char *name) {
         starter = fork();
         assert_true(starter >= 0);
         if (starter == 0) {
-                if (unshare(CLONE_NEWPID | CLONE_NEWNS) < 0)
+                if ((before && before() < 0) || unshare(CLONE_NEWPID | CLONE_NEWNS) < 0)
                         _exit(1);
                 init = fork();
                 if (init == 0) {
@@ -66,6 +67,10 @@ static pid_t start_init(const char *name) {
         waitpid(starter, NULL, 0);
         inits[n_inits++] = init;
         return init;
+}
+
+static inline pid_t start_init(const char *name) {
+        return start_init_after(NULL, name);
 }
 
 /* The number of its child as we see it. */

@@ -42,6 +42,29 @@ static void test_only_an_init_of_ours_is_entered(void **state) {
         assert_int_equal(run_in(pidfd, "exit 0"), 99);
 }
 
+static int as_a_user(void) {
+        return setresuid(65534, 65534, 65534) < 0 ? -1 : unshare(CLONE_NEWUSER);
+}
+
+/* It has root's number, and no more. */
+static int as_a_container(void) {
+        return unshare(CLONE_NEWUSER) < 0 ? -1 : file_put("/proc/self/uid_map", "0 0 1");
+}
+
+static int elsewhere(void) {
+        return chroot("/usr") < 0 ? -1 : chdir("/");
+}
+
+/* Root would run programs of his. */
+static void test_an_init_that_a_user_made_is_not_entered(void **state) {
+        int (*const ways[])(void) = {as_a_user, as_a_container, elsewhere};
+        _cleanup_(closep) int pidfd = -1;
+
+        need_root(state);
+        for (size_t i = 0; i < ELEMENTS(ways); i++)
+                assert_int_equal(ns_open_tree(start_init_after(ways[i], "carryover-init"), &pidfd), -ESRCH);
+}
+
 static bool is_inside(int pidfd) {
         pid_t pid = fork();
         int status;
@@ -126,6 +149,7 @@ static void test_the_host_is_told_from_a_namespace(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
+                        cmocka_unit_test_teardown(test_an_init_that_a_user_made_is_not_entered, kill_inits),
                         cmocka_unit_test_teardown(test_only_an_init_of_ours_is_entered, kill_inits),
                         cmocka_unit_test_teardown(test_a_tree_is_entered_by_who_lives_in_it, kill_inits),
                         cmocka_unit_test_teardown(test_own_numbers, kill_inits),
