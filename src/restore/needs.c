@@ -6,9 +6,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "kernel/apparmor.h"
+#include "kernel/cpu.h"
 #include "kernel/mounts.h"
 #include "netlink/network.h"
-#include "proc/cpu.h"
 
 #include <string.h>
 

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "kernel/apparmor.h"
+#include "kernel/cpu.h"
 #include "kernel/kexec.h"
 #include "kernel/kmod.h"
 #include "kernel/mounts.h"
@@ -90,4 +91,13 @@ int mounts_wait(const Tree *tree, uint64_t usec, int stop_fd) {
         (void)usec;
         (void)stop_fd;
         return fake_call("mounts_wait", "%s", tree->name);
+}
+
+int cpu_instructions(const char *cpuinfo, char **ret) {
+        int r = fake_call("cpu_instructions", "%s", cpuinfo);
+
+        if (r < 0)
+                return r;
+        *ret = strdup("sse2 avx");
+        return *ret ? 0 : -ENOMEM;
 }

@@ -5,7 +5,6 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "config-build.h"
-#include "proc/cpu.h"
 #include "proc/procfs.h"
 #include "proc/rights.h"
 #include "tests/fakes/fake.h"
@@ -133,15 +132,6 @@ int system_boot_id(char id[static 37]) {
 
 int system_pids_lift(uint32_t pid) {
         return fake_call("system_pids_lift", "%u", pid);
-}
-
-int cpu_instructions(const char *cpuinfo, char **ret) {
-        int r = fake_call("cpu_instructions", "%s", cpuinfo);
-
-        if (r < 0)
-                return r;
-        *ret = strdup("sse2 avx");
-        return *ret ? 0 : -ENOMEM;
 }
 
 int rights_note(Tree *tree) {

@@ -3,7 +3,7 @@
 /* The flags are the kernel's view: what it has switched off is not there for programs either. Many of them
  * are its own inventions, and come and go with its versions; hence the list. */
 
-#include "proc/cpu.h"
+#include "kernel/cpu.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "proc/cpu.h"
+#include "kernel/cpu.h"
 
 #include <errno.h>
 #include <setjmp.h>
