@@ -18,6 +18,7 @@
 #include "restore/process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,16 +52,27 @@ static int job_read(InitJob **ret) {
         return *ret ? 0 : err_say(-EBADMSG, "the job cannot be decoded");
 }
 
+/* Who does not wait any more takes it for lost, and may bring back a second one. */
+static int check_waited_for(void) {
+        struct pollfd p = {.fd = INIT_FD_ANSWER};
+
+        return poll(&p, 1, 0) > 0 ? err_say(-EPIPE, "the restore that asked for it has ended") : 0;
+}
+
 /* As in tree.c. */
 static int on_notify(const char *script, pid_t pid, void *userdata) {
         const InitJob *m = userdata;
         Tree had = TREE__INIT;
+        int r;
 
+        if (strcmp(script, "pre-resume") != 0)
+                return 0;
         had.rights = m->rights;
         had.n_rights = m->n_rights;
         had.foreign = m->foreign;
         had.n_foreign = m->n_foreign;
-        return strcmp(script, "pre-resume") == 0 ? err_pass(rights_check(&had, pid)) : 0;
+        r = rights_check(&had, pid);
+        return r < 0 ? err_pass(r) : check_waited_for();
 }
 
 static int restore_here(InitJob *m) {

@@ -135,6 +135,7 @@ static int in_namespace(Work *w, CriuJob *criu) {
         r = namespace_restore(criu, w->tree, &pid);
         if (r < 0)
                 return err_pass(r);
+        (void)fault_point("restore:running"); /* as in on_notify() */
         running_note(w->home_fd, w->tree, "namespace", pid);
         return running_outcome(w->tree, "namespace", pid);
 }

@@ -62,6 +62,19 @@ static int own_name(const char *expected) {
         return file_slurp(AT_FDCWD, "/proc/self/comm", 64, &name, NULL) >= 0 && strcmp(name, expected) == 0;
 }
 
+/* Says when it is there, waits for the end of who asked, and says whether the tree would have run. */
+static int orphan(const CriuJob *job, pid_t pid) {
+        struct pollfd p = {.fd = INIT_FD_ANSWER};
+        int r;
+
+        (void)!write(INIT_FD_INHERIT + 1, "m", 1);
+        if (poll(&p, 1, 10000) != 1)
+                _exit(3);
+        r = job->notify("pre-resume", pid, job->userdata);
+        (void)!write(INIT_FD_INHERIT + 1, r < 0 ? "n" : "y", 1);
+        return r;
+}
+
 /* In the namespace; which test asks is told by CRIU's name. */
 int criu_restore(const CriuJob *job, pid_t *ret_pid) {
         char self[16] = "";
@@ -85,6 +98,8 @@ int criu_restore(const CriuJob *job, pid_t *ret_pid) {
         if (strcmp(job->criu, "fails") == 0)
                 return err_say(-EEXIST, "a number is taken");
         *ret_pid = pid;
+        if (strcmp(job->criu, "orphan") == 0)
+                return orphan(job, pid);
         return job->notify("pre-resume", pid, job->userdata);
 }
 
@@ -252,6 +267,30 @@ static void test_rights(void **state) {
         side_done(&s);
 }
 
+static char read_live(const Side *s) {
+        char c = 0;
+
+        return read(s->live, &c, 1) == 1 ? c : 0;
+}
+
+/* The restore is killed in the middle: it is reported as lost, so it does not run. */
+static void test_orphan(void **state) {
+        Side s = side_new("orphan");
+        pid_t init, pid = fork();
+
+        (void)state;
+        assert_true(pid >= 0);
+        if (pid == 0)
+                _exit(restore(&s, &init) < 0);
+        (void)fd_close(s.fds[1].fd);
+        assert_int_equal(read_live(&s), 'm');
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        assert_int_equal(read_live(&s), 'n');
+        assert_true(is_over(&s, 10000));
+        side_done(&s);
+}
+
 /* Outside of its scope a tree would have no limits, and nobody would find it. */
 static void test_no_scope(void **state) {
         Side s = side_new("lives");
@@ -321,7 +360,7 @@ int main(int argc, char **argv) {
                         cmocka_unit_test(test_lives),          cmocka_unit_test(test_fails),
                         cmocka_unit_test(test_dies),           cmocka_unit_test(test_rights),
                         cmocka_unit_test(test_no_scope),       cmocka_unit_test(test_bad_job),
-                        cmocka_unit_test(test_no_descriptors),
+                        cmocka_unit_test(test_no_descriptors), cmocka_unit_test(test_orphan),
         };
         int r;
 
