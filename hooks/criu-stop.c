@@ -7,7 +7,11 @@
  * SIGTSTP, too. They ask ptrace for the number, and ask here: what they do not know is SIGSTOP to them.
  *
  * CARRYOVER_STOPS=all: SIGTSTP is not known.
+ *
+ * CARRYOVER_RSEQ=all: where ptrace says of a thread that it has a rseq area, criu-rseq.c looks at it.
  */
+
+#include "criu-rseq.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -48,5 +52,8 @@ long ptrace(enum __ptrace_request request, ...) {
         if (r >= 0 && request == PTRACE_GETSIGINFO && info->si_code >> 8 == PTRACE_EVENT_STOP &&
             is_unknown(info->si_signo))
                 info->si_signo = SIGSTOP;
+        if (r == sizeof(struct __ptrace_rseq_configuration) && request == PTRACE_GET_RSEQ_CONFIGURATION &&
+            getenv("CARRYOVER_RSEQ"))
+                criu_rseq_abort(pid, data);
         return r;
 }

@@ -439,10 +439,16 @@ static int run_job(Run *run, RpcResponse **ret) {
         return 0;
 }
 
+static void add_word(const char **environment, const char *word) {
+        while (*environment)
+                environment++;
+        *environment = word;
+}
+
 int criu_dump(const CriuJob *job) {
         _cleanup_(rpc_response_freep) RpcResponse *response = NULL;
         Run run = {.job = job, .kind = RPC_KIND__DUMP, .process = CRIU_PROCESS_NONE};
-        const char *environment[3] = {NULL}; /* the second for a CRIU before 3.18: hooks/criu-stop.c */
+        const char *environment[CRIU_WORDS + 1] = {NULL};
         CriuTerminals none;
         int r;
 
@@ -450,7 +456,10 @@ int criu_dump(const CriuJob *job) {
         if (r < 0)
                 return err_pass(r);
         environment[0] = none.environment[0];
-        environment[1] = job->stops ? NULL : "CARRYOVER_STOPS=all";
+        if (!job->saves.stops)
+                add_word(environment, "CARRYOVER_STOPS=all");
+        if (!job->saves.rseq)
+                add_word(environment, "CARRYOVER_RSEQ=all");
         run.environment = environment;
         r = run_job(&run, &response);
         if (r >= 0 && run.n_tree > 0)
@@ -461,12 +470,15 @@ int criu_dump(const CriuJob *job) {
 
 static int restore_once(const CriuJob *job, const CriuTerminals *terminals, pid_t *ret_pid) {
         _cleanup_(rpc_response_freep) RpcResponse *response = NULL;
+        const char *environment[CRIU_WORDS + 1] = {terminals->environment[0], terminals->environment[1]};
         Run run = {.job = job,
                    .kind = RPC_KIND__RESTORE,
                    .process = CRIU_PROCESS_NONE,
-                   .environment = terminals->environment};
+                   .environment = environment};
         int r;
 
+        if (!job->saves.barriers)
+                add_word(environment, "CARRYOVER_BARRIERS=all");
         r = run_job(&run, &response);
         if (r < 0)
                 return err_pass(r);

@@ -23,6 +23,8 @@ typedef struct CriuProcess {
 
 #define CRIU_PROCESS_NONE ((CriuProcess){.pidfd = -1, .socket = -1})
 
+#define CRIU_WORDS 3
+
 typedef struct CriuSpawn {
         const char *criu;           /* as in CriuJob */
         const char *const *options; /* before "swrk"; NULL-terminated or NULL */
@@ -33,7 +35,7 @@ typedef struct CriuSpawn {
         bool plain_oom_score; /* 0, and no lower for who may not (docs/CRIU.md, "What a process inherits") */
         bool is_bounded;      /* a write beyond RLIMIT_FSIZE fails, and does not kill it */
         pid_t session;        /* > 0: it leads a session of its own, under this PID if that is free */
-        const char *const *environment; /* more of it; NULL-terminated, at most two, or NULL */
+        const char *const *environment; /* more of it; NULL-terminated, at most CRIU_WORDS, or NULL */
         int inside;                     /* > 0: pidfd whose PID and mount namespace it runs in */
         int images_fd;                  /* then: it opens the images through its own descriptor */
         mode_t mask; /* umask: CRIU makes images with 0644, and files of a restored tree with theirs */

@@ -3,6 +3,8 @@
 
 /* What is asked of one CRIU. */
 
+#include "model/criu-saves.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,7 +59,7 @@ typedef struct CriuJob {
          * one of its own. */
         bool shell_job;
 
-        bool stops; /* dump: CriuSaves.stops */
+        CriuSaves saves; /* what this CRIU saves; what not, the preloaded library has to do (hooks/) */
 
         /* network_lock: SKIP, else NFTABLES, which a dump leaves out all the same (hooks/criu-lock.c). */
         bool lock_skip;

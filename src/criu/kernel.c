@@ -40,7 +40,9 @@ static bool is_older(const CriuFeatures *f, uint32_t major, uint32_t minor, uint
 void criu_features_derive(CriuFeatures *f) {
         f->saves = (CriuSaves){
                         .stops = !is_older(f, 3, 18, 0),        /* c7858ba42 */
+                        .rseq = !is_older(f, 3, 18, 0),         /* f8da250bb */
                         .no_new_privs = !is_older(f, 3, 19, 0), /* a605cc9f3 */
+                        .barriers = !is_older(f, 3, 19, 0),     /* e07155e19 */
                         .memfds = !is_older(f, 3, 19, 0),       /* c9b2633ca */
                         .thp = !is_older(f, 3, 19, 0),          /* 21ce76263 */
                         .resets = !is_older(f, 4, 0, 0),        /* 75fed59ef */

@@ -51,7 +51,7 @@ enum {
 typedef struct Plan {
         char path[PATH_MAX];
         const char **argv;
-        const char *environment[5];
+        const char *environment[2 + CRIU_WORDS + 1];
         int *keep; /* ascending */
         size_t n_keep;
         int null_fd, output_fd, cgroup_procs_fd; /* all above 2 */

@@ -90,6 +90,7 @@ static int restore_here(InitJob *m) {
                                         .images_fd = INIT_FD_IMAGES,
                                         .shell_job = m->shell_job,
                                         .lock_skip = m->lock_skip,
+                                        .saves.barriers = m->has_barriers && m->barriers,
                                         .tcp_close = m->tcp_close,
                                         .fds = fds,
                                         .n_fds = m->n_keys,

@@ -40,6 +40,8 @@ static int job_file(const CriuJob *job, const Tree *tree) {
         m.criu = (char *)job->criu;
         m.shell_job = job->shell_job;
         m.lock_skip = job->lock_skip;
+        m.has_barriers = job->saves.barriers;
+        m.barriers = job->saves.barriers;
         m.has_tcp_close = job->tcp_close;
         m.tcp_close = job->tcp_close;
         m.timeout = job->timeout_usec;

@@ -180,6 +180,7 @@ static int run_criu(Work *w) {
                         .images_fd = w->images_fd,
                         .shell_job = w->tree->has_shell_job && w->tree->shell_job,
                         .lock_skip = w->job->features->lock_skip,
+                        .saves = w->job->features->saves,
                         .tcp_close = w->tcp_close,
                         .fds = w->outside.fds,
                         .n_fds = w->outside.n,

@@ -329,7 +329,7 @@ static int dump(Work *w) {
                         .own_pid = (pid_t)tree_own_root(w->tree),
                         .shell_job = w->tree->has_shell_job && w->tree->shell_job,
                         .lock_skip = w->job->features->lock_skip,
-                        .stops = w->job->features->saves.stops,
+                        .saves = w->job->features->saves,
                         .ghost_limit = CRIU_GHOST_MAX,
                         .externals = externals,
                         .max_bytes = w->job->max_bytes,

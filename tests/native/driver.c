@@ -275,7 +275,7 @@ static CriuJob job_of(Trial *trial) {
                          .own_pid = OWN_NUMBER,
                          .shell_job = trial->job,
                          .lock_skip = true,
-                         .stops = true,
+                         .saves = {.stops = true, .rseq = true, .barriers = true},
                          .ghost_limit = GHOST_LIMIT,
                          .timeout_usec = PATIENCE,
                          .cgroup_procs_fd = -1,

@@ -10,7 +10,8 @@
 
 #include <cmocka.h>
 
-/* The object itself: no ptrace of libc's may be left. */
+/* The objects themselves: no ptrace of libc's may be left. */
+#include "hooks/criu-rseq.c"
 #include "hooks/criu-stop.c"
 
 static volatile long word = 42;
