@@ -30,10 +30,29 @@ bool procfs_is_epoll(const SnapFd *f) {
         return f->kind == FD_ANON && strcmp(f->target, "anon_inode:[eventpoll]") == 0;
 }
 
-static bool has_file(const SnapProcess *p, uint64_t ino) {
-        for (size_t i = 0; i < p->n_fds; i++)
-                if (p->fds[i].ino == ino && p->fds[i].kind != FD_ANON)
+/* One line of an epoll's fdinfo. */
+typedef struct Watched {
+        int fd; /* its number when it was added */
+        uint64_t ino;
+        unsigned before; /* how many lines above have that number, too: it was closed and used again */
+} Watched;
+
+/* All anonymous files have one inode. The kernel says whether a descriptor is the very file that is watched,
+ * as it says to CRIU. */
+static bool is_watched(const SnapProcess *p, int epoll, const Watched *w, int fd) {
+        struct kcmp_epoll_slot slot = {.efd = (unsigned)epoll, .tfd = (unsigned)w->fd, .toff = w->before};
+
+        return syscall(SYS_kcmp, p->pid, p->pid, KCMP_EPOLL_TFD, fd, &slot) == 0;
+}
+
+static bool has_file(const SnapProcess *p, int epoll, const Watched *w) {
+        for (size_t i = 0; i < p->n_fds; i++) {
+                const SnapFd *f = p->fds + i;
+
+                child_step();
+                if (f->ino == w->ino && (f->kind != FD_ANON || is_watched(p, epoll, w, f->fd)))
                         return true;
+        }
         return false;
 }
 
@@ -48,22 +67,36 @@ static bool has_number(int pid_dir, int fd, uint64_t ino) {
 }
 
 /* "tfd:       10 events:       19 data: a  pos:0 ino:13bcc sdev:a" */
+static bool watched_of(const char *line, Watched *ret) {
+        const char *ino = strstr(line, " ino:"), *end = line + strcspn(line, "\n");
+
+        return ino && ino < end && sscanf(line, "%d", &ret->fd) == 1 &&
+               sscanf(ino, " ino:%" SCNx64, &ret->ino) == 1;
+}
+
+static unsigned count_before(const char *text, const char *end, int fd) {
+        unsigned n = 0;
+        Watched w;
+
+        for (const char *line = text; (line = procfs_field(line, "tfd:")) && line < end;)
+                n += watched_of(line, &w) && w.fd == fd;
+        return n;
+}
+
 static bool find_stray(int pid_dir, const SnapProcess *p, const char *text, SnapFd *f) {
         const char *line = text;
 
         while ((line = procfs_field(line, "tfd:"))) {
-                const char *ino_text = strstr(line, " ino:"), *end = line + strcspn(line, "\n");
-                uint64_t ino;
-                int fd;
+                Watched w;
 
                 child_step();
-                if (!ino_text || ino_text > end || sscanf(line, "%d", &fd) != 1 ||
-                    sscanf(ino_text, " ino:%" SCNx64, &ino) != 1)
+                if (!watched_of(line, &w) || has_number(pid_dir, w.fd, w.ino))
                         continue;
-                if (has_number(pid_dir, fd, ino) || has_file(p, ino))
+                w.before = count_before(text, line, w.fd);
+                if (has_file(p, f->fd, &w))
                         continue;
-                f->stray = fd;
-                f->stray_ino = ino;
+                f->stray = w.fd;
+                f->stray_ino = w.ino;
                 return true;
         }
         return false;

@@ -25,11 +25,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,6 +85,45 @@ static void test_epoll(void **state) {
         close(pair[1]);
         close(own);
         close(epoll);
+}
+
+/* Watches two files without an inode of their own, which had the same number and have other ones now. */
+static int watch_anonymous(int moved[static 2]) {
+        int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+        for (size_t i = 0; i < 2; i++) {
+                int fd = i == 0 ? eventfd(0, EFD_CLOEXEC) : timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+
+                watch(epoll, fd);
+                moved[i] = fcntl(fd, F_DUPFD_CLOEXEC, 100);
+                assert_true(moved[i] >= 100);
+                close(fd);
+        }
+        return epoll;
+}
+
+static void test_epoll_anonymous(void **state) {
+        int other = eventfd(0, EFD_CLOEXEC), moved[2];
+
+        (void)state;
+        for (size_t i = 0; i < 2; i++) {
+                _cleanup_(snapshot_freep) Snapshot *s = NULL;
+                int epoll = watch_anonymous(moved);
+                const SnapProcess *p = look_at(getpid(), &s);
+                pid_t child = child_start(NULL, -1);
+
+                assert_false(fd_of(p, epoll)->has_stray);
+                close(moved[i]); /* the child has it, and we have the other one */
+                p = look_at(getpid(), &s);
+                assert_true(fd_of(p, epoll)->has_stray);
+                assert_false(fd_of(snapshot_process(s, child), epoll)->has_stray);
+                child_end(child);
+                p = look_at(getpid(), &s); /* nobody has it, and nobody watches it */
+                assert_false(fd_of(p, epoll)->has_stray);
+                close(moved[!i]);
+                close(epoll);
+        }
+        close(other);
 }
 
 static void test_in_flight(void **state) {
@@ -378,15 +419,15 @@ static void test_ulp(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_epoll),         cmocka_unit_test(test_in_flight),
-                        cmocka_unit_test(test_trapped),       cmocka_unit_test(test_lease),
-                        cmocka_unit_test(test_multicast),     cmocka_unit_test(test_huge),
-                        cmocka_unit_test(test_signed),        cmocka_unit_test(test_ulp),
-                        cmocka_unit_test(test_options),       cmocka_unit_test(test_unread_events),
-                        cmocka_unit_test(test_not_32bit),     cmocka_unit_test(test_memfd),
-                        cmocka_unit_test(test_no_huge_pages), cmocka_unit_test(test_stop_signal),
-                        cmocka_unit_test(test_reset_on_fork), cmocka_unit_test(test_unwritable),
-                        cmocka_unit_test(test_promisable),
+                        cmocka_unit_test(test_epoll),         cmocka_unit_test(test_epoll_anonymous),
+                        cmocka_unit_test(test_in_flight),     cmocka_unit_test(test_trapped),
+                        cmocka_unit_test(test_lease),         cmocka_unit_test(test_multicast),
+                        cmocka_unit_test(test_huge),          cmocka_unit_test(test_signed),
+                        cmocka_unit_test(test_ulp),           cmocka_unit_test(test_options),
+                        cmocka_unit_test(test_unread_events), cmocka_unit_test(test_not_32bit),
+                        cmocka_unit_test(test_memfd),         cmocka_unit_test(test_no_huge_pages),
+                        cmocka_unit_test(test_stop_signal),   cmocka_unit_test(test_reset_on_fork),
+                        cmocka_unit_test(test_unwritable),    cmocka_unit_test(test_promisable),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
