@@ -245,6 +245,21 @@ if os.fork() == 0:
     wait()
 time.sleep(10**6)
 """, "", level="refused", note="epoll-shared"),
+    Kind("epoll-moved", """\
+ep = select.epoll()
+fd = os.eventfd(0)
+ep.register(fd, select.EPOLLIN)
+moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100)
+os.close(fd)
+wait()
+os.eventfd_write(moved, 1)
+say("events", len(ep.poll(10)))
+""", "events 1"),
+    Kind("barriers", """\
+for command in 4, 16, 64, 256: assert libc.syscall(324, command, 0, 0) == 0
+wait()
+say([libc.syscall(324, command, 0, 0) for command in (2, 8, 32, 128)])
+""", re.escape("[0, 0, 0, 0]")),
     Kind("trap", """\
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTRAP])
 os.kill(os.getpid(), signal.SIGTRAP)
