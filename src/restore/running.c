@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "proc/procfs.h"
+#include "restore/living.h"
 #include "restore/process.h"
 #include "systemd/cgroup.h"
 
@@ -73,18 +74,27 @@ static int adopt_here(const RestoreJob *job, Tree *tree) {
         return running_outcome(tree, "host", (pid_t)tree_own_root(tree));
 }
 
-int running_adopt(const RestoreJob *job, int home_fd, Tree *tree) {
+/* One in a namespace has other numbers there. We may have died before we noted them. */
+static pid_t init_of(const RestoreJob *job, int home_fd, const Tree *tree) {
         _cleanup_(tree_freep) Tree *noted = NULL;
+        pid_t init;
+
+        if (store_tree_ran(home_fd, tree->name, &noted) == 0)
+                return running_still(noted) && is_inside(noted) ? (pid_t)noted->outcome->root_pid : 0;
+        return living_inside(tree, now_monotonic() + job->config->criu_usec, &init) >= 0 ? init : 0;
+}
+
+int running_adopt(const RestoreJob *job, int home_fd, Tree *tree) {
         _cleanup_(freep) char *why = NULL;
+        pid_t init;
         int r;
 
         r = criu_wait_orphans(job->config->criu, now_monotonic() + job->config->criu_usec);
-        /* One in a namespace has other numbers, which only the note knows. */
-        if (r >= 0 && store_tree_ran(home_fd, tree->name, &noted) == 0 && running_still(noted) &&
-            is_inside(noted)) {
+        init = r >= 0 ? init_of(job, home_fd, tree) : 0;
+        if (init > 0) {
                 (void)tree_degrade(tree, "pid-namespace", "run `carryover enter` for a shell on the host",
                                    "the tree runs in its own PID namespace");
-                return running_outcome(tree, "namespace", (pid_t)noted->outcome->root_pid);
+                return running_outcome(tree, "namespace", init);
         }
         if (r >= 0)
                 r = adopt_here(job, tree);
