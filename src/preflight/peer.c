@@ -42,7 +42,7 @@ static int check_hung_up(const Check *c, const SnapFd *f) {
                         check_who(c->p, &who), f->target);
 }
 
-/* What it stands for is known only where the terminal is in the tree (image/ctty.c). */
+/* What it stands for is known only where the terminal is in the tree (image/terminals.c). */
 static int check_own_tty(const Check *c, const SnapFd *f) {
         Who who;
 

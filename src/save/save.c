@@ -237,7 +237,7 @@ static int post_dump(Work *w) {
         if (r >= 0)
                 r = image_fix_tcp(w->images_fd);
         if (r >= 0)
-                r = image_fix_ctty(w->images_fd);
+                r = image_fix_terminals(w->images_fd);
         if (r >= 0)
                 r = cure(w);
         if (r >= 0)

@@ -135,7 +135,7 @@ static int add_tty(const Members *m, Tree *tree, const SnapFd *f) {
         char key[64], path[32];
 
         snprintf(key, sizeof key, "tty[%" PRIx64 ":%" PRIx64 "]", f->rdev, f->dev);
-        if (f->rdev == makedev(5, 0)) /* /dev/tty: image_fix_ctty() makes it what it stands for */
+        if (f->rdev == makedev(5, 0)) /* /dev/tty: image_fix_terminals() makes it what it stands for */
                 return external_add(tree, EXTERNAL__KIND__TTY, key, "", NULL, f, NULL);
         if (f->pty_index < 0 || members_have_master(m, f->pty_index))
                 return 0;

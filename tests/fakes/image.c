@@ -15,9 +15,9 @@ int image_fix_tcp(int images_fd) {
         return fake_call("image_fix_tcp", "%s", "");
 }
 
-int image_fix_ctty(int images_fd) {
+int image_fix_terminals(int images_fd) {
         (void)images_fd;
-        return fake_call("image_fix_ctty", "%s", "");
+        return fake_call("image_fix_terminals", "%s", "");
 }
 
 int image_cure_calls(int images_fd, ImageRead read, void *userdata) {

@@ -177,8 +177,8 @@ static void cure(int fd) {
 static void correct(int fd) {
         if (image_fix_tcp(fd) >= 0)
                 EXPECT(image_fix_tcp(fd) == 0);
-        if (image_fix_ctty(fd) >= 0)
-                EXPECT(image_fix_ctty(fd) == 0);
+        if (image_fix_terminals(fd) >= 0)
+                EXPECT(image_fix_terminals(fd) == 0);
         cure(fd);
         if (remaps_rename_taken(fd) >= 0)
                 EXPECT(remaps_rename_taken(fd) == 0);

@@ -661,6 +661,82 @@ static void test_hung_up(void **state) {
         assert_non_null(cured->winsize);
 }
 
+enum { SLAVE = 2, MASTER = 3, CTTY = 5 };
+
+static void put_terminals(void) {
+        _cleanup_(image_writer_done) ImageWriter writer = {0};
+        ImgTtyPty pty = IMG_TTY_PTY__INIT;
+        ImgTtyInfo infos[] = {IMG_TTY_INFO__INIT, IMG_TTY_INFO__INIT, IMG_TTY_INFO__INIT};
+
+        infos[0].id = SLAVE;
+        infos[0].rdev = 136u << 8;
+        infos[1].id = MASTER;
+        infos[1].rdev = 5u << 8 | 2;
+        infos[2].id = CTTY;
+        infos[2].rdev = 5u << 8;
+        assert_int_equal(image_put_head(&writer, IMAGE_TTY_INFO), 0);
+        for (size_t i = 0; i < 3; i++) {
+                infos[i].type = infos[i].id == CTTY ? 5 : 1;
+                infos[i].pty = infos[i].id == CTTY ? NULL : &pty;
+                infos[i].sid = 100;
+                assert_int_equal(image_put_message(&writer, &infos[i].base), 0);
+        }
+        assert_int_equal(file_replace(dir, "tty-info.img", writer.data, writer.size), 0);
+}
+
+/* Open files, with identities from 40 on, of these terminals. */
+static void put_open(const uint32_t *terminals, size_t n) {
+        _cleanup_(image_writer_done) ImageWriter writer = {0};
+        ImgFown fown = IMG_FOWN__INIT;
+
+        assert_int_equal(image_put_head(&writer, IMAGE_FILES), 0);
+        for (size_t i = 0; i < n; i++) {
+                ImgTtyFile tty = IMG_TTY_FILE__INIT;
+                ImgFile file = IMG_FILE__INIT;
+
+                file.type = 11;
+                file.id = tty.id = 40 + (uint32_t)i;
+                file.tty = &tty;
+                tty.fown = &fown;
+                tty.tty_info_id = terminals[i];
+                assert_int_equal(image_put_message(&writer, &file.base), 0);
+        }
+        assert_int_equal(file_replace(dir, "files.img", writer.data, writer.size), 0);
+}
+
+static int append_id(const ProtobufCMessage *message, void *userdata) {
+        char **at = userdata;
+
+        *(*at)++ = (char)('0' + ((const ImgFile *)message)->id - 40);
+        return 0;
+}
+
+static void order_is(const char *ids) {
+        char found[64] = "", *at = found;
+
+        assert_int_equal(image_each_message(dir, "files.img", IMAGE_FILES, &img_file__descriptor, append_id,
+                                            &at),
+                         0);
+        assert_string_equal(found, ids);
+}
+
+/* CRIU takes the first two open files of a pty for its two ends: the master has to be one of them. */
+static void test_masters_first(void **state) {
+        (void)state;
+        put_terminals();
+        put_open((const uint32_t[]){MASTER, SLAVE, SLAVE, CTTY}, 4);
+        assert_int_equal(image_fix_terminals(dir), 1);
+        order_is("01234"); /* 4: the path of what was /dev/tty */
+        put_open((const uint32_t[]){SLAVE, SLAVE, MASTER}, 3);
+        assert_int_equal(image_fix_terminals(dir), 1);
+        order_is("201");
+        assert_int_equal(image_fix_terminals(dir), 0);
+        put_open((const uint32_t[]){CTTY, SLAVE, MASTER}, 3);
+        assert_int_equal(image_fix_terminals(dir), 2);
+        order_is("2013");
+        assert_int_equal(image_fix_terminals(dir), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup_teardown(test_calls, set_up, tear_down),
@@ -678,6 +754,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_reserved, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_huge_pages, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_hung_up, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_masters_first, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_no_files, set_up, tear_down),
         };
 

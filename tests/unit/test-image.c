@@ -521,19 +521,19 @@ static void make_ctty(int fd, uint32_t sid) {
 }
 
 static void test_fix_ctty(void **state) {
-        assert_int_equal(image_fix_ctty(dir), 0); /* nothing of the kind */
+        assert_int_equal(image_fix_terminals(dir), 0); /* nothing of the kind */
         make_ctty(dir, 100);
-        assert_int_equal(image_fix_ctty(dir), 1);
+        assert_int_equal(image_fix_terminals(dir), 1);
         assert_int_equal(occurrences("files.img", "/dev/pts/3", 10), 1);
         assert_int_equal(occurrences("files.img", "lossless", 8), 1);
         assert_int_equal(image_verify(dir), 0);
-        assert_int_equal(image_fix_ctty(dir), 0);
+        assert_int_equal(image_fix_terminals(dir), 0);
         assert_int_equal(occurrences("files.img", "/dev/pts/3", 10), 1);
 }
 
 static void test_fix_ctty_without_terminal(void **state) {
         make_ctty(dir, 77);
-        assert_int_equal(image_fix_ctty(dir), -ENOENT);
+        assert_int_equal(image_fix_terminals(dir), -ENOENT);
         assert_int_equal(occurrences("files.img", "/dev/pts", 8), 0);
 }
 

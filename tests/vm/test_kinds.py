@@ -313,7 +313,8 @@ try:
 except OSError as error:
     say(error.strerror)
 """, r"hung up True\s+Input/output error"),
-    # As ZDTM's pty00: bytes in its own terminal, also by /dev/tty, and SIGHUP when it closes the master.
+    # As ZDTM's pty00: bytes in its own terminal, also by /dev/tty, with two open files of the slave before the master's, and SIGHUP
+    # when it closes the master.
     Kind("own-terminal", """\
 signal.signal(signal.SIGHUP, lambda *_: say("hangup"))
 master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
@@ -321,6 +322,10 @@ libc.grantpt(master)
 libc.unlockpt(master)
 slave = os.open("/dev/pts/%d" % struct.unpack("i", fcntl.ioctl(master, 0x80045430, bytes(4))), os.O_RDWR)
 tty = os.open("/dev/tty", os.O_RDWR)
+high = os.dup2(master, 101), os.dup2(slave, 100)
+os.close(master)
+os.close(slave)
+master, slave = high
 for _ in range(10):
     os.write(master, b"hello\\n")
 wait()

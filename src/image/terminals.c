@@ -2,8 +2,9 @@
 
 /*
  * One pass finds the terminals, one the numbers in use, one rewrites files.img: each open /dev/tty gets the
- * identity of the session's pty slave and, behind the entries that were there, a path to it. A second run
- * finds no external terminal with the number 5:0 left that lacks a path, and changes nothing.
+ * identity of the session's pty slave and, behind the entries that were there, a path to it; a master that
+ * lies behind a slave of its pty moves to the front. A second run finds no external terminal with the number
+ * 5:0 left that lacks a path, and no such master, and changes nothing.
  */
 
 #include "image/image.h"
@@ -27,19 +28,21 @@
 typedef struct Terminal {
         uint32_t id, sid, rdev, index;
         bool slave, master; /* of a pty that the images recreate */
+        bool open;          /* files.img has had an entry of it */
 } Terminal;
 
 typedef struct Work {
         Terminal *terminals;
         size_t n_terminals;
-        uint32_t highest; /* identity in files.img */
-        ImageWriter writer, added;
+        uint32_t highest;                   /* identity in files.img */
+        ImageWriter masters, others, added; /* what files.img becomes, in this order */
         int fixed;
 } Work;
 
 static void work_done(Work *w) {
         free(w->terminals);
-        image_writer_done(&w->writer);
+        image_writer_done(&w->masters);
+        image_writer_done(&w->others);
         image_writer_done(&w->added);
 }
 
@@ -71,14 +74,14 @@ static int note_identity(Image *image, ProtobufCMessage *message, void *userdata
         return 0;
 }
 
-static const Terminal *terminal_of(const Work *w, uint32_t id) {
+static Terminal *terminal_of(const Work *w, uint32_t id) {
         for (size_t i = 0; i < w->n_terminals; i++)
                 if (w->terminals[i].id == id)
                         return w->terminals + i;
         return NULL;
 }
 
-static const Terminal *slave_of(const Work *w, uint32_t sid) {
+static Terminal *slave_of(const Work *w, uint32_t sid) {
         for (size_t i = 0; i < w->n_terminals; i++)
                 if (w->terminals[i].slave && w->terminals[i].sid == sid)
                         return w->terminals + i;
@@ -103,15 +106,18 @@ static int add_path(Work *w, const ImgTtyFile *tty, const Terminal *slave) {
         return image_put_message(&w->added, &file.base);
 }
 
-static int copy_or_fix(Image *image, ProtobufCMessage *message, void *userdata) {
-        Work *w = userdata;
-        ImgFile *file = (ImgFile *)message;
-        const Terminal *terminal = file->tty ? terminal_of(w, file->tty->tty_info_id) : NULL, *slave;
+static bool is_behind_slave(const Work *w, const Terminal *terminal) {
+        for (size_t i = 0; i < w->n_terminals; i++)
+                if (w->terminals[i].slave && w->terminals[i].open &&
+                    w->terminals[i].index == terminal->index)
+                        return terminal->master;
+        return false;
+}
+
+static int fix_ctty(Work *w, ImgFile *file, const Terminal *terminal) {
+        Terminal *slave = slave_of(w, terminal->sid);
         int r;
 
-        if (file->type != FILE_TTY || !terminal || terminal->rdev != makedev(5, 0) || file->tty->has_regf_id)
-                return image_put_entry(&w->writer, image->entry, image->entry_size);
-        slave = slave_of(w, terminal->sid);
         if (!slave)
                 return err_say(-ENOENT,
                                "a program has /dev/tty open, but the tree does not contain the terminal of "
@@ -120,22 +126,42 @@ static int copy_or_fix(Image *image, ProtobufCMessage *message, void *userdata) 
         r = add_path(w, file->tty, slave);
         if (r < 0)
                 return err_pass(r);
+        slave->open = true;
         file->tty->tty_info_id = slave->id;
         file->tty->has_regf_id = true;
         file->tty->regf_id = w->highest;
         w->fixed++;
-        return image_put_message(&w->writer, message);
+        return image_put_message(&w->others, &file->base);
+}
+
+static int copy_or_fix(Image *image, ProtobufCMessage *message, void *userdata) {
+        Work *w = userdata;
+        ImgFile *file = (ImgFile *)message;
+        Terminal *terminal =
+                        file->type == FILE_TTY && file->tty ? terminal_of(w, file->tty->tty_info_id) : NULL;
+
+        if (terminal && terminal->rdev == makedev(5, 0) && !file->tty->has_regf_id)
+                return fix_ctty(w, file, terminal);
+        if (terminal && is_behind_slave(w, terminal)) {
+                w->fixed++;
+                return image_put_entry(&w->masters, image->entry, image->entry_size);
+        }
+        if (terminal)
+                terminal->open = true;
+        return image_put_entry(&w->others, image->entry, image->entry_size);
 }
 
 static int write_back(int images_fd, Work *w) {
-        int r = image_put(&w->writer, w->added.data, w->added.size);
+        int r = image_put(&w->masters, w->others.data, w->others.size);
 
         if (r >= 0)
-                r = file_replace_early(images_fd, "files.img", w->writer.data, w->writer.size);
+                r = image_put(&w->masters, w->added.data, w->added.size);
+        if (r >= 0)
+                r = file_replace_early(images_fd, "files.img", w->masters.data, w->masters.size);
         return r < 0 ? err_pass(r) : w->fixed;
 }
 
-int image_fix_ctty(int images_fd) {
+int image_fix_terminals(int images_fd) {
         _cleanup_(work_done) Work w = {0};
         int r;
 
@@ -147,7 +173,7 @@ int image_fix_ctty(int images_fd) {
                 r = image_walk(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, note_identity,
                                &w);
         if (r >= 0)
-                r = image_put_head(&w.writer, IMAGE_FILES);
+                r = image_put_head(&w.masters, IMAGE_FILES);
         if (r >= 0)
                 r = image_walk(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, copy_or_fix, &w);
         if (r < 0)
