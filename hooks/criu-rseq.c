@@ -21,10 +21,10 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 #include <unistd.h>
 
 #define SIGNATURE sizeof(uint32_t)
+#define AT_IP     (16 * sizeof(uint64_t)) /* in struct user of x86-64: RIP of <sys/reg.h> */
 
 /* The system call itself: ptrace() comes by here. It stores the word. */
 static bool peek(pid_t tid, uint64_t address, uint64_t *ret) {
@@ -54,13 +54,12 @@ static bool sequence_of(pid_t tid, const struct __ptrace_rseq_configuration *whe
 }
 
 void criu_rseq_abort(pid_t tid, const struct __ptrace_rseq_configuration *where) {
-        const uintptr_t ip = offsetof(struct user, regs.rip);
         struct rseq_cs sequence;
         uint64_t at;
         int before = errno;
 
-        if (syscall(SYS_ptrace, PTRACE_PEEKUSER, tid, ip, &at) >= 0 && sequence_of(tid, where, &sequence) &&
-            at - sequence.start_ip < sequence.post_commit_offset)
-                (void)syscall(SYS_ptrace, PTRACE_POKEUSER, tid, ip, sequence.abort_ip);
+        if (syscall(SYS_ptrace, PTRACE_PEEKUSER, tid, AT_IP, &at) >= 0 &&
+            sequence_of(tid, where, &sequence) && at - sequence.start_ip < sequence.post_commit_offset)
+                (void)syscall(SYS_ptrace, PTRACE_POKEUSER, tid, AT_IP, sequence.abort_ip);
         errno = before;
 }

@@ -100,7 +100,7 @@ static pid_t start_child(const char *end, const char *abort, uint32_t flags, boo
 }
 
 static uint64_t ip_of(pid_t tid) {
-        return (uint64_t)ptrace(PTRACE_PEEKUSER, tid, offsetof(struct user, regs.rip), NULL);
+        return (uint64_t)ptrace(PTRACE_PEEKUSER, tid, AT_IP, NULL);
 }
 
 static void stop(pid_t tid) {
