@@ -113,6 +113,30 @@ static int check_privileges(const Check *c) {
         return 0;
 }
 
+/* Of time and memory: it goes on, and does not notice. */
+static int check_lost(const Check *c) {
+        static const char *const remedy = "restart the program after the reboot";
+        Who who;
+        int r = 0;
+
+        if (c->p->slack)
+                r = note_degraded(c, "timer-slack", remedy,
+                                  "timers of %s will have the default slack, not the one that was set "
+                                  "(PR_SET_TIMERSLACK); CRIU does not restore it",
+                                  check_who(c->p, &who));
+        if (r >= 0 && c->p->numa)
+                r = note_degraded(c, "memory-policy", remedy,
+                                  "the memory of %s will no longer be placed by its NUMA policy; CRIU does "
+                                  "not restore it",
+                                  check_who(c->p, &who));
+        if (r >= 0 && c->p->sealed)
+                r = note_degraded(c, "sealed-memory", remedy,
+                                  "memory of %s that is sealed against changes (mseal) will no longer be "
+                                  "sealed; CRIU does not restore it",
+                                  check_who(c->p, &who));
+        return r;
+}
+
 /* Only the process itself could take these again. */
 static int check_oddities(const Check *c) {
         Who who;
@@ -211,5 +235,7 @@ int check_process(const Check *c) {
                 r = check_privileges(c);
         if (r >= 0)
                 r = check_profiles(c);
+        if (r >= 0)
+                r = check_lost(c);
         return r < 0 ? r : check_oddities(c);
 }

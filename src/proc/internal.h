@@ -136,6 +136,12 @@ bool child_is_talk(pid_t pid, int fd); /* the descriptor by which its parent lis
 int child_send(int fd, FrameKind kind, const void *data, size_t size);
 int child_send_process(int fd, const SnapProcess *p);
 
+/* Fills slack, numa and sealed. A list of its memory is read for a tenth of a second at most. */
+void procfs_lost(int pid_dir, SnapProcess *p);
+/* Whether any of its memory has a policy of NUMA, its own or its process's; whether any is sealed. */
+bool procfs_has_policy(int pid_dir);
+bool procfs_has_seal(int pid_dir);
+
 /* Text behind the last `key` at a line's begin in a /proc file ("Uid:\t0"), or NULL. */
 const char *procfs_field(const char *text, const char *key);
 

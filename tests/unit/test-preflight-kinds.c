@@ -113,6 +113,19 @@ static void test_speculation(void **state) {
         expect(w, VERDICT_DEGRADED, "speculation", "bash (402) has asked the kernel to restrict");
 }
 
+static void test_lost(void **state) {
+        World *w = *state;
+
+        world_at(w->s, 402)->slack = true;
+        expect(w, VERDICT_DEGRADED, "timer-slack", "timers of bash (402)");
+        world_at(w->s, 402)->slack = false;
+        world_at(w->s, 402)->numa = true;
+        expect(w, VERDICT_DEGRADED, "memory-policy", "the memory of bash (402)");
+        world_at(w->s, 402)->numa = false;
+        world_at(w->s, 402)->sealed = true;
+        expect(w, VERDICT_DEGRADED, "sealed-memory", "memory of bash (402) that is sealed");
+}
+
 static void test_32bit(void **state) {
         World *w = *state;
 
@@ -518,6 +531,7 @@ int main(void) {
                         T(test_unread_events),
                         T(test_memfd),
                         T(test_speculation),
+                        T(test_lost),
                         T(test_huge_pages_off),
                         T(test_stopped),
                         T(test_reset_on_fork),

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <linux/mempolicy.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
@@ -446,6 +447,27 @@ static void test_name_like_a_pidfd(void **state) {
         assert_int_equal(file_remove_tree(AT_FDCWD, base), 0);
 }
 
+/* One node is enough to set a policy; a look at all of a process asks only where there are more. */
+static void test_memory_policy(void **state) {
+        _cleanup_(closep) int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        unsigned long nodes = 1;
+        void *memory;
+
+        (void)state;
+        assert_false(procfs_has_policy(self));
+        if (access("/proc/self/numa_maps", R_OK) < 0 ||
+            syscall(SYS_set_mempolicy, MPOL_BIND, &nodes, 8 * sizeof nodes) < 0)
+                skip();
+        assert_true(procfs_has_policy(self));
+        assert_int_equal(syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0), 0);
+        assert_false(procfs_has_policy(self));
+        memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_true(memory != MAP_FAILED);
+        assert_int_equal(syscall(SYS_mbind, memory, 4096, MPOL_INTERLEAVE, &nodes, 8 * sizeof nodes, 0), 0);
+        assert_true(procfs_has_policy(self));
+        munmap(memory, 4096);
+}
+
 /* Few machines let a process choose, so this is what Linux says where one does. */
 static void test_speculation(void **state) {
         (void)state;
@@ -461,13 +483,10 @@ static void test_speculation(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_speculation),
-                        cmocka_unit_test(test_crowd_of_others),
-                        cmocka_unit_test(test_crowd_that_is_kept),
-                        cmocka_unit_test(test_name_like_a_pidfd),
-                        cmocka_unit_test(test_silent),
-                        cmocka_unit_test(test_no_look),
-                        cmocka_unit_test(test_holders_cut),
+                        cmocka_unit_test(test_speculation),       cmocka_unit_test(test_memory_policy),
+                        cmocka_unit_test(test_crowd_of_others),   cmocka_unit_test(test_crowd_that_is_kept),
+                        cmocka_unit_test(test_name_like_a_pidfd), cmocka_unit_test(test_silent),
+                        cmocka_unit_test(test_no_look),           cmocka_unit_test(test_holders_cut),
                         cmocka_unit_test(test_sockets),
         };
 

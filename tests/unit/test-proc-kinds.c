@@ -31,6 +31,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -334,6 +335,55 @@ static void test_no_huge_pages(void **state) {
         assert_int_equal(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0), 0);
 }
 
+/* Root alone may ask for another process's. */
+static void test_timer_slack(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+
+        (void)state;
+        if (geteuid() != 0)
+                skip();
+        assert_false(look_at(getpid(), &s)->slack);
+        assert_int_equal(prctl(PR_SET_TIMERSLACK, 123456, 0, 0, 0), 0);
+        assert_true(look_at(getpid(), &s)->slack);
+        assert_int_equal(prctl(PR_SET_TIMERSLACK, 0, 0, 0, 0), 0);
+        assert_false(look_at(getpid(), &s)->slack);
+}
+
+/* What is sealed stays so until its process ends. */
+static _Noreturn void seal_and_wait(int ready) {
+        void *memory = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        char answer = memory != MAP_FAILED && syscall(462, memory, 4096, 0) == 0;
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)!write(ready, &answer, 1);
+        for (;;)
+                pause();
+}
+
+static void test_sealed(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        char answer = 0;
+        int ready[2];
+        pid_t child;
+
+        (void)state;
+        assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+                seal_and_wait(ready[1]);
+        assert_int_equal(read(ready[0], &answer, 1), 1);
+        close(ready[0]);
+        close(ready[1]);
+        if (answer) {
+                assert_true(look_at(child, &s)->sealed);
+                assert_false(snapshot_process(s, getpid())->sealed);
+        }
+        child_end(child);
+        if (!answer)
+                skip();
+}
+
 static void test_stop_signal(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
         pid_t child = child_start(NULL, -1);
@@ -428,6 +478,7 @@ int main(void) {
                         cmocka_unit_test(test_memfd),         cmocka_unit_test(test_no_huge_pages),
                         cmocka_unit_test(test_stop_signal),   cmocka_unit_test(test_reset_on_fork),
                         cmocka_unit_test(test_unwritable),    cmocka_unit_test(test_promisable),
+                        cmocka_unit_test(test_timer_slack),   cmocka_unit_test(test_sealed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
