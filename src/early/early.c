@@ -19,11 +19,11 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "files/initrd.h"
+#include "kernel/ids.h"
 #include "kernel/kmod.h"
 #include "model/codec.h"
 #include "model/connections.h"
 #include "netfilter/hold.h"
-#include "proc/procfs.h"
 #include "store/key.h"
 #include "store/store.h"
 

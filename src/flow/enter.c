@@ -8,8 +8,8 @@
 #include "base/err.h"
 #include "files/config.h"
 #include "flow/flow.h"
+#include "kernel/ids.h"
 #include "proc/ns.h"
-#include "proc/procfs.h"
 #include "store/store.h"
 
 static int find(const char *name, pid_t *ret) {

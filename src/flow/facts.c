@@ -13,6 +13,7 @@
 #include "flow/waiting.h"
 #include "jump/jump.h"
 #include "kernel/apparmor.h"
+#include "kernel/ids.h"
 #include "kernel/kexec.h"
 #include "netfilter/hold.h"
 #include "proc/procfs.h"

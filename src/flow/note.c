@@ -10,8 +10,8 @@
 #include "files/config.h"
 #include "flow/flow.h"
 #include "flow/kept.h"
+#include "kernel/ids.h"
 #include "kernel/kexec.h"
-#include "proc/procfs.h"
 #include "report/text.h"
 #include "tty/terminal.h"
 

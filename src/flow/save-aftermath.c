@@ -24,6 +24,7 @@
 #include "flow/aftermath.h"
 #include "flow/flow.h"
 #include "image/remap.h"
+#include "kernel/ids.h"
 #include "proc/procfs.h"
 
 #include <string.h>

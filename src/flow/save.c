@@ -25,10 +25,10 @@
 #include "image/remap.h"
 #include "jump/jump.h"
 #include "kernel/cpu.h"
+#include "kernel/ids.h"
 #include "model/connections.h"
 #include "model/digest.h"
 #include "netlink/network.h"
-#include "proc/procfs.h"
 #include "store/key.h"
 #include "store/room.h"
 

@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "flow/flow.h"
-#include "proc/procfs.h"
+#include "kernel/ids.h"
 #include "report/report.h"
 #include "store/store.h"
 

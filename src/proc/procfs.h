@@ -49,11 +49,3 @@ pid_t process_own_number(pid_t pid);
 
 /* As SnapProcess.start; -ESRCH, also of one that has ended or is about to, reaped or not. */
 int process_start_time(pid_t pid, uint64_t *ret);
-
-/* "uname -r", boot id (36 characters), both into the caller's buffers. */
-int system_kernel(char release[static 128]);
-int system_boot_id(char id[static 37]);
-
-/* Raises ns_last_pid (and pid_max where needed) so that no new process gets a number <= pid; never lowers
- * it. */
-int system_pids_lift(uint32_t pid);

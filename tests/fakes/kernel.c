@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "kernel/apparmor.h"
 #include "kernel/cpu.h"
+#include "kernel/ids.h"
 #include "kernel/kexec.h"
 #include "kernel/kmod.h"
 #include "kernel/mounts.h"
@@ -100,4 +101,18 @@ int cpu_instructions(const char *cpuinfo, char **ret) {
                 return r;
         *ret = strdup("sse2 avx");
         return *ret ? 0 : -ENOMEM;
+}
+
+int system_kernel(char release[static 128]) {
+        snprintf(release, 128, "%s", fake->boot % 2 ? FAKE_KERNEL : FAKE_NEXT);
+        return fake_call("system_kernel", "%s", "");
+}
+
+int system_boot_id(char id[static 37]) {
+        snprintf(id, 37, FAKE_BOOT, fake->boot);
+        return fake_call("system_boot_id", "%s", "");
+}
+
+int system_pids_lift(uint32_t pid) {
+        return fake_call("system_pids_lift", "%u", pid);
 }

@@ -6,6 +6,7 @@
 #include "tests/fakes/outside.h"
 
 #include "criu/criu.h"
+#include "kernel/ids.h"
 #include "kernel/kmod.h"
 #include "model/connections.h"
 #include "netfilter/conntrack.h"

@@ -120,20 +120,6 @@ int process_start_time(pid_t pid, uint64_t *ret) {
         return 0;
 }
 
-int system_kernel(char release[static 128]) {
-        snprintf(release, 128, "%s", fake->boot % 2 ? FAKE_KERNEL : FAKE_NEXT);
-        return fake_call("system_kernel", "%s", "");
-}
-
-int system_boot_id(char id[static 37]) {
-        snprintf(id, 37, FAKE_BOOT, fake->boot);
-        return fake_call("system_boot_id", "%s", "");
-}
-
-int system_pids_lift(uint32_t pid) {
-        return fake_call("system_pids_lift", "%u", pid);
-}
-
 int rights_note(Tree *tree) {
         return fake_call("rights_note", "%s", tree->name);
 }

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "flow/flow.h"
+#include "kernel/ids.h"
 #include "model/model.h"
 #include "proc/procfs.h"
 #include "systemd/login.h"

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "kernel/ids.h"
 #include "proc/procfs.h"
 #include "tests/unit/child.h"
 #include "tests/unit/look.h"

@@ -6,11 +6,12 @@
  * only as long as there is room above, and that is why pid_max is raised with it.
  */
 
+#include "kernel/ids.h"
+
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "proc/procfs.h"
 
 #include <fcntl.h>
 #include <stdio.h>
