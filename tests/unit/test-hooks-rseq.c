@@ -85,7 +85,7 @@ static pid_t start_child(const char *end, const char *abort, uint32_t flags, boo
         *page = (Page){.area = own,
                        .sequence = {.flags = flags,
                                     .start_ip = (uintptr_t)sequence_begin,
-                                    .post_commit_offset = (uint64_t)(end - sequence_begin),
+                                    .post_commit_offset = (uintptr_t)end - (uintptr_t)sequence_begin,
                                     .abort_ip = (uintptr_t)abort}};
         pid = fork();
         if (pid == 0) {
@@ -115,7 +115,8 @@ static pid_t stop_inside(void) {
                 (void)sched_yield();
         assert_int_equal(ptrace(PTRACE_SEIZE, tid, NULL, NULL), 0);
         stop(tid);
-        while (ip_of(tid) - (uintptr_t)sequence_begin >= (uint64_t)(sequence_end - sequence_begin)) {
+        while (ip_of(tid) - (uintptr_t)sequence_begin >=
+               (uintptr_t)sequence_end - (uintptr_t)sequence_begin) {
                 assert_int_equal(ptrace(PTRACE_CONT, tid, NULL, NULL), 0);
                 stop(tid);
         }
