@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-What came back is carried again: in the host's PID namespace, in one of its own, and out of that. A jump takes a
-minute, so both kinds of trees share theirs.
+What came back is carried again: in the host's PID namespace, in one of its own, and out of that, also where the save
+or the restore dies. A jump takes a minute, so both kinds of trees share theirs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pytest
 from conftest import Lab
 from lab import check
 from lab.machine import Machine
+from lab.scene import BACK, LIVES, LOST, Scene
 from lab.ssh import SshSession
 from lab.util import wait_for
 
@@ -143,3 +144,76 @@ def test_twice_in_a_script(lab: Lab) -> None:
     boots = machine.run("cat /root/boots").split()
     assert len({old.boot_id, *boots}) == 3 and boots[1] == machine.boot_id(), boots
     check.clean_after(machine, old)
+
+
+class Inside(Scene):
+    """The job's number is taken: it lives in a PID namespace, and has another number on the host each time that it is back."""
+
+    name = ""
+
+    def begin(self) -> check.Before:
+        old = super().begin()
+        self.name = f"pid-{self.job}"
+        return old
+
+    def find_job(self) -> None:
+        self.job = int(self.machine.run("pgrep -f '^python3 /root/job.py' || echo 0"))
+        self.inits = int(self.job != 0)
+
+    def names(self, old: check.Before) -> dict[str, int]:
+        self.find_job()
+        return {f"session-{old.number}": old.shell, self.name: self.job}
+
+    def lives_inside(self) -> None:
+        """It is in there with its init, and nobody else is."""
+        init = int(self.machine.run(f"ps -o ppid= -p {self.job}"))
+        assert self.comm(init) == "carryover-init" and self.machine.run(f"pgrep -P {init}").split() == [str(self.job)]
+        number = self.machine.run(f"readlink /proc/{init}/ns/pid").strip()
+        there = self.machine.run(f"ls -l /proc/[0-9]*/ns/pid 2>/dev/null | grep -cF '{number}'", check=False).strip()
+        assert there == "2", f"{there} processes in the namespace"
+        assert len(self.machine.run(f"ls /proc/{init}/fd").split()) <= 3, self.machine.run(f"ls -l /proc/{init}/fd")
+
+    def fault(self, words: str, allowed: set[str]) -> None:
+        """Runs into it by `carryover reboot`, in this kernel."""
+        old = self.begin()
+        self.machine.run("rm -f /run/carryover-fault*")
+        self.machine.write("/run/carryover-faults", words + "\n")
+        assert self.session
+        self.session.send_line("carryover reboot; echo \"returned\" $?.")
+        point = words.partition("=")[2].partition(" ")[0].rpartition(":")[0]
+        self.at_rest(point, old)
+        became = self.what_became(old)
+        print(words, became, {name: (tree.get("mode"), tree.get("reason")) for name, tree in self.status().items()})
+        self.nothing_left()
+        self.judge(became, old)
+        assert {became[f"session-{old.number}"], became[self.name]} <= allowed, became
+        self.retry(became)
+        self.lives_inside()
+
+
+@pytest.mark.rotates
+def test_faults_in_a_namespace(lab: Lab) -> None:
+    """A tree in a namespace of its own meets what a save and a restore may die of, and is carried with encryption then."""
+    scene = Inside(lab.machine("bookworm", "netns"))
+    machine, old = scene.machine, scene.begin()
+    squat(machine, scene.job)
+    assert scene.session and scene.ticks
+    check.reboot(scene.session)
+    scene.at_rest("none", old)
+    assert scene.what_became(old) == {f"session-{old.number}": BACK, scene.name: BACK}
+    scene.lives_inside()
+    for point in "save:before-freeze", "save:after-dump", "save:before-seal":
+        scene.fault(f"carryover.fault={point}:kill", {LIVES})
+    for point in "restore:begun", "restore:made", "restore:running":
+        scene.fault(f"carryover.fault={point}:kill carryover.fault=jump:before-load", {LIVES, LOST})
+
+    machine.run("rm -f /run/carryover-fault*")
+    machine.write("/etc/carryover/carryover.conf.d/encrypt.conf", "[Carryover]\nEncrypt=yes\n")
+    old = scene.begin()
+    check.reboot(scene.session)
+    scene.at_rest("none", old)
+    assert scene.what_became(old) == {f"session-{old.number}": BACK, scene.name: BACK}
+    assert scene.status()[scene.name]["mode"] == "namespace"
+    scene.lives_inside()
+    scene.nothing_left()
+    scene.job_goes_on()
