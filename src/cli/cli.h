@@ -21,6 +21,7 @@ typedef struct CliOption {
         const char *name;  /* without the dashes */
         const char *value; /* what stands for its value in the help, or NULL: it has none */
         const char *help;  /* NULL: not shown */
+        const char *bare;  /* what it means without a value; NULL: it needs one */
 } CliOption;
 
 typedef struct CliCall CliCall;
@@ -30,6 +31,7 @@ typedef struct CliVerb {
         const char *args; /* as the help shows them, or "" */
         unsigned max;     /* arguments */
         bool needs_root;
+        bool shows;                         /* obeys --json and --no-pager */
         const char *help;                   /* NULL: not shown */
         CliOption options[CLI_MAX_OPTIONS]; /* ends with an empty one */
         ExitStatus (*run)(const CliCall *call);

@@ -17,7 +17,12 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/param.h>
 #include <unistd.h>
+
+#define N_SHOWS  2u /* of globals */
+#define VERB_MAX 16u
+#define FAR      3u /* no misspelling: another word */
 
 #define usage_error(format, ...) err_say(-EINVAL, format ": see carryover --help", ##__VA_ARGS__)
 
@@ -29,12 +34,14 @@ static const CliVerb verbs[] = {
                  .args = "[TARGET]",
                  .max = 1,
                  .needs_root = true,
+                 .shows = true,
                  .help = "Check what can be carried and what would be lost",
                  .run = verb_check},
                 {.name = "keep",
                  .args = "[TARGET]",
                  .max = 1,
                  .needs_root = true,
+                 .shows = true,
                  .help = "Carry a target over the next reboot",
                  .run = verb_keep},
                 {.name = "drop",
@@ -47,6 +54,7 @@ static const CliVerb verbs[] = {
                 {.name = "list",
                  .args = "",
                  .needs_root = true,
+                 .shows = true,
                  .help = "List the kept trees",
                  .run = verb_list},
                 {.name = "reboot",
@@ -62,6 +70,7 @@ static const CliVerb verbs[] = {
                  .args = "[TREE]",
                  .max = 1,
                  .needs_root = true,
+                 .shows = true,
                  .help = "Show the result of the last save",
                  .run = verb_status},
                 {.name = "restore",
@@ -77,13 +86,13 @@ static const CliVerb verbs[] = {
                  .needs_root = true,
                  .help = "Run a shell on the host, or a command in a tree",
                  .run = verb_enter},
-                {.name = "help", .args = "", .run = verb_help},
+                {.name = "help", .args = "[VERB]", .max = 1, .run = verb_help},
                 {.name = "completion", .args = "", .run = verb_completion},
 };
 
-/* Those that every verb has. */
+/* Those of every verb, but for the first two: of those that show something. */
 static const CliOption globals[] = {
-                {"json", "short|pretty", "Print JSON, on one line or indented"},
+                {"json", "short|pretty", "Print JSON, on one line or indented", .bare = "short"},
                 {"no-pager", NULL, "Do not use a pager"},
                 {"help", NULL, "Show this help"},
                 {"version", NULL, "Show the version"},
@@ -114,24 +123,81 @@ ExitStatus cli_fail_target(int r) {
         return r == -EINVAL ? EXIT_USAGE : r == -EPERM ? EXIT_REFUSED : EXIT_FAILED;
 }
 
+static const CliVerb *verb_find(const char *name) {
+        for (size_t i = 0; i < ELEMENTS(verbs); i++)
+                if (strcmp(verbs[i].name, name) == 0)
+                        return verbs + i;
+        return NULL;
+}
+
+/* How many characters must be put in, taken out or changed to make the name of a verb of a word. */
+static size_t distance(const char *word, const char *name) {
+        size_t row[VERB_MAX + 1], n = strlen(name);
+
+        for (size_t k = 0; k <= n; k++)
+                row[k] = k;
+        for (size_t i = 1; word[i - 1]; i++) {
+                size_t corner = row[0];
+
+                row[0] = i;
+                for (size_t k = 1; k <= n; k++) {
+                        size_t changed = corner + (word[i - 1] != name[k - 1]);
+
+                        corner = row[k];
+                        row[k] = MIN(changed, MIN(row[k], row[k - 1]) + 1);
+                }
+        }
+        return row[n];
+}
+
+static int unknown_verb(const char *word) {
+        const CliVerb *nearest = NULL;
+        size_t least = FAR;
+
+        for (size_t i = 0; i < ELEMENTS(verbs); i++) {
+                size_t d = distance(word, verbs[i].name);
+
+                if (d < least) {
+                        least = d;
+                        nearest = verbs + i;
+                }
+        }
+        return nearest ? err_say(-EINVAL, "unknown verb '%.64s': did you mean '%s'?", word, nearest->name)
+                       : usage_error("unknown verb '%.64s'", word);
+}
+
 /* Help. */
 
 static void show_options(const CliOption *options, size_t n) {
         for (size_t i = 0; i < n && options[i].name; i++) {
+                const CliOption *o = options + i;
                 char left[64];
 
-                if (!options[i].help)
+                if (!o->help)
                         continue;
-                snprintf(left, sizeof left, "--%s%s%s", options[i].name, options[i].value ? "=" : "",
-                         options[i].value ?: "");
-                printf("  %-21s %s\n", left, options[i].help);
+                snprintf(left, sizeof left, "--%s%s%s%s%s", o->name, o->bare ? "[" : "", o->value ? "=" : "",
+                         o->value ?: "", o->bare ? "]" : "");
+                printf("  %-21s %s\n", left, o->help);
         }
 }
 
+static void show_targets(void) {
+        printf("TARGET is one of:\n"
+               "  session:ID            A login session, as loginctl shows it\n"
+               "  pid:NUMBER            A process with its descendants\n"
+               "  unit:NAME             The processes of a service or scope\n"
+               "The default is the login session that the command runs in.\n\n");
+}
+
 static ExitStatus show_help(const CliVerb *verb) {
+        bool shows = !verb || !verb->help || verb->shows;
+
         if (verb && verb->help) {
-                printf("carryover %s%s%s%s\n\n%s.\n\nOptions:\n", verb->name, verb->args[0] ? " " : "",
-                       verb->args, verb->options[0].name ? " [OPTION...]" : "", verb->help);
+                printf("carryover %s%s%s%s\n\n%s.\n\n", verb->name, verb->args[0] ? " " : "", verb->args,
+                       verb->options[0].name ? " [OPTION...]" : "", verb->help);
+                if (strstr(verb->args, "TARGET"))
+                        show_targets();
+                printf("Options:\n");
                 show_options(verb->options, CLI_MAX_OPTIONS);
         } else {
                 printf("carryover [OPTION...] VERB [ARGUMENT...]\n\nCarry running sessions into another "
@@ -143,17 +209,30 @@ static ExitStatus show_help(const CliVerb *verb) {
                         if (verbs[i].help)
                                 printf("  %-21s %s\n", left, verbs[i].help);
                 }
-                printf("\nTARGET is session:ID, pid:NUMBER or unit:NAME. The default is the login\nsession "
-                       "that the command runs in.\n\nOptions:\n");
+                printf("\n");
+                show_targets();
+                printf("Options:\n");
         }
-        show_options(globals, ELEMENTS(globals));
+        show_options(shows ? globals : globals + N_SHOWS, ELEMENTS(globals) - (shows ? 0 : N_SHOWS));
         if (!verb || !verb->help)
                 printf("\nExit status: 0 success, 1 failure, 2 usage, 3 nothing kept, 4 refused.\n");
         return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
 }
 
 static ExitStatus verb_help(const CliCall *call) {
-        return show_help(NULL);
+        const char *name = cli_arg(call, 0);
+        const CliVerb *verb = name ? verb_find(name) : NULL;
+
+        if (!name || verb)
+                return show_help(verb);
+        (void)cli_fail(unknown_verb(name));
+        return EXIT_USAGE;
+}
+
+static void offer(const CliOption *options, size_t n) {
+        for (size_t i = 0; i < n && options[i].name; i++)
+                if (options[i].help)
+                        printf(" --%s%s", options[i].name, options[i].value ? "=" : "");
 }
 
 static ExitStatus verb_completion(const CliCall *call) {
@@ -162,24 +241,22 @@ static ExitStatus verb_completion(const CliCall *call) {
                "    for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
                "        [[ $word != -* ]] && { verb=$word; break; }\n    done\n"
                "    local words='");
-        for (size_t i = 0; i < ELEMENTS(globals); i++)
-                if (globals[i].help)
-                        printf("%s--%s%s", i ? " " : "", globals[i].name, globals[i].value ? "=" : "");
-        printf("'\n    case $verb in\n    '') words+=' ");
+        offer(globals + N_SHOWS, ELEMENTS(globals) - N_SHOWS);
+        printf("'\n    case $verb in\n    '' | help) words+='");
         for (size_t i = 0; i < ELEMENTS(verbs); i++)
                 if (verbs[i].help)
-                        printf("%s%s", i ? " " : "", verbs[i].name);
+                        printf(" %s", verbs[i].name);
         printf("' ;;\n");
         for (size_t i = 0; i < ELEMENTS(verbs); i++) {
                 const CliVerb *v = verbs + i;
 
-                if (!v->options[0].name && !strstr(v->args, "TARGET"))
+                if (!v->options[0].name && !strstr(v->args, "TARGET") && !v->shows)
                         continue;
                 printf("    %s) words+='", v->name);
                 if (strstr(v->args, "TARGET"))
                         printf(" session: pid: unit:");
-                for (size_t k = 0; k < CLI_MAX_OPTIONS && v->options[k].name; k++)
-                        printf(" --%s%s", v->options[k].name, v->options[k].value ? "=" : "");
+                offer(v->options, CLI_MAX_OPTIONS);
+                offer(globals, v->shows ? N_SHOWS : 0);
                 printf("' ;;\n");
         }
         printf("    esac\n    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
@@ -194,13 +271,6 @@ typedef struct Parse {
         CliCall call;
         bool help, version, list_faults;
 } Parse;
-
-static const CliVerb *verb_find(const char *name) {
-        for (size_t i = 0; i < ELEMENTS(verbs); i++)
-                if (strcmp(verbs[i].name, name) == 0)
-                        return verbs + i;
-        return NULL;
-}
 
 static int global_set(Parse *p, const CliOption *option, const char *value) {
         if (strcmp(option->name, "help") == 0)
@@ -254,7 +324,9 @@ static int parse_option(Parse *p, const char *word, const char *next) {
                                    p->call.verb ? p->call.verb->name : "");
         if (value && !option->value)
                 return usage_error("--%s takes no value", option->name);
-        if (!value && option->value) {
+        if (!value && option->bare) {
+                value = option->bare;
+        } else if (!value && option->value) {
                 value = next;
                 used = 2;
         }
@@ -271,7 +343,7 @@ static int parse_option(Parse *p, const char *word, const char *next) {
 static int parse_word(Parse *p, const char *word) {
         if (!p->call.verb) {
                 p->call.verb = verb_find(word);
-                return p->call.verb ? 1 : usage_error("unknown verb '%.64s'", word);
+                return p->call.verb ? 1 : unknown_verb(word);
         }
         if (p->call.n_args >= p->call.verb->max)
                 return p->call.verb->max == 0 ? usage_error("%s takes no arguments", p->call.verb->name)
@@ -306,6 +378,8 @@ static int parse(int argc, char **argv, Parse *p) {
                 return 0;
         if (!p->call.verb)
                 return usage_error("no verb given");
+        if (p->call.json != CLI_TEXT && !p->call.verb->shows)
+                return usage_error("%s prints no JSON", p->call.verb->name);
         return 0;
 }
 
