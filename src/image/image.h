@@ -27,10 +27,10 @@ int image_fix_tcp(int images_fd);
  * files.img: a program that opened /dev/tty while it was in the foreground (sudo, less, an editor) cannot be
  * dumped by CRIU as it is: its check of that terminal wants the session leader's group in front
  * (tty_verify_ctty). So the dump declares /dev/tty external (`tty[500:DEV]`), and here each such descriptor
- * becomes what it stood for: another open file of the pty slave that controls the session. And a restore
- * takes the first two open files of a pty for its two ends (tty_setup_slavery), and gives what lay unread in
- * one to the other: so the master comes before all slaves. Returns how many entries it changed or moved;
- * -ENOENT if a session's terminal is not in the images.
+ * becomes what it stood for: another open file of the pty slave that controls the session.
+ * tty-info.img: a restore takes the first two open files of a pty for its two ends (tty_setup_slavery), and
+ * gives what lay unread in one to the other; the order is that of this image. So the master comes before the
+ * slave. Returns how many entries it changed or moved; -ENOENT if a session's terminal is not in the images.
  */
 int image_fix_terminals(int images_fd);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * One pass finds the terminals, one the numbers in use, one rewrites files.img: each open /dev/tty gets the
- * identity of the session's pty slave and, behind the entries that were there, a path to it; a master that
- * lies behind a slave of its pty moves to the front. A second run finds no external terminal with the number
- * 5:0 left that lacks a path, and no such master, and changes nothing.
+ * One pass finds the terminals, one puts them in order, one finds the numbers in use, one rewrites
+ * files.img: each open /dev/tty gets the identity of the session's pty slave and, behind the entries that
+ * were there, a path to it. A second run finds no master behind a slave, and no external terminal with the
+ * number 5:0 that lacks a path, and changes nothing.
  */
 
 #include "image/image.h"
@@ -28,20 +28,20 @@
 typedef struct Terminal {
         uint32_t id, sid, rdev, index;
         bool slave, master; /* of a pty that the images recreate */
-        bool open;          /* files.img has had an entry of it */
+        bool passed;        /* while they are put in order */
 } Terminal;
 
 typedef struct Work {
         Terminal *terminals;
         size_t n_terminals;
-        uint32_t highest;                   /* identity in files.img */
-        ImageWriter masters, others, added; /* what files.img becomes, in this order */
-        int fixed;
+        uint32_t highest;                 /* identity in files.img */
+        ImageWriter first, others, added; /* what an image becomes, in this order */
+        int changed;
 } Work;
 
 static void work_done(Work *w) {
         free(w->terminals);
-        image_writer_done(&w->masters);
+        image_writer_done(&w->first);
         image_writer_done(&w->others);
         image_writer_done(&w->added);
 }
@@ -81,7 +81,7 @@ static Terminal *terminal_of(const Work *w, uint32_t id) {
         return NULL;
 }
 
-static Terminal *slave_of(const Work *w, uint32_t sid) {
+static const Terminal *slave_of(const Work *w, uint32_t sid) {
         for (size_t i = 0; i < w->n_terminals; i++)
                 if (w->terminals[i].slave && w->terminals[i].sid == sid)
                         return w->terminals + i;
@@ -106,16 +106,8 @@ static int add_path(Work *w, const ImgTtyFile *tty, const Terminal *slave) {
         return image_put_message(&w->added, &file.base);
 }
 
-static bool is_behind_slave(const Work *w, const Terminal *terminal) {
-        for (size_t i = 0; i < w->n_terminals; i++)
-                if (w->terminals[i].slave && w->terminals[i].open &&
-                    w->terminals[i].index == terminal->index)
-                        return terminal->master;
-        return false;
-}
-
 static int fix_ctty(Work *w, ImgFile *file, const Terminal *terminal) {
-        Terminal *slave = slave_of(w, terminal->sid);
+        const Terminal *slave = slave_of(w, terminal->sid);
         int r;
 
         if (!slave)
@@ -126,39 +118,80 @@ static int fix_ctty(Work *w, ImgFile *file, const Terminal *terminal) {
         r = add_path(w, file->tty, slave);
         if (r < 0)
                 return err_pass(r);
-        slave->open = true;
         file->tty->tty_info_id = slave->id;
         file->tty->has_regf_id = true;
         file->tty->regf_id = w->highest;
-        w->fixed++;
+        w->changed++;
         return image_put_message(&w->others, &file->base);
 }
 
 static int copy_or_fix(Image *image, ProtobufCMessage *message, void *userdata) {
         Work *w = userdata;
         ImgFile *file = (ImgFile *)message;
-        Terminal *terminal =
+        const Terminal *terminal =
                         file->type == FILE_TTY && file->tty ? terminal_of(w, file->tty->tty_info_id) : NULL;
 
         if (terminal && terminal->rdev == makedev(5, 0) && !file->tty->has_regf_id)
                 return fix_ctty(w, file, terminal);
-        if (terminal && is_behind_slave(w, terminal)) {
-                w->fixed++;
-                return image_put_entry(&w->masters, image->entry, image->entry_size);
-        }
-        if (terminal)
-                terminal->open = true;
         return image_put_entry(&w->others, image->entry, image->entry_size);
 }
 
-static int write_back(int images_fd, Work *w) {
-        int r = image_put(&w->masters, w->others.data, w->others.size);
+static bool is_behind_slave(const Work *w, const Terminal *terminal) {
+        for (size_t i = 0; i < w->n_terminals; i++)
+                if (w->terminals[i].slave && w->terminals[i].passed &&
+                    w->terminals[i].index == terminal->index)
+                        return terminal->master;
+        return false;
+}
+
+static int copy_terminal(Image *image, ProtobufCMessage *message, void *userdata) {
+        Work *w = userdata;
+        Terminal *terminal = terminal_of(w, ((const ImgTtyInfo *)message)->id);
+
+        if (!terminal)
+                return image_bad(image, "it has changed");
+        terminal->passed = true;
+        if (!is_behind_slave(w, terminal))
+                return image_put_entry(&w->others, image->entry, image->entry_size);
+        w->changed++;
+        return image_put_entry(&w->first, image->entry, image->entry_size);
+}
+
+static int write_back(int images_fd, Work *w, const char *name) {
+        int r = image_put(&w->first, w->others.data, w->others.size);
 
         if (r >= 0)
-                r = image_put(&w->masters, w->added.data, w->added.size);
+                r = image_put(&w->first, w->added.data, w->added.size);
         if (r >= 0)
-                r = file_replace_early(images_fd, "files.img", w->masters.data, w->masters.size);
-        return r < 0 ? err_pass(r) : w->fixed;
+                r = file_replace_early(images_fd, name, w->first.data, w->first.size);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+/* The order of tty-info.img is the one in which a restore sees the open files. */
+static int masters_first(int images_fd, Work *w) {
+        int r = image_put_head(&w->first, IMAGE_TTY_INFO);
+
+        if (r >= 0)
+                r = image_walk(images_fd, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor,
+                               copy_terminal, w);
+        if (r >= 0 && w->changed > 0)
+                r = write_back(images_fd, w, "tty-info.img");
+        image_writer_done(&w->first);
+        image_writer_done(&w->others);
+        return r < 0 ? err_pass(r) : 0;
+}
+
+static int fix_files(int images_fd, Work *w) {
+        int before = w->changed, r;
+
+        r = image_walk(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, note_identity, w);
+        if (r >= 0)
+                r = image_put_head(&w->first, IMAGE_FILES);
+        if (r >= 0)
+                r = image_walk(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, copy_or_fix, w);
+        if (r >= 0 && w->changed > before)
+                r = write_back(images_fd, w, "files.img");
+        return r < 0 ? err_pass(r) : 0;
 }
 
 int image_fix_terminals(int images_fd) {
@@ -170,15 +203,10 @@ int image_fix_terminals(int images_fd) {
         if (r == -ENOENT) /* a tree without any terminal */
                 return 0;
         if (r >= 0)
-                r = image_walk(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, note_identity,
-                               &w);
+                r = masters_first(images_fd, &w);
         if (r >= 0)
-                r = image_put_head(&w.masters, IMAGE_FILES);
-        if (r >= 0)
-                r = image_walk(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, copy_or_fix, &w);
-        if (r < 0)
-                return err_pass(r);
-        return w.fixed > 0 ? write_back(images_fd, &w) : 0;
+                r = fix_files(images_fd, &w);
+        return r < 0 ? err_pass(r) : w.changed;
 }
 
 int image_terminals(int images_fd, ImageTerminal **ret, size_t *ret_n) {

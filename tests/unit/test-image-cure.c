@@ -661,79 +661,53 @@ static void test_hung_up(void **state) {
         assert_non_null(cured->winsize);
 }
 
-enum { SLAVE = 2, MASTER = 3, CTTY = 5 };
-
-static void put_terminals(void) {
+/* The two ends of a pty, in this order. */
+static void put_ends(unsigned one, unsigned other) {
         _cleanup_(image_writer_done) ImageWriter writer = {0};
         ImgTtyPty pty = IMG_TTY_PTY__INIT;
-        ImgTtyInfo infos[] = {IMG_TTY_INFO__INIT, IMG_TTY_INFO__INIT, IMG_TTY_INFO__INIT};
 
-        infos[0].id = SLAVE;
-        infos[0].rdev = 136u << 8;
-        infos[1].id = MASTER;
-        infos[1].rdev = 5u << 8 | 2;
-        infos[2].id = CTTY;
-        infos[2].rdev = 5u << 8;
         assert_int_equal(image_put_head(&writer, IMAGE_TTY_INFO), 0);
-        for (size_t i = 0; i < 3; i++) {
-                infos[i].type = infos[i].id == CTTY ? 5 : 1;
-                infos[i].pty = infos[i].id == CTTY ? NULL : &pty;
-                infos[i].sid = 100;
-                assert_int_equal(image_put_message(&writer, &infos[i].base), 0);
+        for (unsigned i = 0; i < 2; i++) {
+                ImgTtyInfo info = IMG_TTY_INFO__INIT;
+
+                info.id = 7 + i;
+                info.rdev = i == 0 ? one : other;
+                info.type = 1;
+                info.pty = &pty;
+                info.sid = 100;
+                assert_int_equal(image_put_message(&writer, &info.base), 0);
         }
         assert_int_equal(file_replace(dir, "tty-info.img", writer.data, writer.size), 0);
-}
-
-/* Open files, with identities from 40 on, of these terminals. */
-static void put_open(const uint32_t *terminals, size_t n) {
-        _cleanup_(image_writer_done) ImageWriter writer = {0};
-        ImgFown fown = IMG_FOWN__INIT;
-
-        assert_int_equal(image_put_head(&writer, IMAGE_FILES), 0);
-        for (size_t i = 0; i < n; i++) {
-                ImgTtyFile tty = IMG_TTY_FILE__INIT;
-                ImgFile file = IMG_FILE__INIT;
-
-                file.type = 11;
-                file.id = tty.id = 40 + (uint32_t)i;
-                file.tty = &tty;
-                tty.fown = &fown;
-                tty.tty_info_id = terminals[i];
-                assert_int_equal(image_put_message(&writer, &file.base), 0);
-        }
-        assert_int_equal(file_replace(dir, "files.img", writer.data, writer.size), 0);
 }
 
 static int append_id(const ProtobufCMessage *message, void *userdata) {
         char **at = userdata;
 
-        *(*at)++ = (char)('0' + ((const ImgFile *)message)->id - 40);
+        *(*at)++ = (char)('0' + ((const ImgTtyInfo *)message)->id);
         return 0;
 }
 
 static void order_is(const char *ids) {
-        char found[64] = "", *at = found;
+        char found[8] = "", *at = found;
 
-        assert_int_equal(image_each_message(dir, "files.img", IMAGE_FILES, &img_file__descriptor, append_id,
-                                            &at),
+        assert_int_equal(image_each_message(dir, "tty-info.img", IMAGE_TTY_INFO, &img_tty_info__descriptor,
+                                            append_id, &at),
                          0);
         assert_string_equal(found, ids);
 }
 
 /* CRIU takes the first two open files of a pty for its two ends: the master has to be one of them. */
 static void test_masters_first(void **state) {
+        const unsigned master = 5u << 8 | 2, slave = 136u << 8;
+
         (void)state;
-        put_terminals();
-        put_open((const uint32_t[]){MASTER, SLAVE, SLAVE, CTTY}, 4);
-        assert_int_equal(image_fix_terminals(dir), 1);
-        order_is("01234"); /* 4: the path of what was /dev/tty */
-        put_open((const uint32_t[]){SLAVE, SLAVE, MASTER}, 3);
-        assert_int_equal(image_fix_terminals(dir), 1);
-        order_is("201");
+        put_one("files.img", IMAGE_FILES, &(ImgFile)IMG_FILE__INIT);
+        put_ends(master, slave);
         assert_int_equal(image_fix_terminals(dir), 0);
-        put_open((const uint32_t[]){CTTY, SLAVE, MASTER}, 3);
-        assert_int_equal(image_fix_terminals(dir), 2);
-        order_is("2013");
+        order_is("78");
+        put_ends(slave, master);
+        assert_int_equal(image_fix_terminals(dir), 1);
+        order_is("87");
         assert_int_equal(image_fix_terminals(dir), 0);
 }
 
