@@ -43,6 +43,7 @@ void criu_features_derive(CriuFeatures *f) {
                         .rseq = !is_older(f, 3, 18, 0),         /* f8da250bb */
                         .no_new_privs = !is_older(f, 3, 19, 0), /* a605cc9f3 */
                         .barriers = !is_older(f, 3, 19, 0),     /* e07155e19 */
+                        .offsets = !is_older(f, 3, 19, 0),      /* a77185dae */
                         .memfds = !is_older(f, 3, 19, 0),       /* c9b2633ca */
                         .thp = !is_older(f, 3, 19, 0),          /* 21ce76263 */
                         .resets = !is_older(f, 4, 0, 0),        /* 75fed59ef */

@@ -68,6 +68,12 @@ int image_cure_maps(int images_fd, ImageWiped wiped, void *userdata, uint64_t mo
 int image_cure_loopback(int images_fd);
 
 /*
+ * files.img: a program or library that is open, and not only mapped, would come back five bytes behind its
+ * offset before 3.19: it loses its build id. Returns how many were corrected.
+ */
+int image_cure_offsets(int images_fd);
+
+/*
  * tty-info.img: a terminal that has been hung up has no settings, and CRIU would not restore one that is
  * external (`tty[...]`) without. It gets some. Returns how many terminals were corrected.
  */

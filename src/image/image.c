@@ -102,6 +102,24 @@ int image_processes(int images_fd, uint32_t **ret, size_t *ret_n) {
         return pstree_numbers(images_fd, add_process, ret, ret_n);
 }
 
+static int add_open(const ProtobufCMessage *message, void *userdata) {
+        Numbers *numbers = userdata;
+
+        return model_append(numbers->value, numbers->n, ((const ImgFdinfo *)message)->id);
+}
+
+static int add_table(int images_fd, const char *name, void *userdata) {
+        return image_each_message(images_fd, name, IMAGE_FDINFO, &img_fdinfo__descriptor, add_open,
+                                  userdata);
+}
+
+int image_open_files(int images_fd, uint32_t **ret, size_t *ret_n) {
+        _cleanup_(numbers_done) Numbers numbers = {0};
+        int r = image_each(images_fd, "fdinfo-", ".img", add_table, &numbers);
+
+        return r < 0 ? err_pass(r) : numbers_finish(&numbers, ret, ret_n);
+}
+
 bool image_has_number(const uint32_t *sorted, size_t n, uint32_t number) {
         return bsearch(&number, sorted, n, sizeof number, compare_numbers);
 }

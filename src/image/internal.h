@@ -25,6 +25,7 @@
 #define IMAGE_PSTREE      0x50273030u
 #define IMAGE_CORE        0x55053847u
 #define IMAGE_FILES       0x56303138u
+#define IMAGE_FDINFO      0x56213732u
 #define IMAGE_MM          0x57492820u
 #define IMAGE_MEMFD       0x48453499u
 #define IMAGE_TTY_INFO    0x59453036u
@@ -107,6 +108,9 @@ int image_put_entry(ImageWriter *writer, const void *data, size_t size);
 int image_put_message(ImageWriter *writer, const ProtobufCMessage *message);
 /* All that is left in the image, as it is. */
 int image_put_rest(ImageWriter *writer, Image *image);
+
+/* The identities in files.img of all open files, sorted; caller frees *ret. */
+int image_open_files(int images_fd, uint32_t **ret, size_t *ret_n);
 
 /* What becomes of an entry: 1 if it is changed, 0 if not. */
 typedef int (*ImageChange)(ProtobufCMessage *message, const void *userdata);

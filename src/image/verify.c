@@ -51,7 +51,7 @@ static const Type types[] = {
                 {"ids-*.img", 0x54432030, ENTRIES},
                 {"mm-*.img", IMAGE_MM, ENTRIES},
                 {"fs-*.img", 0x51403912, ENTRIES},
-                {"fdinfo-*.img", 0x56213732, ENTRIES},
+                {"fdinfo-*.img", IMAGE_FDINFO, ENTRIES},
                 {"creds-*.img", 0x54023547, ENTRIES},
                 {"pagemap-*.img", IMAGE_PAGEMAP, PAGEMAP},
                 {"pages-*.img", 0, BARE},

@@ -10,6 +10,7 @@ typedef struct CriuSaves {
         bool rseq;         /* threads inside of a restartable sequence, each of them (since 3.18) */
         bool no_new_privs; /* (since 3.19) */
         bool barriers;     /* what a process has registered for with membarrier(2) (since 3.19) */
+        bool offsets;      /* of programs and libraries that are open as files (since 3.19) */
         bool memfds;       /* their mode, and that they can be executed (since 3.19) */
         bool thp;          /* that a process wants no transparent huge pages (since 3.19) */
         bool resets;       /* SCHED_RESET_ON_FORK (since 4.0) */

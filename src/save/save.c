@@ -209,6 +209,8 @@ static int cure(Work *w) {
                 r = image_cure_loopback(w->images_fd);
         if (r >= 0)
                 r = image_cure_hung_up(w->images_fd);
+        if (r >= 0 && !w->job->features->saves.offsets)
+                r = image_cure_offsets(w->images_fd);
         if (r < 0)
                 return err_pass(r);
         if (left == 0)

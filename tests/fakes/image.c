@@ -39,6 +39,11 @@ int image_cure_maps(int images_fd, ImageWiped wiped, void *userdata, uint64_t mo
         return fake_call("image_cure_maps", "%s", wiped ? "wiped" : "");
 }
 
+int image_cure_offsets(int images_fd) {
+        (void)images_fd;
+        return fake_call("image_cure_offsets", "%s", "");
+}
+
 int image_cure_loopback(int images_fd) {
         (void)images_fd;
         return fake_call("image_cure_loopback", "%s", "");

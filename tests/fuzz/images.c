@@ -170,6 +170,8 @@ static void cure(int fd) {
                 EXPECT(image_cure_timers(fd, false) == 0);
         if (image_cure_maps(fd, wiped, NULL, 1 << 30) >= 0)
                 EXPECT(image_cure_maps(fd, wiped, NULL, 1 << 30) == 0);
+        if (image_cure_offsets(fd) >= 0)
+                EXPECT(image_cure_offsets(fd) == 0);
         if (image_cure_loopback(fd) >= 0)
                 EXPECT(image_cure_loopback(fd) == 0);
 }

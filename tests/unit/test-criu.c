@@ -202,11 +202,11 @@ static void test_features(void **state) {
                 unsigned since;
         } known[] = {
 #define SINCE(name, release) {#name, offsetof(CriuSaves, name), release}
-                        SINCE(stops, 31800),        SINCE(rseq, 31800),        SINCE(barriers, 31900),
-                        SINCE(no_new_privs, 31900), SINCE(memfds, 31900),      SINCE(thp, 31900),
-                        SINCE(resets, 40000),       SINCE(tcp_options, 40000), SINCE(as_it_was, 40000),
-                        SINCE(ambient, 40100),      SINCE(pidfds, 40100),      SINCE(one_shots, 40100),
-                        SINCE(wipes, 40200),
+                        SINCE(stops, 31800),        SINCE(rseq, 31800),    SINCE(barriers, 31900),
+                        SINCE(no_new_privs, 31900), SINCE(memfds, 31900),  SINCE(offsets, 31900),
+                        SINCE(thp, 31900),          SINCE(resets, 40000),  SINCE(tcp_options, 40000),
+                        SINCE(as_it_was, 40000),    SINCE(ambient, 40100), SINCE(pidfds, 40100),
+                        SINCE(one_shots, 40100),    SINCE(wipes, 40200),
         };
         static const unsigned releases[] = {29909, 31701, 31800, 31900, 40000,
                                             40009, 40100, 40101, 40201, 50000};

@@ -711,6 +711,44 @@ static void test_masters_first(void **state) {
         assert_int_equal(image_fix_terminals(dir), 0);
 }
 
+/* What is open loses its build id, what is only mapped keeps it. */
+static void test_offsets(void **state) {
+        ImgFdinfo descriptor = IMG_FDINFO__INIT;
+        _cleanup_(image_writer_done) ImageWriter writer = {0};
+        _cleanup_(image_message_freep) ProtobufCMessage *message = NULL;
+        ImgFown fown = IMG_FOWN__INIT;
+        uint32_t words[] = {0xc0ffee, 5};
+
+        (void)state;
+        assert_int_equal(image_put_head(&writer, IMAGE_FILES), 0);
+        for (uint32_t id = 7; id < 9; id++) {
+                ImgRegFile reg = IMG_REG_FILE__INIT;
+                ImgFile file = IMG_FILE__INIT;
+
+                reg.id = file.id = id;
+                reg.name = (char *)"/usr/bin/true";
+                reg.fown = &fown;
+                reg.build_id = words;
+                reg.n_build_id = ELEMENTS(words);
+                file.type = 1;
+                file.reg = &reg;
+                assert_int_equal(image_put_message(&writer, &file.base), 0);
+        }
+        assert_int_equal(file_replace(dir, "files.img", writer.data, writer.size), 0);
+        assert_int_equal(image_cure_offsets(dir), 0); /* nothing is open */
+        descriptor.id = 7;
+        put_one("fdinfo-2.img", IMAGE_FDINFO, &descriptor);
+        assert_int_equal(image_cure_offsets(dir), 1);
+        assert_int_equal(image_first_message(dir, "files.img", IMAGE_FILES, &img_file__descriptor, &message),
+                         0);
+        assert_int_equal(((const ImgFile *)message)->id, 7);
+        assert_int_equal(((const ImgFile *)message)->reg->n_build_id, 0);
+        assert_int_equal(image_cure_offsets(dir), 0);
+        descriptor.id = 8;
+        put_one("fdinfo-3.img", IMAGE_FDINFO, &descriptor);
+        assert_int_equal(image_cure_offsets(dir), 1);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup_teardown(test_calls, set_up, tear_down),
@@ -729,6 +767,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_huge_pages, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_hung_up, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_masters_first, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_offsets, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_no_files, set_up, tear_down),
         };
 

@@ -335,6 +335,14 @@ say("by tty", os.read(tty, 6))
 os.close(master)
 say("ends")
 """, r"was there True\s+by tty b'hello\\n'\s+hangup\s+ends"),
+    # Of a program: its build id is compared.
+    Kind("offset", """\
+fd = os.open("/proc/self/exe", os.O_RDONLY)
+first = os.read(fd, 4)
+rest = os.pread(fd, 60, 4)
+wait()
+say("the rest", first == b"\\x7fELF" and os.read(fd, 60) == rest)
+""", "the rest True"),
     Kind("options", """\
 s = socket.create_server(("127.0.0.1", 5009))
 s.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 5000)
