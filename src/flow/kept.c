@@ -4,20 +4,25 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "flow/facts.h"
 #include "proc/ns.h"
+#include "store/run.h"
 #include "store/store.h"
 #include "systemd/stop-order.h"
 
 #include <string.h>
 
 int trees_stop_order(const Candidates *c) {
+        _cleanup_(closep) int lock = run_keep_lock(); /* trees of one unit have one file for it */
         _cleanup_(freep) uint32_t *pids = NULL;
         size_t n = 0;
         int r;
 
+        if (lock < 0)
+                return err_pass(lock);
         for (size_t i = 0; i < c->n; i++)
                 for (size_t j = 0; j < c->items[i].tree->n_pids; j++)
                         if (model_append(pids, n, c->items[i].tree->pids[j]) < 0)

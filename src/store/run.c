@@ -94,7 +94,7 @@ int run_lock_wait(const char *what, int signal, uint64_t deadline) {
 
 /* Whoever has it reads and writes a small file and lets go; but a process can be stopped, and fcntl(2) waits
  * for ever or not at all. */
-static int keep_lock(void) {
+int run_keep_lock(void) {
         static const struct timespec moment = {.tv_nsec = 5000000};
         uint64_t deadline = now_monotonic() + KEEP_WAIT;
         int fd;
@@ -105,7 +105,7 @@ static int keep_lock(void) {
 }
 
 int run_keep_change(int (*change)(Keep *keep, void *userdata), void *userdata) {
-        _cleanup_(closep) int lock = keep_lock();
+        _cleanup_(closep) int lock = run_keep_lock();
         _cleanup_(keep_freep) Keep *keep = NULL;
         int r = lock, changed = 0;
 

@@ -6,6 +6,8 @@
 #include "tests/fakes/clock.h"
 #include "tests/unit/cli-run.h"
 
+#include <sys/wait.h>
+
 #define FIRST  4000001
 #define SECOND 4000002
 
@@ -226,6 +228,35 @@ static void test_not_kept(void **state) {
         assert_int_equal(kept(), 0);
 }
 
+/* Two that keep something of one unit write one file. */
+static void test_keep_one_at_a_time(void **state) {
+        int ready[2], over[2], status;
+        char byte = 0;
+        pid_t other;
+
+        assert_int_equal(pipe(ready), 0);
+        assert_int_equal(pipe(over), 0);
+        other = fork();
+        if (other == 0) {
+                close(over[1]);
+                if (run_keep_lock() < 0 || write(ready[1], &byte, 1) != 1)
+                        _exit(1);
+                _exit(read(over[0], &byte, 1) != 0);
+        }
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+        assert_int_equal(cli("keep", "pid:4000001"), EXIT_FAILED);
+        cli_says("another keep is in progress");
+        assert_int_equal(fake_count("stop_order"), 0);
+
+        close(over[1]);
+        assert_int_equal(waitpid(other, &status, 0), other);
+        assert_int_equal(status, 0);
+        assert_int_equal(cli("keep", "pid:4000001"), EXIT_OK);
+        close(ready[0]);
+        close(ready[1]);
+        close(over[0]);
+}
+
 static void test_keep_without_modules(void **state) {
         fake_fail("kmod_load", 1, -ENOENT);
         assert_int_equal(cli("keep", "pid:4000001"), EXIT_OK);
@@ -388,6 +419,7 @@ int main(void) {
                         WITH_SET_UP(test_broken_config),
                         WITH_SET_UP(test_keep),
                         WITH_SET_UP(test_not_kept),
+                        WITH_SET_UP(test_keep_one_at_a_time),
                         WITH_SET_UP(test_keep_without_modules),
                         WITH_SET_UP(test_drop),
                         WITH_SET_UP(test_drop_all),

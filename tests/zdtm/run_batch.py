@@ -30,6 +30,8 @@ PROGRAMS = {program["name"]: program for program in json.loads((TOP / "batch.jso
 # As zdtm.py does: those that need not be root become this user.
 ORDINARY = {"ZDTM_UID": "18943", "ZDTM_GID": "58467", "ZDTM_GROUPS": "27495 48244"}
 
+REFUSED = 4  # exit status
+
 # On an emulated machine, beside fifty others.
 SLOWER = 2
 
@@ -122,7 +124,7 @@ def start() -> dict[str, int | str]:
 
 def keep_one(pid: int) -> list:
     done = subprocess.run(["carryover", "keep", f"pid:{pid}", "--json=short"], capture_output=True, text=True, check=False)
-    if not done.stdout.strip():
+    if not done.stdout.strip() or done.returncode not in (0, REFUSED):
         return ["unknown", [done.stderr.strip()]]
     trees = json.loads(done.stdout)["trees"]
     levels = [tree["level"] for tree in trees]
