@@ -22,7 +22,7 @@
 
 #define N_SHOWS  2u /* of globals */
 #define VERB_MAX 16u
-#define FAR      3u /* no misspelling: another word */
+#define SHORT    5u /* two letters of a shorter word make another one */
 
 #define usage_error(format, ...) err_say(-EINVAL, format ": see carryover --help", ##__VA_ARGS__)
 
@@ -152,7 +152,7 @@ static size_t distance(const char *word, const char *name) {
 
 static int unknown_verb(const char *word) {
         const CliVerb *nearest = NULL;
-        size_t least = FAR;
+        size_t least = strlen(word) < SHORT ? 2 : 3;
 
         for (size_t i = 0; i < ELEMENTS(verbs); i++) {
                 size_t d = distance(word, verbs[i].name);
