@@ -132,7 +132,7 @@ static const CliVerb *verb_find(const char *name) {
 
 /* How many characters must be put in, taken out or changed to make the name of a verb of a word. */
 static size_t distance(const char *word, const char *name) {
-        size_t row[VERB_MAX + 1], n = strlen(name);
+        size_t row[VERB_MAX + 1], n = strnlen(name, VERB_MAX);
 
         for (size_t k = 0; k <= n; k++)
                 row[k] = k;

@@ -14,16 +14,11 @@
 #include "criu-image.pb-c.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 typedef struct Open {
-        uint32_t *ids;
+        const uint32_t *ids; /* sorted */
         size_t n;
 } Open;
-
-static void open_done(Open *open) {
-        free(open->ids);
-}
 
 /* protobuf-c frees the list by its pointer. */
 static int forget(ProtobufCMessage *message, const void *userdata) {
@@ -37,10 +32,12 @@ static int forget(ProtobufCMessage *message, const void *userdata) {
 }
 
 int image_cure_offsets(int images_fd) {
-        _cleanup_(open_done) Open open = {0};
-        int r = image_open_files(images_fd, &open.ids, &open.n);
+        _cleanup_(freep) uint32_t *ids = NULL;
+        size_t n = 0;
+        int r = image_open_files(images_fd, &ids, &n);
 
         if (r >= 0)
-                r = image_rewrite(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, forget, &open);
+                r = image_rewrite(images_fd, "files.img", IMAGE_FILES, &img_file__descriptor, forget,
+                                  &(const Open){ids, n});
         return r == -ENOENT ? 0 : err_pass(r); /* a tree that has nothing open */
 }

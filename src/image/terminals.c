@@ -136,11 +136,10 @@ static int copy_or_fix(Image *image, ProtobufCMessage *message, void *userdata) 
         return image_put_entry(&w->others, image->entry, image->entry_size);
 }
 
-static bool is_behind_slave(const Work *w, const Terminal *terminal) {
+static bool slave_has_passed(const Work *w, uint32_t index) {
         for (size_t i = 0; i < w->n_terminals; i++)
-                if (w->terminals[i].slave && w->terminals[i].passed &&
-                    w->terminals[i].index == terminal->index)
-                        return terminal->master;
+                if (w->terminals[i].slave && w->terminals[i].passed && w->terminals[i].index == index)
+                        return true;
         return false;
 }
 
@@ -151,7 +150,7 @@ static int copy_terminal(Image *image, ProtobufCMessage *message, void *userdata
         if (!terminal)
                 return image_bad(image, "it has changed");
         terminal->passed = true;
-        if (!is_behind_slave(w, terminal))
+        if (!terminal->master || !slave_has_passed(w, terminal->index))
                 return image_put_entry(&w->others, image->entry, image->entry_size);
         w->changed++;
         return image_put_entry(&w->first, image->entry, image->entry_size);

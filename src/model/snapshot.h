@@ -43,12 +43,12 @@ typedef struct SnapProcess {
         uint64_t unwritable;  /* bytes of private mappings that it must not write to */
         bool is_32bit;        /* all its memory is below 4 GiB */
         bool guarded, no_thp; /* prctl: speculates less, no transparent huge pages */
-        bool slack, numa,
-                        sealed; /* timer slack that is not PID 1's; memory with a policy of NUMA; mseal(2) */
-        int stop_signal;        /* what stopped it, if its parent has not asked yet; else 0 */
-        bool resets;            /* SCHED_RESET_ON_FORK, of one of its threads */
-        bool trapped;           /* a SIGTRAP waits for it or for one of its threads */
-        unsigned libraries;     /* SnapLibrary: what it maps of those that matter */
+        bool slack;           /* timer slack that is not PID 1's */
+        bool numa, sealed;    /* some of its memory has a policy of NUMA; is sealed (mseal(2)) */
+        int stop_signal;      /* what stopped it, if its parent has not asked yet; else 0 */
+        bool resets;          /* SCHED_RESET_ON_FORK, of one of its threads */
+        bool trapped;         /* a SIGTRAP waits for it or for one of its threads */
+        unsigned libraries;   /* SnapLibrary: what it maps of those that matter */
         uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts, ns_cgroup; /* inode numbers */
         uint64_t rss_bytes;      /* anonymous and shared memory, swap included: what its images would hold */
         uint64_t sysv_shm;       /* number of SysV shared mappings */

@@ -9,8 +9,8 @@
 
 int run_keep_read(Keep **ret); /* an empty one if there is no file */
 int run_keep_write(const Keep *keep);
-/* For what two must not do at once while they keep something; a descriptor. -EBUSY: others are at it for 10
- * s. */
+/* For what two must not do at once while they keep something. Returns a descriptor, which is the lock.
+ * -EBUSY: others had it for 10 s. */
 int run_keep_lock(void);
 /* Reads it, has it changed and writes it, one process at a time. change: 1 to write it, or 0, which is the
  * answer. -EBUSY as in run_keep_lock(). */
