@@ -46,6 +46,11 @@ static int as_a_user(void) {
         return setresuid(65534, 65534, 65534) < 0 ? -1 : unshare(CLONE_NEWUSER);
 }
 
+/* Of the host, and a user's all the same: what a setuid program has made for him. */
+static int for_a_user(void) {
+        return setresuid(65534, 0, 0);
+}
+
 /* It has root's number, and no more. */
 static int as_a_container(void) {
         return unshare(CLONE_NEWUSER) < 0 ? -1 : file_put("/proc/self/uid_map", "0 0 1");
@@ -57,7 +62,7 @@ static int elsewhere(void) {
 
 /* Root would run programs of his. */
 static void test_an_init_that_a_user_made_is_not_entered(void **state) {
-        int (*const ways[])(void) = {as_a_user, as_a_container, elsewhere};
+        int (*const ways[])(void) = {as_a_user, for_a_user, as_a_container, elsewhere};
         _cleanup_(closep) int pidfd = -1;
 
         need_root(state);
