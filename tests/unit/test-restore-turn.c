@@ -276,18 +276,15 @@ static void test_made_for_a_moment(void **state) {
 static void test_while_another_looks(void **state) {
         World *w = *state;
         Goer goer = {.world = w, .where = NOWHERE};
-        Turn looking = {0};
+        Turn looking = {.turns = &w->turns};
 
         w->turns.first = &looking;
         w->inside[HERE] = 1;
         assert_int_equal(pthread_create(&goer.thread, NULL, go_round, &goer), 0);
         for (int i = 0; i < 100; i++)
                 sched_yield(); /* it could go now, if it did not wait */
-        pthread_mutex_lock(&w->turns.lock);
         w->inside[HERE] = 0;
-        w->turns.first = NULL;
-        pthread_cond_broadcast(&w->turns.change);
-        pthread_mutex_unlock(&w->turns.lock);
+        turn_end(&looking);
         assert_int_equal(pthread_join(goer.thread, NULL), 0);
         assert_int_equal(w->met_alone, 0);
 }
