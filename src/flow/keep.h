@@ -4,8 +4,8 @@
 /* What check, keep, drop and list ask: which trees a target means, what is to be said of them, and the keep
  * list. Errors of a target are those of select/select.h: -EINVAL, -ESRCH, -EPERM. */
 
-#include "flow/facts.h"
-#include "flow/kept.h"
+#include "inspect/facts.h"
+#include "inspect/kept.h"
 
 /* Looks at them in depth, and at the machine. */
 int keep_inspect(Candidates *trees);

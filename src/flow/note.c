@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "files/config.h"
 #include "flow/flow.h"
-#include "flow/kept.h"
+#include "inspect/kept.h"
 #include "kernel/ids.h"
 #include "kernel/kexec.h"
 #include "report/text.h"

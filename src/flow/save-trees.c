@@ -5,8 +5,8 @@
  * sealed, or until it is clear that there will be none.
  */
 
-#include "flow/facts.h"
 #include "flow/saving.h"
+#include "inspect/facts.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/exit.h"
-#include "flow/kept.h"
+#include "inspect/kept.h"
 #include "model/box.h"
 #include "model/config.h"
 #include "model/model.h"

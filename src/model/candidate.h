@@ -23,7 +23,7 @@ typedef struct Candidates {
         size_t n;
         char *refused; /* why a target that is there cannot be kept any more, or NULL */
         bool given;    /* the trees are a ticket's (candidates_give()), and live as long as that */
-        bool judged;   /* by inspect() (flow/facts.h): what follows is filled in, and so are the verdicts */
+        bool judged; /* by inspect() (inspect/facts.h): what follows is filled in, and so are the verdicts */
         Snapshot *full;
         Verdict machine;
 } Candidates;

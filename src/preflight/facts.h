@@ -37,7 +37,7 @@ typedef enum PreflightFact {
  * About the machine. Each fact is in one of the three sets, or there is no verdict: what nobody looked at
  * must not read as fine. A fact that was not asked is left out on purpose. One that is not known has a
  * sentence why, and is never worse than degraded. One that is known is fine if it has no sentence.
- * flow/facts.c alone fills this in; release with preflight_facts_done().
+ * inspect/facts.c alone fills this in; release with preflight_facts_done().
  */
 typedef struct PreflightFacts {
         uint32_t known, not_known, not_asked; /* sets of FACT() */

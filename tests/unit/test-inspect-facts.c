@@ -4,7 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "flow/facts.h"
+#include "inspect/facts.h"
 #include "tests/unit/own-run.h"
 
 #include <fcntl.h>

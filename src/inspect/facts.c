@@ -3,14 +3,14 @@
 /* A machine that lacks something is an answer here, not an error: check reports all of it at once, where
  * each error alone would hide the next. */
 
-#include "flow/facts.h"
+#include "inspect/facts.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
 #include "criu/criu.h"
 #include "files/memory.h"
-#include "flow/waiting.h"
+#include "inspect/waiting.h"
 #include "jump/jump.h"
 #include "kernel/apparmor.h"
 #include "kernel/ids.h"

@@ -4,7 +4,7 @@
 /* The trees that are kept now: the keep list, the config's rule, and (for `carryover reboot`) the session
  * that it is typed in. */
 
-#include "flow/facts.h"
+#include "inspect/facts.h"
 #include "model/candidate.h"
 #include "model/config.h"
 
@@ -20,8 +20,8 @@ int kept_own(pid_t pid, char **ret);
 
 /*
  * own: a target of kept_own() that is kept too, or NULL. A target that is gone (the session has ended) is
- * left out: there is nothing left to keep. The trees are named and located, not yet described (flow/facts.h,
- * inspect()).
+ * left out: there is nothing left to keep. The trees are named and located, not yet described
+ * (inspect/facts.h, inspect()).
  */
 int kept_trees(const Config *config, const char *own, Candidates *ret);
 

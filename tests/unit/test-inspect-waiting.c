@@ -3,7 +3,7 @@
 /* What of the last save is not back yet: which trees, by what name and why, for whoever asks for the next
  * save. Needs root: sealed.h. */
 
-#include "flow/waiting.h"
+#include "inspect/waiting.h"
 
 #include "base/err.h"
 #include "model/model.h"

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "flow/kept.h"
+#include "inspect/kept.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "flow/facts.h"
+#include "inspect/facts.h"
 #include "proc/ns.h"
 #include "store/run.h"
 #include "store/store.h"

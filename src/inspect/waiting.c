@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "flow/waiting.h"
+#include "inspect/waiting.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
