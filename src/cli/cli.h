@@ -15,7 +15,7 @@
 typedef enum CliJson { CLI_TEXT, CLI_JSON_SHORT, CLI_JSON_PRETTY } CliJson;
 
 #define CLI_MAX_ARGS    64u /* a command to run in a tree */
-#define CLI_MAX_OPTIONS 6u
+#define CLI_MAX_OPTIONS 10u
 
 typedef struct CliOption {
         const char *name;  /* without the dashes */

@@ -9,6 +9,7 @@ ExitStatus verb_reboot(const CliCall *call) {
                         .append = cli_option(call, "append"),
                         .no_kexec = cli_option(call, "no-kexec"),
                         .force = cli_option(call, "force"),
+                        .ignore_inhibitors = cli_option(call, "ignore-inhibitors"),
         };
 
         return flow_reboot(&options);

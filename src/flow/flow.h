@@ -18,6 +18,7 @@ typedef struct RebootOptions {
         const char *append; /* words for the new kernel's command line, or NULL */
         bool no_kexec;      /* an ordinary reboot through the firmware */
         bool force;         /* go on without the trees that fail */
+        bool ignore_inhibitors;
 } RebootOptions;
 
 /* For verbs: says err_text(r) as one line on stderr, and returns EXIT_FAILED. */

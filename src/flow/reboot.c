@@ -49,6 +49,7 @@ static int check_all(const Config *config, const RebootOptions *options, Candida
 
         r = facts_gather(config, options->kernel, !options->no_kexec, &facts);
         facts.must_kexec = !options->no_kexec;
+        facts.must_obey = !options->ignore_inhibitors;
         if (r >= 0)
                 r = inspect(&facts, trees);
         if (r < 0)

@@ -20,6 +20,7 @@
 #include "report/report.h"
 #include "store/room.h"
 #include "systemd/bus.h"
+#include "systemd/inhibit.h"
 #include "systemd/login.h"
 #include "systemd/restrictions.h"
 
@@ -191,6 +192,16 @@ static int ask_profiles(PreflightFacts *f) {
         return preflight_know_if(f, FACT_PROFILES, r);
 }
 
+static int ask_inhibitors(PreflightFacts *f) {
+        Inhibitor first;
+        size_t n;
+        int r = inhibit_shutdown("", &first, &n);
+
+        if (r == 0 && !(f->wrong[FACT_INHIBIT] = inhibit_text(&first, n)))
+                return -ENOMEM;
+        return preflight_know_if(f, FACT_INHIBIT, r < 0 ? r : 0);
+}
+
 int facts_of_save(const Config *config, const Store *store, const CriuFeatures *features, bool kexec,
                   PreflightFacts *ret) {
         _cleanup_(preflight_facts_done) PreflightFacts f = {.not_asked = FACTS_OF_REQUEST};
@@ -237,6 +248,8 @@ int facts_gather(const Config *config, const char *kernel, bool kexec, Preflight
                 r = ask_encrypt(config, kexec, &f);
         if (r >= 0)
                 r = ask_profiles(&f);
+        if (r >= 0)
+                r = ask_inhibitors(&f);
         if (!kexec)
                 f.not_asked |= FACT(KEXEC) | FACT(KERNEL);
         else if (r >= 0)

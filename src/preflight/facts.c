@@ -28,6 +28,7 @@ static const struct {
                 [FACT_ENCRYPT] = {"whether images are encrypted", 0},
                 [FACT_KEXEC] = {"whether kexec is allowed", 0},
                 [FACT_KERNEL] = {"which kernel can be loaded", 0},
+                [FACT_INHIBIT] = {"whether somebody inhibits a shutdown", 0},
 };
 
 static int keep_sentence(PreflightFacts *facts, PreflightFact fact, int r) {

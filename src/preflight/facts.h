@@ -23,6 +23,7 @@ typedef enum PreflightFact {
         FACT_ENCRYPT,  /* whether images are encrypted; if so, it can be done, and the key has a way */
         FACT_KEXEC,    /* kexec is allowed here */
         FACT_KERNEL,   /* there is a kernel that sessions can be carried into */
+        FACT_INHIBIT,  /* nobody inhibits a shutdown */
         FACT_N
 } PreflightFact;
 
@@ -31,7 +32,7 @@ typedef enum PreflightFact {
 /* What a request asks before it begins a shutdown. A save asks for itself what of it matters to it. */
 #define FACTS_OF_REQUEST                                                                                    \
         (FACT(CRIU) | FACT(TARGET) | FACT(SERVICE) | FACT(STORE) | FACT(RETRY) | FACT(WAITING) |            \
-         FACT(PROFILES) | FACT(HOLD) | FACT(KEXEC) | FACT(KERNEL))
+         FACT(PROFILES) | FACT(HOLD) | FACT(KEXEC) | FACT(KERNEL) | FACT(INHIBIT))
 
 /*
  * About the machine. Each fact is in one of the three sets, or there is no verdict: what nobody looked at
@@ -54,6 +55,7 @@ typedef struct PreflightFacts {
         uint64_t memory_free; /* bytes, for that */
         char *profiles;       /* of FACT_PROFILES (model/label.h); NULL: AppArmor does not run */
         bool must_kexec;      /* the jump was asked for: what forbids it refuses, and is no mere note */
+        bool must_obey;       /* inhibitors: what they ask for refuses, likewise */
         bool frozen;          /* CRIU holds the tree: it traces all of it, and nothing changes any more */
 } PreflightFacts;
 

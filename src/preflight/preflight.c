@@ -209,6 +209,9 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
                         "use carryover reboot --no-kexec to reboot through the firmware, with a longer gap";
         const char *encrypted = "set Encrypt=no in carryover.conf(5) to reboot through the firmware";
         const char *loader = "use carryover reboot --no-kexec to leave the choice to the boot loader";
+        const char *inhibited = facts->must_obey
+                                                ? "wait for it, or use --ignore-inhibitors"
+                                                : "wait for it, or use carryover reboot --ignore-inhibitors";
         const struct {
                 PreflightFact fact;
                 const char *what, *remedy;
@@ -227,6 +230,8 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
                         {FACT_ENCRYPT, "encrypt", encrypted, VERDICT_REFUSED},
                         {FACT_KEXEC, "kexec", facts->encrypt ? encrypted : no_kexec, jump},
                         {FACT_KERNEL, "kernel", facts->encrypt ? encrypted : loader, jump},
+                        {FACT_INHIBIT, "inhibited", inhibited,
+                         facts->must_obey ? VERDICT_REFUSED : VERDICT_DEGRADED},
         };
         _cleanup_(verdict_done) Verdict v = {0};
         int r = preflight_facts_complete(facts);

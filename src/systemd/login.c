@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "model/cgroup-path.h"
 #include "systemd/cgroup.h"
+#include "systemd/state-file.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -27,24 +28,7 @@
 #define MAX_SESSIONS 8192u       /* logind's own SessionsMax= */
 
 bool login_field(const Session *session, const char *key, char *out, size_t size) {
-        size_t l = strlen(key);
-
-        for (const char *line = session->state_file; line; line = strchr(line, '\n')) {
-                size_t n;
-
-                line += *line == '\n';
-                if (strncmp(line, key, l) != 0 || line[l] != '=')
-                        continue;
-                line += l + 1;
-                n = strcspn(line, "\n");
-                if (n >= 2 && line[0] == '"' && line[n - 1] == '"') {
-                        line++;
-                        n -= 2;
-                }
-                snprintf(out, size, "%.*s", (int)(n < size ? n : size - 1), line);
-                return n > 0;
-        }
-        return false;
+        return state_value(session->state_file, key, out, size, NULL);
 }
 
 bool login_is_ssh(const Session *session) {

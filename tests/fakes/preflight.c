@@ -51,6 +51,9 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
                 r = verdict_add(ret, VERDICT_REFUSED, "store", NULL, "%s", facts->wrong[FACT_STORE]);
         if (r >= 0 && facts->wrong[FACT_ENCRYPT])
                 r = verdict_add(ret, VERDICT_REFUSED, "encrypt", NULL, "%s", facts->wrong[FACT_ENCRYPT]);
+        if (r >= 0 && facts->wrong[FACT_INHIBIT])
+                r = verdict_add(ret, facts->must_obey ? VERDICT_REFUSED : VERDICT_DEGRADED, "inhibited",
+                                "wait", "%s", facts->wrong[FACT_INHIBIT]);
         return r;
 }
 

@@ -7,6 +7,8 @@
 #include "tests/unit/programs.h"
 #include "tests/unit/promise.h"
 
+#include <sys/stat.h>
+
 #define FIRST  4000001
 #define SECOND 4000002
 
@@ -174,6 +176,30 @@ static void test_machine_refused(void **state) {
         assert_not_begun(4);
 }
 
+/* What logind would refuse for somebody else is refused for us, before anything is touched. */
+static void test_inhibited(void **state) {
+        int dir = open_dirs("/run/systemd/inhibit", 0755);
+        const char *lock = "WHAT=shutdown\nMODE=block\nUID=0\nPID=812\nWHO=apt\nWHY=upgrade\n";
+        _cleanup_(closep) int fd = -1;
+
+        (void)state;
+        assert_int_equal(file_replace(dir, "1", lock, strlen(lock)), 0);
+        assert_int_equal(mkfifoat(dir, "1.ref", 0600), 0);
+        fd = openat(dir, "1.ref", O_RDWR | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_not_begun(4);
+        assert_int_equal(fake_count("kexec_load_kernel"), 0);
+        assert_int_equal(fake_count("stop_order"), 0);
+        options.force = true;
+        assert_not_begun(4);
+        options.ignore_inhibitors = true;
+        fake_on_sleep = way_over;
+        assert_int_equal(fake_run(run_reboot, NULL), 0);
+        assert_int_equal(fake_tree(FIRST)->returned, 1);
+        assert_int_equal(file_remove_tree(dir, "1"), 0);
+        (void)fd_close(dir);
+}
+
 static void test_under_way(void **state) {
         (void)state;
         strcpy(fake->shutdown, "poweroff");
@@ -240,6 +266,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_machine_refused, set_up),
                         cmocka_unit_test_setup(test_looked_at_twice, set_up),
                         cmocka_unit_test_setup(test_all_have_ended, set_up),
+                        cmocka_unit_test_setup(test_inhibited, set_up),
                         cmocka_unit_test_setup(test_under_way, set_up),
                         cmocka_unit_test_setup(test_fails, set_up),
         };

@@ -29,6 +29,7 @@ static const char *const names[FACT_N] = {
                 [FACT_ENCRYPT] = "encrypted",
                 [FACT_KEXEC] = "kexec",
                 [FACT_KERNEL] = "which kernel",
+                [FACT_INHIBIT] = "inhibits",
 };
 
 static void test_forgotten(void **state) {
@@ -105,12 +106,30 @@ static void test_rests_on(void **state) {
         }
 }
 
+/* A check tells of it, a reboot obeys it unless it is told not to. */
+static void test_inhibited(void **state) {
+        PreflightFacts f = {.known = ALL};
+        Verdict v = {0};
+
+        (void)state;
+        f.wrong[FACT_INHIBIT] = strdup("\"apt\" (PID 812, root) inhibits a shutdown: upgrade in progress");
+        assert_int_equal(preflight_machine(&f, &v), 0);
+        assert_int_equal(v.level, VERDICT_DEGRADED);
+        assert_string_equal(v.notes[0].what, "inhibited");
+        verdict_done(&v);
+        f.must_obey = true;
+        assert_int_equal(preflight_machine(&f, &v), 0);
+        assert_int_equal(v.level, VERDICT_REFUSED);
+        assert_string_equal(v.notes[0].remedy, "wait for it, or use --ignore-inhibitors");
+        verdict_done(&v);
+        preflight_facts_done(&f);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_forgotten),
-                        cmocka_unit_test(test_left_out),
-                        cmocka_unit_test(test_not_known),
-                        cmocka_unit_test(test_rests_on),
+                        cmocka_unit_test(test_forgotten), cmocka_unit_test(test_left_out),
+                        cmocka_unit_test(test_not_known), cmocka_unit_test(test_rests_on),
+                        cmocka_unit_test(test_inhibited),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
