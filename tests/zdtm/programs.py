@@ -23,6 +23,9 @@ USUAL = {"--tcp-established", "--file-locks", "--link-remap", "--ext-unix-sk", "
 UNWANTED = {"noauto": "to be run by hand only", "crfail": "CRIU itself is meant to refuse it", "crlib": "needs a plugin of CRIU's",
             "pre-dump-notify": "talks with zdtm.py before the dump"}
 
+# Those that cannot wait for a jump, whoever saves them.
+HASTY = {"poll": "says FAIL by itself ten seconds after its start"}
+
 
 @dataclass(frozen=True)
 class Program:
@@ -86,6 +89,8 @@ def _unfit(path: Path, description: dict, scripts: set[str]) -> str:
             return why
     if description.get("arch", "x86_64") != "x86_64":
         return "for another processor"
+    if path.name in HASTY:
+        return HASTY[path.name]
     if {f"{path.name}.hook", f"{path.name}.checkskip"} & scripts:
         return "has a script beside it"
     if set(_options(description)) - USUAL:
