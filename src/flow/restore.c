@@ -38,6 +38,7 @@
 
 /* As TimeoutStopSec= of carryover.service. */
 #define SAVE_TIMEOUT (600 * USEC_PER_SEC)
+#define HUGE_LEFT    "the pool of huge pages stays larger than it was"
 
 static void restoring_done(Restoring *x) {
         hold_guard_stopp(&x->guard);
@@ -196,6 +197,7 @@ static int prepare(Restoring *x) {
         /* Files come before users' processes; logind and ssh wait for us, and systemd shall for a gigabyte,
          * too. */
         sd_notify(0, "EXTEND_TIMEOUT_USEC=600000000");
+        log_failed(restore_huge_begin(x->ticket), "trees with huge pages may fail");
         x->files = calloc(x->ticket->n_trees ?: 1, sizeof *x->files);
         r = x->files ? restore_files(&x->store, x->ticket, &x->keys, &x->timeline, x->files) : -ENOMEM;
         return r < 0 ? err_pass(r) : terminals_reserve(x);
@@ -350,6 +352,7 @@ static void finish(Restoring *x) {
                 log_failed(hold_clear(), "cannot remove the hold");
         }
         log_failed(network_mtu_sweep(), "cannot remove a temporary route");
+        log_failed(restore_huge_end(), HUGE_LEFT);
         restore_scopes_release(&x->scopes);
         if (x->restart_logind && x->manager)
                 log_failed(bus_try_restart_unit(x->manager, "systemd-logind.service"),
@@ -454,6 +457,7 @@ static ExitStatus restore(int (*what)(Restoring *x)) {
                 return EXIT_FAILED;
         }
         log_failed(r, "another restore may start at the same time");
+        log_failed(restore_huge_end(), HUGE_LEFT); /* of a start that died */
         log_failed(config_load_anyway("", &x.config), "using the readable files and defaults");
         r = store_open(&x.config, &x.store);
         if (r >= 0)

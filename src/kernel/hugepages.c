@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* The limit is a number that is read and written back, so threads take turns. What was set by hand is 0 in
- * the next kernel. */
+/* What was set by hand is 0 in the next kernel. */
 
 #include "kernel/hugepages.h"
 
@@ -14,103 +13,65 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 #define SETTINGS_MAX (64u << 10)
+/* Of the memory: other trees and the boot want some, too, and each huge page is one piece. */
+#define SHARE     4
+#define POOL      "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+#define PAGES_MAX (UINT64_MAX / HUGE_PAGE)
 
-static int default_size(uint64_t *ret) {
+static int read_number(const char *path, uint64_t *ret) {
         _cleanup_(freep) char *text = NULL;
-        const char *found;
-        int r = file_slurp(AT_FDCWD, "/proc/meminfo", 65536, &text, NULL);
+        int r = file_slurp(AT_FDCWD, path, 64, &text, NULL);
 
-        if (r < 0)
-                return err_pass(r);
-        found = strstr(text, "Hugepagesize:");
-        if (!found || sscanf(found, "Hugepagesize: %" SCNu64 " kB", ret) != 1 || *ret == 0 ||
-            *ret > UINT64_MAX / 1024)
-                return err_say(-ENOENT, "this kernel does not support huge pages");
-        *ret *= 1024;
-        return 0;
-}
-
-typedef struct Pool {
-        uint64_t size, own, wanted; /* own: the limit that the machine had */
-} Pool;
-
-static int read_number(const char *directory, const char *name, uint64_t *ret) {
-        _cleanup_(freep) char *text = NULL;
-        char path[128];
-        int r;
-
-        snprintf(path, sizeof path, "%s/%s", directory, name);
-        r = file_slurp(AT_FDCWD, path, 64, &text, NULL);
         if (r == -ENOENT)
-                return err_say(r, "this kernel does not support huge pages of this size: %s does not exist",
+                return err_say(r, "this kernel does not support huge pages of 2 MiB: %s does not exist",
                                path);
         if (r < 0)
                 return err_pass(r);
         text[strcspn(text, "\n")] = '\0';
-        if (parse_u64(text, UINT64_MAX / 4, ret) < 0)
+        if (parse_u64(text, PAGES_MAX, ret) < 0)
                 return err_say(-EBADMSG, "%s is not a number", path);
         return 0;
 }
 
-/* Those that others have by now count, too: the limit is one of all pages beyond the pool. Never below
- * none. */
-static int change(const char *directory, uint64_t size, Pool *pool, int64_t pages) {
-        uint64_t by = pages < 0 ? (uint64_t)-pages : (uint64_t)pages, surplus, own = pool->own, wanted;
-        char path[128], number[32];
-        int r = read_number(directory, "surplus_hugepages", &surplus);
+int hugepages_look(HugePool *ret) {
+        uint64_t all, surplus, free, promised;
+        int r = read_number(POOL "nr_hugepages", &all);
 
-        if (r >= 0 && pool->wanted == 0)
-                r = read_number(directory, "nr_overcommit_hugepages", &own);
+        if (r >= 0)
+                r = read_number(POOL "surplus_hugepages", &surplus);
+        if (r >= 0)
+                r = read_number(POOL "free_hugepages", &free);
+        if (r >= 0)
+                r = read_number(POOL "resv_hugepages", &promised);
         if (r < 0)
                 return err_pass(r);
-        if (pages < 0)
-                wanted = pool->wanted > by ? pool->wanted - by : 0;
-        else
-                wanted = by > UINT64_MAX / 4 - pool->wanted ? UINT64_MAX / 4 : pool->wanted + by;
-        snprintf(path, sizeof path, "%s/nr_overcommit_hugepages", directory);
-        snprintf(number, sizeof number, "%" PRIu64, wanted ? own + surplus + wanted : own);
-        r = file_put(path, number);
-        if (r < 0)
-                return err_pass(r);
-        *pool = (Pool){size, own, wanted};
+        *ret = (HugePool){
+                        .pages = all > surplus ? all - surplus : 0,
+                        .surplus = surplus,
+                        .free = free > promised ? free - promised : 0,
+        };
         return 0;
 }
 
-static Pool *pool_of(uint64_t size) {
-        static Pool pools[8]; /* architectures have one to five sizes */
+int hugepages_set(uint64_t pages) {
+        char number[24];
+        int r;
 
-        for (size_t i = 0; i < ELEMENTS(pools); i++)
-                if (pools[i].size == size || pools[i].size == 0)
-                        return pools + i;
-        return NULL;
+        snprintf(number, sizeof number, "%" PRIu64, pages);
+        r = file_put(POOL "nr_hugepages", number);
+        return r < 0 ? err_pass(r) : 0;
 }
 
-int hugepages_allow(uint64_t size, int64_t bytes) {
-        static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-        char directory[96];
-        Pool *pool;
-        int r = 0;
+uint64_t hugepages_share(void) {
+        struct sysinfo info;
 
-        if (size == 0)
-                r = default_size(&size);
-        if (r < 0)
-                return err_pass(r);
-        if (size < 1024 || bytes % (int64_t)size != 0)
-                return err_say(-EINVAL, "%" PRId64 " bytes are not a multiple of the huge page size", bytes);
-        snprintf(directory, sizeof directory, "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB",
-                 size / 1024);
-        pthread_mutex_lock(&lock);
-        pool = pool_of(size);
-        r = pool ? change(directory, size, pool, bytes / (int64_t)size)
-                 : err_say(-ENOENT, "this kernel does not support so many sizes of huge pages");
-        pthread_mutex_unlock(&lock);
-        return r < 0 ? err_pass(r) : 0;
+        return sysinfo(&info) < 0 ? 0 : (uint64_t)info.totalram * info.mem_unit / SHARE / HUGE_PAGE;
 }
 
 uint64_t hugepages_setting(const char *text) {

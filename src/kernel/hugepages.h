@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Huge pages (hugetlb): those beyond the pool, and whether each boot makes the pool. */
+/* Huge pages (hugetlb): the pool of those of 2 MiB, and whether each boot makes it. */
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/*
- * Lets the kernel make huge pages of this size (0: its default) when a process asks for them: as many bytes
- * more than so far, or fewer (nr_overcommit_hugepages), beside those that others have beyond the pool by
- * now. When as many are taken back as were allowed by this process, the limit is what it was before. Who has
- * them keeps them; when they are given back they become ordinary memory. Thread safe. -ENOENT: there are
- * none of that size. -EINVAL: the kernel makes such ones at boot only.
- */
-int hugepages_allow(uint64_t size, int64_t bytes);
+/* What a kernel can make of ordinary memory while it runs. Larger ones want a whole GiB in one piece. */
+#define HUGE_PAGE_SHIFT 21
+#define HUGE_PAGE       (UINT64_C(1) << HUGE_PAGE_SHIFT)
+
+typedef struct HugePool {
+        uint64_t pages;   /* of the pool: as many as was asked for, or as there was memory for */
+        uint64_t surplus; /* beyond it: who has them keeps them, then they become ordinary memory */
+        uint64_t free;    /* of both, promised to nobody */
+} HugePool;
+
+/* -ENOENT: this kernel has none. */
+int hugepages_look(HugePool *ret);
+/* Sets the size of the pool. The kernel makes as many as it has memory for, which is no error. What it takes
+ * out that is in use, or promised, is surplus from then on; what it adds it takes from there first. */
+int hugepages_set(uint64_t pages);
+/* How many pages a restore may add to what the boot has: a quarter of the memory. 0: not known. */
+uint64_t hugepages_share(void);
 
 /* Whether each boot makes as many huge pages as there are now; large: of those that are larger than the
  * usual ones. */

@@ -39,16 +39,16 @@ typedef struct SnapProcess {
         int tty_index;                           /* controlling terminal on devpts, else -1 */
         int seccomp;                             /* 0 none, 1 strict, 2 filter */
         bool no_new_privs, ambient, personality; /* has ambient capabilities, an odd personality(2) */
-        uint64_t huge_page;   /* size of the largest page that is huge, touched or not; else 0 */
-        uint64_t unwritable;  /* bytes of private mappings that it must not write to */
-        bool is_32bit;        /* all its memory is below 4 GiB */
-        bool guarded, no_thp; /* prctl: speculates less, no transparent huge pages */
-        bool slack;           /* timer slack that is not PID 1's */
-        bool numa, sealed;    /* some of its memory has a policy of NUMA; is sealed (mseal(2)) */
-        int stop_signal;      /* what stopped it, if its parent has not asked yet; else 0 */
-        bool resets;          /* SCHED_RESET_ON_FORK, of one of its threads */
-        bool trapped;         /* a SIGTRAP waits for it or for one of its threads */
-        unsigned libraries;   /* SnapLibrary: what it maps of those that matter */
+        uint64_t huge_page, huge; /* size of the largest huge page, or 0; bytes in all that it maps */
+        uint64_t unwritable;      /* bytes of private mappings that it must not write to */
+        bool is_32bit;            /* all its memory is below 4 GiB */
+        bool guarded, no_thp;     /* prctl: speculates less, no transparent huge pages */
+        bool slack;               /* timer slack that is not PID 1's */
+        bool numa, sealed;        /* some of its memory has a policy of NUMA; is sealed (mseal(2)) */
+        int stop_signal;          /* what stopped it, if its parent has not asked yet; else 0 */
+        bool resets;              /* SCHED_RESET_ON_FORK, of one of its threads */
+        bool trapped;             /* a SIGTRAP waits for it or for one of its threads */
+        unsigned libraries;       /* SnapLibrary: what it maps of those that matter */
         uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts, ns_cgroup; /* inode numbers */
         uint64_t rss_bytes;      /* anonymous and shared memory, swap included: what its images would hold */
         uint64_t sysv_shm;       /* number of SysV shared mappings */
@@ -109,8 +109,9 @@ typedef struct Snapshot {
         bool sorted; /* processes by PID, unixes and inets by inode, holders: snapshot_sort() was called */
         bool holders_cut;      /* not all who may hold something were looked at */
         uint16_t questions[2]; /* first and last port that the kernel gives to who has none; 0: not known */
-        bool huge_by_boot; /* each boot makes as many huge pages as now; asked only if a process has some */
-        bool strict;       /* the kernel promises no more memory than it has (vm.overcommit_memory=2) */
+        bool huge_by_boot;  /* each boot makes as many huge pages as now; asked only if a process has some */
+        uint64_t huge_most; /* then: bytes in huge pages that a restore makes at most */
+        bool strict;        /* the kernel promises no more memory than it has (vm.overcommit_memory=2) */
         uint64_t promisable; /* then: bytes that it may still promise */
         bool no_diag;        /* the kernel cannot list sockets (module gone): unixes and inets say nothing */
         bool sockets_late;   /* not all were listed in time: of the trees' own, too, some may be missing */

@@ -3,20 +3,44 @@
 /* Memory that the next kernel may not give. docs/CRIU.md, "Memory is mapped writable at first", "Huge pages
  * come from a pool". */
 
+#include "kernel/hugepages.h"
 #include "preflight/bytes.h"
 #include "preflight/checks.h"
 
 #include <inttypes.h>
 #include <string.h>
 
+/* Of all trees. */
+static uint64_t all_huge(const Snapshot *s) {
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < s->n_processes; i++)
+                sum = plus(sum, s->processes[i].huge);
+        return sum;
+}
+
 int check_huge(const Check *c) {
+        const Snapshot *s = c->m->s;
         Who who;
 
-        if (c->p->huge_page == 0 || c->m->s->huge_by_boot)
+        if (c->p->huge_page == 0 || s->huge_by_boot)
                 return 0;
-        return note_refused(c, "huge-pages", "set vm.nr_hugepages in /etc/sysctl.d, or stop the program",
-                            "%s uses huge pages; the next boot will not have enough of them",
-                            check_who(c->p, &who));
+        if (c->p->huge_page != HUGE_PAGE)
+                return note_refused(c, "huge-pages",
+                                    "set hugepagesz= and hugepages= on the kernel command line, or stop the "
+                                    "program",
+                                    "%s uses huge pages that are not of 2 MiB; the next kernel will have no "
+                                    "pool of them",
+                                    check_who(c->p, &who));
+        if (all_huge(s) > s->huge_most)
+                return note_refused(
+                                c, "huge-pages", "set vm.nr_hugepages in /etc/sysctl.d, or stop the program",
+                                "%s uses huge pages; if the boot does not create them, at most a quarter "
+                                "of the memory (%" PRIu64 " MiB) can be restored in huge pages",
+                                check_who(c->p, &who), s->huge_most / MIB);
+        return note_degraded(c, "huge-pages", "set vm.nr_hugepages in /etc/sysctl.d",
+                             "%s keeps its huge pages, but cannot get more of them after the reboot",
+                             check_who(c->p, &who));
 }
 
 static bool shares_memory(const Check *c, const SnapProcess *p) {

@@ -351,7 +351,7 @@ int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p) {
         if (r < 0)
                 return err_pass(r);
         for (size_t i = 0; i < p->n_fds; i++)
-                huge_note(p, p->fds[i].huge_page);
+                huge_add(p, p->fds[i].size, p->fds[i].huge_page);
         qsort(p->fds, p->n_fds, sizeof *p->fds, by_number);
         return 0;
 }

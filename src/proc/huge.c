@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <sys/vfs.h>
 
-#define LARGE (4u << 20) /* x86 has pages of 2 MiB and of 1 GiB */
-
 uint64_t huge_page(int pid_dir, const char *link) {
         struct statfs st;
         char path[96];
@@ -21,7 +19,9 @@ uint64_t huge_page(int pid_dir, const char *link) {
         return statfs(path, &st) >= 0 && (unsigned)st.f_type == HUGETLBFS_MAGIC ? (uint64_t)st.f_bsize : 0;
 }
 
-void huge_note(SnapProcess *p, uint64_t page) {
+void huge_add(SnapProcess *p, uint64_t bytes, uint64_t page) {
+        if (page > 0 && __builtin_add_overflow(p->huge, bytes, &p->huge))
+                p->huge = UINT64_MAX;
         p->huge_page = page > p->huge_page ? page : p->huge_page;
 }
 
@@ -31,5 +31,6 @@ void procfs_memory(Snapshot *s) {
         s->strict = memory_is_strict(&s->promisable);
         for (size_t i = 0; i < s->n_processes; i++)
                 largest = s->processes[i].huge_page > largest ? s->processes[i].huge_page : largest;
-        s->huge_by_boot = largest > 0 && hugepages_by_boot(largest > LARGE);
+        s->huge_by_boot = largest > 0 && hugepages_by_boot(largest > HUGE_PAGE);
+        s->huge_most = largest > 0 ? hugepages_share() * HUGE_PAGE : 0;
 }

@@ -67,7 +67,7 @@ static int map_look(int pid_dir, const Mounts *mounts, uint64_t from, uint64_t t
                 path[strlen(path) - strlen(DELETED)] = '\0';
         snprintf(link, sizeof link, "map_files/%" PRIx64 "-%" PRIx64, from, to);
         if (is_memory(path))
-                huge_note(p, huge_page(pid_dir, link));
+                huge_add(p, to - from, huge_page(pid_dir, link));
         if (starts_with(path, "/SYSV")) {
                 p->sysv_shm++;
                 return 0;

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Inside this room: a boot has no huge pages that nobody configured, so for the time of a restore the kernel
- * may make what the images want. */
+/* Inside this room: huge pages for one tree (restore.h has those of all). */
 
-#include "image/image.h"
+#include "model/model.h"
 
-typedef struct Huge {
-        uint64_t bytes[IMAGE_HUGE_SIZES]; /* that were allowed */
-} Huge;
-
-/* What cannot be allowed may be there all the same: then CRIU says so. */
-int huge_begin(int images_fd, Huge *ret);
-void huge_end(Huge *huge);
+/* Others may have taken what restore_huge_begin() made: makes them once more. Returns how many of the tree's
+ * pages there are not. It counts what is shared more than once, so they may be enough. Thread safe. */
+uint64_t huge_begin(const Tree *tree);
+void huge_end(const Tree *tree);

@@ -123,5 +123,12 @@ void restore_scopes_release(RestoreScopes *scopes);
  */
 int restore_login(Bus *manager, const Tree *tree);
 
+/* Makes the huge pages of 2 MiB that the pending trees want and the boot does not have, at most a quarter of
+ * the memory: early, while there are still pieces of that size. -ENOSPC with a sentence: not all; who finds
+ * none will not come back. */
+int restore_huge_begin(const Ticket *ticket);
+/* The pool is as large as it was before; who has pages keeps them. Also for a restore that has died. */
+int restore_huge_end(void);
+
 /* Before logind starts: new logins leave the numbers of these sessions alone (systemd/login.h). */
 int restore_login_reserve(const Ticket *ticket);

@@ -26,6 +26,7 @@
 #include "restore/terminals.h"
 #include "restore/turn.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -198,18 +199,19 @@ static int run_criu(Work *w) {
 
 static int make(Work *w) {
         StepClock clock = step_begin();
-        Huge huge = {0};
+        uint64_t missing;
         int r, end;
 
         r = outside_open(w->job, w->tree, &w->outside);
-        if (r >= 0)
-                r = huge_begin(w->images_fd, &huge);
         if (r < 0)
                 return err_pass(r);
+        missing = huge_begin(w->tree);
         r = network_mtu_begin(w->tree);
         if (r >= 0)
                 r = run_criu(w);
-        huge_end(&huge);
+        huge_end(w->tree);
+        if (r < 0 && missing > 0)
+                err_prefix(r, "%" PRIu64 " huge pages could not be made: ", missing);
         end = network_mtu_end(w->tree);
         if (r >= 0 && end < 0)
                 (void)tree_degrade(w->tree, "segment-size", "remove the route with ip route del", "%s",

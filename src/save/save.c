@@ -20,6 +20,7 @@
 #include "image/image.h"
 #include "image/remap.h"
 #include "kernel/apparmor.h"
+#include "kernel/hugepages.h"
 #include "model/box.h"
 #include "model/codec.h"
 #include "netfilter/hold.h"
@@ -111,6 +112,20 @@ static int note_images(Work *w) {
                         return err_pass(r);
         }
         return w->tree->n_images > 0 ? 0 : err_say(-EBADMSG, "CRIU reported success but wrote no image");
+}
+
+/* By number, or as the usual ones. Larger ones come from a pool that each boot makes. */
+static int note_huge(Tree *tree, int images_fd) {
+        uint64_t sums[IMAGE_HUGE_SIZES], bytes;
+        int r = image_huge_pages(images_fd, sums);
+
+        if (r < 0)
+                return err_pass(r);
+        if (__builtin_add_overflow(sums[0], sums[HUGE_PAGE_SHIFT], &bytes))
+                bytes = UINT64_MAX;
+        tree->has_huge_bytes = bytes > 0;
+        tree->huge_bytes = bytes;
+        return 0;
 }
 
 static int note_ids(Tree *tree, int images_fd) {
@@ -246,6 +261,8 @@ static int post_dump(Work *w) {
                 r = image_verify(w->images_fd);
         if (r >= 0)
                 r = image_streams_note(w->images_fd, w->tree);
+        if (r >= 0)
+                r = note_huge(w->tree, w->images_fd);
         if (r >= 0)
                 r = check_remaps(w->images_fd);
         if (r >= 0)

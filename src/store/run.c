@@ -11,6 +11,7 @@
 #include "base/text.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #define KEEP_WAIT (10 * USEC_PER_SEC)
+#define HUGE_NOTE "huge-pages"
 
 static int lock_open(const char *what) {
         _cleanup_(closep) int dir = run_directory();
@@ -192,4 +194,41 @@ int run_progress(const char *format, ...) {
                 n = (int)sizeof line - 2;
         line[n++] = '\n';
         return fd_write_all(fd, line, (size_t)n);
+}
+
+int run_huge_read(RunHuge *ret) {
+        _cleanup_(closep) int dir = run_directory();
+        _cleanup_(freep) char *text = NULL;
+        char *made;
+        int r;
+
+        if (dir < 0)
+                return err_pass(dir);
+        r = file_slurp(dir, HUGE_NOTE, 64, &text, NULL);
+        if (r < 0)
+                return r == -ENOENT ? 1 : err_pass(r);
+        made = text + strcspn(text, " ");
+        if (*made)
+                *made++ = '\0';
+        if (parse_u64(text, UINT64_MAX, &ret->own) < 0 || parse_u64(made, UINT64_MAX, &ret->made) < 0)
+                return err_say(-EBADMSG, "/run/carryover/" HUGE_NOTE " does not have two numbers");
+        return 0;
+}
+
+int run_huge_write(const RunHuge *huge) {
+        _cleanup_(closep) int dir = run_directory();
+        char text[64];
+        int n = snprintf(text, sizeof text, "%" PRIu64 " %" PRIu64, huge->own, huge->made);
+
+        return dir < 0 ? err_pass(dir) : file_replace(dir, HUGE_NOTE, text, (size_t)n);
+}
+
+int run_huge_remove(void) {
+        _cleanup_(closep) int dir = run_directory();
+
+        if (dir < 0)
+                return err_pass(dir);
+        if (unlinkat(dir, HUGE_NOTE, 0) < 0 && errno != ENOENT)
+                return err_born(-errno, "cannot remove /run/carryover/" HUGE_NOTE);
+        return 0;
 }

@@ -37,6 +37,16 @@ int run_hold_remove(void);
  * restore takes that back. */
 int run_unreported(bool unreported);
 #define RUN_UNREPORTED "/run/carryover/unreported"
+/* What the pool of huge pages had before a restore added some, and what it had then (RUN_HUGE_ADDING: the
+ * kernel was about to make them), so that the next start takes them out if this one dies. */
+typedef struct RunHuge {
+        uint64_t own, made; /* pages */
+} RunHuge;
+
+#define RUN_HUGE_ADDING UINT64_MAX
+int run_huge_read(RunHuge *ret); /* answer 1 if none */
+int run_huge_write(const RunHuge *huge);
+int run_huge_remove(void);
 int run_directory(void); /* descriptor */
 /* What one process at a time may do ("restore", "retry", "reboot"), until it closes this descriptor or ends;
  * another gets -EBUSY. */

@@ -124,7 +124,7 @@ void fake_reboot(void) {
                 fake->trees[i].life = FAKE_DEAD;
         fake->shutdown[0] = fake->started[0] = fake->loaded_cmdline[0] = '\0';
         fake->cancelled = fake->hold = fake->guard_left = fake->loaded = fake->has_key = false;
-        fake->n_held = 0;
+        fake->n_held = fake->pool = 0;
         empty_run();
 }
 

@@ -56,7 +56,8 @@ typedef struct FakeMachine {
         char loaded_cmdline[4096];
         size_t loaded_size; /* of its early part, and that, cut */
         unsigned char loaded_part[4096];
-        bool has_key; /* in the keyring */
+        uint64_t pool; /* huge pages */
+        bool has_key;  /* in the keyring */
         uint8_t key[32];
         char started[64];         /* the unit that was started last */
         uint64_t clock_offset;    /* usec that the clock is ahead */

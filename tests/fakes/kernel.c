@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "kernel/apparmor.h"
 #include "kernel/cpu.h"
+#include "kernel/hugepages.h"
 #include "kernel/ids.h"
 #include "kernel/kexec.h"
 #include "kernel/kmod.h"
@@ -51,6 +52,21 @@ int kexec_unload(void) {
         int r = fake_call("kexec_unload", "%s", "");
 
         fake->loaded = fake->loaded && r < 0;
+        return r;
+}
+
+int hugepages_look(HugePool *ret) {
+        int r = fake_call("hugepages_look", "%s", "");
+
+        *ret = (HugePool){.pages = fake->pool, .free = fake->pool};
+        return r;
+}
+
+int hugepages_set(uint64_t pages) {
+        int r = fake_call("hugepages_set", "%u", (unsigned)pages);
+
+        if (r >= 0)
+                fake->pool = pages;
         return r;
 }
 

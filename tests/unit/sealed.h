@@ -105,6 +105,8 @@ static inline Tree *sealed_tree(const Store *store, Ticket *ticket, pid_t pid) {
         tree->root_start = dead->start;
         tree->has_frozen_at = true;
         tree->frozen_at = 1;
+        tree->has_huge_bytes = true;
+        tree->huge_bytes = 4 << 20;
         assert_int_equal(model_set_string(&tree->target, dead->name), 0);
         assert_int_equal(model_append(tree->pids, tree->n_pids, (uint32_t)pid), 0);
         assert_int_equal(model_append(tree->ids, tree->n_ids, (uint32_t)pid), 0);

@@ -104,6 +104,7 @@ static void check_end(const Before *before, bool rebooted) {
         assert_false(in_store("ticket.claimed"));
         assert_false(fake->hold);
         assert_false(fake->guard_left);
+        assert_int_equal(fake->pool, 0);
         is_on_disk();
 }
 
@@ -146,7 +147,7 @@ static void fail_at(const Point *p) {
         fake_fail(p->event, p->nth, -EIO);
         (void)fake_run(run_restore, NULL);
         fake_heal();
-        if (in_store("ticket") || in_store("ticket.claimed"))
+        if (in_store("ticket") || in_store("ticket.claimed") || fake->pool > 0)
                 (void)fake_run(run_restore, NULL);
         report = sealed_report();
         for (size_t i = 0; i < 2; i++) {
@@ -162,6 +163,7 @@ static void fail_at(const Point *p) {
         assert_false(in_store("ticket"));
         assert_false(in_store("ticket.claimed"));
         assert_true(!fake->hold || hold_stays);
+        assert_int_equal(fake->pool, 0);
 }
 
 static void test_errors(void **state) {

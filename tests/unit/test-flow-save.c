@@ -74,6 +74,7 @@ static void test_kexec(void **state) {
 
         (void)state;
         assert_int_equal(t->n_trees, 2);
+        assert_int_equal(t->trees[0]->huge_bytes, 6 << 20); /* no larger pages */
         assert_true(fake->loaded && fake->hold && fake->guard_left);
         assert_int_equal(fake->n_held, 2);
         assert_string_equal(t->target_kernel, FAKE_NEXT);

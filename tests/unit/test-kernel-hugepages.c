@@ -1,79 +1,68 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* The machine's own limit, raised and put back; only where that is allowed. */
+/* The machine's own pool, made larger and put back; only where that is allowed. */
 
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "kernel/hugepages.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#define LIMIT "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages"
+#define POOL "/sys/kernel/mm/hugepages/hugepages-2048kB"
 
-static long limit(void) {
-        _cleanup_(freep) char *text = NULL;
+/* Another run of this test waits. -1: the pool cannot be changed. */
+static int alone(HugePool *ret) {
+        int fd = open(POOL, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-        assert_int_equal(file_slurp(AT_FDCWD, LIMIT, 64, &text, NULL), 0);
-        return strtol(text, NULL, 10);
+        if (fd < 0 || flock(fd, LOCK_EX) < 0 || hugepages_look(ret) < 0 || hugepages_set(ret->pages) < 0)
+                return fd_close(fd);
+        return fd;
 }
 
-static void test_limit(void **state) {
-        long before;
+/* Who has a page keeps it when the pool is put back, and it is counted where it is then. */
+static void test_pool(void **state) {
+        const size_t size = HUGE_PAGE;
+        HugePool before, now;
+        _cleanup_(closep) int fd = alone(&before);
+        char *map;
 
         (void)state;
-        if (access(LIMIT, W_OK) < 0)
+        if (fd < 0)
                 skip();
-        before = limit();
-        if (hugepages_allow(2 << 20, 6 << 20) == -EROFS)
-                skip();
-        assert_int_equal(limit(), before + 3);
-        assert_int_equal(hugepages_allow(2 << 20, 2 << 20), 0);
-        assert_int_equal(limit(), before + 4);
-        assert_int_equal(hugepages_allow(2 << 20, -(8 << 20)), 0);
-        assert_int_equal(limit(), before);
-        if (before == 0) { /* never below none */
-                assert_int_equal(hugepages_allow(2 << 20, -(8 << 20)), 0);
-                assert_int_equal(limit(), 0);
-        }
+        assert_int_equal(hugepages_set(before.pages + before.surplus + 2), 0);
+        assert_int_equal(hugepages_look(&now), 0);
+        assert_int_equal(now.pages, before.pages + before.surplus + 2);
+        assert_int_equal(now.surplus, 0);
+        assert_int_equal(now.free, before.free + 2);
+        map = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+        assert_true(map != MAP_FAILED);
+        map[0] = 'x'; /* and the other one is promised */
+        assert_int_equal(hugepages_look(&now), 0);
+        assert_int_equal(now.free, before.free);
+        assert_int_equal(hugepages_set(before.pages), 0);
+        assert_int_equal(hugepages_look(&now), 0);
+        assert_int_equal(now.pages, before.pages);
+        assert_int_equal(now.surplus, before.surplus + 2);
+        map[size] = 'y';
+        assert_int_equal(map[0], 'x');
+        munmap(map, 2 * size);
+        assert_int_equal(hugepages_look(&now), 0);
+        assert_int_equal(now.surplus, before.surplus);
 }
 
-/* The pages of a tree that came back first are no reason to refuse those of the next one. */
-static void test_next_tree(void **state) {
-        const size_t size = 2 << 20;
-        void *maps[2];
+static void test_share(void **state) {
+        uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 
         (void)state;
-        if (access(LIMIT, W_OK) < 0 || hugepages_allow(size, 0) == -EROFS)
-                skip();
-        for (size_t i = 0; i < 2; i++) {
-                long before = limit();
-
-                assert_int_equal(hugepages_allow(size, (int64_t)size), 0);
-                maps[i] = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB,
-                               -1, 0);
-                assert_int_equal(hugepages_allow(size, -(int64_t)size), 0);
-                assert_int_equal(limit(), before);
-        }
-        assert_true(maps[0] != MAP_FAILED);
-        assert_true(maps[1] != MAP_FAILED);
-        munmap(maps[0], size);
-        munmap(maps[1], size);
-}
-
-static void test_impossible(void **state) {
-        (void)state;
-        assert_int_equal(hugepages_allow(2 << 20, 4096), -EINVAL);
-        assert_int_equal(hugepages_allow(512, 512), -EINVAL);
-        assert_int_equal(hugepages_allow(8192, 8192), -ENOENT);
+        assert_in_range(hugepages_share() * HUGE_PAGE, memory / 4 - 2 * HUGE_PAGE, memory / 4 + HUGE_PAGE);
 }
 
 static void test_setting(void **state) {
@@ -88,9 +77,8 @@ static void test_setting(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_setting),
-                        cmocka_unit_test(test_limit),
-                        cmocka_unit_test(test_next_tree),
-                        cmocka_unit_test(test_impossible),
+                        cmocka_unit_test(test_pool),
+                        cmocka_unit_test(test_share),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

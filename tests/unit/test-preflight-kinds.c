@@ -404,9 +404,20 @@ static void test_huge(void **state) {
 
         SnapProcess *p = world_at(w->s, 402);
 
+        w->s->huge_most = 256 << 20;
+        p->huge = 256 << 20;
         p->huge_page = 2 << 20;
-        expect(w, VERDICT_REFUSED, "huge-pages", "bash (402) uses huge pages");
+        expect(w, VERDICT_DEGRADED, "huge-pages", "bash (402) keeps its huge pages");
         assert_non_null(strstr(w->v.notes[0].remedy, "/etc/sysctl.d"));
+        world_at(w->s, 800)->huge = 2 << 20; /* another tree wants some, too */
+        expect(w, VERDICT_REFUSED, "huge-pages", "a quarter of the memory (256 MiB)");
+        assert_non_null(strstr(w->v.notes[0].remedy, "/etc/sysctl.d"));
+        p->huge = UINT64_MAX;
+        expect(w, VERDICT_REFUSED, "huge-pages", "a quarter of the memory");
+        p->huge = p->huge_page = 1 << 30;
+        w->s->huge_most = UINT64_MAX;
+        expect(w, VERDICT_REFUSED, "huge-pages", "huge pages that are not of 2 MiB");
+        assert_non_null(strstr(w->v.notes[0].remedy, "kernel command line"));
         w->s->huge_by_boot = true;
         expect_ok(w);
         (void)world_mount(w->s, 402, 90, "hugetlbfs", "/dev/hugepages", MOUNT_UNKNOWN);

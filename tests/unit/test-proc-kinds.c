@@ -199,14 +199,18 @@ static void test_huge(void **state) {
         if (fd >= 0) {
                 assert_int_equal(ftruncate(fd, (off_t)size), 0);
                 assert_int_equal(look_at(getpid(), &s)->huge_page, size);
+                assert_int_equal(look_at(getpid(), &s)->huge, size);
+                assert_true(s->huge_most >= size);
                 close(fd);
                 fd = -1;
         }
         assert_int_equal(look_at(getpid(), &s)->huge_page, 0);
+        assert_int_equal(look_at(getpid(), &s)->huge, 0);
         map = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_HUGETLB, -1, 0);
         if (map == MAP_FAILED)
                 skip_and_free(&s);
         assert_int_equal(look_at(getpid(), &s)->huge_page, size);
+        assert_int_equal(look_at(getpid(), &s)->huge, size);
         munmap(map, size);
 }
 
