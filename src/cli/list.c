@@ -6,36 +6,46 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
-#define COLUMNS 6u
+#define COLUMNS 7u
+
+typedef struct Row {
+        char user[REPORT_USER_SIZE], pid[16];
+} Row;
+
+static void fill(const Candidate *c, Row *row, const char **cells) {
+        const Tree *t = c->tree;
+
+        report_user(t, row->user);
+        snprintf(row->pid, sizeof row->pid, "%" PRIu32, t->root_pid);
+        cells[0] = t->name;
+        cells[1] = t->target;
+        cells[2] = row->user;
+        cells[3] = row->pid;
+        cells[4] = "running";
+        cells[5] = report_why_text(c->why) ?: "-";
+        cells[6] = t->comm;
+}
 
 static int show_table(const Candidates *trees) {
-        static const char *const header[COLUMNS] = {"NAME", "TARGET", "USER", "PID", "PROCESSES", "COMMAND"};
-        const char **cells = calloc(trees->n * COLUMNS, sizeof *cells);
-        char(*numbers)[3][16] = calloc(trees->n, sizeof *numbers);
+        static const char *const header[COLUMNS] = {"NAME",  "TARGET", "USER",   "PID",
+                                                    "STATE", "WHY",    "COMMAND"};
+        size_t n = trees->n + trees->n_gone;
+        _cleanup_(freep) const char **cells = calloc(n * COLUMNS, sizeof *cells);
+        _cleanup_(freep) Row *rows = calloc(n, sizeof *rows);
 
-        if (!cells || !numbers) {
-                free(cells);
-                free(numbers);
+        if (!cells || !rows)
                 return -ENOMEM;
-        }
-        for (size_t i = 0; i < trees->n; i++) {
-                const Tree *t = trees->items[i].tree;
-                const char **row = cells + i * COLUMNS;
+        for (size_t i = 0; i < trees->n; i++)
+                fill(trees->items + i, rows + i, cells + i * COLUMNS);
+        for (size_t i = 0; i < trees->n_gone; i++) {
+                const char *const gone[COLUMNS] = {
+                                "-", trees->gone[i], "-", "-", "gone", report_why_text(WHY_KEEP), "-"};
 
-                snprintf(numbers[i][0], sizeof numbers[i][0], "%" PRIu32, t->uid);
-                snprintf(numbers[i][1], sizeof numbers[i][1], "%" PRIu32, t->root_pid);
-                snprintf(numbers[i][2], sizeof numbers[i][2], "%zu", t->n_pids);
-                row[0] = t->name;
-                row[1] = t->target;
-                row[2] = t->session && t->session->user[0] ? t->session->user : numbers[i][0];
-                row[3] = numbers[i][1];
-                row[4] = numbers[i][2];
-                row[5] = t->comm;
+                memcpy(cells + (trees->n + i) * COLUMNS, gone, sizeof gone);
         }
-        output_table(header, cells, COLUMNS, trees->n);
-        free(cells);
-        free(numbers);
+        output_table(header, cells, COLUMNS, n);
         return 0;
 }
 
@@ -47,14 +57,16 @@ ExitStatus verb_list(const CliCall *call) {
         r = keep_list(&trees);
         if (r < 0)
                 return cli_fail(r);
-        if (trees.n == 0)
+        if (trees.n == 0 && trees.n_gone > 0)
+                fprintf(stderr, "carryover: all that was kept has ended: run carryover drop --all\n");
+        else if (trees.n == 0)
                 fprintf(stderr, "carryover: nothing is kept: see carryover keep\n");
         if (trees.refused)
                 fprintf(stderr, "carryover: %s\n", trees.refused);
         output_begin(call);
         if (call->json != CLI_TEXT)
                 r = report_trees_json(stdout, &trees, call->json == CLI_JSON_PRETTY);
-        else if (trees.n > 0)
+        else if (trees.n + trees.n_gone > 0)
                 r = show_table(&trees);
         if (r < 0) {
                 output_end();

@@ -16,11 +16,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/param.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define NARROWEST        80u /* columns of a terminal */
+#define NARROWEST_COLUMN 11u /* of a table that is cut: "session-42~" */
+
 static struct {
         pid_t pager;
+        size_t columns; /* of the terminal; 0: it is none */
         ReportStyle style;
 } output;
 
@@ -60,8 +66,20 @@ static void start_pager(void) {
         close(pair[1]);
 }
 
+/* Of a terminal that does not say: what every one has. */
+static size_t terminal_columns(void) {
+        struct winsize size = {0};
+
+        if (!isatty(STDOUT_FILENO))
+                return 0;
+        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < NARROWEST)
+                return NARROWEST;
+        return size.ws_col;
+}
+
 void output_begin(const CliCall *call) {
         (void)setlocale(LC_CTYPE, "");
+        output.columns = terminal_columns();
         output.style.colour = wants_colour();
         output.style.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
         if (call->json == CLI_TEXT && !call->no_pager && isatty(STDOUT_FILENO) && isatty(STDIN_FILENO))
@@ -94,18 +112,38 @@ ExitStatus output_finish(void) {
         return r < 0 ? cli_fail(r) : EXIT_OK;
 }
 
+/* What is cut ends with "~". */
 static void table_row(const char *const *cells, const size_t *widths, size_t columns) {
         for (size_t c = 0; c < columns; c++) {
-                size_t at = 0;
+                size_t length = strlen(cells[c]), at = 0;
 
                 if (c > 0)
                         fputs("  ", stdout);
-                for (; cells[c][at]; at++)
-                        fputc(cells[c][at] < ' ' || cells[c][at] > '~' ? '?' : cells[c][at], stdout);
+                for (; cells[c][at] && at < widths[c]; at++)
+                        if (at + 1 == widths[c] && length > widths[c])
+                                fputc('~', stdout);
+                        else
+                                fputc(cells[c][at] < ' ' || cells[c][at] > '~' ? '?' : cells[c][at], stdout);
                 for (; c + 1 < columns && at < widths[c]; at++)
                         fputc(' ', stdout);
         }
         fputc('\n', stdout);
+}
+
+/* The widest column gives way first. */
+static void table_fit(size_t *widths, size_t columns, size_t room) {
+        for (;;) {
+                size_t sum = 2 * (columns - 1), widest = 0;
+
+                for (size_t c = 0; c < columns; c++) {
+                        sum += widths[c];
+                        if (widths[c] > widths[widest])
+                                widest = c;
+                }
+                if (sum <= room || widths[widest] <= NARROWEST_COLUMN)
+                        return;
+                widths[widest] -= MIN(sum - room, widths[widest] - NARROWEST_COLUMN);
+        }
 }
 
 void output_table(const char *const *header, const char *const *cells, size_t columns, size_t n) {
@@ -116,9 +154,10 @@ void output_table(const char *const *header, const char *const *cells, size_t co
         for (size_t c = 0; c < columns; c++) {
                 widths[c] = strlen(header[c]);
                 for (size_t i = 0; i < n; i++)
-                        if (strlen(cells[i * columns + c]) > widths[c])
-                                widths[c] = strlen(cells[i * columns + c]);
+                        widths[c] = MAX(widths[c], strlen(cells[i * columns + c]));
         }
+        if (output.columns > 0)
+                table_fit(widths, columns, output.columns);
         table_row(header, widths, columns);
         for (size_t i = 0; i < n; i++)
                 table_row(cells + i * columns, widths, columns);

@@ -18,5 +18,5 @@ ReportStyle output_style(void);
 ExitStatus output_finish(void);
 
 /* A table with a header line, columns as wide as they need: header has `columns` texts, cells n times as
- * many. Texts are made printable. */
+ * many. Texts are made printable, and on a terminal the widest ones are cut until a row fits on a line. */
 void output_table(const char *const *header, const char *const *cells, size_t columns, size_t n);

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "files/config.h"
+#include "inspect/kept.h"
 #include "netfilter/hold.h"
 #include "restore/restore.h"
 #include "store/store.h"
@@ -65,15 +66,16 @@ static int newest(const Store *store, Ticket **ret, ReportPhase *ret_phase) {
         return store_report(store, ret);
 }
 
-static int look_around(ReportNow *now) {
-        _cleanup_(keep_freep) Keep *keep = NULL;
+static int look_around(const Config *config, ReportNow *now) {
+        _cleanup_(candidates_done) Candidates kept = {0};
         size_t held = 0;
         int r;
 
-        r = run_keep_read(&keep);
+        r = kept_trees(config, NULL, &kept);
         if (r < 0)
                 return err_pass(r);
-        now->kept = keep->n_targets;
+        now->kept = kept.n;
+        now->gone = kept.n_gone;
         r = hold_present(&held);
         if (r < 0)
                 return err_prefix(r, "cannot determine the state of the hold: ");
@@ -116,7 +118,7 @@ int now_look(const char *tree, Now *ret) {
         if (r >= 0)
                 r = newest(&store, &now.ticket, &now.stands.phase);
         if (r >= 0)
-                r = look_around(&now.stands);
+                r = look_around(&config, &now.stands);
         if (r >= 0 && tree)
                 r = now.ticket ? only(now.ticket, tree)
                                : err_say(-ENOENT, "no save yet: see carryover keep");

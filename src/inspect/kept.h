@@ -20,8 +20,8 @@ int kept_own(pid_t pid, char **ret);
 
 /*
  * own: a target of kept_own() that is kept too, or NULL. A target that is gone (the session has ended) is
- * left out: there is nothing left to keep. The trees are named and located, not yet described
- * (inspect/facts.h, inspect()).
+ * left out, but for its name in ret->gone: there is nothing left to keep. The trees are named and located,
+ * not yet described (inspect/facts.h, inspect()).
  */
 int kept_trees(const Config *config, const char *own, Candidates *ret);
 

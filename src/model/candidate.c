@@ -25,7 +25,10 @@ void candidates_forget(Candidates *c) {
 void candidates_done(Candidates *c) {
         for (size_t i = 0; i < c->n; i++)
                 candidate_done(c->items + i, c->given);
+        for (size_t i = 0; i < c->n_gone; i++)
+                free(c->gone[i]);
         free(c->items);
+        free(c->gone);
         free(c->refused);
         (void)snapshot_free(c->full);
         verdict_done(&c->machine);

@@ -11,8 +11,16 @@ typedef struct StoreShare {
         uint64_t bytes, names;
 } StoreShare;
 
+/* What keeps a tree. */
+typedef enum CandidateWhy {
+        WHY_ASKED,  /* somebody asks about it */
+        WHY_KEEP,   /* the keep list */
+        WHY_CONFIG, /* the rule of the configuration */
+} CandidateWhy;
+
 typedef struct Candidate {
         Tree *tree;
+        CandidateWhy why;
         Verdict verdict;
         StoreShare needs; /* about; unknown for what is refused */
         StoreShare limit; /* what it may have when it is frozen; nothing if it is refused */
@@ -21,6 +29,8 @@ typedef struct Candidate {
 typedef struct Candidates {
         Candidate *items;
         size_t n;
+        char **gone; /* targets on the keep list of which nothing is there any more */
+        size_t n_gone;
         char *refused; /* why a target that is there cannot be kept any more, or NULL */
         bool given;    /* the trees are a ticket's (candidates_give()), and live as long as that */
         bool judged; /* by inspect() (inspect/facts.h): what follows is filled in, and so are the verdicts */

@@ -99,6 +99,7 @@ static void put_now(Node *node, const ReportNow *now) {
         node_bool(node, "hold", now->hold);
         node_number(node, "held_connections", true, now->held);
         node_number(node, "kept", true, now->kept);
+        node_number(node, "gone", true, now->gone);
 }
 
 int report_json(FILE *out, const Ticket *report, const ReportNow *now, bool pretty) {

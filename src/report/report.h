@@ -54,7 +54,8 @@ typedef struct ReportNow {
         ReportPhase phase;
         bool hold;     /* packet rules of ours stand */
         uint64_t held; /* connections in them */
-        uint64_t kept; /* targets on the keep list */
+        uint64_t kept; /* trees, as `carryover list` shows them */
+        uint64_t gone; /* targets on the keep list of which nothing is there any more */
 } ReportNow;
 
 const char *report_phase_text(ReportPhase phase); /* "idle", "sealed", "restoring", "interrupted" */

@@ -22,7 +22,9 @@ static bool contains(const Tree *tree, uint32_t pid) {
 }
 
 /* Takes the tree. */
-static int kept_add(Candidates *k, Tree *tree) {
+static int kept_add(Candidates *k, Tree *tree, CandidateWhy why) {
+        int r;
+
         for (size_t i = 0; i < k->n; i++)
                 if (contains(k->items[i].tree, tree->root_pid)) {
                         model_free(tree);
@@ -31,7 +33,19 @@ static int kept_add(Candidates *k, Tree *tree) {
         for (size_t i = k->n; i-- > 0;)
                 if (contains(tree, k->items[i].tree->root_pid))
                         candidates_remove(k, i);
-        return candidates_add(k, tree);
+        r = candidates_add(k, tree);
+        if (r >= 0)
+                k->items[k->n - 1].why = why;
+        return r;
+}
+
+static int note_gone(Candidates *k, const char *target) {
+        char *copy = strdup(target);
+        int r = copy ? model_append(k->gone, k->n_gone, copy) : -ENOMEM;
+
+        if (r < 0)
+                free(copy);
+        return r;
 }
 
 /* A session that nobody named is not missed if it is closing and has no process any more. Each process that
@@ -46,6 +60,8 @@ static int kept_target(const SelectWorld *w, const char *target, bool named, Can
                 return r;
         if (r == -ESRCH && !named)
                 return 0;
+        if (r == -ESRCH && note_gone(k, target) < 0)
+                return -ENOMEM;
         if (r < 0)
                 return verdict_add(problems, VERDICT_DEGRADED,
                                    r == -ESRCH ? "target-gone" : "target-refused", NULL,
@@ -54,7 +70,7 @@ static int kept_target(const SelectWorld *w, const char *target, bool named, Can
                                                  "from the list: %s",
                                    target, err_text(r));
         for (size_t i = 0; r >= 0 && i < found.n; i++)
-                r = kept_add(k, TAKE(found.items[i].tree));
+                r = kept_add(k, TAKE(found.items[i].tree), named ? WHY_KEEP : WHY_CONFIG);
         return r;
 }
 

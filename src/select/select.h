@@ -35,7 +35,7 @@ int select_check(const char *target);
  * What a keep list (NULL: none) and the rule "all ssh sessions" select together, each process once: a tree
  * inside another one is carried by that. What is gone or cannot be selected any more becomes a note of
  * *problems (degraded, "target-gone" or "target-refused") and does not stop the others, nor a tree of a
- * session the other trees of it.
+ * session the other trees of it. ret->gone has what of the keep list is gone.
  */
 int select_kept(const SelectWorld *world, const Keep *keep, bool all_ssh, Candidates *ret,
                 Verdict *problems);

@@ -314,6 +314,23 @@ static void test_terminal(void **state) {
         assert_int_equal(cli_out[0], '{');
 }
 
+/* A row is a line, however long what it tells of is called; who reads it with a program gets it whole. */
+static void test_table_fits(void **state) {
+        static const char name[] = "a-unit-whose-name-is-very-long";
+        FakeTree *tree = fake_add_tree((pid_t)FIRST);
+
+        snprintf(tree->name, sizeof tree->name, "%s", name);
+        assert_int_equal(cli("keep", "unit:a-unit-whose-name-is-very-long"), EXIT_OK);
+        on_terminal(CLI_WORDS("list", "--no-pager"));
+        assert_int_equal(cli_lines(cli_out), 2);
+        for (const char *line = cli_out; *line; line += strcspn(line, "\n") + 1)
+                assert_in_range(strcspn(line, "\r\n"), 40, 80);
+        cli_shows("~  unit:");
+        cli_shows("  running  keep  job");
+        assert_int_equal(cli("list"), EXIT_OK);
+        cli_shows(name);
+}
+
 /* Behind it the command goes on, with the exit status that it has without. */
 static void test_pager(void **state) {
         reported(OUTCOME__STATE__CARRIED, OUTCOME__STATE__LOST);
@@ -336,7 +353,8 @@ int main(void) {
                         WITH_SET_UP(test_steps),         WITH_SET_UP(test_stopped),
                         WITH_SET_UP(test_bad_ticket),    WITH_SET_UP(test_cannot_look),
                         WITH_SET_UP(test_restore_which), WITH_SET_UP(test_restore),
-                        WITH_SET_UP(test_terminal),      WITH_SET_UP(test_pager),
+                        WITH_SET_UP(test_table_fits),    WITH_SET_UP(test_terminal),
+                        WITH_SET_UP(test_pager),
         };
         int r = own_machine();
 

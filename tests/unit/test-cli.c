@@ -307,20 +307,57 @@ static void test_list(void **state) {
 
         fake_keep();
         assert_int_equal(cli("list"), EXIT_OK);
-        assert_string_equal(cli_out, "NAME         TARGET       USER  PID      PROCESSES  COMMAND\n"
-                                     "pid-4000001  pid:4000001  1000  4000001  1          job\n"
-                                     "pid-4000002  pid:4000002  1000  4000002  1          job\n");
+        assert_string_equal(cli_out, "NAME         TARGET       USER  PID      STATE    WHY   COMMAND\n"
+                                     "pid-4000001  pid:4000001  1000  4000001  running  keep  job\n"
+                                     "pid-4000002  pid:4000002  1000  4000002  running  keep  job\n");
         assert_string_equal(cli_err, "");
         cli_fits();
         assert_int_equal(cli("list", "--json=pretty"), EXIT_OK);
         cli_json(true);
 
-        fake->trees[0].life = FAKE_DEAD;
-        assert_int_equal(cli("list"), EXIT_OK);
-        assert_int_equal(cli_lines(cli_out), 2);
+        cli_shows("\"why\":\"keep\"");
+        cli_shows("\"gone\":[");
         fake_fail("run_keep_read", 1, -EIO);
         assert_int_equal(cli("list"), EXIT_FAILED);
         cli_says("run_keep_read was told to fail");
+}
+
+/* What has ended is not passed over: its user may believe it kept. */
+static void test_list_gone(void **state) {
+        fake_keep();
+        fake->trees[0].life = FAKE_DEAD;
+        assert_int_equal(cli("list"), EXIT_OK);
+        cli_shows("pid-4000002  pid:4000002          1000  4000002  running  keep  job\n"
+                  "-            pid:4000001@4000001  -     -        gone     keep  -\n");
+        assert_string_equal(cli_err, "");
+        cli_fits();
+        assert_int_equal(cli("status", "--json"), EXIT_OK);
+        cli_shows("\"kept\":1,\"gone\":1}");
+        assert_int_equal(cli("list", "--json"), EXIT_OK);
+        cli_shows("\"gone\":[{\"target\":\"pid:4000001@4000001\",\"why\":\"keep\",\"state\":\"gone\"}]");
+        fake->trees[1].life = FAKE_DEAD;
+        assert_int_equal(cli("list"), EXIT_NOTHING);
+        assert_int_equal(cli_lines(cli_out), 3);
+        cli_says("all that was kept has ended: run carryover drop --all");
+        assert_int_equal(cli("status"), EXIT_NOTHING); /* as long as there was no save */
+        assert_int_equal(cli("drop", FIRST_KEPT), EXIT_OK);
+        assert_int_equal(cli("list"), EXIT_NOTHING);
+        assert_int_equal(cli_lines(cli_out), 2);
+}
+
+static void test_user_names(void **state) {
+        int etc = open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        assert_int_equal(file_replace(etc, "passwd", "joe:x:1000:", 11), 0);
+        fake_keep();
+        assert_int_equal(cli("list"), EXIT_OK);
+        cli_shows("  joe   ");
+        assert_int_equal(cli("list", "--json"), EXIT_OK);
+        cli_shows("\"user\":\"joe\"");
+        assert_int_equal(cli("check", "pid:4000001"), EXIT_OK);
+        cli_shows("job (4000001) of joe, ");
+        assert_int_equal(unlinkat(etc, "passwd", 0), 0);
+        (void)close(etc);
 }
 
 /* reboot. */
@@ -424,6 +461,8 @@ int main(void) {
                         WITH_SET_UP(test_drop),
                         WITH_SET_UP(test_drop_all),
                         WITH_SET_UP(test_list),
+                        WITH_SET_UP(test_list_gone),
+                        WITH_SET_UP(test_user_names),
                         WITH_SET_UP(test_reboot),
                         WITH_SET_UP(test_reboot_nobody_answers),
                         WITH_SET_UP(test_reboot_refused),

@@ -561,10 +561,16 @@ static void test_kept(void **state) {
         assert_int_equal(problems.n_notes, 2);
         assert_string_equal(problems.notes[0].what, "target-gone");
         assert_string_equal(problems.notes[1].what, "target-refused");
+        assert_int_equal(w->found.n_gone, 1);
+        assert_string_equal(w->found.gone[0], "pid:400@1");
         verdict_done(&problems);
         candidates_done(&w->found);
         assert_int_equal(select_kept(&world, &keep, true, &w->found, &problems), 0);
         assert_int_equal(w->found.n, 3);
+        for (size_t i = 0; i < w->found.n; i++)
+                assert_int_equal(w->found.items[i].why,
+                                 strcmp(w->found.items[i].tree->target, "session:5") == 0 ? WHY_CONFIG
+                                                                                          : WHY_KEEP);
         verdict_done(&problems);
         candidates_done(&w->found);
         assert_int_equal(select_kept(&world, NULL, false, &w->found, &problems), 0);
