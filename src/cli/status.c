@@ -33,6 +33,7 @@ static ExitStatus show(const CliCall *call, const Now *now) {
                 r = report_json(stdout, now->ticket, &now->stands, call->json == CLI_JSON_PRETTY);
         else {
                 show_now(&now->stands);
+                report_scheduled(stdout, &now->stands);
                 if (now->ticket)
                         report_summary(stdout, now->ticket, output_style().colour);
                 else

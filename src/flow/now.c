@@ -10,7 +10,9 @@
 #include "netfilter/hold.h"
 #include "restore/restore.h"
 #include "store/store.h"
+#include "systemd/scheduled.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void now_done(Now *now) {
@@ -68,6 +70,7 @@ static int newest(const Store *store, Ticket **ret, ReportPhase *ret_phase) {
 
 static int look_around(const Config *config, ReportNow *now) {
         _cleanup_(candidates_done) Candidates kept = {0};
+        Scheduled scheduled;
         size_t held = 0;
         int r;
 
@@ -76,6 +79,10 @@ static int look_around(const Config *config, ReportNow *now) {
                 return err_pass(r);
         now->kept = kept.n;
         now->gone = kept.n_gone;
+        if (scheduled_shutdown("", &scheduled) == 0) {
+                snprintf(now->scheduled, sizeof now->scheduled, "%s", scheduled.action);
+                now->scheduled_at = scheduled.realtime;
+        }
         r = hold_present(&held);
         if (r < 0)
                 return err_prefix(r, "cannot determine the state of the hold: ");

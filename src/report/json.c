@@ -94,12 +94,24 @@ static void put_report(Node *node, const Ticket *report) {
         node_put(node, "steps", &steps);
 }
 
+static void put_scheduled(Node *node, const ReportNow *now) {
+        Node scheduled = node_object();
+
+        node_text(&scheduled, "action", now->scheduled);
+        node_number(&scheduled, "realtime_usec", true, now->scheduled_at);
+        node_put(node, "scheduled", &scheduled);
+}
+
 static void put_now(Node *node, const ReportNow *now) {
         node_text(node, "phase", report_phase_text(now->phase));
         node_bool(node, "hold", now->hold);
         node_number(node, "held_connections", true, now->held);
         node_number(node, "kept", true, now->kept);
         node_number(node, "gone", true, now->gone);
+        if (now->scheduled[0])
+                put_scheduled(node, now);
+        else
+                node_null(node, "scheduled");
 }
 
 int report_json(FILE *out, const Ticket *report, const ReportNow *now, bool pretty) {

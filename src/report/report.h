@@ -52,13 +52,18 @@ typedef enum ReportPhase {
 
 typedef struct ReportNow {
         ReportPhase phase;
-        bool hold;     /* packet rules of ours stand */
-        uint64_t held; /* connections in them */
-        uint64_t kept; /* trees, as `carryover list` shows them */
-        uint64_t gone; /* targets on the keep list of which nothing is there any more */
+        bool hold;             /* packet rules of ours stand */
+        uint64_t held;         /* connections in them */
+        uint64_t kept;         /* trees, as `carryover list` shows them */
+        uint64_t gone;         /* targets on the keep list of which nothing is there any more */
+        char scheduled[16];    /* the shutdown that somebody has scheduled: "reboot"; empty: none */
+        uint64_t scheduled_at; /* realtime */
 } ReportNow;
 
 const char *report_phase_text(ReportPhase phase); /* "idle", "sealed", "restoring", "interrupted" */
+
+/* "Scheduled: reboot at Sun 2026-11-29 13:05:00 UTC: kept trees will be carried", or nothing. */
+void report_scheduled(FILE *out, const ReportNow *now);
 
 /*
  * One JSON object and a newline: the fields of carryover(1), "JSON". `report` may be NULL: there never was a

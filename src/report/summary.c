@@ -97,14 +97,24 @@ static void headline(FILE *out, const Ticket *report, const Paint *paint) {
 }
 
 /* Fails soft: a time that localtime does not know is shown as the number it is. */
-static void moment(FILE *out, const char *label, uint64_t realtime) {
+static void moment(FILE *out, const char *label, uint64_t realtime, const char *rest) {
         time_t seconds = (time_t)(realtime / USEC_PER_SEC);
         struct tm tm;
         char text[64];
 
         if (!localtime_r(&seconds, &tm) || strftime(text, sizeof text, "%a %Y-%m-%d %H:%M:%S %Z", &tm) == 0)
                 snprintf(text, sizeof text, "%" PRIu64 " us", realtime);
-        fprintf(out, "%10s: %s\n", label, text);
+        fprintf(out, "%11s %s%s\n", label, text, rest);
+}
+
+void report_scheduled(FILE *out, const ReportNow *now) {
+        char label[48];
+
+        if (!now->scheduled[0])
+                return;
+        snprintf(label, sizeof label, " Scheduled: %s at", now->scheduled);
+        moment(out, label, now->scheduled_at,
+               now->kept > 0 ? ": kept trees will be carried" : ": nothing is kept");
 }
 
 static void figures(FILE *out, const Ticket *report, const Paint *paint) {
@@ -115,9 +125,9 @@ static void figures(FILE *out, const Ticket *report, const Paint *paint) {
                 fprintf(out, "%10s: %s%.2f s%s\n", "Gap", paint->bold, (double)gap / USEC_PER_SEC,
                         paint->off);
         if (report->sealed_at > 0)
-                moment(out, "Sealed", report->sealed_at);
+                moment(out, "Sealed:", report->sealed_at, "");
         if (report->has_done_at)
-                moment(out, "Done", report->done_at);
+                moment(out, "Done:", report->done_at, "");
         fprintf(out, "%10s: %s\n", "Ticket", id ?: "?");
 }
 

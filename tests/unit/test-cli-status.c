@@ -67,6 +67,38 @@ static void test_nothing(void **state) {
         cli_shows("\"idle\"");
 }
 
+static void scheduled(const char *text) {
+        int dir = open_dirs("/run/systemd/shutdown", 0755);
+
+        assert_int_equal(file_replace(dir, "scheduled", text, strlen(text)), 0);
+        (void)fd_close(dir);
+}
+
+/* As logind writes it, and as nobody does. */
+static void test_scheduled(void **state) {
+        (void)state;
+        scheduled("USEC=1795957500000000\nWARN_WALL=1\nMODE=reboot\nUID=0\n");
+        setenv("TZ", "UTC", 1);
+        assert_int_equal(cli("status"), EXIT_NOTHING);
+        cli_shows(" Scheduled: reboot at Sun 2026-11-29 13:05:00 UTC: nothing is kept\n");
+        (void)fake_add_tree((pid_t)FIRST);
+        fake_keep();
+        assert_int_equal(cli("status"), EXIT_OK);
+        cli_shows(" Scheduled: reboot at Sun 2026-11-29 13:05:00 UTC: kept trees will be carried\n");
+        assert_int_equal(cli("status", "--json=short"), EXIT_OK);
+        cli_json(false);
+        cli_shows("\"scheduled\":{\"action\":\"reboot\",\"realtime_usec\":1795957500000000}");
+        scheduled("USEC=x\nMODE=reboot\n");
+        assert_int_equal(cli("status", "--json=short"), EXIT_OK);
+        cli_shows("\"scheduled\":null");
+        scheduled("USEC=1\nMODE=re\033boot\n");
+        assert_int_equal(cli("status", "--json=short"), EXIT_OK);
+        cli_shows("\"scheduled\":null");
+        assert_int_equal(unlink("/run/systemd/shutdown/scheduled"), 0);
+        assert_int_equal(cli("status"), EXIT_OK);
+        assert_null(strstr(cli_out, "Scheduled"));
+}
+
 static void test_sealed(void **state) {
         _cleanup_(ticket_freep) Ticket *t = two_trees();
 
@@ -353,8 +385,8 @@ int main(void) {
                         WITH_SET_UP(test_steps),         WITH_SET_UP(test_stopped),
                         WITH_SET_UP(test_bad_ticket),    WITH_SET_UP(test_cannot_look),
                         WITH_SET_UP(test_restore_which), WITH_SET_UP(test_restore),
-                        WITH_SET_UP(test_table_fits),    WITH_SET_UP(test_terminal),
-                        WITH_SET_UP(test_pager),
+                        WITH_SET_UP(test_table_fits),    WITH_SET_UP(test_scheduled),
+                        WITH_SET_UP(test_terminal),      WITH_SET_UP(test_pager),
         };
         int r = own_machine();
 
