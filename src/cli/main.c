@@ -36,6 +36,8 @@ static const CliVerb verbs[] = {
                  .needs_root = true,
                  .shows = true,
                  .help = "Check what can be carried and what would be lost",
+                 .options = {{"all", NULL, "Everything that a reboot now would end"},
+                             {"verbose", NULL, "With --all: also what the next boot starts"}},
                  .run = verb_check},
                 {.name = "keep",
                  .args = "[TARGET]",

@@ -76,3 +76,26 @@ int keep_list(Candidates *ret) {
                 r = kept_trees(&config, NULL, ret);
         return r < 0 ? err_pass(r) : 0;
 }
+
+int keep_census(Candidates *ret_kept, Census *ret) {
+        _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
+        _cleanup_(candidates_done) Candidates kept = {0};
+        Config config;
+        int r;
+
+        r = config_load("", &config);
+        if (r >= 0)
+                r = facts_gather(&config, NULL, true, &facts);
+        if (r >= 0)
+                r = kept_trees(&config, NULL, &kept);
+        if (r >= 0)
+                r = inspect(&facts, &kept);
+        if (r >= 0) {
+                kept_forget_gone(&kept);
+                r = census_look(&config, &kept, &facts, ret);
+        }
+        if (r < 0)
+                return err_pass(r);
+        *ret_kept = TAKE(kept);
+        return 0;
+}

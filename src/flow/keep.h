@@ -4,6 +4,7 @@
 /* What check, keep, drop and list ask: which trees a target means, what is to be said of them, and the keep
  * list. Errors of a target are those of select/select.h: -EINVAL, -ESRCH, -EPERM. */
 
+#include "inspect/census.h"
 #include "inspect/facts.h"
 #include "inspect/kept.h"
 
@@ -26,3 +27,7 @@ int keep_drop(const char *name);
 
 /* The trees that are kept now, as kept_trees(). */
 int keep_list(Candidates *ret);
+
+/* Everything that a reboot now would end, with the trees that are kept, looked at in depth. The caller
+ * releases both. */
+int keep_census(Candidates *ret_kept, Census *ret);

@@ -48,6 +48,13 @@ void node_append(Node *array, Node *value) {
         node_break(array);
 }
 
+void node_append_text(Node *array, const char *value) {
+        _cleanup_(freep) char *clean = text_utf8(value);
+        Node text = {clean ? json_object_new_string(clean) : NULL};
+
+        node_append(array, &text);
+}
+
 void node_text(Node *node, const char *key, const char *value) {
         _cleanup_(freep) char *clean = value ? text_utf8(value) : NULL;
 
@@ -66,6 +73,23 @@ void node_number(Node *node, const char *key, bool there, uint64_t value) {
 
 void node_bool(Node *node, const char *key, bool value) {
         put(node, key, json_object_new_boolean(value));
+}
+
+void node_verdict(Node *node, const Verdict *verdict) {
+        Node array = node_array();
+
+        node_text(node, "level", verdict_level_text(verdict->level));
+        for (size_t i = 0; i < verdict->n_notes; i++) {
+                const VerdictNote *n = verdict->notes + i;
+                Node o = node_object();
+
+                node_text(&o, "level", verdict_level_text(n->level));
+                node_text(&o, "what", n->what);
+                node_text(&o, "text", n->text);
+                node_text(&o, "remedy", n->remedy);
+                node_append(&array, &o);
+        }
+        node_put(node, "notes", &array);
 }
 
 int node_write(FILE *out, Node *node, bool pretty) {

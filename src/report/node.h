@@ -4,6 +4,8 @@
 /* Inside this room: JSON. A Node remembers that an allocation failed and passes it on to the node that it is
  * put into, so that only node_write() has to look. Text need not be UTF-8. */
 
+#include "model/verdict.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,6 +25,11 @@ void node_null(Node *node, const char *key);
 /* Both take the value. */
 void node_put(Node *node, const char *key, Node *value);
 void node_append(Node *array, Node *value);
+
+void node_append_text(Node *array, const char *value);
+
+/* Its level and notes. */
+void node_verdict(Node *node, const Verdict *verdict);
 
 /* One line (or several, pretty) with a line break; releases the node. -ENOMEM, -EIO. */
 int node_write(FILE *out, Node *node, bool pretty);

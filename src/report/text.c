@@ -60,27 +60,41 @@ char *text_utf8(const char *text) {
         return (char *)copy;
 }
 
-void text_paragraph(FILE *out, size_t indent, const char *label, const char *text) {
-        _cleanup_(freep) char *copy = text_printable(text);
-        size_t left = indent + strlen(label), column = left;
-        char *rest = copy, *word;
+/* What of a word does not fit on a line of its own goes on the next one. */
+static size_t put_word(FILE *out, size_t at, size_t columns, bool cuts, const char *word) {
+        size_t n = strlen(word);
 
-        fprintf(out, "%*s%s", (int)indent, "", label);
+        for (; cuts && n > columns - at; n -= columns - at, word += columns - at)
+                fprintf(out, "%.*s\n%*s", (int)(columns - at), word, (int)at, "");
+        fputs(word, out);
+        return at + n;
+}
+
+void text_flow(FILE *out, size_t at, size_t columns, bool cuts, const char *text) {
+        _cleanup_(freep) char *copy = text_printable(text);
+        char *rest = copy, *word;
+        size_t column = at;
+
         while ((word = strsep(&rest, " "))) {
                 size_t n = strlen(word);
 
                 if (n == 0)
                         continue;
-                if (column > left && column + 1 + n > REPORT_COLUMNS) {
-                        fprintf(out, "\n%*s", (int)left, "");
-                        column = left;
+                if (column > at && column + 1 + n > columns) {
+                        fprintf(out, "\n%*s", (int)at, "");
+                        column = at;
                 }
-                if (column > left) {
+                if (column > at) {
                         fputc(' ', out);
-                        column++;
-                }
-                fputs(word, out);
-                column += n;
+                        fputs(word, out);
+                        column += 1 + n;
+                } else
+                        column = put_word(out, at, columns, cuts, word);
         }
         fputc('\n', out);
+}
+
+void text_paragraph(FILE *out, size_t indent, const char *label, const char *text) {
+        fprintf(out, "%*s%s", (int)indent, "", label);
+        text_flow(out, indent + strlen(label), REPORT_COLUMNS, false, text);
 }

@@ -3,6 +3,7 @@
 
 /* Text that others wrote, made fit to be shown. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -20,3 +21,8 @@ char *text_utf8(const char *text);
  * REPORT_COLUMNS; further lines are indented to where the text began. A word that is longer than a line
  * stays whole. */
 void text_paragraph(FILE *out, size_t indent, const char *label, const char *text);
+
+/* Writes `text` (made printable) from column `at`, where the line stands, broken between words before
+ * `columns`; further lines are indented to where it began. cuts: a word that is longer than a line is
+ * broken, else it stays whole. Ends the line. */
+void text_flow(FILE *out, size_t at, size_t columns, bool cuts, const char *text);

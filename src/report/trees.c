@@ -76,23 +76,6 @@ void report_machine(FILE *out, const Verdict *verdict, ReportStyle style) {
         notes(out, verdict, style);
 }
 
-static void put_verdict(Node *node, const Verdict *verdict) {
-        Node array = node_array();
-
-        node_text(node, "level", verdict_level_text(verdict->level));
-        for (size_t i = 0; i < verdict->n_notes; i++) {
-                const VerdictNote *n = verdict->notes + i;
-                Node o = node_object();
-
-                node_text(&o, "level", verdict_level_text(n->level));
-                node_text(&o, "what", n->what);
-                node_text(&o, "text", n->text);
-                node_text(&o, "remedy", n->remedy);
-                node_append(&array, &o);
-        }
-        node_put(node, "notes", &array);
-}
-
 static void append_tree(Node *array, const Candidate *c, const Verdict *verdict) {
         const Tree *tree = c->tree;
         char user[REPORT_USER_SIZE];
@@ -113,7 +96,7 @@ static void append_tree(Node *array, const Candidate *c, const Verdict *verdict)
         node_text(&o, "why", report_why_text(c->why));
         node_text(&o, "state", "running");
         if (verdict)
-                put_verdict(&o, verdict);
+                node_verdict(&o, verdict);
         node_append(array, &o);
 }
 
@@ -140,7 +123,7 @@ int report_trees_json(FILE *out, const Candidates *c, bool pretty) {
         if (c->judged) {
                 Node o = node_object();
 
-                put_verdict(&o, &c->machine);
+                node_verdict(&o, &c->machine);
                 node_put(&node, "machine", &o);
         } else
                 node_null(&node, "machine");

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/lock.h"
 #include "base/text.h"
+#include "systemd/bus-unit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,19 @@ int bus_unit_has_any(Bus *b, const char *unit, const char *property) {
         int r = unit_list(b, unit, property, &units);
 
         return r < 0 ? err_pass(r) : units && units[0];
+}
+
+int bus_unit_properties(Bus *b, const char *unit, const char *interface, sd_bus_message **ret) {
+        _locked_ pthread_mutex_t *locked = lock(&b->lock);
+        _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(freep) char *path = NULL;
+        int r;
+
+        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
+        if (r >= 0)
+                r = sd_bus_call_method(b->bus, SYSTEMD, path, "org.freedesktop.DBus.Properties", "GetAll",
+                                       &error, ret, "s", interface);
+        return r < 0 ? failed(r, &error, "inspect", unit) : 0;
 }
 
 int bus_reload(Bus *b) {

@@ -8,10 +8,12 @@
 #include "systemd/cgroup.h"
 #include "systemd/login.h"
 #include "systemd/stop-order.h"
+#include "systemd/units.h"
 #include "tests/fakes/fake.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct Bus {
@@ -78,6 +80,23 @@ int bus_unit_property(Bus *bus, const char *unit, const char *interface, const c
                 return r;
         *ret = strdup(fake_unit_state);
         return *ret ? 0 : -ENOMEM;
+}
+
+/* Nothing enables any of them. */
+int bus_unit_facts(Bus *bus, const char *root, const char *unit, UnitFacts *ret) {
+        int r = fake_call("bus_unit_facts", "%s", unit);
+
+        (void)bus;
+        (void)root;
+        if (r < 0)
+                return r;
+        *ret = (UnitFacts){.id = strdup(unit), .loaded = true, .active = true};
+        return ret->id ? 0 : -ENOMEM;
+}
+
+void unit_facts_done(UnitFacts *facts) {
+        free(facts->id);
+        *facts = (UnitFacts){0};
 }
 
 int bus_mount_origin(Bus *bus, const SnapMount *mount, MountOrigin *ret) {

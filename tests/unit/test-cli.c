@@ -161,6 +161,52 @@ static void test_check_refused(void **state) {
         cli_says("there is no CRIU");
 }
 
+static void test_check_all(void **state) {
+        assert_int_equal(cli("check", "--all"), EXIT_REFUSED);
+        cli_shows("WHAT                 USER  FATE  WHY\n"
+                  "pid-4000001.service  1000  lost  not enabled; not kept: carryover keep\n"
+                  "                                 unit:pid-4000001\n");
+        cli_shows("\n0 carried, 0 with losses, 2 lost\n0 services start anew\n");
+        cli_fits();
+        assert_string_equal(cli_err, "");
+        assert_int_equal(kept(), 0);
+
+        fake_keep();
+        strcpy(fake->trees[0].loss, "something is lost");
+        assert_int_equal(cli("check", "--all"), EXIT_OK);
+        cli_shows("pid-4000001.service  1000  with losses  something is lost\n"
+                  "pid-4000002.service  1000  carried\n");
+        cli_shows("\n1 carried, 1 with losses, 0 lost; about 1 MiB of ");
+        cli_fits();
+        assert_int_equal(cli("check", "--all", "--json=short"), EXIT_OK);
+        cli_json(false);
+        cli_shows("\"fate\":\"with losses\"");
+        assert_int_equal(cli("check", "--all", "--json=pretty", "--verbose"), EXIT_OK);
+        cli_json(true);
+
+        strcpy(fake->machine_refusal, "there is no CRIU");
+        assert_int_equal(cli("check", "--all"), EXIT_REFUSED);
+        cli_shows("0 carried, 0 with losses, 2 lost");
+}
+
+static void test_check_all_what(void **state) {
+        assert_int_equal(cli("check", "--all", "pid:4000001"), EXIT_USAGE);
+        cli_says("not both");
+        assert_int_equal(cli("check", "--verbose"), EXIT_USAGE);
+        cli_says("--verbose needs --all");
+        assert_string_equal(cli_out, "");
+        assert_int_equal(cli_full("check", "--all"), EXIT_FAILED);
+        cli_says("cannot write the output");
+        fake_fail("snapshot_take", 2, -EIO);
+        assert_int_equal(cli("check", "--all"), EXIT_FAILED);
+        cli_says("snapshot_take was told to fail");
+        fake_heal();
+        fake_fail("bus_unit_facts", 1, -EIO); /* is no reason to leave anything out */
+        assert_int_equal(cli("check", "--all"), EXIT_REFUSED);
+        cli_shows("cannot determine whether");
+        cli_shows("0 carried, 0 with losses, 2 lost");
+}
+
 static void test_check_what(void **state) {
         assert_int_equal(cli("check", "pid:4000003"), EXIT_FAILED);
         cli_says("4000003");
@@ -452,6 +498,8 @@ int main(void) {
                         WITH_SET_UP(test_check),
                         WITH_SET_UP(test_check_lossy),
                         WITH_SET_UP(test_check_refused),
+                        WITH_SET_UP(test_check_all),
+                        WITH_SET_UP(test_check_all_what),
                         WITH_SET_UP(test_check_what),
                         WITH_SET_UP(test_broken_config),
                         WITH_SET_UP(test_keep),

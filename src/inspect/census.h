@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Everything that a reboot now would end, with what becomes of it: census/ with the facts of this
+ * machine. */
+
+#include "inspect/facts.h"
+#include "model/census.h"
+
+/*
+ * `kept` are the trees that would be carried, looked at in depth (facts.h, inspect()), and `facts` what that
+ * was made with. -EPERM with a sentence where not all processes are seen: in a PID namespace of a restored
+ * tree.
+ */
+int census_look(const Config *config, const Candidates *kept, const PreflightFacts *facts, Census *ret);
