@@ -135,6 +135,13 @@ static int set_pid_mode(const char *value, void *field) {
         return -EINVAL;
 }
 
+static int set_send(const char *value, void *field) {
+        if (strcmp(value, "always") != 0 && strcmp(value, "failed") != 0)
+                return -EINVAL;
+        *(bool *)field = value[0] == 'f';
+        return 0;
+}
+
 static int set_hold(const char *value, void *field) {
         return hold_backend_parse(value, field);
 }
@@ -185,6 +192,7 @@ static const struct {
                  "a size like 512M or 10G, or a percentage"},
                 {"MaxProcesses", set_count, offsetof(Config, max_processes), "a number"},
                 {"MaxFiles", set_count, offsetof(Config, max_files), "a number"},
+                {"SendReports", set_send, offsetof(Config, send_failed), "always or failed"},
                 {"Criu", set_program, offsetof(Config, criu), "an absolute path or a name"},
 };
 

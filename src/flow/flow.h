@@ -64,6 +64,9 @@ ExitStatus flow_enter(const char *name, const char *const *command);
 /* carryover-restore.service. */
 ExitStatus flow_restore(void);
 
+/* carryover-report.service: hands a report that was not sent to the programs in /etc/carryover/report.d. */
+ExitStatus flow_send(void);
+
 /* carryover-give-up.service, when systemd starts the restore no more: what is not back has failed, and its
  * peers are told. */
 ExitStatus flow_give_up(void);

@@ -21,6 +21,7 @@
 #include "flow/aftermath.h"
 #include "flow/flow.h"
 #include "flow/hold-note.h"
+#include "flow/send.h"
 #include "image/remap.h"
 #include "kernel/ids.h"
 #include "model/connections.h"
@@ -479,6 +480,7 @@ static ExitStatus restore(int (*what)(Restoring *x)) {
         if (r < 0)
                 give_up(&x, r);
         finish(&x);
+        send_ask(&x.config, &x.store);
         wipe(&x);
         return is_well(x.ticket) ? EXIT_OK : EXIT_FAILED;
 }

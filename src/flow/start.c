@@ -7,6 +7,7 @@
 #include "criu/criu.h"
 #include "files/config.h"
 #include "flow/flow.h"
+#include "flow/send.h"
 #include "model/model.h"
 #include "netfilter/hold.h"
 #include "store/store.h"
@@ -81,6 +82,14 @@ ExitStatus flow_last(void) {
         return r < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
+/* Of a save that was stopped, or one whose machine went down: now there is time for it. */
+static void report_unsent(const Config *config) {
+        _cleanup_(store_close) Store store = {.fd = -1};
+
+        if (store_open(config, &store) >= 0)
+                send_ask(config, &store);
+}
+
 ExitStatus flow_start(void) {
         Config config;
         int r;
@@ -93,6 +102,8 @@ ExitStatus flow_start(void) {
         r = config_load("", &config);
         if (r >= 0)
                 stale_hold_clear(&config);
+        if (r >= 0)
+                report_unsent(&config);
         if (r >= 0)
                 r = criu_check(config.criu);
         if (r < 0)

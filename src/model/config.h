@@ -19,6 +19,7 @@ typedef struct Amount {
 typedef struct Config {
         char store[256];       /* Store= [/var/lib/carryover] */
         bool keep_ssh;         /* KeepSshSessions= [no]: every ssh session is kept at a shutdown */
+        bool send_failed;      /* SendReports= [always]: only those of what was not wholly carried */
         bool keep_images;      /* KeepImages= [no]: images stay in the store after a restore */
         bool encrypt;          /* Encrypt= [no]: images in the store, with a key that only a kexec carries */
         PidMode pid_mode;      /* PidMode= [auto] */

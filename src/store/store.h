@@ -12,6 +12,7 @@
  *         ticket             the sealed ticket: exists if and only if something must come back
  *         ticket.claimed     the same after the claim: a restore has begun
  *         report             the last ticket with outcomes, for `carryover status`
+ *         report.sent        which report was handed on
  *         report.room, ticket.room  room for the next one, and for what a restore may have to give back
  *         failed/ID/NAME/    images of trees that could not come back
  *         gone/NAME.N/       images that nobody needs any more, until store_wipe()
@@ -110,3 +111,8 @@ int store_give_back(const Store *store, const Ticket *rest);
  * one, by store_tree_remove(), _discard() and _fail(). */
 int store_report_write(const Store *store, const Ticket *report);
 int store_report(const Store *store, Ticket **ret); /* answer 1 if none */
+
+/* Whether a report was handed to the administrator's programs (flow/send.c), and that it was. One that tells
+ * more of the same save is another report. */
+bool store_report_was_sent(const Store *store, const Ticket *report);
+int store_report_sent(const Store *store, const Ticket *report);

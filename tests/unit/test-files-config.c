@@ -92,16 +92,17 @@ static void test_example(void **state) {
                         n++;
                 }
         }
-        assert_int_equal(n, 16);
+        assert_int_equal(n, 17);
         put("/usr/lib/carryover/carryover.conf", text);
         config_defaults(&a);
         assert_int_equal(config_load(root, &b), 0);
         assert_string_equal(a.store, b.store);
         assert_string_equal(a.criu, b.criu);
         assert_true(a.keep_ssh == b.keep_ssh && a.keep_images == b.keep_images && a.hold == b.hold &&
-                    !a.encrypt && !b.encrypt && a.pid_mode == b.pid_mode && a.tcp_close == b.tcp_close &&
-                    a.settle_usec == b.settle_usec && a.criu_usec == b.criu_usec &&
-                    a.network_usec == b.network_usec && a.mount_usec == b.mount_usec);
+                    !a.encrypt && !b.encrypt && a.send_failed == b.send_failed && a.pid_mode == b.pid_mode &&
+                    a.tcp_close == b.tcp_close && a.settle_usec == b.settle_usec &&
+                    a.criu_usec == b.criu_usec && a.network_usec == b.network_usec &&
+                    a.mount_usec == b.mount_usec);
         assert_true(a.max_use.percent == b.max_use.percent && a.max_processes == b.max_processes &&
                     a.max_use_per_user.percent == b.max_use_per_user.percent && a.max_files == b.max_files);
 }
@@ -161,6 +162,7 @@ static void test_refusals(void **state) {
         refuses("[Carryover]\nCriuTimeoutSec=18446744073709551615min\n", "a time like");
         refuses("[Carryover]\nCriuTimeoutSec=infinity\n", "a time like");
         refuses("[Carryover]\nKeepImages=maybe\n", "yes or no");
+        refuses("[Carryover]\nSendReports=never\n", "always or failed");
         refuses("[Carryover]\nKeepImages\n", "expected Name=value");
         refuses("KeepImages=yes\n", "before the [Carryover] section");
         refuses("[carryover]\n", "unknown section [carryover]");
