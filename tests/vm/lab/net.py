@@ -16,6 +16,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ class NetnsNet:
         self.moved: dict[int, str] = {}  # guests that have another IPv4 address now
         self.prefix = ("ip", "netns", "exec", self.name)
         self._captures: list[Capture] = []
-        self._servers: list[Dhcp] = []
+        self._servers: list[Dhcp | Receiver] = []
         run(["ip", "netns", "add", self.name])
         self.ip("link", "set", "lo", "up")
         # No spanning tree and no multicast snooping: a packet that the guest's hold drops
@@ -122,6 +123,12 @@ class NetnsNet:
         self._captures.append(capture)
         return capture
 
+    def receiver(self, directory: Path) -> "Receiver":
+        """Keep what is posted to HOST4, until stop()."""
+        server = Receiver(self.prefix, directory)
+        self._servers.append(server)
+        return server
+
     def dhcp(self, address: str) -> "Dhcp":
         """Give whoever asks for one this address, until stop()."""
         server = Dhcp(self.prefix, address)
@@ -144,6 +151,47 @@ def sweep() -> list[str]:
             run(["ip", "netns", "delete", name])
             gone.append(name)
     return gone
+
+
+# Each body that is posted becomes a file, whole when it has its name.
+RECEIVER = """
+import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    seen = 0
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        Handler.seen += 1
+        name = f"{sys.argv[2]}/{Handler.seen:03}"
+        with open(name + ".part", "wb") as file:
+            file.write(body)
+        os.rename(name + ".part", name)
+        self.send_response(204)
+        self.end_headers()
+server = http.server.HTTPServer((sys.argv[1], 8080), Handler)
+print("ready", flush=True)
+server.serve_forever()
+"""
+
+
+class Receiver:
+    """An HTTP server outside, at HOST4:8080, that keeps what is posted."""
+
+    def __init__(self, prefix: tuple[str, ...], directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir()
+        self._process = subprocess.Popen([*BOUND, *prefix, sys.executable, "-c", RECEIVER, HOST4, str(directory)],
+                                         stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        assert self._process.stdout and self._process.stdout.readline() == b"ready\n"
+
+    def bodies(self) -> list[bytes]:
+        """What has come until now, in order."""
+        return [path.read_bytes() for path in sorted(self._directory.glob("[0-9][0-9][0-9]"))]
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(10)
 
 
 class Capture:
