@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "criu/criu.h"
+#include "proc/procfs.h"
 #include "restore/scope.h"
 #include "systemd/cgroup.h"
 
@@ -30,10 +31,13 @@ void processes_adjust(Process *const *processes, size_t n) {
         }
 }
 
+/* One that has this number in a namespace of the tree's is none of those that are looked for, nor is one
+ * that has it on the host alone. */
 static bool lives_in_scope(const Tree *tree, uint32_t pid) {
         _cleanup_(freep) char *cgroup = NULL;
 
-        return cgroup_of((pid_t)pid, &cgroup) >= 0 && scope_is_of(tree, cgroup);
+        return process_own_number((pid_t)pid) == (pid_t)pid && cgroup_of((pid_t)pid, &cgroup) >= 0 &&
+               scope_is_of(tree, cgroup);
 }
 
 int processes_found(const char *criu, const Tree *tree) {

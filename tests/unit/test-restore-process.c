@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "criu/criu.h"
 #include "model/model.h"
+#include "proc/procfs.h"
 #include "systemd/cgroup.h"
 
 #include <errno.h>
@@ -30,7 +31,7 @@
 /* Real processes; where they live and what they run is made up. */
 static pid_t pids[3];
 static const char *cgroups[3];
-static bool run_criu[3];
+static bool run_criu[3], is_inside[3];
 
 static size_t place_of(pid_t pid) {
         size_t i = 0;
@@ -47,6 +48,12 @@ int cgroup_of(pid_t pid, char **ret) {
                 return -ESRCH;
         *ret = strdup(cgroups[i]);
         return *ret ? 0 : -ENOMEM;
+}
+
+pid_t process_own_number(pid_t pid) {
+        size_t i = place_of(pid);
+
+        return i < ELEMENTS(pids) && is_inside[i] ? 2 : pid;
 }
 
 bool criu_is_run_by(const char *criu, pid_t pid) {
@@ -68,7 +75,7 @@ static int set_up(void **state) {
                         for (;;)
                                 pause();
                 cgroups[i] = SCOPE;
-                run_criu[i] = false;
+                run_criu[i] = is_inside[i] = false;
                 assert_int_equal(model_append(tree->pids, tree->n_pids, (uint32_t)pids[i]), 0);
         }
         tree->root_pid = (uint32_t)pids[0];
@@ -147,6 +154,14 @@ static void test_is_not_there(void **state) {
                 assert_true(lives(pids[i]));
 }
 
+/* One of its scope has the number on the host, and another one in a namespace; nor is it killed. */
+static void test_is_inside(void **state) {
+        is_inside[0] = is_inside[1] = run_criu[1] = true;
+        assert_int_equal(processes_found("/usr/sbin/criu", *state), -ESRCH);
+        for (size_t i = 0; i < ELEMENTS(pids); i++)
+                assert_true(lives(pids[i]));
+}
+
 static void test_is_half_there(void **state) {
         run_criu[1] = run_criu[2] = true;
         assert_int_equal(processes_found("/usr/sbin/criu", *state), -ECHILD);
@@ -160,6 +175,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_adjust, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_is_there, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_is_not_there, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_is_inside, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_is_half_there, set_up, tear_down),
         };
 
