@@ -20,6 +20,7 @@ void snap_process_done(SnapProcess *p) {
         free(p->mounts);
         free(p->tids);
         free(p->affinity);
+        free(p->slacks);
         free(p->exe);
         free(p->label);
         free(p->cgroup);

@@ -41,20 +41,19 @@ typedef struct SnapProcess {
         bool no_new_privs, ambient, personality; /* has ambient capabilities, an odd personality(2) */
         uint64_t huge_page, huge; /* size of the largest huge page, or 0; bytes in all that it maps */
         uint64_t unwritable;      /* bytes of private mappings that it must not write to */
-        bool is_32bit;            /* all its memory is below 4 GiB */
-        bool guarded, no_thp;     /* prctl: speculates less, no transparent huge pages */
-        bool slack;               /* timer slack that is not PID 1's */
-        bool numa, sealed;        /* some of its memory has a policy of NUMA; is sealed (mseal(2)) */
-        int stop_signal;          /* what stopped it, if its parent has not asked yet; else 0 */
-        bool resets;              /* SCHED_RESET_ON_FORK, of one of its threads */
-        bool trapped;             /* a SIGTRAP waits for it or for one of its threads */
-        unsigned libraries;       /* SnapLibrary: what it maps of those that matter */
+        bool is_32bit, guarded,
+                        no_thp; /* all below 4 GiB; prctl: speculates less, no huge pages by itself */
+        SnapSlack *slacks;      /* of threads that do not have PID 1's */
+        size_t n_slacks;
+        bool has_core, numa, sealed; /* a thread: core scheduling; memory: a policy of NUMA, mseal(2) */
+        int stop_signal;             /* what stopped it, if its parent has not asked yet; else 0 */
+        bool resets, trapped;        /* a thread has SCHED_RESET_ON_FORK; a SIGTRAP waits for one */
+        unsigned libraries;          /* SnapLibrary: what it maps of those that matter */
         uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts, ns_cgroup; /* inode numbers */
-        uint64_t rss_bytes;      /* anonymous and shared memory, swap included: what its images would hold */
-        uint64_t sysv_shm;       /* number of SysV shared mappings */
-        uint64_t n_open;         /* descriptors, counted before they were looked at */
-        bool beyond, unreadable; /* holds more than is looked at, or what not even root may (FUSE) */
-        bool stuck;              /* it could not be looked at in time */
+        uint64_t rss_bytes; /* anonymous and shared memory, swap included: what its images would hold */
+        uint64_t sysv_shm,
+                        n_open; /* SysV shared mappings; descriptors, counted before they were looked at */
+        bool beyond, unreadable, stuck; /* more than is looked at; what root may not (FUSE); not in time */
         SnapMap *maps;
         size_t n_maps;
         int *mounts; /* ids of all that its program, directories, files, mappings and socket names lie on */

@@ -119,10 +119,10 @@ static int check_lost(const Check *c) {
         Who who;
         int r = 0;
 
-        if (c->p->slack)
-                r = note_degraded(c, "timer-slack", remedy,
-                                  "timers of %s will have the default slack, not the one that was set "
-                                  "(PR_SET_TIMERSLACK); CRIU does not restore it",
+        if (c->p->has_core)
+                r = note_degraded(c, "core-scheduling", remedy,
+                                  "%s will no longer have the processor cores that it runs on to itself and "
+                                  "its like (PR_SCHED_CORE); CRIU does not restore it",
                                   check_who(c->p, &who));
         if (r >= 0 && c->p->numa)
                 r = note_degraded(c, "memory-policy", remedy,

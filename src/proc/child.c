@@ -237,6 +237,7 @@ int child_send_process(int fd, const SnapProcess *p) {
         put_text(out, p->cgroup);
         put(out, p->tids, p->n_tids * sizeof *p->tids);
         put(out, p->affinity, p->n_affinity);
+        put(out, p->slacks, p->n_slacks * sizeof *p->slacks);
         put(out, p->mounts, p->n_mounts * sizeof *p->mounts);
         put(out, p->maps, p->n_maps * sizeof *p->maps);
         put(out, p->fds, p->n_fds * sizeof *p->fds);
@@ -309,6 +310,7 @@ int procfs_frame_process(const Frame *f, SnapProcess *ret) {
         p.cgroup = get_text(&rest);
         p.tids = get_list(&rest, &p.n_tids, sizeof *p.tids);
         p.affinity = get_list(&rest, &p.n_affinity, 1);
+        p.slacks = get_list(&rest, &p.n_slacks, sizeof *p.slacks);
         p.mounts = get_list(&rest, &p.n_mounts, sizeof *p.mounts);
         p.maps = get_list(&rest, &p.n_maps, sizeof *p.maps);
         p.fds = get_list(&rest, &p.n_fds, sizeof *p.fds);

@@ -136,8 +136,8 @@ bool child_is_talk(pid_t pid, int fd); /* the descriptor by which its parent lis
 int child_send(int fd, FrameKind kind, const void *data, size_t size);
 int child_send_process(int fd, const SnapProcess *p);
 
-/* Fills slack, numa and sealed. A list of its memory is read for a tenth of a second at most. */
-void procfs_lost(int pid_dir, SnapProcess *p);
+/* Fills slacks, has_core, numa, sealed, by tids. A list is read for a tenth of a second at most. */
+int procfs_lost(int pid_dir, SnapProcess *p);
 /* Whether any of its memory has a policy of NUMA, its own or its process's; whether any is sealed. */
 bool procfs_has_policy(int pid_dir);
 bool procfs_has_seal(int pid_dir);
@@ -145,6 +145,5 @@ bool procfs_has_seal(int pid_dir);
 /* Text behind the last `key` at a line's begin in a /proc file ("Uid:\t0"), or NULL. */
 const char *procfs_field(const char *text, const char *key);
 
-/* Whether a text of /proc/PID/status says that the process itself has the processor speculate less:
- * "vulnerable" and "mitigated" alone are the machine's answer. */
+/* Whether /proc/PID/status says that the process itself has the processor speculate less than others. */
 bool procfs_is_guarded(const char *status);

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * What a process has set for itself, of time and memory, that CRIU does not save: no file of its own tells
- * of it, so the lists of its memory are read. The kernel walks through all of it for these. Hence they are
- * read only where there is something to find, and no longer than is worth it.
+ * What a process has set for itself, of time and memory, that CRIU does not save: of memory no file of its
+ * own tells, so the lists of its memory are read. The kernel walks through all of it for these. Hence they
+ * are read only where there is something to find, and no longer than is worth it.
  */
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "model/model.h"
 #include "proc/internal.h"
+#include "proc/procfs.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -108,18 +111,38 @@ static uint64_t slack_of(int dir, const char *path) {
         return file_slurp(dir, path, SMALL, &text, NULL) < 0 ? 0 : strtoull(text, NULL, 10);
 }
 
-/* After the restore it has that of CRIU, which is PID 1's (TimerSlackNSec= of system.conf). */
-static bool has_slack(int pid_dir) {
-        uint64_t slack = slack_of(pid_dir, "timerslack_ns"), first;
+/* Only processors whose cores have siblings, and kernels that were built for it, know of any. */
+static bool has_core(pid_t tid) {
+        uint64_t cookie = 0;
 
-        if (slack == 0 || slack == DEFAULT_SLACK)
-                return false;
-        first = slack_of(pid_dir, "../1/timerslack_ns");
-        return slack != (first ?: DEFAULT_SLACK);
+        return prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET, tid, 0 /* this thread alone */, &cookie) >= 0 &&
+               cookie;
 }
 
-void procfs_lost(int pid_dir, SnapProcess *p) {
-        p->slack = has_slack(pid_dir);
+/* After the restore they have that of CRIU, which is PID 1's (TimerSlackNSec= of system.conf). */
+static int look_at_threads(int pid_dir, SnapProcess *p) {
+        const uint64_t usual = slack_of(pid_dir, "../1/timerslack_ns") ?: DEFAULT_SLACK;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < p->n_tids; i++) {
+                SnapSlack slack = {.tid = p->tids[i]};
+                char path[48];
+
+                child_step();
+                p->has_core = p->has_core || has_core(slack.tid);
+                snprintf(path, sizeof path, "../%d/timerslack_ns", (int)slack.tid);
+                slack.nsec = slack_of(pid_dir, path);
+                if (slack.nsec == 0 || slack.nsec == usual)
+                        continue;
+                slack.tid = process_own_number(slack.tid);
+                if (slack.tid > 0) /* else it has ended */
+                        r = model_append(p->slacks, p->n_slacks, slack);
+        }
+        return r;
+}
+
+int procfs_lost(int pid_dir, SnapProcess *p) {
         p->numa = has_nodes() && procfs_has_policy(pid_dir);
         p->sealed = has_seals() && procfs_has_seal(pid_dir);
+        return look_at_threads(pid_dir, p);
 }

@@ -384,7 +384,7 @@ int procfs_process_deep(int proc, const Mounts *mounts, SnapProcess *p) {
         if (r >= 0)
                 r = procfs_maps(dir, mounts, p);
         if (r >= 0)
-                procfs_lost(dir, p);
+                r = procfs_lost(dir, p);
         if (r >= 0)
                 r = procfs_mounts(dir, mounts, p);
         return r;

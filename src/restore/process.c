@@ -4,12 +4,14 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/fd.h"
 #include "base/text.h"
 #include "criu/criu.h"
 #include "proc/procfs.h"
 #include "restore/scope.h"
 #include "systemd/cgroup.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <linux/ioprio.h>
 #include <sched.h>
@@ -19,7 +21,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* The file of a process is there for each of its threads, too. */
+static void put_slack(const TimerSlack *slack) {
+        char path[48], number[24];
+
+        snprintf(path, sizeof path, "/proc/%" PRIu32 "/timerslack_ns", slack->tid);
+        snprintf(number, sizeof number, "%" PRIu64, slack->nsec);
+        (void)file_put(path, number);
+}
+
 void processes_adjust(Process *const *processes, size_t n) {
+        ErrRecord kept = err_keep();
+
         for (size_t i = 0; i < n; i++) {
                 const Process *p = processes[i];
 
@@ -28,7 +41,10 @@ void processes_adjust(Process *const *processes, size_t n) {
                                                 (const cpu_set_t *)p->affinity.data);
                 if (p->has_ioprio)
                         (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, (int)p->pid, p->ioprio);
+                for (size_t k = 0; k < p->n_slacks; k++)
+                        put_slack(p->slacks[k]);
         }
+        err_put_back(&kept);
 }
 
 /* One that has this number in a namespace of the tree's is none of those that are looked for, nor is one

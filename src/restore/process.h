@@ -5,9 +5,9 @@
 
 #include "model/model.h"
 
-/* Gives restored processes what CRIU does not restore (docs/CRIU.md, "What cannot be dumped"): affinity and
- * I/O priority. Under the numbers that they have in the caller's PID namespace; one that has ended meanwhile
- * needs nothing. */
+/* Gives restored processes what CRIU does not restore (docs/CRIU.md, "What cannot be dumped"): affinity,
+ * I/O priority and timer slack. Under the numbers that they have in the caller's PID namespace; one that has
+ * ended meanwhile needs nothing. */
 void processes_adjust(Process *const *processes, size_t n);
 
 /* Whether a tree that somebody else has restored under its own numbers is there: 0, or -ESRCH. One that CRIU

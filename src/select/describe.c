@@ -250,11 +250,25 @@ static bool ioprio_is_set(const SnapProcess *p) {
         return class == IOPRIO_CLASS_RT || class == IOPRIO_CLASS_IDLE;
 }
 
+static int add_slack(Process *x, const SnapSlack *from) {
+        TimerSlack *slack = model_new(TimerSlack, timer_slack__init);
+        int r;
+
+        if (!slack)
+                return -ENOMEM;
+        slack->tid = (uint32_t)from->tid;
+        slack->nsec = from->nsec;
+        r = model_append(x->slacks, x->n_slacks, slack);
+        if (r < 0)
+                model_free(slack);
+        return r;
+}
+
 static int add_process(Tree *tree, const SnapProcess *p) {
         Process *x;
         int r = 0;
 
-        if (p->n_affinity == 0 && !ioprio_is_set(p))
+        if (p->n_affinity == 0 && p->n_slacks == 0 && !ioprio_is_set(p))
                 return 0;
         x = model_new(Process, process__init);
         if (!x)
@@ -266,6 +280,8 @@ static int add_process(Tree *tree, const SnapProcess *p) {
                 x->has_affinity = true;
                 r = model_set_bytes(&x->affinity, p->affinity, p->n_affinity);
         }
+        for (size_t i = 0; r >= 0 && i < p->n_slacks; i++)
+                r = add_slack(x, p->slacks + i);
         if (r >= 0)
                 r = model_append(tree->processes, tree->n_processes, x);
         if (r < 0)

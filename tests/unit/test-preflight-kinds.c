@@ -116,9 +116,9 @@ static void test_speculation(void **state) {
 static void test_lost(void **state) {
         World *w = *state;
 
-        world_at(w->s, 402)->slack = true;
-        expect(w, VERDICT_DEGRADED, "timer-slack", "timers of bash (402)");
-        world_at(w->s, 402)->slack = false;
+        world_at(w->s, 402)->has_core = true;
+        expect(w, VERDICT_DEGRADED, "core-scheduling", "bash (402) will no longer have the processor cores");
+        world_at(w->s, 402)->has_core = false;
         world_at(w->s, 402)->numa = true;
         expect(w, VERDICT_DEGRADED, "memory-policy", "the memory of bash (402)");
         world_at(w->s, 402)->numa = false;

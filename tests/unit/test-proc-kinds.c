@@ -17,6 +17,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -339,18 +340,71 @@ static void test_no_huge_pages(void **state) {
         assert_int_equal(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0), 0);
 }
 
-/* Root alone may ask for another process's. */
+typedef struct Sleeper {
+        pthread_barrier_t barrier;
+        pid_t tid;
+} Sleeper;
+
+static void *sleep_late(void *userdata) {
+        Sleeper *x = userdata;
+
+        x->tid = gettid();
+        (void)prctl(PR_SET_TIMERSLACK, 777777, 0, 0, 0);
+        (void)pthread_barrier_wait(&x->barrier);
+        (void)pthread_barrier_wait(&x->barrier);
+        return NULL;
+}
+
+static bool has_slack(const SnapProcess *p, pid_t tid, uint64_t nsec) {
+        for (size_t i = 0; i < p->n_slacks; i++)
+                if (p->slacks[i].tid == tid)
+                        return p->slacks[i].nsec == nsec;
+        return false;
+}
+
+/* Each thread has its own. Root alone may ask for another process's. */
 static void test_timer_slack(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        const SnapProcess *p;
+        pthread_t thread;
+        Sleeper x;
 
         (void)state;
         if (geteuid() != 0)
                 skip();
-        assert_false(look_at(getpid(), &s)->slack);
+        assert_int_equal(look_at(getpid(), &s)->n_slacks, 0);
+        assert_int_equal(pthread_barrier_init(&x.barrier, NULL, 2), 0);
+        assert_int_equal(pthread_create(&thread, NULL, sleep_late, &x), 0);
+        (void)pthread_barrier_wait(&x.barrier);
+        p = look_at(getpid(), &s);
+        assert_int_equal(p->n_slacks, 1);
+        assert_true(has_slack(p, x.tid, 777777));
         assert_int_equal(prctl(PR_SET_TIMERSLACK, 123456, 0, 0, 0), 0);
-        assert_true(look_at(getpid(), &s)->slack);
+        p = look_at(getpid(), &s);
+        assert_int_equal(p->n_slacks, 2);
+        assert_true(has_slack(p, x.tid, 777777) && has_slack(p, getpid(), 123456));
+        (void)pthread_barrier_wait(&x.barrier);
+        assert_int_equal(pthread_join(thread, NULL), 0);
         assert_int_equal(prctl(PR_SET_TIMERSLACK, 0, 0, 0, 0), 0);
-        assert_false(look_at(getpid(), &s)->slack);
+        assert_int_equal(look_at(getpid(), &s)->n_slacks, 0);
+        assert_int_equal(pthread_barrier_destroy(&x.barrier), 0);
+}
+
+/* In a child: nobody can give a cookie back. */
+static void test_core_scheduling(void **state) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        pid_t child = child_start(NULL, -1);
+        int r = prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET, getpid(), 0, &(uint64_t){0});
+
+        (void)state;
+        assert_false(look_at(child, &s)->has_core);
+        if (r == 0) {
+                assert_int_equal(prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, child, 1, 0), 0);
+                assert_true(look_at(child, &s)->has_core);
+        }
+        child_end(child);
+        if (r != 0)
+                skip_and_free(&s);
 }
 
 /* What is sealed stays so until its process ends. */
@@ -482,7 +536,8 @@ int main(void) {
                         cmocka_unit_test(test_memfd),         cmocka_unit_test(test_no_huge_pages),
                         cmocka_unit_test(test_stop_signal),   cmocka_unit_test(test_reset_on_fork),
                         cmocka_unit_test(test_unwritable),    cmocka_unit_test(test_promisable),
-                        cmocka_unit_test(test_timer_slack),   cmocka_unit_test(test_sealed),
+                        cmocka_unit_test(test_timer_slack),   cmocka_unit_test(test_core_scheduling),
+                        cmocka_unit_test(test_sealed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

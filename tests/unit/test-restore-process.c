@@ -7,18 +7,22 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/fd.h"
 #include "criu/criu.h"
 #include "model/model.h"
 #include "proc/procfs.h"
 #include "systemd/cgroup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/ioprio.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -103,9 +107,20 @@ static bool lives(pid_t pid) {
         return waitpid(pid, NULL, WNOHANG) == 0;
 }
 
+/* Only root may look. */
+static uint64_t slack_of(pid_t pid) {
+        _cleanup_(freep) char *text = NULL;
+        char path[32];
+
+        snprintf(path, sizeof path, "/proc/%d/timerslack_ns", (int)pid);
+        return file_slurp(AT_FDCWD, path, 64, &text, NULL) < 0 ? 0 : strtoull(text, NULL, 10);
+}
+
 static void test_adjust(void **state) {
         Process first = PROCESS__INIT, second = PROCESS__INIT, gone = PROCESS__INIT;
         Process *processes[] = {&gone, &first, &second};
+        TimerSlack slack = TIMER_SLACK__INIT, *slacks = &slack;
+        uint64_t usual = slack_of(pids[1]);
         cpu_set_t all, one, has;
         int cpu = 0;
 
@@ -121,6 +136,10 @@ static void test_adjust(void **state) {
         second.pid = (uint32_t)pids[1];
         second.has_ioprio = true;
         second.ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0);
+        slack.tid = (uint32_t)pids[1];
+        slack.nsec = 123456;
+        second.slacks = &slacks;
+        second.n_slacks = 1;
         gone = first;
         gone.pid = (uint32_t)pids[2];
         assert_int_equal(kill(pids[2], SIGKILL), 0);
@@ -132,6 +151,10 @@ static void test_adjust(void **state) {
         assert_true(CPU_EQUAL(&has, &all));
         assert_int_equal(syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, pids[1]), second.ioprio);
         assert_int_not_equal(syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, pids[0]), second.ioprio);
+        if (geteuid() == 0) {
+                assert_int_equal(slack_of(pids[1]), 123456);
+                assert_int_equal(slack_of(pids[0]), usual);
+        }
 }
 
 static void test_is_there(void **state) {

@@ -185,6 +185,7 @@ static void test_describe_tcp(void **state) {
 }
 
 static void test_describe_schedule(void **state) {
+        const SnapSlack slack = {.tid = 507, .nsec = 123456};
         World *w = *state;
         Tree *t;
 
@@ -193,11 +194,17 @@ static void test_describe_schedule(void **state) {
         world_at(w->s, 401)->ioprio = 2 << 13 | 4; /* what nice 0 gives */
         world_at(w->s, 402)->ioprio = 2 << 13 | 7;
         world_at(w->s, 403)->ioprio = 3 << 13;
+        assert_int_equal(model_append(world_at(w->s, 401)->slacks, world_at(w->s, 401)->n_slacks, slack), 0);
         assert_int_equal(select_describe(w->s, t), 0);
-        assert_int_equal(t->n_processes, 2);
-        assert_true(t->processes[0]->pid == 402 && t->processes[0]->has_ioprio);
-        assert_true(t->processes[1]->pid == 403 && t->processes[1]->ioprio == 3 << 13);
-        assert_false(t->processes[1]->has_affinity);
+        assert_int_equal(t->n_processes, 3);
+        assert_true(t->processes[0]->pid == 401 && !t->processes[0]->has_ioprio);
+        assert_int_equal(t->processes[0]->n_slacks, 1);
+        assert_int_equal(t->processes[0]->slacks[0]->tid, 507);
+        assert_int_equal(t->processes[0]->slacks[0]->nsec, 123456);
+        assert_true(t->processes[1]->pid == 402 && t->processes[1]->has_ioprio);
+        assert_true(t->processes[2]->pid == 403 && t->processes[2]->ioprio == 3 << 13);
+        assert_false(t->processes[2]->has_affinity);
+        assert_int_equal(t->processes[2]->n_slacks, 0);
 }
 
 int main(void) {

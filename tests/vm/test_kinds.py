@@ -234,6 +234,23 @@ if os.fork() == 0:
 os.wait()
 say(m[:3], m[-3:])
 """, "b'new' b'sss'", level="degraded", note="huge-pages"),
+    # Each thread has its own; it is read with the number of a thread, too.
+    Kind("timer-slack", """\
+answers = {}
+ring = threading.Event()
+libc.prctl(29, 123456, 0, 0, 0)  # PR_SET_TIMERSLACK; then the thread has it, too
+def other():
+    answers["first"] = libc.prctl(30, 0, 0, 0, 0)  # PR_GET_TIMERSLACK
+    libc.prctl(29, 777777, 0, 0, 0)
+    ring.wait()
+    answers["other"] = libc.prctl(30, 0, 0, 0, 0)
+thread = threading.Thread(target=other)
+thread.start()
+wait()
+ring.set()
+thread.join()
+say(libc.prctl(30, 0, 0, 0, 0), sorted(answers.items()))
+""", re.escape("123456 [('first', 123456), ('other', 777777)]")),
     # What is named or refused before.
     Kind("multicast", """\
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
