@@ -14,6 +14,7 @@
 #include "files/config.h"
 #include "flow/flow.h"
 #include "flow/wait.h"
+#include "inspect/census.h"
 #include "inspect/facts.h"
 #include "inspect/kept.h"
 #include "inspect/waiting.h"
@@ -22,6 +23,7 @@
 #include "model/waiting.h"
 #include "netfilter/hold.h"
 #include "proc/procfs.h"
+#include "report/census.h"
 #include "report/report.h"
 #include "report/text.h"
 #include "report/trees.h"
@@ -185,6 +187,25 @@ static ExitStatus check_kept(const RebootOptions *options, const Candidates *tre
         return EXIT_NOTHING;
 }
 
+/* As many as fit on a terminal beside the rest. */
+#define LOST_SHOWN 20u
+
+/* Who and what ends, before anything of it does. A machine that cannot be seen whole is rebooted all the
+ * same: it is this session's user who has asked. */
+static int show_ending(const Config *config, const Candidates *trees, Request *request) {
+        _cleanup_(census_done) Census census = {0};
+        int r = census_look(config, trees, NULL, &census);
+
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0) {
+                printf("This reboot ends what is not kept; cannot tell what that is: %s\n", err_text(r));
+                return 0;
+        }
+        report_census_lost(stdout, &census, LOST_SHOWN, (ReportStyle){.colour = isatty(STDOUT_FILENO)});
+        return census_ended(&census, &request->ended, &request->n_ended);
+}
+
 static void keeping(const Tree *tree) {
         _cleanup_(freep) char *comm = text_printable(tree->comm);
 
@@ -213,7 +234,9 @@ static ExitStatus get_ready(const RebootOptions *options, const Config *config, 
         status = refuse(options, refused, trees.n, why);
         if (status != EXIT_OK)
                 return status;
-        r = trees_stop_order(&trees);
+        r = show_ending(config, &trees, request);
+        if (r >= 0)
+                r = trees_stop_order(&trees);
         if (r >= 0 && !options->no_kexec)
                 r = load_now(config, options, &trees, kernel, request);
         if (r < 0)

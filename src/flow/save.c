@@ -21,6 +21,7 @@
 #include "flow/aftermath.h"
 #include "flow/flow.h"
 #include "image/remap.h"
+#include "inspect/census.h"
 #include "inspect/facts.h"
 #include "inspect/kept.h"
 #include "jump/jump.h"
@@ -408,10 +409,31 @@ static int saving_open(Saving *s) {
         return r < 0 ? err_pass(r) : 0;
 }
 
+/* What nobody kept, as `carryover reboot` has seen it; else as it is now, before other services have
+ * stopped. Units that the shutdown stops early may be gone from it already. */
+static int note_ended(Saving *s, const Candidates *kept) {
+        _cleanup_(census_done) Census census = {0};
+        int r;
+
+        if (s->request) {
+                s->ticket->n_ended = TAKE(s->request->n_ended);
+                s->ticket->ended = TAKE(s->request->ended);
+                return 0;
+        }
+        r = census_look(&s->config, kept, NULL, &census);
+        if (r < 0 && r != -ENOMEM) {
+                log_failed(r, "the report will not say what else has ended");
+                return 0;
+        }
+        return r < 0 ? r : census_ended(&census, &s->ticket->ended, &s->ticket->n_ended);
+}
+
 /* Whoever finds this save dead knows from here on what it was to save. */
 static int saving_note(Saving *s, Candidates *kept) {
-        int r = saving_give(s, kept);
+        int r = note_ended(s, kept);
 
+        if (r >= 0)
+                r = saving_give(s, kept);
         if (r >= 0)
                 r = store_saving_begin(&s->store, s->ticket);
         return r < 0 ? err_pass(r) : fault_point("save:noted");

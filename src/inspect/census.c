@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/text.h"
 #include "census/census.h"
 #include "proc/ns.h"
 #include "report/report.h"
@@ -11,11 +12,13 @@
 #include "systemd/units.h"
 
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/param.h>
 
 typedef struct Asked {
         Bus *manager;
+        bool deaf; /* it is not waited for a second time */
 } Asked;
 
 static void asked_done(Asked *asked) {
@@ -25,35 +28,52 @@ static void asked_done(Asked *asked) {
 /* A systemd that does not answer is a reason in the rows. */
 static int ask(void *userdata, const char *unit, UnitFacts *ret) {
         Asked *asked = userdata;
-        int r = asked->manager ? 0 : bus_open_manager(&asked->manager);
+        int r = 0;
 
+        if (asked->deaf)
+                return err_say(-ETIMEDOUT, "systemd does not answer");
+        if (!asked->manager)
+                r = bus_open_manager(&asked->manager);
+        asked->deaf = r < 0;
         if (r >= 0)
                 r = bus_unit_facts(asked->manager, "", unit, ret);
+        if (r == -ETIMEDOUT || r == -ENOTCONN || r == -ECONNRESET)
+                asked->deaf = true;
         return r < 0 ? err_pass(r) : 0;
 }
 
-/* Nobody's name is a number to himself. */
-static int name_users(Census *c) {
-        for (size_t i = 0; i < c->n; i++) {
-                Thing *t = c->things + i;
-                const struct passwd *pw = NULL;
+/* Of this machine's own users, and of those who are logged in. Others' names would have to be asked for over
+ * a network that may be down, by libraries that keep a connection open in a process that is to be saved. */
+static int name_from_passwd(Thing *t) {
+        _cleanup_(fclosep) FILE *passwd = fopen("/etc/passwd", "re");
+        const struct passwd *pw = NULL;
 
-                for (size_t k = 0; !t->user && k < i; k++)
-                        if (c->things[k].uid == t->uid && c->things[k].user)
-                                t->user = strdup(c->things[k].user);
-                if (!t->user)
-                        pw = getpwuid(t->uid);
-                if (pw && !(t->user = strdup(pw->pw_name)))
-                        return -ENOMEM;
-        }
+        while (passwd && (pw = fgetpwent(passwd)))
+                if (pw->pw_uid == t->uid)
+                        return model_set_string(&t->user, pw->pw_name);
         return 0;
+}
+
+static int name_users(Census *c) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < c->n; i++) {
+                Thing *t = c->things + i;
+
+                for (size_t k = 0; r >= 0 && !t->user && k < c->n; k++)
+                        if (c->things[k].uid == t->uid && c->things[k].user)
+                                r = model_set_string(&t->user, c->things[k].user);
+                if (r >= 0 && !t->user)
+                        r = name_from_passwd(t);
+        }
+        return r;
 }
 
 static void add_sizes(const Candidates *kept, const PreflightFacts *facts, Census *c) {
         for (size_t i = 0; i < kept->n; i++)
                 if (kept->items[i].verdict.level != VERDICT_REFUSED)
                         c->bytes += kept->items[i].needs.bytes;
-        c->has_room = facts->known & FACT(ROOM);
+        c->has_room = facts && facts->known & FACT(ROOM);
         c->room = c->has_room ? MIN(facts->store_free, facts->max_use) : 0;
 }
 
@@ -94,4 +114,56 @@ int census_look(const Config *config, const Candidates *kept, const PreflightFac
         add_gap(config, &c);
         *ret = TAKE(c);
         return 0;
+}
+
+/* Nobody reads more, and the ticket must stay small. */
+#define ENDED_MAX 100u
+
+static void ended_freep(Ended **p) {
+        model_free(*p);
+}
+
+static int add_ended(Ended ***list, size_t *n, const char *what, const char *user, const char *fate,
+                     const char *why) {
+        _cleanup_(ended_freep) Ended *e = model_new(Ended, ended__init);
+        int r = e ? 0 : -ENOMEM;
+
+        if (r >= 0)
+                r = model_set_string(&e->what, what);
+        if (r >= 0)
+                r = model_set_string(&e->user, user);
+        if (r >= 0)
+                r = model_set_string(&e->fate, fate);
+        if (r >= 0 && why)
+                r = model_set_string(&e->why, why);
+        if (r >= 0)
+                r = model_append(*list, *n, e);
+        if (r >= 0)
+                e = NULL;
+        return r;
+}
+
+int census_ended(const Census *c, Ended ***list, size_t *n) {
+        size_t more = 0;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < c->n; i++) {
+                const Thing *t = c->things + i;
+                char number[16];
+
+                if (t->n_kept == t->n_processes)
+                        continue;
+                if (*n >= ENDED_MAX) {
+                        more++;
+                        continue;
+                }
+                snprintf(number, sizeof number, "%u", (unsigned)t->uid);
+                r = add_ended(list, n, t->what, t->user ?: number, fate_text(t->fate), t->why);
+        }
+        if (r >= 0 && more > 0) {
+                _cleanup_(freep) char *what = text_format("%zu more", more);
+
+                r = what ? add_ended(list, n, what, "", fate_text(FATE_LOST), NULL) : -ENOMEM;
+        }
+        return r;
 }

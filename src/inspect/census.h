@@ -9,7 +9,11 @@
 
 /*
  * `kept` are the trees that would be carried, looked at in depth (facts.h, inspect()), and `facts` what that
- * was made with. -EPERM with a sentence where not all processes are seen: in a PID namespace of a restored
- * tree.
+ * was made with, or NULL: the room in the store does not matter. -EPERM with a sentence where not all
+ * processes are seen: in a PID namespace of a restored tree.
  */
 int census_look(const Config *config, const Candidates *kept, const PreflightFacts *facts, Census *ret);
+
+/* Appends what is not kept, or not wholly, for a ticket: the first ones, and how many more there are. 0 or
+ * -ENOMEM. */
+int census_ended(const Census *census, Ended ***list, size_t *n);

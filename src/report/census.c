@@ -104,6 +104,18 @@ static void rows(FILE *out, const Census *c, bool anew, ReportStyle style) {
         fputc('\n', out);
 }
 
+void report_census_lost(FILE *out, const Census *c, size_t max, ReportStyle style) {
+        size_t n = c->counts[FATE_LOST] + c->counts[FATE_LOSSES]; /* they come first */
+        const Census shown = {.things = c->things, .n = MIN(n, max)};
+
+        if (n == 0)
+                return;
+        fprintf(out, "This reboot ends:\n");
+        rows(out, &shown, false, style);
+        if (n > max)
+                fprintf(out, "and %zu more: carryover check --all\n\n", n - max);
+}
+
 /* Rounded up: who has less room than that is refused anyhow. */
 static void size_text(uint64_t bytes, char out[static 32]) {
         if (bytes < GIB)

@@ -56,6 +56,16 @@ static void append_tree(Node *array, const Tree *tree) {
         node_append(array, &o);
 }
 
+static void append_ended(Node *array, const Ended *ended) {
+        Node o = node_object();
+
+        node_text(&o, "what", ended->what);
+        node_text(&o, "user", ended->user);
+        node_text(&o, "fate", ended->fate);
+        node_text(&o, "why", ended->why);
+        node_append(array, &o);
+}
+
 static void append_step(Node *array, const Step *step) {
         Node o = node_object();
 
@@ -69,7 +79,7 @@ static void append_step(Node *array, const Step *step) {
 }
 
 static void put_report(Node *node, const Ticket *report) {
-        Node trees = node_array(), steps = node_array();
+        Node trees = node_array(), ended = node_array(), steps = node_array();
         uint64_t gap = report_gap(report);
 
         node_text(node, "version", report->version);
@@ -89,6 +99,9 @@ static void put_report(Node *node, const Ticket *report) {
         for (size_t i = 0; i < report->n_trees; i++)
                 append_tree(&trees, report->trees[i]);
         node_put(node, "trees", &trees);
+        for (size_t i = 0; i < report->n_ended; i++)
+                append_ended(&ended, report->ended[i]);
+        node_put(node, "not_kept", &ended);
         for (size_t i = 0; i < report->n_steps; i++)
                 append_step(&steps, report->steps[i]);
         node_put(node, "steps", &steps);

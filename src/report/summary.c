@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "report/text.h"
 
 #include <inttypes.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 
+#define NOT_KEPT_MAX 20u
 #define NAME_COLUMNS 28 /* of 100: a session's name is short, a unit's is cut */
 
 typedef struct Paint {
@@ -172,6 +174,26 @@ static void trees(FILE *out, const Ticket *report, const Paint *paint) {
         }
 }
 
+/* What nobody kept: the jump has ended it, unless there was none. */
+static void not_kept(FILE *out, const Ticket *report) {
+        _cleanup_(freep) char *text = strdup("");
+
+        for (size_t i = 0; text && i < report->n_ended && i < NOT_KEPT_MAX; i++) {
+                const Ended *e = report->ended[i];
+                char *longer = text_format("%s%s%s%s%s", text, i ? ", " : "", e->what,
+                                           e->user[0] ? " of " : "", e->user);
+
+                free(text);
+                text = longer;
+        }
+        if (report->n_ended > 0 && text) {
+                fputc('\n', out);
+                text_paragraph(out, 2, "Not kept: ", text);
+        }
+        if (report->n_ended > NOT_KEPT_MAX)
+                fprintf(out, "  and %zu more: carryover status --json\n", report->n_ended - NOT_KEPT_MAX);
+}
+
 static int by_begin(const void *a, const void *b) {
         const Step *x = *(Step *const *)a, *y = *(Step *const *)b;
 
@@ -217,5 +239,6 @@ void report_summary(FILE *out, const Ticket *report, bool colour) {
                 text_paragraph(out, 3, "Because: ", report->stopped);
         figures(out, report, paint);
         trees(out, report, paint);
+        not_kept(out, report);
         steps(out, report, paint);
 }

@@ -196,8 +196,7 @@ int bus_unit_facts(Bus *bus, const char *root, const char *unit, UnitFacts *ret)
         if (r < 0)
                 return err_pass(r);
         p.facts.loaded = strcmp(p.load, "loaded") == 0 || strcmp(p.load, "masked") == 0;
-        p.facts.active = strcmp(p.active, "inactive") != 0 && strcmp(p.active, "failed") != 0 &&
-                         strcmp(p.active, "deactivating") != 0;
+        p.facts.active = strcmp(p.active, "inactive") != 0 && strcmp(p.active, "failed") != 0;
         p.facts.transient = p.transient;
         p.facts.passes = passes(&p, root);
         *ret = p.facts;

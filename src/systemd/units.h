@@ -10,7 +10,7 @@
 typedef struct UnitFacts {
         char *id;       /* its own name, if it was asked for by another one */
         bool loaded;    /* its file is there, or it is transient */
-        bool active;    /* it has not ended, and is not about to */
+        bool active;    /* it has not ended */
         bool transient; /* made by a program, without a file (systemd-run) */
         bool passes;    /* the next boot does not know it as it is: its file or its link lies in /run, and no
                          * generator makes it; or it is masked */

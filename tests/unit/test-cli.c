@@ -448,6 +448,33 @@ static void test_reboot(void **state) {
         assert_string_equal(fake->started, "reboot.target");
 }
 
+/* Whose work ends is said before it does, and stays in the report. */
+static Request *request;
+
+static void read_request(void) {
+        if (!request)
+                assert_int_equal(run_request_read(&request), 0);
+        nobody();
+}
+
+static void test_reboot_ends_others(void **state) {
+        assert_int_equal(cli("keep", "pid:4000001"), EXIT_OK);
+        fake_on_sleep = read_request;
+        assert_int_equal(cli("reboot"), EXIT_FAILED);
+        cli_shows("This reboot ends:\n"
+                  "WHAT                 USER  FATE  WHY\n"
+                  "pid-4000002.service  1000  lost  not enabled; not kept: carryover keep\n"
+                  "                                 unit:pid-4000002\n"
+                  "\nkeeping pid-4000001 (job)\n");
+        assert_null(strstr(cli_out, "pid-4000001.service"));
+        assert_non_null(request);
+        assert_int_equal(request->n_ended, 1);
+        assert_string_equal(request->ended[0]->what, "pid-4000002.service");
+        assert_string_equal(request->ended[0]->user, "1000");
+        assert_string_equal(request->ended[0]->fate, "lost");
+        model_free(TAKE(request));
+}
+
 static void test_reboot_nobody_answers(void **state) {
         fake_keep();
         fake_on_sleep = nobody;
@@ -512,6 +539,7 @@ int main(void) {
                         WITH_SET_UP(test_list_gone),
                         WITH_SET_UP(test_user_names),
                         WITH_SET_UP(test_reboot),
+                        WITH_SET_UP(test_reboot_ends_others),
                         WITH_SET_UP(test_reboot_nobody_answers),
                         WITH_SET_UP(test_reboot_refused),
                         WITH_SET_UP(test_needs_root),

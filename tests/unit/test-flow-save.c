@@ -140,6 +140,54 @@ static void test_requested(void **state) {
         assert_int_equal(access(RUN_REQUEST, F_OK), 0); /* until its boot ends */
 }
 
+/* What nobody kept: as it is when the save begins, or as the request has it, which is older. */
+static void test_not_kept(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = NULL;
+
+        (void)state;
+        (void)fake_add_tree(4000003);
+        t = save(0);
+        assert_int_equal(t->n_trees, 2);
+        assert_int_equal(t->n_ended, 1);
+        assert_string_equal(t->ended[0]->what, "pid-4000003.service");
+        assert_string_equal(t->ended[0]->fate, "lost");
+        assert_string_equal(t->ended[0]->why, "not enabled; not kept: carryover keep unit:pid-4000003");
+}
+
+static void test_not_kept_as_requested(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = NULL;
+        Ended e = ENDED__INIT, *list = &e;
+        Request r = REQUEST__INIT;
+
+        (void)state;
+        (void)fake_add_tree(4000003);
+        e.what = (char *)"session 9 (ssh)";
+        e.user = (char *)"joe";
+        e.fate = (char *)"lost";
+        r.action = (char *)"kexec";
+        r.kernel = (char *)FAKE_NEXT;
+        r.pid = 1;
+        r.realtime = 4711;
+        r.ended = &list;
+        r.n_ended = 1;
+        assert_int_equal(run_request_write(&r), 0);
+        t = save(0);
+        assert_int_equal(t->n_ended, 1);
+        assert_string_equal(t->ended[0]->what, "session 9 (ssh)");
+}
+
+/* That it cannot be told is no reason to save nothing. */
+static void test_not_kept_is_not_known(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = NULL;
+
+        (void)state;
+        fake_fail("snapshot_take", 2, -EIO);
+        t = save(0);
+        assert_true(fake_struck());
+        assert_int_equal(t->n_trees, 2);
+        assert_int_equal(t->n_ended, 0);
+}
+
 /* All that others do before the freeze is behind them by then, and what is to be noted is noted first. */
 static void test_order(void **state) {
         static const char *const order[] = {
@@ -621,6 +669,9 @@ int main(void) {
                         cmocka_unit_test_setup(test_inside, set_up),
                         cmocka_unit_test_setup(test_reboot, set_up),
                         cmocka_unit_test_setup(test_requested, set_up),
+                        cmocka_unit_test_setup(test_not_kept, set_up),
+                        cmocka_unit_test_setup(test_not_kept_as_requested, set_up),
+                        cmocka_unit_test_setup(test_not_kept_is_not_known, set_up),
                         cmocka_unit_test_setup(test_order, set_up),
                         cmocka_unit_test_setup(test_nothing_to_do, set_up),
                         cmocka_unit_test_setup(test_ended_meanwhile, set_up),

@@ -122,6 +122,28 @@ static void test_hostile(void **state) {
         assert_non_null(strstr(text, "wwwwwww+")); /* the user's */
 }
 
+/* What reboot shows: no row of what is carried, and not all of many. */
+static void test_lost(void **state) {
+        Census c = sample();
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+
+        assert_non_null(out);
+        report_census_lost(out, &c, 2, (ReportStyle){0});
+        c.counts[FATE_LOST] = c.counts[FATE_LOSSES] = 0;
+        report_census_lost(out, &c, 2, (ReportStyle){0});
+        assert_int_equal(fclose(out), 0);
+        assert_string_equal(text,
+                            "This reboot ends:\n"
+                            "WHAT             USER  FATE  WHY\n"
+                            "session 5 (ssh)  joe   lost  not kept: carryover keep session:5\n"
+                            "app.service      1000  lost  not enabled; not kept: carryover keep unit:app\n"
+                            "\n"
+                            "and 1 more: carryover check --all\n\n");
+        free(text);
+}
+
 static void test_json(void **state) {
         Census c = sample();
         Verdict machine = {0};
@@ -154,9 +176,8 @@ static void test_json(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_text),
-                        cmocka_unit_test(test_nothing),
-                        cmocka_unit_test(test_hostile),
+                        cmocka_unit_test(test_text),    cmocka_unit_test(test_nothing),
+                        cmocka_unit_test(test_hostile), cmocka_unit_test(test_lost),
                         cmocka_unit_test(test_json),
         };
 
