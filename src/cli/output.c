@@ -11,8 +11,6 @@
 #include "base/err.h"
 #include "base/fd.h"
 
-#include <langinfo.h>
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,12 +27,6 @@ static struct {
         size_t columns; /* of the terminal; 0: it is none */
         ReportStyle style;
 } output;
-
-static bool wants_colour(void) {
-        const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
-
-        return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0 && !(no && no[0]);
-}
 
 static void run_pager(int from, int keep_out) {
         if (dup2(from, STDIN_FILENO) < 0)
@@ -78,10 +70,8 @@ static size_t terminal_columns(void) {
 }
 
 void output_begin(const CliCall *call) {
-        (void)setlocale(LC_CTYPE, "");
         output.columns = terminal_columns();
-        output.style.colour = wants_colour();
-        output.style.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+        output.style = report_style();
         if (call->json == CLI_TEXT && !call->no_pager && isatty(STDOUT_FILENO) && isatty(STDIN_FILENO))
                 start_pager();
 }

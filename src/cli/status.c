@@ -18,11 +18,32 @@ static void show_now(const ReportNow *now) {
                         [PHASE_INTERRUPTED] = "restore interrupted: its boot ended",
         };
 
-        printf("       Now: %s; %" PRIu64 " kept", phases[now->phase], now->kept);
-        if (now->hold)
-                printf("; hold active, %" PRIu64 " connection%s\n", now->held, now->held == 1 ? "" : "s");
+        printf("%10s: %s; ", "State", phases[now->phase]);
+        if (now->kept > 0)
+                printf("%" PRIu64 " tree%s kept", now->kept, now->kept == 1 ? "" : "s");
         else
-                printf("; no hold\n");
+                printf("nothing kept");
+        if (now->gone > 0)
+                printf("; %" PRIu64 " kept target%s gone", now->gone, now->gone == 1 ? "" : "s");
+        if (now->held > 0)
+                printf("; %" PRIu64 " connection%s held\n", now->held, now->held == 1 ? "" : "s");
+        else
+                printf("; %s\n", now->hold ? "ports held" : "no connections held");
+}
+
+static void show_text(const CliCall *call, const Now *now) {
+        bool colour = output_style().colour;
+
+        if (now->ticket)
+                report_headline(stdout, now->ticket, colour);
+        else
+                printf("Nothing has been carried yet. Start with: carryover check\n");
+        show_now(&now->stands);
+        report_scheduled(stdout, &now->stands);
+        if (now->ticket)
+                report_details(stdout, now->ticket, colour);
+        if (now->ticket && cli_option(call, "steps"))
+                report_steps(stdout, now->ticket, colour);
 }
 
 static ExitStatus show(const CliCall *call, const Now *now) {
@@ -31,14 +52,8 @@ static ExitStatus show(const CliCall *call, const Now *now) {
         output_begin(call);
         if (call->json != CLI_TEXT)
                 r = report_json(stdout, now->ticket, &now->stands, call->json == CLI_JSON_PRETTY);
-        else {
-                show_now(&now->stands);
-                report_scheduled(stdout, &now->stands);
-                if (now->ticket)
-                        report_summary(stdout, now->ticket, output_style().colour);
-                else
-                        printf("No save yet: see carryover keep\n");
-        }
+        else
+                show_text(call, now);
         if (r < 0) {
                 output_end();
                 return cli_fail(r);

@@ -128,7 +128,7 @@ int now_look(const char *tree, Now *ret) {
                 r = look_around(&config, &now.stands);
         if (r >= 0 && tree)
                 r = now.ticket ? only(now.ticket, tree)
-                               : err_say(-ENOENT, "no save yet: see carryover keep");
+                               : err_say(-ENOENT, "nothing has been carried yet: see carryover check");
         if (r >= 0 && store_bad(&store)) {
                 now.bad = text_format("%s/ticket.bad", store.path);
                 r = now.bad ? 0 : -ENOMEM;

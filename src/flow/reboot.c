@@ -45,7 +45,7 @@
 static int check_all(const Config *config, const RebootOptions *options, Candidates *trees,
                      size_t *ret_refused, char **ret_why) {
         _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
-        ReportStyle style = {.colour = isatty(STDOUT_FILENO)};
+        ReportStyle style = report_style();
         size_t refused = 0;
         int r;
 

@@ -138,7 +138,7 @@ static int ask(const Config *config, const char *name, bool force, uint64_t requ
         if (r >= 0)
                 r = store_report(&store, &report);
         if (r > 0)
-                r = err_say(-ENOENT, "no save yet: see carryover keep");
+                r = err_say(-ENOENT, "nothing has been carried yet: see carryover check");
         if (r < 0)
                 return err_pass(r);
         r = choose(report, name, force, &tree);

@@ -15,6 +15,7 @@
 #include "flow/flow.h"
 #include "kernel/ids.h"
 #include "report/report.h"
+#include "report/style.h"
 #include "store/store.h"
 
 #include <fcntl.h>
@@ -140,7 +141,7 @@ ExitStatus wait_answer(Wait *w, const char *tree) {
                 fprintf(stderr, "carryover: not rebooted, all trees continue to run: %s\n", report->stopped);
                 return EXIT_FAILED;
         }
-        report_summary(stdout, report, isatty(STDOUT_FILENO));
+        report_answer(stdout, report, report_style().colour);
         return (tree ? is_back(report, tree) : report_ok(report)) ? EXIT_OK : EXIT_FAILED;
 }
 

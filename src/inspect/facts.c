@@ -110,15 +110,21 @@ int facts_room(const Config *config, const Store *store, PreflightFacts *f) {
 /* A shutdown asks nobody but what is active. */
 static int ask_service(PreflightFacts *f) {
         _cleanup_(bus_closep) Bus *manager = NULL;
-        _cleanup_(freep) char *state = NULL;
+        _cleanup_(freep) char *state = NULL, *load = NULL;
+        const char *interface = "org.freedesktop.systemd1.Unit";
         int r;
 
         r = bus_open_manager(&manager);
         if (r >= 0)
-                r = bus_unit_property(manager, "carryover.service", "org.freedesktop.systemd1.Unit",
-                                      "ActiveState", &state);
-        if (r >= 0 && strcmp(state, "active") != 0)
-                r = err_say(-ENOTCONN, "carryover.service is %s: a shutdown would save nothing", state);
+                r = bus_unit_property(manager, "carryover.service", interface, "ActiveState", &state);
+        if (r >= 0 && strcmp(state, "active") == 0)
+                return preflight_know(f, FACT_SERVICE, 0);
+        if (r >= 0)
+                r = bus_unit_property(manager, "carryover.service", interface, "LoadState", &load);
+        if (r < 0)
+                return preflight_know(f, FACT_SERVICE, r);
+        f->masked = strcmp(load, "masked") == 0;
+        r = err_say(-ENOTCONN, "carryover.service is %s", f->masked ? "masked" : "not running");
         return preflight_know(f, FACT_SERVICE, r);
 }
 

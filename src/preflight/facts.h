@@ -54,6 +54,7 @@ typedef struct PreflightFacts {
         bool encrypt;
         uint64_t memory_free; /* bytes, for that */
         char *profiles;       /* of FACT_PROFILES (model/label.h); NULL: AppArmor does not run */
+        bool masked;          /* of FACT_SERVICE: somebody has forbidden its start */
         bool must_kexec;      /* the jump was asked for: what forbids it refuses, and is no mere note */
         bool must_obey;       /* inhibitors: what they ask for refuses, likewise */
         bool frozen;          /* CRIU holds the tree: it traces all of it, and nothing changes any more */

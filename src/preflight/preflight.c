@@ -209,6 +209,9 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
                         "use carryover reboot --no-kexec to reboot through the firmware, with a longer gap";
         const char *encrypted = "set Encrypt=no in carryover.conf(5) to reboot through the firmware";
         const char *loader = "use carryover reboot --no-kexec to leave the choice to the boot loader";
+        const char *service = facts->masked ? "run systemctl unmask carryover.service, then systemctl start "
+                                              "carryover.service"
+                                            : "run systemctl start carryover.service";
         const char *inhibited = facts->must_obey
                                                 ? "wait for it, or use --ignore-inhibitors"
                                                 : "wait for it, or use carryover reboot --ignore-inhibitors";
@@ -219,7 +222,7 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
         } rows[] = {
                         {FACT_CRIU, "criu", NULL, VERDICT_REFUSED},
                         {FACT_TARGET, "target", NULL, VERDICT_REFUSED},
-                        {FACT_SERVICE, "service", "run systemctl start carryover.service", VERDICT_REFUSED},
+                        {FACT_SERVICE, "service", service, VERDICT_REFUSED},
                         {FACT_STORE, "store", NULL, VERDICT_REFUSED},
                         {FACT_RETRY, "retry-left", "run carryover restore to try again", VERDICT_DEGRADED},
                         {FACT_WAITING, "waiting", NULL, VERDICT_DEGRADED},

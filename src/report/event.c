@@ -39,7 +39,7 @@ static const EventText texts[EVENT_KINDS_] = {
                 [EVENT_ALL_CARRIED] = {MESSAGE_ALL_CARRIED, LOG_NOTICE, "all trees carried"},
 };
 
-#define FIELDS_MAX 9
+#define FIELDS_MAX 10
 #define FIELD_SIZE 1400 /* one sentence of base/err, which holds 1200 bytes, and its name */
 
 typedef struct Fields {
@@ -83,6 +83,7 @@ static void add_message(Fields *f, const EventText *t, const Event *event) {
 void report_event(const Event *event) {
         const EventText *t = &texts[event->kind];
         Fields f = {.n = 0};
+        char gap[40];
 
         add_message(&f, t, event);
         add(&f, "MESSAGE_ID", t->id);
@@ -92,7 +93,10 @@ void report_event(const Event *event) {
         add(&f, "CARRYOVER_TREE", event->tree);
         add(&f, "CARRYOVER_REASON", event->reason);
         add(&f, "CARRYOVER_KERNEL", event->kernel);
-        if (event->gap_usec)
+        if (event->gap_usec) {
+                snprintf(gap, sizeof gap, "%.1f s", (double)event->gap_usec / USEC_PER_SEC);
+                add(&f, "CARRYOVER_GAP", gap);
                 add_number(&f, "CARRYOVER_GAP_USEC", event->gap_usec);
+        }
         (void)sd_journal_sendv(f.vector, f.n);
 }

@@ -29,7 +29,7 @@ typedef struct Event {
         const char *tree;   /* CARRYOVER_TREE= */
         const char *reason; /* CARRYOVER_REASON= a sentence, as err_text() gives it */
         const char *kernel; /* CARRYOVER_KERNEL= of the jump */
-        uint64_t gap_usec;  /* CARRYOVER_GAP_USEC= */
+        uint64_t gap_usec;  /* CARRYOVER_GAP_USEC=, and CARRYOVER_GAP= as "19.8 s" */
 } Event;
 
 /* Sends it, with a MESSAGE= made of the same facts. An event that the journal does not take is no reason to

@@ -39,8 +39,15 @@ const char *report_state_text(Outcome__State state); /* "pending", "carried", "f
 /* The longest gap of the carried trees in microseconds; 0 if none was carried. */
 uint64_t report_gap(const Ticket *report);
 
-/* The summary for people: at most 100 columns, but a path is never broken. */
-void report_summary(FILE *out, const Ticket *report, bool colour);
+/*
+ * For people, at most 100 columns wide, but no path is broken. In one line what became of it, and why it was
+ * stopped; that line, and then only what was lost or degraded; the figures and every tree; where the time
+ * went.
+ */
+void report_headline(FILE *out, const Ticket *report, bool colour);
+void report_answer(FILE *out, const Ticket *report, bool colour);
+void report_details(FILE *out, const Ticket *report, bool colour);
+void report_steps(FILE *out, const Ticket *report, bool colour);
 
 /* What stands now, beside the last report. */
 typedef enum ReportPhase {

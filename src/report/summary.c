@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* The summary that `carryover reboot` prints in the new kernel and `carryover status` at any time later: the
- * answer first, then the figures, then each tree with what there is to know of it, then where the time
- * went. */
+/* What `carryover reboot` prints in the new kernel, and `carryover status` at any time later: the answer
+ * first. Who wants to know more asks for it. */
 
 #include "report/report.h"
 
@@ -65,37 +64,62 @@ static size_t count(const Ticket *report, Outcome__State state) {
         return n;
 }
 
+/* ", gap 19.8 s", and of what was not carried how much: "; 1 failed, 2 lost". */
+static void rest_of_sum(FILE *out, const Ticket *report) {
+        static const Outcome__State states[] = {OUTCOME__STATE__FAILED, OUTCOME__STATE__LOST,
+                                                OUTCOME__STATE__LEFT};
+        const char *before = "; ";
+        uint64_t gap = report_gap(report);
+
+        if (gap > 0)
+                fprintf(out, ", gap %.1f s", (double)gap / USEC_PER_SEC);
+        for (size_t i = 0; i < ELEMENTS(states); i++) {
+                size_t n = count(report, states[i]);
+
+                if (n == 0)
+                        continue;
+                fprintf(out, "%s%zu %s", before, n,
+                        states[i] == OUTCOME__STATE__LEFT ? "not saved" : report_state_text(states[i]));
+                before = ", ";
+        }
+        fputs(".\n", out);
+}
+
+static void headline_stopped(FILE *out, const Ticket *report, const Paint *paint, const char *old) {
+        size_t n = report->n_trees;
+        bool lived = report->has_request_at || count(report, OUTCOME__STATE__CARRIED) > 0;
+
+        if (lived)
+                fprintf(out, "%sNot rebooted%s: %zu %s in Linux %s.\n", paint->warn, paint->off, n,
+                        n == 1 ? "tree still runs" : "trees still run", old);
+        else
+                fprintf(out,
+                        "%sNothing was saved%s: %zu %s left running in Linux %s; carryover did not start "
+                        "the "
+                        "shutdown.\n",
+                        paint->warn, paint->off, n, n == 1 ? "tree was" : "trees were", old);
+}
+
 static void headline(FILE *out, const Ticket *report, const Paint *paint) {
         ReportVerdict verdict = report_verdict(report);
         _cleanup_(freep) char *old = text_printable(report->old_kernel);
-        _cleanup_(freep) char *action = text_printable(report->action);
         _cleanup_(freep) char *next = text_printable(report->new_kernel);
-        const char *trees = report->n_trees == 1 ? "tree" : "trees";
         size_t carried = count(report, OUTCOME__STATE__CARRIED);
 
-        if (!old || !action || !next)
+        if (!old || !next)
                 return;
-        fprintf(out, "%s* %s%s%s: ", verdict_paint(paint, verdict), paint->bold,
-                report_verdict_text(verdict), paint->off);
-        switch (verdict) {
-        case REPORT_STOPPED:
-                if (report->has_request_at || carried > 0)
-                        fprintf(out, "not rebooted, %zu %s in %s\n", report->n_trees,
-                                report->n_trees == 1 ? "tree still runs" : "trees still run", old);
-                else
-                        fprintf(out,
-                                "nothing was saved, %zu %s left running in %s; carryover did not start the "
-                                "shutdown\n",
-                                report->n_trees, report->n_trees == 1 ? "tree was" : "trees were", old);
-                break;
-        case REPORT_PENDING:
-                fprintf(out, "%zu of %zu %s restored so far, saved in %s (%s)\n", carried, report->n_trees,
-                        trees, old, action);
-                break;
-        default:
-                fprintf(out, "%zu of %zu %s, %s -> %s (%s)\n", carried, report->n_trees, trees, old,
-                        next[0] ? next : "?", action);
+        if (verdict == REPORT_STOPPED)
+                headline_stopped(out, report, paint, old);
+        else if (verdict == REPORT_PENDING)
+                fprintf(out, "%sRestored%s %zu of %zu so far, saved in Linux %s.\n",
+                        verdict_paint(paint, verdict), paint->off, carried, report->n_trees, old);
+        else {
+                fprintf(out, "%sCarried%s %zu of %zu to Linux %s", verdict_paint(paint, verdict), paint->off,
+                        carried, report->n_trees, next[0] ? next : "?");
+                rest_of_sum(out, report);
         }
+        if (report->stopped)
+                text_paragraph(out, 3, "Because: ", report->stopped);
 }
 
 /* Fails soft: a time that localtime does not know is shown as the number it is. */
@@ -119,13 +143,9 @@ void report_scheduled(FILE *out, const ReportNow *now) {
                now->kept > 0 ? ": kept trees will be carried" : ": nothing is kept");
 }
 
-static void figures(FILE *out, const Ticket *report, const Paint *paint) {
-        uint64_t gap = report_gap(report);
+static void figures(FILE *out, const Ticket *report) {
         _cleanup_(freep) char *id = text_printable(report->id);
 
-        if (gap > 0)
-                fprintf(out, "%10s: %s%.2f s%s\n", "Gap", paint->bold, (double)gap / USEC_PER_SEC,
-                        paint->off);
         if (report->sealed_at > 0)
                 moment(out, "Sealed:", report->sealed_at, "");
         if (report->has_done_at)
@@ -231,14 +251,39 @@ static void steps(FILE *out, const Ticket *report, const Paint *paint) {
                 step_line(out, sorted[i], sorted[0], paint);
 }
 
-void report_summary(FILE *out, const Ticket *report, bool colour) {
-        const Paint *paint = colour ? &colours : &plain;
+/* One that is well needs no word. */
+static void lost_or_degraded(FILE *out, const Tree *tree) {
+        const Outcome *outcome = tree->outcome;
+        _cleanup_(freep) char *name = text_printable(tree->name);
+        char label[200];
 
-        headline(out, report, paint);
-        if (report->stopped)
-                text_paragraph(out, 3, "Because: ", report->stopped);
-        figures(out, report, paint);
-        trees(out, report, paint);
+        if (report_state(tree) == OUTCOME__STATE__CARRIED && tree->n_degraded == 0)
+                return;
+        snprintf(label, sizeof label, "%.150s %s%s", name ?: "?", report_state_text(report_state(tree)),
+                 outcome && outcome->reason ? ": " : "");
+        text_paragraph(out, 2, label, outcome && outcome->reason ? outcome->reason : "");
+        notes(out, tree->degraded, tree->n_degraded);
+        if (outcome && outcome->images)
+                text_paragraph(out, 4, "images kept: ", outcome->images);
+}
+
+void report_headline(FILE *out, const Ticket *report, bool colour) {
+        headline(out, report, colour ? &colours : &plain);
+}
+
+void report_answer(FILE *out, const Ticket *report, bool colour) {
+        report_headline(out, report, colour);
+        for (size_t i = 0; i < report->n_trees; i++)
+                lost_or_degraded(out, report->trees[i]);
         not_kept(out, report);
-        steps(out, report, paint);
+}
+
+void report_details(FILE *out, const Ticket *report, bool colour) {
+        figures(out, report);
+        trees(out, report, colour ? &colours : &plain);
+        not_kept(out, report);
+}
+
+void report_steps(FILE *out, const Ticket *report, bool colour) {
+        steps(out, report, colour ? &colours : &plain);
 }

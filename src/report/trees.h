@@ -5,14 +5,10 @@
  * changes anything, and shows names with everything but printable ASCII replaced. */
 
 #include "model/candidate.h"
+#include "report/style.h"
 
 #include <stdbool.h>
 #include <stdio.h>
-
-typedef struct ReportStyle {
-        bool colour;
-        bool utf8; /* the terminal's: "●" and "→", else "*" and "->" */
-} ReportStyle;
 
 /* Name, state, what it is, and the notes with their remedies. */
 void report_tree(FILE *out, const Candidate *candidate, ReportStyle style);

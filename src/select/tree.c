@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "model/cgroup-path.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The executable, which a process that is root's cannot have had chosen for it by somebody else. */
@@ -37,29 +38,29 @@ bool select_is_listener(const SnapProcess *p) {
                !cgroup_session(p->cgroup, &uid, id);
 }
 
-/* Why this one stays, or NULL. */
-static const char *must_stay(const SnapProcess *p) {
+/* What this one is, of which every boot starts its own; NULL: it may be carried. */
+static const char *boots_own(const SnapProcess *p) {
         static const struct {
                 const char *unit, *why;
         } services[] = {
                         {"systemd-logind.service", "logind"},
-                        {"systemd-journald.service", "the journal service"},
+                        {"systemd-journald.service", "journal service"},
                         {"systemd-udevd.service", "udev"},
-                        {"dbus.service", "the system bus"},
-                        {"dbus-broker.service", "the system bus"},
-                        {"carryover.service", "carryover itself"},
-                        {"carryover-early.service", "carryover itself"},
-                        {"carryover-restore.service", "carryover itself"},
+                        {"dbus.service", "system bus"},
+                        {"dbus-broker.service", "system bus"},
+                        {"carryover.service", "carryover"},
+                        {"carryover-early.service", "carryover"},
+                        {"carryover-restore.service", "carryover"},
         };
 
         if (p->pid == 1)
                 return "PID 1";
         if (p->kernel_thread)
-                return "a kernel thread";
+                return "kernel threads";
         if (select_is_listener(p))
-                return "sshd's listener";
+                return "sshd listener";
         if (cgroup_is_user_manager(p->cgroup))
-                return "a user's service manager";
+                return "user service manager";
         for (size_t i = 0; i < ELEMENTS(services); i++)
                 if (cgroup_in_unit(p->cgroup, services[i].unit))
                         return services[i].why;
@@ -70,16 +71,21 @@ static int check_members(const SnapProcess **members, size_t n, pid_t caller) {
         if (members[0]->pid == caller)
                 return err_say(-EPERM, "process %d is this command: keep its session instead", (int)caller);
         for (size_t i = 0; i < n; i++) {
-                const char *why = must_stay(members[i]);
+                const char *why = boots_own(members[i]);
 
-                if (why && i == 0)
-                        return err_say(-EPERM, "process %d is %s, which every boot starts again",
-                                       (int)members[i]->pid, why);
-                if (why)
-                        return err_say(-EPERM,
-                                       "the tree of process %d contains process %d, %s, which every boot "
-                                       "starts again: choose a smaller tree",
-                                       (int)members[0]->pid, (int)members[i]->pid, why);
+                char comm[sizeof members[i]->comm];
+
+                if (!why)
+                        continue;
+                snprintf(comm, sizeof comm, "%s", members[i]->comm);
+                text_tame(comm);
+                if (i == 0)
+                        return err_say(-EPERM, "%s (%d) cannot be carried: every boot starts its own %s",
+                                       comm, (int)members[i]->pid, why);
+                return err_say(-EPERM,
+                               "the tree of process %d contains %s (%d), and every boot starts its own %s: "
+                               "choose a smaller tree",
+                               (int)members[0]->pid, comm, (int)members[i]->pid, why);
         }
         return 0;
 }

@@ -96,7 +96,9 @@ static void show(const Ticket *ticket) {
         for (size_t i = 0; i < candidates.n; i++)
                 candidates.items[i].tree = ticket->trees[i];
         memory_begin(&m);
-        report_summary(m.file, ticket, false);
+        report_answer(m.file, ticket, false);
+        report_details(m.file, ticket, false);
+        report_steps(m.file, ticket, false);
         for (size_t i = 0; i < ticket->n_trees; i++)
                 report_tree(m.file, candidates.items + i, style);
         expect_printable(&m);

@@ -53,15 +53,15 @@ static void reported(Outcome__State first, Outcome__State second) {
 
 static void test_nothing(void **state) {
         assert_int_equal(cli("status"), EXIT_NOTHING);
-        cli_shows("Now: idle; 0 kept; no hold\n");
-        cli_shows("No save yet: see carryover keep\n");
+        assert_string_equal(cli_out, "Nothing has been carried yet. Start with: carryover check\n"
+                                     "     State: idle; nothing kept; no connections held\n");
         assert_string_equal(cli_err, "");
         (void)fake_add_tree((pid_t)FIRST);
         fake_keep();
         assert_int_equal(cli("status"), EXIT_OK);
-        cli_shows("; 1 kept; ");
+        cli_shows("; 1 tree kept; ");
         assert_int_equal(cli("status", "one"), EXIT_FAILED);
-        cli_says("no save yet");
+        cli_says("nothing has been carried yet");
         assert_int_equal(cli("status", "--json=short"), EXIT_OK);
         cli_json(false);
         cli_shows("\"idle\"");
@@ -107,11 +107,11 @@ static void test_sealed(void **state) {
         fake->hold = true;
         fake->n_held = 1;
         assert_int_equal(cli("status"), EXIT_OK);
-        cli_shows("Now: sealed, waiting for the next boot; 0 kept; hold active, 1 connection\n");
+        cli_shows("State: sealed, waiting for the next boot; nothing kept; 1 connection held\n");
         assert_null(strstr(cli_out, "reason"));
         fake->n_held = 2;
         assert_int_equal(cli("status"), EXIT_OK);
-        cli_shows("hold active, 2 connections\n");
+        cli_shows("; 2 connections held\n");
         assert_int_equal(cli("status", "--json=pretty"), EXIT_OK);
         cli_json(true);
         cli_shows("\"sealed\"");
@@ -123,7 +123,7 @@ static void test_restoring(void **state) {
         assert_int_equal(store_seal(&store, t, NULL), 0);
         assert_int_equal(store_claim(&store, t), 0);
         assert_int_equal(cli("status"), EXIT_OK);
-        cli_shows("Now: restore in progress; ");
+        cli_shows("State: restore in progress; ");
 
         /* one has failed already: that is told while the other one is under way */
         outcome(t->trees[0], OUTCOME__STATE__FAILED, "its image is truncated");
@@ -155,13 +155,14 @@ static void test_interrupted(void **state) {
         assert_int_equal(store_claim(&store, t), 0);
         fake_reboot();
         assert_int_equal(cli("status"), EXIT_FAILED);
-        cli_shows("Now: restore interrupted: its boot ended; ");
+        cli_shows("State: restore interrupted: its boot ended; ");
 }
 
 static void test_report(void **state) {
         reported(OUTCOME__STATE__CARRIED, OUTCOME__STATE__CARRIED);
         assert_int_equal(cli("status"), EXIT_OK);
-        cli_shows("Now: idle; ");
+        assert_true(starts_with(cli_out, "Carried 2 of 2 to Linux "));
+        cli_shows("State: idle; ");
         cli_shows("one");
         cli_shows("two");
 
@@ -194,6 +195,11 @@ static void test_steps(void **state) {
                 assert_int_equal(model_append(t->steps, t->n_steps, step), 0);
         }
         assert_int_equal(store_report_write(&store, t), 0);
+        assert_int_equal(cli("status"), EXIT_OK);
+        assert_null(strstr(cli_out, "STEP"));
+        assert_int_equal(cli("status", "--steps"), EXIT_OK);
+        cli_shows("STEP");
+        cli_shows("everybody");
         assert_int_equal(cli("status", "two", "--json=short"), EXIT_OK);
         cli_json(false);
         cli_shows("everybody");
@@ -217,7 +223,7 @@ static void test_bad_ticket(void **state) {
         assert_int_equal(file_replace(store.fd, "ticket", "cut", 3), 0);
         assert_int_equal(cli("status"), EXIT_FAILED); /* sets it aside */
         assert_int_equal(cli("status"), EXIT_FAILED);
-        cli_shows("Now: idle; "); /* what else there is to know is shown */
+        cli_shows("State: idle; "); /* what else there is to know is shown */
         cli_says("inspect " MACHINE_STORE "/ticket.bad, then remove it");
         assert_int_equal(unlinkat(store.fd, "ticket.bad", 0), 0);
         assert_int_equal(cli("status"), EXIT_OK);
@@ -249,7 +255,7 @@ static void failed(Outcome__State first, Outcome__State second) {
 
 static void test_restore_which(void **state) {
         assert_int_equal(cli("restore"), EXIT_FAILED);
-        cli_says("no save yet");
+        cli_says("nothing has been carried yet");
         failed(OUTCOME__STATE__FAILED, OUTCOME__STATE__FAILED);
         assert_int_equal(cli("restore"), EXIT_USAGE);
         cli_says("name one: one, two");
@@ -328,11 +334,11 @@ static void test_terminal(void **state) {
         (void)unsetenv("NO_COLOR");
         on_terminal(CLI_WORDS("status", "--no-pager"));
         cli_shows(colour);
-        cli_shows("Now: idle; ");
+        cli_shows("State: idle; ");
         (void)setenv("NO_COLOR", "1", 1);
         on_terminal(CLI_WORDS("status", "--no-pager"));
         assert_null(strstr(cli_out, colour));
-        cli_shows("Now: idle; ");
+        cli_shows("State: idle; ");
         (void)setenv("NO_COLOR", "", 1); /* as no-color.org has it */
         on_terminal(CLI_WORDS("status", "--no-pager"));
         cli_shows(colour);
@@ -370,7 +376,7 @@ static void test_pager(void **state) {
         (void)setenv("PAGER", "/bin/false", 1);
         on_terminal(CLI_WORDS("status"));
         assert_int_equal(cli_status, EXIT_FAILED);
-        cli_shows("Now: idle; ");
+        cli_shows("State: idle; ");
         cli_shows("its second reason");
         assert_string_equal(cli_err, "");
 }

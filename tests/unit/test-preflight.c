@@ -705,7 +705,12 @@ static void test_machine(void **state) {
         f.wrong[FACT_SERVICE] = strdup("carryover.service is inactive");
         assert_int_equal(preflight_machine(&f, &w->v), 0);
         assert_string_equal(w->v.notes[0].what, "service");
+        assert_string_equal(w->v.notes[0].remedy, "run systemctl start carryover.service");
         assert_int_equal(w->v.level, VERDICT_REFUSED);
+        verdict_done(&w->v);
+        f.masked = true;
+        assert_int_equal(preflight_machine(&f, &w->v), 0);
+        assert_non_null(strstr(w->v.notes[0].remedy, "run systemctl unmask carryover.service"));
         preflight_facts_done(&f);
 }
 

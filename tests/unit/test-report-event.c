@@ -44,7 +44,7 @@ static void test_full(void **state) {
                               .reason = "PID 812 is taken",
                               .kernel = "6.12",
                               .gap_usec = 14320000});
-        assert_int_equal(n_sent, 9);
+        assert_int_equal(n_sent, 10);
         assert_true(was_sent("MESSAGE=session-4: restore failed after 14.32 s, kernel 6.12: PID "
                              "812 is taken"));
         assert_true(was_sent("MESSAGE_ID=" MESSAGE_TREE_FAILED));
@@ -55,6 +55,7 @@ static void test_full(void **state) {
         assert_true(was_sent("CARRYOVER_REASON=PID 812 is taken"));
         assert_true(was_sent("CARRYOVER_KERNEL=6.12"));
         assert_true(was_sent("CARRYOVER_GAP_USEC=14320000"));
+        assert_true(was_sent("CARRYOVER_GAP=14.3 s"));
 }
 
 static void test_every_kind(void **state) {

@@ -2,7 +2,9 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "report/report.h"
+#include "report/style.h"
 #include "report/text.h"
 
 #include <setjmp.h>
@@ -68,7 +70,9 @@ static char *summary_of(const Ticket *ticket, bool colour) {
         FILE *out = open_memstream(&text, &size);
 
         assert_non_null(out);
-        report_summary(out, ticket, colour);
+        report_headline(out, ticket, colour);
+        report_details(out, ticket, colour);
+        report_steps(out, ticket, colour);
         fclose(out);
         return text;
 }
@@ -146,8 +150,7 @@ static void test_summary(void **state) {
         add_step(ticket, "restore.criu", "session-4", 13 * SECOND, true);
         add_step(ticket, "save.dump", "session-4", 0, false);
         text = summary_of(ticket, false);
-        assert_non_null(strstr(text, "* partly: 1 of 2 trees, 6.1.0-32-amd64 -> 6.12.38-amd64 (kexec)\n"));
-        assert_non_null(strstr(text, "Gap: 14.32 s\n"));
+        assert_non_null(strstr(text, "Carried 1 of 2 to Linux 6.12.38-amd64, gap 14.3 s; 1 failed.\n"));
         assert_non_null(strstr(text, "because: restore.criu: address 192.0.2.7 is missing\n"));
         assert_non_null(strstr(text, "degraded: its D-Bus connection ends\n"));
         assert_non_null(strstr(text, "remedy: start it again\n"));
@@ -155,6 +158,72 @@ static void test_summary(void **state) {
         assert_non_null(strstr(text, "13.00 s      250 ms  new\n"));
         assert_true(strstr(text, "save.dump") < strstr(text, "restore.criu      "));
         assert_null(strchr(text, '\033'));
+}
+
+static char *answer_of(const Ticket *ticket) {
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+
+        assert_non_null(out);
+        report_answer(out, ticket, false);
+        fclose(out);
+        return text;
+}
+
+/* What is well needs no word. */
+static void test_answer(void **state) {
+        _cleanup_(ticket_freep) Ticket *ticket = sample();
+        _cleanup_(freep) char *text = NULL;
+        Tree *tree;
+
+        add_tree(ticket, "session-4", OUTCOME__STATE__CARRIED, 19770 * USEC_PER_MSEC);
+        tree = add_tree(ticket, "session-5", OUTCOME__STATE__CARRIED, SECOND);
+        add_step(ticket, "save.dump", "session-4", 0, false);
+        text = answer_of(ticket);
+        assert_string_equal(text, "Carried 2 of 2 to Linux 6.12.38-amd64, gap 19.8 s.\n");
+        free(TAKE(text));
+
+        assert_int_equal(tree_degrade(tree, "bus", "start it again", "its D-Bus connection ends"), 0);
+        add_tree(ticket, "session-6", OUTCOME__STATE__LOST, 0);
+        tree = add_tree(ticket, "session-7", OUTCOME__STATE__LEFT, 0);
+        tree->outcome->reason = strdup("an io_uring is open");
+        text = answer_of(ticket);
+        assert_string_equal(text, "Carried 2 of 4 to Linux 6.12.38-amd64, gap 19.8 s; 1 lost, 1 not saved.\n"
+                                  "  session-5 carried\n"
+                                  "    degraded: its D-Bus connection ends\n"
+                                  "      remedy: start it again\n"
+                                  "  session-6 lost\n"
+                                  "  session-7 left: an io_uring is open\n");
+        free(TAKE(text));
+        ticket->trees[0]->outcome->state = OUTCOME__STATE__PENDING;
+        text = answer_of(ticket);
+        assert_true(starts_with(text, "Restored 1 of 4 so far, saved in Linux 6.1.0-32-amd64.\n"));
+}
+
+static void style_is(const char *all, const char *type, const char *lang, bool utf8) {
+        static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+        const char *const values[] = {all, type, lang};
+
+        for (size_t i = 0; i < ELEMENTS(names); i++)
+                if (values[i])
+                        (void)setenv(names[i], values[i], 1);
+                else
+                        (void)unsetenv(names[i]);
+        assert_int_equal(report_style().utf8, utf8);
+        assert_false(report_style().colour); /* a test's output is no terminal, or TERM is dumb */
+}
+
+static void test_style(void **state) {
+        (void)setenv("TERM", "dumb", 1);
+        style_is(NULL, NULL, NULL, false);
+        style_is(NULL, NULL, "C", false);
+        style_is(NULL, NULL, "C.UTF-8", true);
+        style_is("", "", "de_DE.utf8@euro", true);
+        style_is("C", NULL, "de_DE.UTF-8", false);
+        style_is(NULL, "POSIX", "de_DE.UTF-8", false);
+        style_is(NULL, "de_DE.UTF-8", "C", true);
+        style_is(NULL, NULL, "de_DE.ISO-8859-1", false);
 }
 
 static void test_summary_of_a_stopped_save(void **state) {
@@ -165,18 +234,17 @@ static void test_summary_of_a_stopped_save(void **state) {
         ticket->stopped = strdup("session-4: an io_uring is open");
         add_tree(ticket, "session-4", OUTCOME__STATE__LEFT, 0);
         text = summary_of(ticket, false);
-        assert_non_null(strstr(text,
-                               "* stopped: nothing was saved, 1 tree was left running in 6.1.0-32-amd64; "
-                               "carryover did not start the shutdown\n"));
+        assert_non_null(strstr(text, "Nothing was saved: 1 tree was left running in Linux 6.1.0-32-amd64; "
+                                     "carryover did not start the shutdown.\n"));
         free(TAKE(text));
         ticket->trees[0]->outcome->state = OUTCOME__STATE__CARRIED; /* somebody's shutdown, called off */
         text = summary_of(ticket, false);
-        assert_non_null(strstr(text, "* stopped: not rebooted, 1 tree still runs in"));
+        assert_non_null(strstr(text, "Not rebooted: 1 tree still runs in"));
         free(TAKE(text));
         ticket->trees[0]->outcome->state = OUTCOME__STATE__LEFT;
         ticket->has_request_at = true;
         text = summary_of(ticket, false);
-        assert_non_null(strstr(text, "* stopped: not rebooted, 1 tree still runs in 6.1.0-32-amd64\n"));
+        assert_non_null(strstr(text, "Not rebooted: 1 tree still runs in Linux 6.1.0-32-amd64.\n"));
         assert_non_null(strstr(text, "Because: session-4: an io_uring is open\n"));
         assert_false(report_ok(ticket));
 }
@@ -264,6 +332,8 @@ int main(void) {
                         cmocka_unit_test(test_verdict),
                         cmocka_unit_test(test_gap_is_the_longest_of_the_carried),
                         cmocka_unit_test(test_summary),
+                        cmocka_unit_test(test_answer),
+                        cmocka_unit_test(test_style),
                         cmocka_unit_test(test_summary_of_a_stopped_save),
                         cmocka_unit_test(test_verdict_without_a_jump),
                         cmocka_unit_test(test_summary_is_narrow_and_harmless),

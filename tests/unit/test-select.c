@@ -240,17 +240,18 @@ static void test_refusals(void **state) {
         refused(w, "unit:nothing.service", 506, -ESRCH, "no process runs in system unit");
         refused(w, "pid:12345", 506, -ESRCH, "process 12345 does not exist");
         refused(w, "pid:1", 506, -EPERM, "PID 1");
-        refused(w, "pid:3", 506, -EPERM, "a kernel thread");
+        refused(w, "pid:3", 506, -EPERM, "every boot starts its own kernel threads");
         refused(w, "pid:506", 506, -EPERM, "is this command");
-        refused(w, "pid:100", 506, -EPERM, "sshd's listener");
-        refused(w, "unit:ssh", 506, -EPERM, "sshd's listener");
-        refused(w, "unit:dbus.service", 506, -EPERM, "the system bus");
+        refused(w, "pid:100", 506, -EPERM, "sshd listener");
+        refused(w, "unit:ssh", 506, -EPERM, "sshd listener");
+        refused(w, "unit:dbus.service", 506, -EPERM,
+                "cannot be carried: every boot starts its own system bus");
         refused(w, "unit:systemd-logind", 506, -EPERM, "logind");
         world_at(w->s, 403)->state = 'Z';
         refused(w, "pid:403", 506, -ESRCH, "is a zombie");
         /* something inside that must stay */
         world_process(w->s, 404, 402, "x", "/system.slice/carryover.service");
-        refused(w, "session:4", 506, -EPERM, "contains process 404, carryover itself");
+        refused(w, "session:4", 506, -EPERM, "contains x (404), and every boot starts its own carryover");
 }
 
 /* Jobs beside the shell are trees of their own, but not without an end. */

@@ -110,7 +110,7 @@ def targets(judge: Judge) -> None:
     own = machine.run("pgrep -f '^sleep 1001'").split()[0]
     gone = machine.run("sh -c 'echo $$'").strip()
     listener = machine.run("cat /run/sshd.pid").strip()
-    stays = "which every boot starts again"
+    stays = "every boot starts its own"
     cases = []
     for verb in ("check", "keep"):
         cases += [Case(f"{verb} session:none", FAILED, "session none does not exist: see loginctl"),
@@ -121,10 +121,10 @@ def targets(judge: Judge) -> None:
                   Case(f"{verb} pid:2", REFUSED, f"a kernel thread, {stays}"),
                   Case(f"{verb} pid:{own}", REFUSED, f"carryover itself, {stays}"),
                   Case(f"{verb} pid:{listener}", REFUSED, "sshd's listener")]
-    cases += [Case("check unit:system.slice", REFUSED, "every boot starts again"),
+    cases += [Case("check unit:system.slice", REFUSED, "every boot starts its own"),
               Case("drop session:none", NOTHING, "is not kept: see carryover list"),
               Case("drop --all", NOTHING, "nothing is kept"), Case("list", NOTHING, "nothing is kept: see carryover keep"),
-              Case("status nobody", FAILED, "no save yet")]
+              Case("status nobody", FAILED, "nothing has been carried yet")]
     judge.expect("targets", cases)
     machine.run(f"kill {own}; pkill -f '^sleep 1000'")
 
@@ -161,7 +161,7 @@ def criu(judge: Judge, target: str) -> None:
 def service(judge: Judge, target: str) -> None:
     """A shutdown stops, and so asks, only what is active."""
     judge.machine.run("systemctl stop carryover.service")
-    judge.expect("a service that was stopped", refused(target, "carryover.service is inactive: a shutdown would save nothing"))
+    judge.expect("a service that was stopped", refused(target, "carryover.service is not running; run systemctl start carryover.service"))
     judge.machine.run("systemctl start carryover.service")
 
 
