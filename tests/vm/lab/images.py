@@ -44,6 +44,7 @@ MMDEBSTRAP = (*ALONE, "mmdebstrap", "--mode=root", '--aptopt=Acquire::Check-Vali
 
 # What of a change to the source cannot change what is installed.
 NOT_INSTALLED = ("tests/", "debian/tests/", ".ci/", "docs/", "scripts/")
+EXAMPLES = "docs/report.d/"  # but for these
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,13 @@ def layer(distro: str, bare: bool = False, fat: bool = False) -> Layer:
     return Layer(distro, directory, *kernels)
 
 
+def is_installed(name: str) -> bool:
+    return name.startswith(EXAMPLES) or not name.startswith(NOT_INSTALLED)
+
+
 def package(distro: str) -> Path:
     """A directory with the package of this source for `distro`, fault points compiled in, tests left out."""
-    files = [file for file in source_files() if not str(file.relative_to(SOURCE)).startswith(NOT_INSTALLED)
-             and file.suffix != ".md"]
+    files = [file for file in source_files() if file.suffix != ".md" and is_installed(str(file.relative_to(SOURCE)))]
     name = f"{distro}-" + cache.digest(str(file.relative_to(SOURCE)) for file in files) \
         + cache.digest([*files, str(BUILD_FOR_LAB)])
     return cache.entry("package", name, lambda directory: build_package(distro, files, directory, BUILD_FOR_LAB))
