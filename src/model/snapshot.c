@@ -21,6 +21,9 @@ void snap_process_done(SnapProcess *p) {
         free(p->tids);
         free(p->affinity);
         free(p->slacks);
+        for (size_t i = 0; i < p->n_watches; i++)
+                free(p->watches[i]);
+        free(p->watches);
         free(p->exe);
         free(p->label);
         free(p->cgroup);

@@ -39,11 +39,10 @@ typedef struct SnapProcess {
         int tty_index;                           /* controlling terminal on devpts, else -1 */
         int seccomp;                             /* 0 none, 1 strict, 2 filter */
         bool no_new_privs, ambient, personality; /* has ambient capabilities, an odd personality(2) */
-        uint64_t huge_page, huge; /* size of the largest huge page, or 0; bytes in all that it maps */
-        uint64_t unwritable;      /* bytes of private mappings that it must not write to */
-        bool is_32bit, guarded,
-                        no_thp; /* all below 4 GiB; prctl: speculates less, no huge pages by itself */
-        SnapSlack *slacks;      /* of threads that do not have PID 1's */
+        uint64_t huge_page, huge;       /* size of the largest huge page, or 0; bytes in all that it maps */
+        uint64_t unwritable;            /* bytes of private mappings that it must not write to */
+        bool is_32bit, guarded, no_thp; /* all below 4 GiB; prctl: speculates less, no huge pages */
+        SnapSlack *slacks;              /* of threads that do not have PID 1's */
         size_t n_slacks;
         bool has_core, numa, sealed; /* a thread: core scheduling; memory: a policy of NUMA, mseal(2) */
         int stop_signal;             /* what stopped it, if its parent has not asked yet; else 0 */
@@ -51,8 +50,7 @@ typedef struct SnapProcess {
         unsigned libraries;          /* SnapLibrary: what it maps of those that matter */
         uint64_t ns_pid, ns_mnt, ns_net, ns_user, ns_ipc, ns_uts, ns_cgroup; /* inode numbers */
         uint64_t rss_bytes; /* anonymous and shared memory, swap included: what its images would hold */
-        uint64_t sysv_shm,
-                        n_open; /* SysV shared mappings; descriptors, counted before they were looked at */
+        uint64_t sysv_shm, n_open;      /* SysV shared mappings; descriptors, counted before the look */
         bool beyond, unreadable, stuck; /* more than is looked at; what root may not (FUSE); not in time */
         SnapMap *maps;
         size_t n_maps;
@@ -60,6 +58,8 @@ typedef struct SnapProcess {
         size_t n_mounts;
         SnapFd *fds;
         size_t n_fds;
+        char **watches; /* files that its inotify descriptors watch and that the next boot does not have */
+        size_t n_watches;
         size_t first_child, next_sibling; /* snapshot_sort(): places in the list, from 1; 0: there is none */
 } SnapProcess;
 

@@ -50,6 +50,7 @@ bool seen_before(Seen *seen, const SnapFd *f);
 int check_process(const Check *c);
 int check_mounts(const Check *c); /* of the whole tree */
 int check_huge(const Check *c);
+int check_watches(Check *c);        /* of the whole tree, one process after the other */
 int check_reserved(const Check *c); /* of the whole tree */
 
 /* Adds the names that no boot brings, and what they take in the archive. */

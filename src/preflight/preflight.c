@@ -71,6 +71,8 @@ static int check_members(Check *c) {
                         r = check_maps(c);
         }
         if (r >= 0)
+                r = check_watches(c);
+        if (r >= 0)
                 r = check_mounts(c);
         return r < 0 ? r : check_reserved(c);
 }

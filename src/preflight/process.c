@@ -204,9 +204,10 @@ int check_process(const Check *c) {
                                     "(FUSE), or its user has too many processes, files or mappings",
                                     check_who(c->p, &who));
         if (c->p->beyond)
-                return note_refused(c, "too-much", "stop the program before the reboot",
-                                    "%s has more threads, open files or mappings than can be checked",
-                                    check_who(c->p, &who));
+                return note_refused(
+                                c, "too-much", "stop the program before the reboot",
+                                "%s has more threads, open files, mappings or watches than can be checked",
+                                check_who(c->p, &who));
         if (c->p->unreadable)
                 return note_refused(c, "unreadable", "stop the program before the reboot",
                                     "%s has a file open that root cannot read, on a file system that a user "

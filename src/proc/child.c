@@ -241,10 +241,13 @@ int child_send_process(int fd, const SnapProcess *p) {
         put(out, p->mounts, p->n_mounts * sizeof *p->mounts);
         put(out, p->maps, p->n_maps * sizeof *p->maps);
         put(out, p->fds, p->n_fds * sizeof *p->fds);
+        put(out, p->watches, p->n_watches * sizeof *p->watches);
         for (size_t i = 0; i < p->n_maps; i++)
                 put_text(out, p->maps[i].path);
         for (size_t i = 0; i < p->n_fds; i++)
                 put_text(out, p->fds[i].target);
+        for (size_t i = 0; i < p->n_watches; i++)
+                put_text(out, p->watches[i]);
         failed = ferror(out);
         return fclose(out) != 0 || failed ? -ENOMEM : child_send(fd, FRAME_PROCESS, data, size);
 }
@@ -314,10 +317,13 @@ int procfs_frame_process(const Frame *f, SnapProcess *ret) {
         p.mounts = get_list(&rest, &p.n_mounts, sizeof *p.mounts);
         p.maps = get_list(&rest, &p.n_maps, sizeof *p.maps);
         p.fds = get_list(&rest, &p.n_fds, sizeof *p.fds);
+        p.watches = get_list(&rest, &p.n_watches, sizeof *p.watches);
         for (size_t i = 0; i < p.n_maps; i++)
                 p.maps[i].path = get_text(&rest);
         for (size_t i = 0; i < p.n_fds; i++)
                 p.fds[i].target = get_text(&rest);
+        for (size_t i = 0; i < p.n_watches; i++)
+                p.watches[i] = get_text(&rest);
         if (rest.r < 0) {
                 snap_process_done(&p);
                 return rest.r;

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "kernel/watch.h"
 #include "model/model.h"
 #include "proc/huge.h"
 #include "proc/internal.h"
@@ -30,7 +31,6 @@
 
 #define DELETED " (deleted)"
 
-/* An inotify or epoll descriptor with thousands of entries has a long one. */
 #define FDINFO_LIMIT (1u << 20)
 
 static FdKind socket_kind(const char *protocol) {
@@ -253,6 +253,20 @@ static bool is_program(int pidfd, const SnapFd *f) {
                (memcmp(head, "\177ELF", 4) == 0 || memcmp(head, "#!", 2) == 0);
 }
 
+static bool is_inotify(const SnapFd *f) {
+        return f->kind == FD_ANON && strstr(f->target, "inotify");
+}
+
+static int read_watches(int pid_dir, const Mounts *mounts, const SnapFd *f, SnapProcess *p) {
+        char path[32];
+        int fd;
+
+        snprintf(path, sizeof path, "fdinfo/%d", f->fd);
+        fd = openat(pid_dir, path, O_RDONLY | O_CLOEXEC);
+        return fd < 0 ? 0
+                      : watches_read(fd, mounts, PROCFS_MAX_WATCHES, child_step, &p->watches, &p->n_watches);
+}
+
 static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, Groups *groups, SnapFd *f) {
         nlink_t nlink = 1;
         char link[32];
@@ -267,7 +281,7 @@ static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, Groups *groups,
         f->kind = kind_of(f);
         if (f->kind == FD_SOCKET)
                 r = look_at_socket(pid_dir, link, f);
-        if (r >= 0 && !procfs_is_epoll(f)) /* epoll.c, last of all */
+        if (r >= 0 && !procfs_is_epoll(f) && !is_inotify(f)) /* epoll.c, last of all */
                 r = read_info(pid_dir, f);
         if (r < 0)
                 return r;
@@ -282,7 +296,7 @@ static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, Groups *groups,
         f->hung_up = is_hung_up(pidfd, f);
         if (f->kind == FD_TCP || f->kind == FD_UDP)
                 procfs_options(pidfd, f);
-        if (f->kind == FD_ANON && strstr(f->target, "inotify"))
+        if (is_inotify(f))
                 f->unread = unread_events(pidfd, f);
         if (f->kind == FD_FILE || f->kind == FD_DIR || f->kind == FD_FIFO)
                 place(pid_dir, link, mounts, f, nlink);
@@ -350,8 +364,13 @@ int procfs_fds(int pid_dir, const Mounts *mounts, SnapProcess *p) {
         r = cwd_read(pid_dir, mounts, p);
         if (r < 0)
                 return err_pass(r);
-        for (size_t i = 0; i < p->n_fds; i++)
+        for (size_t i = 0; r >= 0 && i < p->n_fds; i++) {
                 huge_add(p, p->fds[i].size, p->fds[i].huge_page);
+                if (is_inotify(p->fds + i))
+                        r = read_watches(pid_dir, mounts, p->fds + i, p);
+        }
+        if (r < 0)
+                return r;
         qsort(p->fds, p->n_fds, sizeof *p->fds, by_number);
         return 0;
 }

@@ -103,60 +103,6 @@ static int want_map(Files *x, const SnapProcess *p, const SnapMap *map) {
         return want(x, strdup(map->path), source);
 }
 
-/* What a program watches must be there again under its name, and CRIU's image has that. Nobody need have it
- * open, so its content would have to be read by name: of a directory none is needed, and a file that is open
- * is in the list already. */
-typedef struct Watching {
-        Files *files;
-        Mounts mounts;
-} Watching;
-
-static void watching_done(Watching *watching) {
-        mounts_done(&watching->mounts);
-}
-
-static bool is_wanted(const Files *x, const char *path) {
-        for (size_t i = 0; i < x->n; i++)
-                if (x->items[i].source[0] && strcmp(x->items[i].path, path) == 0)
-                        return true;
-        return false;
-}
-
-static int want_watched(const char *path, uint64_t ino, void *userdata) {
-        Watching *watching = userdata;
-        _cleanup_(closep) int fd = -1;
-        struct stat st;
-
-        if (path[0] != '/' || strlen(path) + 1 >= PATH_MAX)
-                return err_say(-EBADMSG, "image files.img contains an invalid path of a watched file");
-        if (!mount_forgets(mounts_by_path(&watching->mounts, path), path) ||
-            is_wanted(watching->files, path))
-                return 0;
-        fd = open_beneath(watching->files->root, path + 1, O_PATH | O_NOFOLLOW, 0);
-        if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != ino)
-                return err_say(-ESTALE,
-                               "%s is watched (inotify) and exists only in memory, but no longer has this "
-                               "name",
-                               path);
-        if (!S_ISDIR(st.st_mode))
-                return err_say(-EPERM,
-                               "%s is watched (inotify) and exists only in memory, but no process of the "
-                               "tree has "
-                               "it open",
-                               path);
-        return want(watching->files, text_format("%s/", path), "");
-}
-
-static int want_watches(Files *x, int images_fd) {
-        _cleanup_(watching_done) Watching watching = {.files = x};
-        int r = mounts_read(&watching.mounts);
-
-        if (r < 0)
-                return err_pass(r);
-        r = image_watches(images_fd, want_watched, &watching);
-        return r < 0 && r != -ENOENT ? err_pass(r) : 0; /* it is missed later (image_verify()) */
-}
-
 /* Directories before what is in them, so a slash comes before all else; of one name that with a source
  * first. */
 static int by_path(const void *a, const void *b) {
@@ -174,6 +120,67 @@ static int by_path(const void *a, const void *b) {
         return (unsigned char)x->path[i] < (unsigned char)y->path[i] ? -1 : 1;
 }
 
+static void sort(Files *x) {
+        if (x->n > 0)
+                qsort(x->items, x->n, sizeof *x->items, by_path);
+}
+
+/* What a program watches must be there again under its name, and CRIU's image has that. Nobody need have it
+ * open, so its content would have to be read by name: of a directory none is needed, and a file that is open
+ * is in the list already. */
+typedef struct Watching {
+        Files *files;
+        size_t n_sorted; /* its items that lead to something open, by_path() */
+        Mounts mounts;
+} Watching;
+
+static void watching_done(Watching *watching) {
+        mounts_done(&watching->mounts);
+}
+
+/* There may be thousands of either. */
+static bool is_wanted(const Watching *watching, const char *path) {
+        const Item key = {.path = (char *)path, .source = "x"};
+
+        return watching->n_sorted > 0 &&
+               bsearch(&key, watching->files->items, watching->n_sorted, sizeof key, by_path);
+}
+
+static int want_watched(const char *path, uint64_t ino, void *userdata) {
+        Watching *watching = userdata;
+        _cleanup_(closep) int fd = -1;
+        struct stat st;
+
+        if (path[0] != '/' || strlen(path) + 1 >= PATH_MAX)
+                return err_say(-EBADMSG, "image files.img contains an invalid path of a watched file");
+        if (!mount_forgets(mounts_by_path(&watching->mounts, path), path) || is_wanted(watching, path))
+                return 0;
+        fd = open_beneath(watching->files->root, path + 1, O_PATH | O_NOFOLLOW, 0);
+        if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != ino)
+                return err_say(-ESTALE,
+                               "%s is watched (inotify) and exists only in memory, but no longer has this "
+                               "name",
+                               path);
+        if (!S_ISDIR(st.st_mode))
+                return err_say(-EPERM,
+                               "%s is watched (inotify) and exists only in memory, but no process of the "
+                               "tree has "
+                               "it open",
+                               path);
+        return want(watching->files, text_format("%s/", path), "");
+}
+
+static int want_watches(Files *x, int images_fd) {
+        _cleanup_(watching_done) Watching watching = {.files = x, .n_sorted = x->n};
+        int r = mounts_read(&watching.mounts);
+
+        if (r < 0)
+                return err_pass(r);
+        sort(x);
+        r = image_watches(images_fd, want_watched, &watching);
+        return r < 0 && r != -ENOENT ? err_pass(r) : 0; /* it is missed later (image_verify()) */
+}
+
 static int want_all(Files *x, const Snapshot *full, const Tree *tree, int images_fd) {
         _cleanup_(members_done) Members m = {0};
         int r = members_of(full, (pid_t)tree->root_pid, &m);
@@ -188,8 +195,8 @@ static int want_all(Files *x, const Snapshot *full, const Tree *tree, int images
         }
         if (r >= 0)
                 r = want_watches(x, images_fd);
-        if (r >= 0 && x->n > 0)
-                qsort(x->items, x->n, sizeof *x->items, by_path);
+        if (r >= 0)
+                sort(x);
         return r < 0 ? err_pass(r) : 0;
 }
 

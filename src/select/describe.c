@@ -421,7 +421,8 @@ static int things_of(const Members *m, Thing **ret, size_t *ret_n) {
 static int check_seen(const SnapProcess *p) {
         if (p->beyond)
                 return err_say(-E2BIG,
-                               "process %d has more threads, open files or mappings than can be checked",
+                               "process %d has more threads, open files, mappings or watches than can be "
+                               "checked",
                                (int)p->pid);
         if (p->stuck)
                 return err_say(-ETIMEDOUT, "reading process %d timed out", (int)p->pid);

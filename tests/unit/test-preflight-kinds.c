@@ -142,6 +142,35 @@ static void test_unread_events(void **state) {
         expect(w, VERDICT_DEGRADED, "inotify-unread", "bash (402) has not read all events");
 }
 
+static void add_watch(World *w, pid_t pid, const char *path) {
+        SnapProcess *p = world_at(w->s, pid);
+        char *copy = strdup(path);
+
+        assert_non_null(copy);
+        assert_int_equal(model_append(p->watches, p->n_watches, copy), 0);
+}
+
+/* It goes along with who has it open, whoever of the tree that is. */
+static void test_watched_files(void **state) {
+        World *w = *state;
+        SnapFd *f;
+
+        add_watch(w, 402, "/dev/shm/b");
+        expect(w, VERDICT_REFUSED, "inotify-file", "bash (402) watches /dev/shm/b by inotify");
+        f = world_fd(w->s, 400, FD_FILE, 61, "/dev/shm/b");
+        expect(w, VERDICT_REFUSED, "inotify-file", "/dev/shm/b"); /* another one, on a disk */
+        f->is_volatile = true;
+        expect_ok(w);
+        add_watch(w, 402, "/dev/shm/a");
+        add_watch(w, 402, "/dev/shm/c");
+        expect(w, VERDICT_REFUSED, "inotify-file", "bash (402) watches /dev/shm/a");
+        world_fd(w->s, 402, FD_FILE, 62, "/dev/shm/c")->is_volatile = true;
+        world_fd(w->s, 402, FD_FILE, 63, "/dev/shm/a")->is_volatile = true;
+        expect_ok(w);
+        f->deleted = true;
+        expect(w, VERDICT_REFUSED, "inotify-file", "/dev/shm/b");
+}
+
 static void test_last_ack(void **state) {
         World *w = *state;
 
@@ -540,6 +569,7 @@ int main(void) {
                         T(test_options),
                         T(test_32bit),
                         T(test_unread_events),
+                        T(test_watched_files),
                         T(test_memfd),
                         T(test_speculation),
                         T(test_lost),

@@ -329,6 +329,23 @@ static void test_watched(void **state) {
         assert_int_equal(save(w), -EPERM);
 }
 
+/* Whichever of those that are open it is. */
+static void test_watched_among_many(void **state) {
+        static const char *const names[] = {"e", "d", "c", "b", "a"};
+        World *w = world(state);
+        int files[ELEMENTS(names)];
+        char path[PATH_MAX];
+
+        for (size_t i = 0; i < ELEMENTS(names); i++)
+                files[i] = make(w, names[i], "text");
+        for (size_t i = 0; i < ELEMENTS(names); i++) {
+                put_watch(w, in(w, names[i], path), inode_of(w, names[i]));
+                assert_int_equal(save(w), 0);
+        }
+        for (size_t i = 0; i < ELEMENTS(names); i++)
+                close(files[i]);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup_teardown(test_files, setup, teardown),
@@ -338,6 +355,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_lost_name, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_taken_name, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_watched, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_watched_among_many, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -205,6 +205,19 @@ assert libc.inotify_add_watch(fd, b"/tmp/in", 0x100) > 0  # IN_CREATE
 say("ready")
 say("new", os.read(fd, 1000)[16:].rstrip(b"\\0"))
 """, "new b'file'", after="touch /tmp/in/file"),
+    Kind("inotify-file", """\
+open("/dev/shm/watched", "w").close()
+fd = libc.inotify_init1(0)
+assert libc.inotify_add_watch(fd, b"/dev/shm/watched", 2) > 0  # IN_MODIFY
+wait()
+""", "", level="refused", note="inotify-file"),
+    Kind("inotify-open", """\
+f = open("/tmp/watched", "w")
+fd = libc.inotify_init1(0)
+assert libc.inotify_add_watch(fd, b"/tmp/watched", 2) > 0
+say("ready")
+say("changed", len(os.read(fd, 1000)))
+""", "changed 16", after="echo more >>/tmp/watched"),
     # The pool is empty after the boot, and the number that the restore raises is what it was.
     Kind("hugetlb", """\
 open("/proc/sys/vm/nr_hugepages", "w").write("32")
