@@ -39,6 +39,7 @@ void config_defaults(Config *ret) {
                         .max_use_per_user.percent = 50,
                         .max_processes = 4096,
                         .max_files = 65536,
+                        .notify = true,
                         .criu = "criu",
         };
 }
@@ -193,6 +194,7 @@ static const struct {
                 {"MaxProcesses", set_count, offsetof(Config, max_processes), "a number"},
                 {"MaxFiles", set_count, offsetof(Config, max_files), "a number"},
                 {"SendReports", set_send, offsetof(Config, send_failed), "always or failed"},
+                {"Notify", set_bool, offsetof(Config, notify), "yes or no"},
                 {"Criu", set_program, offsetof(Config, criu), "an absolute path or a name"},
 };
 

@@ -13,7 +13,7 @@
 #include "kernel/ids.h"
 #include "kernel/kexec.h"
 #include "report/text.h"
-#include "tty/terminal.h"
+#include "tty/say.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "flow/tell.h"
 #include "model/connections.h"
 #include "netlink/network.h"
 #include "netlink/nudge.h"
@@ -64,6 +65,7 @@ static void worker_carried(Worker *w) {
         pthread_mutex_lock(&x->lock);
         restoring_carried(x, w->tree);
         pthread_mutex_unlock(&x->lock);
+        tell_carried(&x->config, x->ticket, w->tree);
 }
 
 void restoring_dismiss(Restoring *x, Tree *tree, Outcome__State state, const char *reason,

@@ -20,6 +20,7 @@
 #include "files/memory.h"
 #include "flow/aftermath.h"
 #include "flow/flow.h"
+#include "flow/tell.h"
 #include "image/remap.h"
 #include "inspect/census.h"
 #include "inspect/facts.h"
@@ -356,6 +357,7 @@ ExitStatus saving_stop(Saving *s, int why) {
         (void)model_set_string(&s->ticket->stopped, reason ?: "out of memory");
         log_failed(store_report_write(&s->store, s->ticket), "cannot write the report");
         saving_say(s, EVENT_SAVE_STOPPED, NULL, reason);
+        tell_stopped(s);
         saving_take_back(s);
         sweep_beside(s->ticket->trees, s->ticket->n_trees);
         sweep_beside(s->gone, s->n_gone);
@@ -499,6 +501,7 @@ static ExitStatus save(void) {
         if (s.ticket->n_trees == 0)
                 return nothing_left(&s);
         saving_say(&s, EVENT_SAVE_BEGUN, NULL, NULL);
+        tell_begun(&s);
         r = saving_note_touched(&s);
         if (r >= 0)
                 r = store_reserve(&s.store, s.ticket, true);

@@ -50,6 +50,7 @@ typedef struct Saving {
         size_t n_late;     /* of those that have failed */
         void *late;        /* what their threads work with, until this process ends */
         Decision decision;
+        bool told; /* people know of it (flow/tell.h) */
 } Saving;
 
 /* Nothing of it is open yet. For saving_done(), by _cleanup_. */

@@ -12,7 +12,6 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "base/text.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -22,7 +21,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -179,23 +177,4 @@ int terminal_forward(int in, int out, int master, int event_fd, TerminalEvent on
         sigprocmask(SIG_SETMASK, &old, NULL);
         (void)tcsetattr(in, TCSADRAIN, &before);
         return r < 0 ? err_pass(r) : 0;
-}
-
-int terminal_tell(const char *tty, const char *text) {
-        _cleanup_(closep) int fd = -1;
-        char path[64];
-        uint64_t number;
-        struct stat st;
-
-        if (!starts_with(tty, "pts/") || parse_u64(tty + 4, INT_MAX, &number) < 0)
-                return err_say(-EINVAL, "'%.32s' is not a pseudo terminal", tty);
-        snprintf(path, sizeof path, "/dev/pts/%d", (int)number);
-        fd = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return err_born(-errno, "cannot open %s", path);
-        if (!(st.st_mode & S_IWGRP))
-                return err_say(-EACCES, "%s does not accept messages (mesg n)", path);
-        if (fd_write_all(fd, text, strlen(text)) < 0)
-                return err_born(-errno, "cannot write to %s", path);
-        return 0;
 }

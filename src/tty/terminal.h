@@ -2,7 +2,7 @@
 #pragma once
 
 /* A terminal of ours put in front of another one: what `carryover enter` needs to show a shell that systemd
- * started. And a word to somebody else's terminal. */
+ * started. */
 
 #include <limits.h>
 
@@ -27,7 +27,3 @@ typedef int (*TerminalEvent)(void *userdata);
  * put back in every case.
  */
 int terminal_forward(int in, int out, int master, int event_fd, TerminalEvent on_event, void *userdata);
-
-/* Writes to a terminal as utmp and logind name it ("pts/3"). -EACCES if its user wants no messages
- * (mesg(1)), -EINVAL for what is no name of a pseudo terminal. */
-int terminal_tell(const char *tty, const char *text);

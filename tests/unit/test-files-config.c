@@ -92,17 +92,17 @@ static void test_example(void **state) {
                         n++;
                 }
         }
-        assert_int_equal(n, 17);
+        assert_int_equal(n, 18);
         put("/usr/lib/carryover/carryover.conf", text);
         config_defaults(&a);
         assert_int_equal(config_load(root, &b), 0);
         assert_string_equal(a.store, b.store);
         assert_string_equal(a.criu, b.criu);
         assert_true(a.keep_ssh == b.keep_ssh && a.keep_images == b.keep_images && a.hold == b.hold &&
-                    !a.encrypt && !b.encrypt && a.send_failed == b.send_failed && a.pid_mode == b.pid_mode &&
-                    a.tcp_close == b.tcp_close && a.settle_usec == b.settle_usec &&
-                    a.criu_usec == b.criu_usec && a.network_usec == b.network_usec &&
-                    a.mount_usec == b.mount_usec);
+                    !a.encrypt && !b.encrypt && a.notify && b.notify && a.send_failed == b.send_failed &&
+                    a.pid_mode == b.pid_mode && a.tcp_close == b.tcp_close &&
+                    a.settle_usec == b.settle_usec && a.criu_usec == b.criu_usec &&
+                    a.network_usec == b.network_usec && a.mount_usec == b.mount_usec);
         assert_true(a.max_use.percent == b.max_use.percent && a.max_processes == b.max_processes &&
                     a.max_use_per_user.percent == b.max_use_per_user.percent && a.max_files == b.max_files);
 }
@@ -114,7 +114,7 @@ static void test_order(void **state) {
         put("/etc/carryover/carryover.conf", "# x\n\n[Carryover]\n  Criu = b \r\n");
         put("/usr/lib/carryover/carryover.conf.d/50-a.conf", "[Carryover]\nStore=/a\n");
         put("/usr/lib/carryover/carryover.conf.d/60-b.conf",
-            "[Carryover]\nKeepImages=yes\nTcpClose=yes\nEncrypt=yes\n");
+            "[Carryover]\nKeepImages=yes\nTcpClose=yes\nEncrypt=yes\nNotify=no\n");
         put("/run/carryover/carryover.conf.d/50-a.conf", "[Carryover]\nKeepSshSessions=on\n");
         put("/etc/carryover/carryover.conf.d/40-z.conf",
             "[Carryover]\nStore=/z/y\nCriuTimeoutSec=2min\nSettleTimeoutSec=500ms\nNetworkTimeoutSec=7\n"
@@ -127,7 +127,7 @@ static void test_order(void **state) {
         assert_string_equal(c.store, "/z/y");
         assert_true(c.max_use.bytes == UINT64_C(10) << 30 && c.max_use.percent == 0);
         assert_true(c.max_use_per_user.percent == 5 && c.max_processes == 7 && c.max_files == 9);
-        assert_true(c.keep_images && c.keep_ssh && c.tcp_close && c.encrypt);
+        assert_true(c.keep_images && c.keep_ssh && c.tcp_close && c.encrypt && !c.notify);
         assert_true(c.criu_usec == 120000000 && c.settle_usec == 500000 && c.network_usec == 7000000);
 }
 

@@ -11,7 +11,7 @@
 #include "systemd/login.h"
 #include "tests/fakes/machine.h"
 #include "tests/unit/select-world.h"
-#include "tty/terminal.h"
+#include "tty/say.h"
 
 #include <sys/mman.h>
 

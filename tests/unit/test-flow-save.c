@@ -46,6 +46,28 @@ static Ticket *save(int status) {
         return t;
 }
 
+/* Before the gap begins, and as soon as it is known whom it is about. */
+static void test_told(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = save(0);
+
+        assert_non_null(t);
+        assert_int_equal(fake_count("terminals_say"), 1);
+        assert_true(fake_place("terminals_say") > fake_place("preflight_tree"));
+        assert_true(fake_place("terminals_say") < fake_place("hold_set"));
+        (void)set_up(state);
+        configure("Notify=no\n");
+        model_free(TAKE(t));
+        t = save(0);
+        assert_non_null(t);
+        assert_int_equal(fake_count("terminals_say"), 0);
+        (void)set_up(state);
+        configure("");
+        request("kexec", false);
+        fake_fail("fault_point save:before-seal", 1, -EIO);
+        assert_int_equal(fake_run(run_save, NULL), 1);
+        assert_int_equal(fake_count("terminals_say"), 2); /* and that nothing ends */
+}
+
 static void assert_stopped(bool requested, const char *why) {
         _cleanup_(ticket_freep) Ticket *t = save(1), *report = promise_report();
 
@@ -665,6 +687,7 @@ static void test_waiting_stays(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
+                        cmocka_unit_test_setup(test_told, set_up),
                         cmocka_unit_test_setup(test_kexec, set_up),
                         cmocka_unit_test_setup(test_inside, set_up),
                         cmocka_unit_test_setup(test_reboot, set_up),

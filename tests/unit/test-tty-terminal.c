@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "tty/say.h"
 #include "tty/terminal.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -183,6 +185,69 @@ static void test_a_word_for_somebody_else(void **state) {
         assert_int_equal(terminal_tell("tty1", "hello"), -EINVAL);
 }
 
+static TerminalLine line_for(const TerminalPair *pair, uid_t owner, const char *text) {
+        TerminalLine line = {.owner = owner};
+
+        snprintf(line.tty, sizeof line.tty, "%s", pair->path + strlen("/dev/"));
+        snprintf(line.text, sizeof line.text, "%s", text);
+        return line;
+}
+
+static bool has_input(int fd) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+
+        return poll(&p, 1, 0) > 0;
+}
+
+/* As wall of root's, also to who wants no messages; and to nobody's terminal but its user's. */
+static void test_lines_for_everybody(void **state) {
+        _cleanup_(terminal_pair_close) TerminalPair one = {.master = -1, .slave = -1};
+        _cleanup_(terminal_pair_close) TerminalPair two = {.master = -1, .slave = -1};
+        TerminalLine lines[5] = {{.tty = "pts/../null", .text = "x"}, {.tty = "tty", .text = "x"}};
+
+        (void)state;
+        assert_int_equal(terminal_pair_open(-1, &one), 0);
+        assert_int_equal(terminal_pair_open(-1, &two), 0);
+        raw(one.slave);
+        raw(two.slave);
+        assert_int_equal(fchmod(one.slave, 0600), 0);
+        lines[2] = line_for(&one, geteuid(), "one");
+        lines[3] = line_for(&two, geteuid() + 1, "not his");
+        lines[4] = line_for(&two, geteuid(), "two");
+        assert_int_equal(terminals_say(lines, 5), 2);
+        expect(one.master, "one");
+        expect(two.master, "two");
+        assert_int_equal(terminals_say(lines, 0), 0);
+}
+
+/* ^S: it is left out, and what is behind it is not. */
+static void test_stopped_terminal(void **state) {
+        _cleanup_(terminal_pair_close) TerminalPair stopped = {.master = -1, .slave = -1};
+        _cleanup_(terminal_pair_close) TerminalPair full = {.master = -1, .slave = -1};
+        _cleanup_(terminal_pair_close) TerminalPair other = {.master = -1, .slave = -1};
+        TerminalLine lines[3];
+        char flood[4096];
+
+        (void)state;
+        assert_int_equal(terminal_pair_open(-1, &stopped), 0);
+        assert_int_equal(terminal_pair_open(-1, &full), 0);
+        assert_int_equal(terminal_pair_open(-1, &other), 0);
+        raw(full.slave);
+        raw(other.slave);
+        assert_int_equal(tcflow(stopped.slave, TCOOFF), 0);
+        memset(flood, 'x', sizeof flood);
+        assert_int_equal(fcntl(full.slave, F_SETFL, O_NONBLOCK), 0);
+        for (struct pollfd p = {.fd = full.slave, .events = POLLOUT};
+             write(full.slave, flood, sizeof flood) > 0 || poll(&p, 1, 200) > 0;)
+                ;
+        lines[0] = line_for(&stopped, geteuid(), "stopped");
+        lines[1] = line_for(&full, geteuid(), "full");
+        lines[2] = line_for(&other, geteuid(), "other");
+        assert_int_equal(terminals_say(lines, 3), 1);
+        expect(other.master, "other");
+        assert_false(has_input(stopped.master));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_bytes_go_both_ways_until_hangup),
@@ -190,6 +255,8 @@ int main(void) {
                         cmocka_unit_test(test_window_size_follows),
                         cmocka_unit_test(test_input_that_nobody_reads_blocks_nothing),
                         cmocka_unit_test(test_a_word_for_somebody_else),
+                        cmocka_unit_test(test_lines_for_everybody),
+                        cmocka_unit_test(test_stopped_terminal),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

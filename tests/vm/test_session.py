@@ -14,6 +14,7 @@ import pytest
 from conftest import Lab
 from lab import check
 from lab.machine import Machine
+from lab.ssh import SshSession, plain
 from lab.util import wait_for
 
 
@@ -50,16 +51,47 @@ def test_root(lab: Lab) -> None:
     check.job_control(machine, session)
 
 
+def inhibited(machine: Machine, session: SshSession) -> None:
+    """Somebody upgrades, and a reboot would cut it off."""
+    machine.run("systemd-run -q --unit=upgrade systemd-inhibit --what=shutdown --mode=block --who=apt "
+                "--why='upgrade in progress' sleep infinity")
+    wait_for("the lock", lambda: "upgrade in progress" in machine.run("systemd-inhibit --list"), 30, 0.5)
+    code, text = session.command("sudo carryover reboot")
+    print(text)
+    assert code == 4 and re.search(r'carryover: not rebooted: "apt" \(PID \d+, root\) inhibits a shutdown: upgrade in progress; '
+                                   r"wait for it, or use --ignore-inhibitors", text), text
+    code, text = session.command("sudo carryover check")
+    assert code == 0 and "inhibits a shutdown: upgrade in progress" in text, text
+    machine.run("systemctl stop upgrade")
+    code, text = session.command("sudo carryover check")
+    assert code == 0 and "inhibits" not in text, text
+
+
+def scheduled(machine: Machine, session: SshSession) -> None:
+    """Somebody's reboot in an hour is shown, until it is called off."""
+    machine.run("shutdown -r +60")
+    print(machine.run("cat /run/systemd/shutdown/scheduled"))
+    code, text = session.command("sudo carryover status")
+    assert code == 3 and re.search(r"^ Scheduled: reboot at \w{3} \d{4}-\d\d-\d\d \S+ \w+: nothing is kept$", text, re.MULTILINE), text
+    machine.run("shutdown -c")
+    assert "Scheduled" not in session.command("sudo carryover status")[1]
+
+
 @pytest.mark.parametrize("distro, network", [("bookworm", "user"), ("trixie", "netns")])
 def test_joe(lab: Lab, distro: str, network: str) -> None:
     """Privilege-separated sshd and sudo: with a peer without any TCP option; and OpenSSH 10, systemd 257, CRIU 4.1.1,
     sudo on a terminal of its own."""
     machine = lab.machine(distro, network)
-    session = machine.session("joe")
+    session, other = machine.session("joe"), machine.session("root")
     old = check.before(machine, session)
+    inhibited(machine, session)
+    scheduled(machine, session)
     ticks = check.counter(session)
     began, text = check.reboot(session, "sudo carryover reboot")
     summary_is_right(text, old, machine)
+    assert "[carryover] this session is carried over the reboot\n" in text, text
+    assert "back in Linux" not in text  # the report says so
+    assert "[carryover] this machine reboots, and this session ends\n" in plain(other.text()), other.text()
     check.same_session(session, old)
     assert check.answer(session, "id -un; sudo id -un").split() == ["joe", "root"]
     ticks.goes_on()
@@ -113,9 +145,10 @@ def test_namespace(lab: Lab) -> None:
     assert re.search(rf"^\s*{old.shell} bash$", seen, re.MULTILINE) and "systemd" not in seen, seen
 
 
-def test_several(lab: Lab) -> None:
+@pytest.mark.parametrize("distro", ["bookworm", "trixie"])
+def test_several(lab: Lab, distro: str) -> None:
     """Two users, both IP versions and a job that left its session, by one line of a script."""
-    machine = lab.machine("bookworm", "netns")
+    machine = lab.machine(distro, "netns")
     machine.write("/etc/carryover/carryover.conf.d/keep.conf", "[Carryover]\nKeepSshSessions=yes\n")
     machine.write("/root/script", "carryover reboot && uname -r > /root/after\n", "755")
     root, joe = machine.session("root"), machine.session("joe", family=6)
@@ -125,6 +158,11 @@ def test_several(lab: Lab) -> None:
                  "echo speaks-$i-; done' & sleep 1; pgrep -f 'i=0; whil[e]'")
     counters = [check.counter(root), check.counter(joe)]
     began, _ = check.reboot(root, "bash ./script")
+    # Joe has typed nothing, and is told; where the command waits, its report is told once.
+    back = joe.expect(rf"\[carryover\] back in Linux {re.escape(machine.layer.kernel_b)} after (\d+\.\d) s\r", 30)
+    print(back.group(0))
+    assert "[carryover] this session is carried over the reboot\n" in plain(joe.text())
+    assert "back in Linux" not in root.text()
     for (session, old), ticks in zip(sessions, counters):
         check.same_session(session, old)
         ticks.goes_on()

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * A session has one terminal to be told on, that of its login. Jobs in it have more (tmux, script), but what
+ * is written there is a program's input or a picture that it has made.
+ */
+
+#include "flow/tell.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "inspect/facts.h"
+#include "model/cgroup-path.h"
+#include "report/report.h"
+#include "tty/say.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct Lines {
+        TerminalLine *list;
+        size_t n;
+} Lines;
+
+static void lines_done(Lines *lines) {
+        free(lines->list);
+}
+
+static void add(Lines *lines, const char *tty, uid_t owner, const char *text) {
+        TerminalLine line = {.owner = owner};
+
+        snprintf(line.tty, sizeof line.tty, "%s", tty);
+        snprintf(line.text, sizeof line.text, "\r\n[carryover] %s\r\n", text);
+        log_failed(model_append(lines->list, lines->n, line), "a terminal is not told");
+}
+
+/* Whether it is the tree of a session that has the session's terminal. */
+static bool speaks(const Tree *tree) {
+        const Session *session = tree->session;
+
+        return session && session->tty && session->uid == tree->uid &&
+               (!session->has_leader || session->leader == tree->root_pid);
+}
+
+static bool is_carried(const Saving *s, const char *id) {
+        for (size_t i = 0; i < s->ticket->n_trees; i++) {
+                const Tree *tree = s->ticket->trees[i];
+
+                if (!tree->outcome && speaks(tree) && strcmp(tree->session->id, id) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* logind does not know the terminals that sshd opens (Debian 13). */
+static const char *terminal_of(const World *world, const Session *session, char buffer[static 32]) {
+        if (session->tty)
+                return session->tty;
+        for (size_t i = 0; i < world->all->n_processes; i++) {
+                const SnapProcess *p = world->all->processes + i;
+
+                if (p->tty_index < 0 || p->uid != session->uid || !p->cgroup ||
+                    !cgroup_in_unit(p->cgroup, session->scope))
+                        continue;
+                snprintf(buffer, 32, "pts/%d", p->tty_index);
+                return buffer;
+        }
+        return NULL;
+}
+
+static void add_carried(const Saving *s, const char *text, bool also_asked, Lines *lines) {
+        for (size_t i = 0; i < s->ticket->n_trees; i++) {
+                const Tree *tree = s->ticket->trees[i];
+
+                if (!tree->outcome && speaks(tree) && (also_asked || !tree->asked))
+                        add(lines, tree->session->tty, tree->uid, text);
+        }
+}
+
+static void add_others(const Saving *s, const char *text, Lines *lines) {
+        _cleanup_(world_done) World world = {0};
+        int r = world_look(&world);
+
+        log_failed(r, "sessions that are not kept are not told");
+        for (size_t i = 0; r >= 0 && i < world.n_sessions; i++) {
+                const Session *session = world.sessions[i];
+                char buffer[32];
+                const char *tty = terminal_of(&world, session, buffer);
+
+                if (tty && !is_carried(s, session->id))
+                        add(lines, tty, session->uid, text);
+        }
+}
+
+/* As long as it took the last time; 0: nobody knows. */
+static uint64_t last_gap(const Saving *s) {
+        _cleanup_(ticket_freep) Ticket *report = NULL;
+
+        return store_report(&s->store, &report) == 0 ? report_gap(report) : 0;
+}
+
+/* Whether the machine comes back by itself. */
+static bool comes_back(const Saving *s) {
+        return strcmp(s->action, "kexec") == 0 || strcmp(s->action, "reboot") == 0;
+}
+
+static void mark_asked(Saving *s) {
+        const char *target = s->request ? s->request->target : NULL;
+
+        for (size_t i = 0; target && i < s->ticket->n_trees; i++) {
+                Tree *tree = s->ticket->trees[i];
+
+                tree->has_asked = tree->asked = strcmp(tree->target, target) == 0;
+        }
+}
+
+void tell_begun(Saving *s) {
+        _cleanup_(lines_done) Lines lines = {0};
+        uint64_t gap = last_gap(s) + USEC_PER_SEC / 2;
+        char text[128];
+        size_t told;
+
+        mark_asked(s);
+        if (!s->config.notify)
+                return;
+        if (!comes_back(s))
+                snprintf(text, sizeof text, "this session is saved and continues at the next boot");
+        else if (gap < USEC_PER_SEC)
+                snprintf(text, sizeof text, "this session is carried over the reboot");
+        else
+                snprintf(text, sizeof text,
+                         "this session is carried over the reboot and silent for about %" PRIu64 " s",
+                         gap / USEC_PER_SEC);
+        add_carried(s, text, true, &lines);
+        add_others(s,
+                   comes_back(s) ? "this machine reboots, and this session ends"
+                                 : "this machine shuts down, and this session ends",
+                   &lines);
+        s->told = true;
+        told = terminals_say(lines.list, lines.n);
+        log_info("told %zu of %zu terminals what becomes of their sessions", told, lines.n);
+}
+
+void tell_stopped(Saving *s) {
+        _cleanup_(lines_done) Lines lines = {0};
+
+        if (!s->told)
+                return;
+        s->told = false;
+        if (s->request) {
+                add_carried(s, "not rebooted: this session continues", false, &lines);
+                add_others(s, "not rebooted: this session continues", &lines);
+        } else
+                add_carried(s, "this session could not be saved, and ends with this shutdown", true, &lines);
+        (void)terminals_say(lines.list, lines.n);
+}
+
+void tell_carried(const Config *config, const Ticket *ticket, const Tree *tree) {
+        bool jumped = ticket->new_boot && strcmp(ticket->old_boot, ticket->new_boot) != 0;
+        _cleanup_(lines_done) Lines lines = {0};
+        char text[160], after[40] = "";
+
+        if (!config->notify || !speaks(tree) || tree->asked)
+                return;
+        if (tree->outcome->has_gap)
+                snprintf(after, sizeof after, " after %.1f s", (double)tree->outcome->gap / USEC_PER_SEC);
+        snprintf(text, sizeof text, "back in Linux %.64s%s%s", ticket->new_kernel ?: "?", after,
+                 jumped ? "" : ": the machine was not rebooted");
+        add(&lines, tree->session->tty, tree->uid, text);
+        (void)terminals_say(lines.list, lines.n);
+}
