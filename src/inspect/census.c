@@ -6,12 +6,12 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "census/census.h"
+#include "files/user.h"
 #include "proc/ns.h"
 #include "report/report.h"
 #include "systemd/bus.h"
 #include "systemd/units.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/param.h>
@@ -42,16 +42,12 @@ static int ask(void *userdata, const char *unit, UnitFacts *ret) {
         return r < 0 ? err_pass(r) : 0;
 }
 
-/* Of this machine's own users, and of those who are logged in. Others' names would have to be asked for over
- * a network that may be down, by libraries that keep a connection open in a process that is to be saved. */
-static int name_from_passwd(Thing *t) {
-        _cleanup_(fclosep) FILE *passwd = fopen("/etc/passwd", "re");
-        const struct passwd *pw = NULL;
+/* No name: the number is shown. */
+static int name_from_files(Thing *t) {
+        char name[USER_NAME_SIZE];
 
-        while (passwd && (pw = fgetpwent(passwd)))
-                if (pw->pw_uid == t->uid)
-                        return model_set_string(&t->user, pw->pw_name);
-        return 0;
+        user_name("", t->uid, name);
+        return name[0] >= '0' && name[0] <= '9' ? 0 : model_set_string(&t->user, name);
 }
 
 static int name_users(Census *c) {
@@ -64,7 +60,7 @@ static int name_users(Census *c) {
                         if (c->things[k].uid == t->uid && c->things[k].user)
                                 r = model_set_string(&t->user, c->things[k].user);
                 if (r >= 0 && !t->user)
-                        r = name_from_passwd(t);
+                        r = name_from_files(t);
         }
         return r;
 }
