@@ -117,10 +117,10 @@ def targets(judge: Judge) -> None:
                   Case(f"{verb} unit:none.service", FAILED, r"no process runs in system unit none\.service"),
                   Case(f"{verb} pid:{gone}", FAILED, f"process {gone} does not exist"),
                   Case(f"{verb} pid:{zombie}", FAILED, "is a zombie"),
-                  Case(f"{verb} pid:1", REFUSED, f"is PID 1, {stays}"),
-                  Case(f"{verb} pid:2", REFUSED, f"a kernel thread, {stays}"),
-                  Case(f"{verb} pid:{own}", REFUSED, f"carryover itself, {stays}"),
-                  Case(f"{verb} pid:{listener}", REFUSED, "sshd's listener")]
+                  Case(f"{verb} pid:1", REFUSED, rf"\(1\) cannot be carried: {stays} PID 1"),
+                  Case(f"{verb} pid:2", REFUSED, rf"\(2\) cannot be carried: {stays} kernel threads"),
+                  Case(f"{verb} pid:{own}", REFUSED, f"{stays} carryover"),
+                  Case(f"{verb} pid:{listener}", REFUSED, f"{stays} sshd listener")]
     cases += [Case("check unit:system.slice", REFUSED, "every boot starts its own"),
               Case("drop session:none", NOTHING, "is not kept: see carryover list"),
               Case("drop --all", NOTHING, "nothing is kept"), Case("list", NOTHING, "nothing is kept: see carryover keep"),
