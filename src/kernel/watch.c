@@ -100,27 +100,35 @@ static char *path_of(const MountLine *mount, Watch *watch) {
         return path[0] == '/' ? strdup(path) : NULL;
 }
 
-static int add(const char *line, const Mounts *mounts, char ***paths, size_t *n_paths) {
+static int add(const char *line, const Mounts *mounts, WatchRoom *left, char ***paths, size_t *n_paths) {
         _cleanup_(freep) char *path = NULL;
         const MountLine *mount;
         Watch watch;
+        size_t size;
         int r;
 
+        if (left->watches == 0)
+                return -E2BIG;
+        left->watches--;
         mount = parse(line, &watch) ? mount_of(mounts, &watch) : NULL;
         path = mount ? path_of(mount, &watch) : NULL;
         if (!path || !mount_forgets(mount, path))
                 return 0;
+        size = strlen(path) + 1;
+        if (size > left->bytes)
+                return -E2BIG;
+        left->bytes -= size;
         r = model_append(*paths, *n_paths, path);
         if (r >= 0)
                 path = NULL;
         return r;
 }
 
-int watches_read(int fdinfo, const Mounts *mounts, size_t most, void (*step)(void), char ***paths,
+int watches_read(int fdinfo, const Mounts *mounts, WatchRoom *left, void (*step)(void), char ***paths,
                  size_t *n_paths) {
         _cleanup_(fclosep) FILE *file = fdopen(fdinfo, "r");
         _cleanup_(freep) char *line = NULL;
-        size_t room = 0, n = 0;
+        size_t room = 0;
         int r = 0;
 
         if (!file) {
@@ -131,7 +139,7 @@ int watches_read(int fdinfo, const Mounts *mounts, size_t most, void (*step)(voi
                 if (!starts_with(line, "inotify "))
                         continue;
                 step();
-                r = ++n > most ? -E2BIG : add(line, mounts, paths, n_paths);
+                r = add(line, mounts, left, paths, n_paths);
         }
-        return r;
+        return r >= 0 && ferror(file) ? -EIO : r;
 }

@@ -257,14 +257,16 @@ static bool is_inotify(const SnapFd *f) {
         return f->kind == FD_ANON && strstr(f->target, "inotify");
 }
 
+/* Of this process, which looks at one tree and ends (look.c). */
+static WatchRoom watch_room = {PROCFS_MAX_WATCHES, 16u << 20};
+
 static int read_watches(int pid_dir, const Mounts *mounts, const SnapFd *f, SnapProcess *p) {
         char path[32];
         int fd;
 
         snprintf(path, sizeof path, "fdinfo/%d", f->fd);
         fd = openat(pid_dir, path, O_RDONLY | O_CLOEXEC);
-        return fd < 0 ? 0
-                      : watches_read(fd, mounts, PROCFS_MAX_WATCHES, child_step, &p->watches, &p->n_watches);
+        return fd < 0 ? 0 : watches_read(fd, mounts, &watch_room, child_step, &p->watches, &p->n_watches);
 }
 
 static int fd_read(int pid_dir, int pidfd, const Mounts *mounts, Groups *groups, SnapFd *f) {

@@ -13,7 +13,7 @@
 #define PROCFS_MAX_THREADS 65536u
 #define PROCFS_MAX_FDS     65536u
 #define PROCFS_MAX_MAPS    65536u
-#define PROCFS_MAX_WATCHES 65536u
+#define PROCFS_MAX_WATCHES 65536u /* of one tree */
 #define PROCFS_MAX_SOCKETS (1u << 22)
 
 /* Fill fds or maps of p; -ESRCH if it is gone by now. pid_dir is /proc/PID. */

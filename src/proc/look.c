@@ -171,7 +171,7 @@ static int list_run(List *list, uint64_t deadline, Snapshot *s, size_t *room) {
         }
         if (r == 0)
                 list->at = list->n;
-        if (r != -ETIMEDOUT && r != -EPIPE)
+        if (r != -ETIMEDOUT && r != -EPIPE && r != -EFBIG)
                 return r;
         if (now_monotonic() >= deadline)
                 return err_say(-ETIMEDOUT, "reading all processes took longer than %u s",

@@ -51,14 +51,20 @@ static int tear_down(void **state) {
         return close(world.inotify);
 }
 
-static int look(size_t most) {
+static int look_within(WatchRoom *left) {
         char path[48];
         int fd;
 
         snprintf(path, sizeof path, "/proc/self/fdinfo/%d", world.inotify);
         fd = open(path, O_RDONLY | O_CLOEXEC);
         assert_true(fd >= 0);
-        return watches_read(fd, &world.mounts, most, step, &world.paths, &world.n);
+        return watches_read(fd, &world.mounts, left, step, &world.paths, &world.n);
+}
+
+static int look(size_t most) {
+        WatchRoom left = {most, SIZE_MAX};
+
+        return look_within(&left);
 }
 
 static void watch(const char *path) {
@@ -76,6 +82,8 @@ static void make(char *path) {
 static void test_watches(void **state) {
         char memory[] = "/dev/shm/carryover-watch-XXXXXX", tmp[] = "/tmp/carryover-watch-XXXXXX",
              gone[] = "/dev/shm/carryover-watch-XXXXXX";
+        WatchRoom left;
+        size_t n;
         struct statfs fs;
 
         (void)state;
@@ -93,12 +101,20 @@ static void test_watches(void **state) {
         assert_int_equal(world.n, 2); /* the newest comes first */
         assert_string_equal(world.paths[0], tmp);
         assert_string_equal(world.paths[1], memory);
+        /* By another descriptor of the same instance they are seen once more. */
+        left = (WatchRoom){7, SIZE_MAX};
+        assert_int_equal(look_within(&left), 0);
+        assert_int_equal(look_within(&left), -E2BIG);
+        left = (WatchRoom){100, 3 * sizeof tmp + 1};
+        assert_int_equal(look_within(&left), 0);
+        assert_int_equal(look_within(&left), -E2BIG);
         watch(gone);
         assert_int_equal(unlink(gone), 0);
         assert_int_equal(unlink(tmp), 0);
         assert_int_equal(unlink(memory), 0);
+        n = world.n;
         assert_int_equal(look(2), 0); /* they are not watched any more */
-        assert_int_equal(world.n, 2);
+        assert_int_equal(world.n, n);
         assert_int_equal(look(1), -E2BIG);
 }
 
@@ -119,10 +135,11 @@ static void test_lines(void **state) {
         (void)state;
         for (size_t i = 0; i < ELEMENTS(lines); i++) {
                 int fd = memfd_create("lines", MFD_CLOEXEC);
+                WatchRoom one = {1, SIZE_MAX};
 
                 assert_int_equal(fd_write_all(fd, lines[i], strlen(lines[i])), 0);
                 assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-                assert_int_equal(watches_read(fd, &world.mounts, 1, step, &world.paths, &world.n), 0);
+                assert_int_equal(watches_read(fd, &world.mounts, &one, step, &world.paths, &world.n), 0);
                 assert_int_equal(world.n, 0);
         }
         assert_int_equal(world.steps, ELEMENTS(lines));
