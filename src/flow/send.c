@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/param.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@
 #define SEND_UNIT    "carryover-report.service"
 #define SEND_TIMEOUT (60 * USEC_PER_SEC) /* for each; the unit has one for all */
 #define LOG_MAX      (1u << 20)          /* of each log its end: it says last what went wrong */
+#define LOGS_MAX     (16u << 20)         /* of all: they lie in memory, and a user may have many trees */
 
 /* Answer 1: there is none, or none that shall be sent (any more). */
 static int due(const Config *config, const Store *store, Ticket **ret) {
@@ -70,22 +72,26 @@ void send_ask(const Config *config, const Store *store) {
 }
 
 /* The end of one log. CRIU is not asked to write down what processes have in their memory. */
-static int log_pass_on(const Store *store, const char *images, const char *tree, const char *name, int to) {
+static int log_pass_on(const Store *store, const char *images, const char *tree, const char *name, int to,
+                       size_t *left) {
         _cleanup_(freep) char *from = text_format("%s/%s", images, name), *as = NULL, *text = NULL;
         _cleanup_(closep) int fd = -1;
+        size_t most = MIN(LOG_MAX, *left);
         struct stat st;
         ssize_t n;
 
         as = text_format("%s.%s", tree, name);
-        text = malloc(LOG_MAX);
+        text = malloc(most + 1);
         if (!from || !as || !text)
                 return -ENOMEM;
         fd = open_beneath(store->fd, from, O_RDONLY | O_NONBLOCK, 0);
         if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
                 return fd < 0 && fd != -ENOENT ? err_born(fd, "cannot open %s", from) : 0;
-        n = pread(fd, text, LOG_MAX, st.st_size > LOG_MAX ? st.st_size - LOG_MAX : 0);
-        return n < 0 ? err_born(-errno, "cannot read %s", from)
-                     : file_replace_early(to, as, text, (size_t)n);
+        n = pread(fd, text, most, st.st_size > (off_t)most ? st.st_size - (off_t)most : 0);
+        if (n < 0)
+                return err_born(-errno, "cannot read %s", from);
+        *left -= (size_t)n;
+        return file_replace_early(to, as, text, (size_t)n);
 }
 
 /* Where the images of a tree are, below the store; those of a failed save were left there without a word in
@@ -102,6 +108,7 @@ static char *images_of(const Store *store, const Tree *tree) {
 static int logs_pass_on(const Store *store, const Ticket *report, const char *directory) {
         static const char *const names[] = {"dump.log", "restore.log"};
         _cleanup_(closep) int to = open_dirs(directory, 0700);
+        size_t left = LOGS_MAX;
         int r = to < 0 ? to : 0;
 
         for (size_t i = 0; r >= 0 && i < report->n_trees; i++) {
@@ -111,7 +118,7 @@ static int logs_pass_on(const Store *store, const Ticket *report, const char *di
                 if (report_state(tree) == OUTCOME__STATE__CARRIED || !name_is_safe(tree->name))
                         continue;
                 for (size_t k = 0; r >= 0 && k < ELEMENTS(names); k++)
-                        r = images ? log_pass_on(store, images, tree->name, names[k], to) : -ENOMEM;
+                        r = images ? log_pass_on(store, images, tree->name, names[k], to, &left) : -ENOMEM;
         }
         return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* They run as root with what root wrote: nobody else may have had a hand in it. */
+/* They run as root with what root wrote: nobody else may have had a hand in it. A link could lead to where
+ * somebody else can exchange a file between the look and the start. */
 
 #include "send/send.h"
 
@@ -109,10 +110,12 @@ static int check_and_run(const Sending *s, const char *name) {
 
         if (!path)
                 return -ENOMEM;
-        if (stat(path, &st) < 0)
+        if (lstat(path, &st) < 0)
                 return err_born(-errno, "cannot stat %s", path);
         if (!S_ISREG(st.st_mode) || !(st.st_mode & 0100))
-                return err_say(-ENOEXEC, "%s is no program: run chmod u+x, or remove it", path);
+                return err_say(-ENOEXEC,
+                               "%s is no program of its own: copy it here and run chmod u+x, or remove it",
+                               path);
         if (!is_ours_alone(&st))
                 return err_say(-EPERM,
                                "%s was not run: others can write to it: run chown root and chmod go-w",

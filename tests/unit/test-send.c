@@ -91,6 +91,7 @@ static void test_in_order(void **state) {
 }
 
 static void test_what_fails(void **state) {
+        _cleanup_(closep) int dir = open(programs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_(freep) char *all = NULL;
 
         put("1", 0755, "exit 3");
@@ -98,10 +99,13 @@ static void test_what_fails(void **state) {
         put("3", 0644, "echo three >>all");
         put("4", 0775, "echo four >>all");
         put("5", 0755, "echo five >>all");
-        assert_int_equal(sent(60 * USEC_PER_SEC), 4);
+        put("../elsewhere", 0755, "echo elsewhere >>all");
+        assert_int_equal(symlinkat("../elsewhere", dir, "6"), 0);
+        assert_int_equal(sent(60 * USEC_PER_SEC), 5);
+        assert_non_null(strstr(said, "/6 is no program of its own"));
         assert_non_null(strstr(said, "/1 exited with status 3\n"));
         assert_non_null(strstr(said, "/2 was killed by signal 9\n"));
-        assert_non_null(strstr(said, "/3 is no program: run chmod u+x"));
+        assert_non_null(strstr(said, "/3 is no program of its own: copy it here and run chmod u+x"));
         assert_non_null(strstr(said, "/4 was not run: others can write to it"));
         all = got("all");
         assert_non_null(all);
