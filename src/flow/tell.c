@@ -14,6 +14,7 @@
 #include "inspect/facts.h"
 #include "model/cgroup-path.h"
 #include "report/report.h"
+#include "systemd/login.h"
 #include "tty/say.h"
 
 #include <inttypes.h>
@@ -56,22 +57,6 @@ static bool is_carried(const Saving *s, const char *id) {
         return false;
 }
 
-/* logind does not know the terminals that sshd opens (Debian 13). */
-static const char *terminal_of(const World *world, const Session *session, char buffer[static 32]) {
-        if (session->tty)
-                return session->tty;
-        for (size_t i = 0; i < world->all->n_processes; i++) {
-                const SnapProcess *p = world->all->processes + i;
-
-                if (p->tty_index < 0 || p->uid != session->uid || !p->cgroup ||
-                    !cgroup_in_unit(p->cgroup, session->scope))
-                        continue;
-                snprintf(buffer, 32, "pts/%d", p->tty_index);
-                return buffer;
-        }
-        return NULL;
-}
-
 static void add_carried(const Saving *s, const char *text, bool also_asked, Lines *lines) {
         for (size_t i = 0; i < s->ticket->n_trees; i++) {
                 const Tree *tree = s->ticket->trees[i];
@@ -81,19 +66,49 @@ static void add_carried(const Saving *s, const char *text, bool also_asked, Line
         }
 }
 
+/* logind does not know the terminals that sshd opens (Debian 13): the first one of each session, by number,
+ * in the order of the sessions; -1: none. One look at each process, since anybody may have many. */
+static void find_terminals(const World *world, int *ret) {
+        for (size_t i = 0; i < world->n_sessions; i++)
+                ret[i] = -1;
+        for (size_t i = 0; i < world->all->n_processes; i++) {
+                const SnapProcess *p = world->all->processes + i;
+                char id[SESSION_ID_MAX];
+                Session *const *at;
+                uint32_t uid;
+
+                if (p->tty_index < 0 || !p->cgroup || !cgroup_session(p->cgroup, &uid, id) || p->uid != uid)
+                        continue;
+                at = login_find(world->sessions, world->n_sessions, id);
+                if (at && (*at)->uid == uid && ret[at - world->sessions] < 0)
+                        ret[at - world->sessions] = p->tty_index;
+        }
+}
+
+static void add_other(const Saving *s, const Session *session, int terminal, const char *text,
+                      Lines *lines) {
+        char buffer[32], state[16];
+
+        if (is_carried(s, session->id) || (!session->tty && terminal < 0) ||
+            (login_field(session, "STATE", state, sizeof state) && strcmp(state, "closing") == 0))
+                return; /* of one that closes, somebody else has the terminal by now */
+        snprintf(buffer, sizeof buffer, "pts/%d", terminal);
+        add(lines, session->tty ?: buffer, session->uid, text);
+}
+
 static void add_others(const Saving *s, const char *text, Lines *lines) {
         _cleanup_(world_done) World world = {0};
+        _cleanup_(freep) int *terminals = NULL;
         int r = world_look(&world);
 
+        if (r >= 0 && !(terminals = calloc(world.n_sessions + 1, sizeof *terminals)))
+                r = -ENOMEM;
         log_failed(r, "sessions that are not kept are not told");
-        for (size_t i = 0; r >= 0 && i < world.n_sessions; i++) {
-                const Session *session = world.sessions[i];
-                char buffer[32];
-                const char *tty = terminal_of(&world, session, buffer);
-
-                if (tty && !is_carried(s, session->id))
-                        add(lines, tty, session->uid, text);
-        }
+        if (r < 0)
+                return;
+        find_terminals(&world, terminals);
+        for (size_t i = 0; i < world.n_sessions; i++)
+                add_other(s, world.sessions[i], terminals[i], text, lines);
 }
 
 /* As long as it took the last time; 0: nobody knows. */

@@ -9,11 +9,11 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "files/user.h"
 #include "systemd/state-file.h"
 
 #include <fcntl.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -138,10 +138,11 @@ int inhibit_shutdown(const char *root, Inhibitor *ret, size_t *ret_n) {
         while ((e = readdir(d))) {
                 Inhibitor one;
 
+                if (!name_is_safe(e->d_name) || entry_type(dirfd(d), e) != DT_REG)
+                        continue;
                 if (++seen > MAX_INHIBITORS)
                         return err_say(-E2BIG, "%s: more than %u files", path, MAX_INHIBITORS);
-                if (!name_is_safe(e->d_name) || entry_type(dirfd(d), e) != DT_REG ||
-                    !inhibitor_read(dirfd(d), e->d_name, &one))
+                if (!inhibitor_read(dirfd(d), e->d_name, &one))
                         continue;
                 if (n++ > 0 && strverscmp(e->d_name, first) > 0)
                         continue;
@@ -154,17 +155,13 @@ int inhibit_shutdown(const char *root, Inhibitor *ret, size_t *ret_n) {
 
 char *inhibit_text(const Inhibitor *inhibitor, size_t n) {
         _cleanup_(freep) char *others = NULL, *process = NULL;
-        char buffer[4096], name[64];
-        struct passwd entry, *user = NULL;
+        char name[USER_NAME_SIZE];
 
-        if (getpwuid_r(inhibitor->uid, &entry, buffer, sizeof buffer, &user) == 0 && user)
-                snprintf(name, sizeof name, "%s", user->pw_name);
-        else
-                snprintf(name, sizeof name, "UID %u", (unsigned)inhibitor->uid);
-        text_tame(name);
+        user_name("", inhibitor->uid, name);
         process = inhibitor->pid > 0 ? text_format("PID %d, ", (int)inhibitor->pid) : strdup("");
         others = n > 1 ? text_format(" (and %zu more: see systemd-inhibit --list)", n - 1) : strdup("");
-        return process && others ? text_format("\"%s\" (%s%s) inhibits a shutdown: %s%s", inhibitor->who,
-                                               process, name, inhibitor->why, others)
+        return process && others ? text_format("\"%s\" (%s%s%s) inhibits a shutdown: %s%s", inhibitor->who,
+                                               process, name[0] >= '0' && name[0] <= '9' ? "UID " : "", name,
+                                               inhibitor->why, others)
                                  : NULL;
 }

@@ -136,6 +136,14 @@ int login_session(const char *root, const char *id, Session **ret) {
         return 0;
 }
 
+static int id_is(const void *key, const void *session) {
+        return strverscmp(key, (*(const Session *const *)session)->id); /* as by_id() */
+}
+
+Session *const *login_find(Session *const *sessions, size_t n, const char *id) {
+        return n > 0 ? bsearch(id, sessions, n, sizeof *sessions, id_is) : NULL;
+}
+
 void login_sessions_free(Session **sessions, size_t n) {
         for (size_t i = 0; i < n; i++)
                 model_free(sessions[i]);

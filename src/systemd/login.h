@@ -14,6 +14,8 @@ int login_session(const char *root, const char *id, Session **ret);
 /* Every session that has a scope (a user's service manager has none) of a sound name, by id. Free each, then
  * the array. */
 int login_sessions(const char *root, Session ***ret, size_t *ret_n);
+/* The place of the one of this id among them, or NULL. */
+Session *const *login_find(Session *const *sessions, size_t n, const char *id);
 void login_sessions_free(Session **sessions, size_t n);
 
 /*

@@ -37,6 +37,8 @@ int snapshot_take(SnapDepth depth, const pid_t *roots, size_t n, Snapshot **ret)
         add_shell(s, 400, 0, "/user.slice/user-1000.slice/session-4.scope", 6);
         add_shell(s, 402, 1000, "/user.slice/user-1000.slice/session-4.scope", 9);
         add_shell(s, 500, 0, "/user.slice/user-0.slice/session-5.scope", -1);
+        add_shell(s, 600, 1000, "/user.slice/user-1000.slice/session-10.scope", 11);
+        add_shell(s, 601, 1000, "/user.slice/user-1000.slice/session-10.scope", 13);
         add_shell(s, 502, 0, "/user.slice/user-0.slice/session-5.scope", 7);
         *ret = s;
         return 0;
@@ -58,11 +60,18 @@ static Session *session(const char *id, uint32_t uid, uint32_t leader) {
 }
 
 int login_sessions(const char *root, Session ***ret, size_t *ret_n) {
+        Session *closing;
+
         assert_string_equal(root, "");
         *ret_n = 0;
         *ret = NULL;
         assert_int_equal(model_append(*ret, *ret_n, session("4", 1000, LEADER)), 0);
         assert_int_equal(model_append(*ret, *ret_n, session("5", 0, 500)), 0);
+        assert_int_equal(model_append(*ret, *ret_n, session("10", 1000, 599)), 0);
+        closing = session("11", 1000, 699);
+        assert_int_equal(model_set_string(&closing->tty, "pts/12"), 0);
+        assert_int_equal(model_set_string(&closing->state_file, "STATE=closing\n"), 0);
+        assert_int_equal(model_append(*ret, *ret_n, closing), 0);
         return 0;
 }
 
@@ -129,7 +138,8 @@ static Outcome *outcome(Tree *tree, Outcome__State is, uint64_t gap) {
 static void test_before(void **state) {
         (void)state;
         tell_begun(&saving);
-        assert_int_equal(n_said, 2);
+        assert_int_equal(n_said, 3); /* and not who is just going */
+        assert_string_equal(line("pts/11", 1000), "this machine reboots, and this session ends");
         assert_string_equal(line("pts/3", 1000), "this session is carried over the reboot");
         assert_string_equal(line("pts/7", 0), "this machine reboots, and this session ends");
         saving.action = "poweroff";
@@ -154,7 +164,7 @@ static void test_refused(void **state) {
         (void)state;
         (void)outcome(joes(), OUTCOME__STATE__LEFT, 0);
         tell_begun(&saving);
-        assert_int_equal(n_said, 2);
+        assert_int_equal(n_said, 3);
         assert_string_equal(line("pts/3", 1000), "");
         assert_string_equal(line("pts/9", 1000), "this machine reboots, and this session ends");
 }
@@ -196,7 +206,7 @@ static void test_stopped(void **state) {
         ask("session:9");
         tell_begun(&saving);
         tell_stopped(&saving);
-        assert_int_equal(n_said, 2);
+        assert_int_equal(n_said, 3);
         assert_string_equal(line("pts/3", 1000), "not rebooted: this session continues");
         assert_string_equal(line("pts/7", 0), "not rebooted: this session continues");
 }
