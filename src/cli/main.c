@@ -90,6 +90,12 @@ static const CliVerb verbs[] = {
                  .needs_root = true,
                  .help = "Run a shell on the host, or a command in a tree",
                  .run = verb_enter},
+                {.name = "config",
+                 .args = "",
+                 .needs_root = true,
+                 .shows = true,
+                 .help = "Show the configuration and where it stands",
+                 .run = verb_config},
                 {.name = "help", .args = "[VERB]", .max = 1, .run = verb_help},
                 {.name = "completion", .args = "", .run = verb_completion},
 };

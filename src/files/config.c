@@ -28,22 +28,6 @@
 #define LONGEST_WAIT                                                                                        \
         (24 * 3600 * USEC_PER_SEC) /* a bound on everything: nothing may hold up a shutdown for ever */
 
-void config_defaults(Config *ret) {
-        *ret = (Config){
-                        .store = "/var/lib/carryover",
-                        .settle_usec = 20 * USEC_PER_SEC,
-                        .criu_usec = 120 * USEC_PER_SEC,
-                        .network_usec = 120 * USEC_PER_SEC,
-                        .mount_usec = 120 * USEC_PER_SEC,
-                        .max_use.percent = 90,
-                        .max_use_per_user.percent = 50,
-                        .max_processes = 4096,
-                        .max_files = 65536,
-                        .notify = true,
-                        .criu = "criu",
-        };
-}
-
 /* Values. Each parser writes one field and returns -EINVAL; the table has the words for what is allowed. */
 
 static int set_bool(const char *value, void *field) {
@@ -170,33 +154,39 @@ static const struct {
         const char *name;
         int (*set)(const char *value, void *field);
         size_t offset;
-        const char *allowed;
+        const char *standard, *allowed;
 } settings[] = {
-                {"Store", set_path, offsetof(Config, store), "an absolute path"},
-                {"KeepSshSessions", set_bool, offsetof(Config, keep_ssh), "yes or no"},
-                {"KeepImages", set_bool, offsetof(Config, keep_images), "yes or no"},
-                {"Encrypt", set_bool, offsetof(Config, encrypt), "yes or no"},
-                {"PidMode", set_pid_mode, offsetof(Config, pid_mode), "auto, host or namespace"},
-                {"Hold", set_hold, offsetof(Config, hold), "auto, iptables or nftables"},
-                {"SettleTimeoutSec", set_seconds, offsetof(Config, settle_usec),
+                {"Store", set_path, offsetof(Config, store), "/var/lib/carryover", "an absolute path"},
+                {"KeepSshSessions", set_bool, offsetof(Config, keep_ssh), "no", "yes or no"},
+                {"KeepImages", set_bool, offsetof(Config, keep_images), "no", "yes or no"},
+                {"Encrypt", set_bool, offsetof(Config, encrypt), "no", "yes or no"},
+                {"PidMode", set_pid_mode, offsetof(Config, pid_mode), "auto", "auto, host or namespace"},
+                {"Hold", set_hold, offsetof(Config, hold), "auto", "auto, iptables or nftables"},
+                {"SettleTimeoutSec", set_seconds, offsetof(Config, settle_usec), "20s",
                  "a time like 20s, up to a day"},
-                {"CriuTimeoutSec", set_seconds, offsetof(Config, criu_usec),
+                {"CriuTimeoutSec", set_seconds, offsetof(Config, criu_usec), "120s",
                  "a time like 120s, up to a day"},
-                {"NetworkTimeoutSec", set_seconds, offsetof(Config, network_usec),
+                {"NetworkTimeoutSec", set_seconds, offsetof(Config, network_usec), "120s",
                  "a time like 2min, up to a day"},
-                {"MountTimeoutSec", set_seconds, offsetof(Config, mount_usec),
+                {"MountTimeoutSec", set_seconds, offsetof(Config, mount_usec), "120s",
                  "a time like 2min, up to a day"},
-                {"TcpClose", set_bool, offsetof(Config, tcp_close), "yes or no"},
-                {"MaxUse", set_amount, offsetof(Config, max_use),
+                {"TcpClose", set_bool, offsetof(Config, tcp_close), "no", "yes or no"},
+                {"MaxUse", set_amount, offsetof(Config, max_use), "90%",
                  "a size like 512M or 10G, or a percentage"},
-                {"MaxUsePerUser", set_amount, offsetof(Config, max_use_per_user),
+                {"MaxUsePerUser", set_amount, offsetof(Config, max_use_per_user), "50%",
                  "a size like 512M or 10G, or a percentage"},
-                {"MaxProcesses", set_count, offsetof(Config, max_processes), "a number"},
-                {"MaxFiles", set_count, offsetof(Config, max_files), "a number"},
-                {"SendReports", set_send, offsetof(Config, send_failed), "always or failed"},
-                {"Notify", set_bool, offsetof(Config, notify), "yes or no"},
-                {"Criu", set_program, offsetof(Config, criu), "an absolute path or a name"},
+                {"MaxProcesses", set_count, offsetof(Config, max_processes), "4096", "a number"},
+                {"MaxFiles", set_count, offsetof(Config, max_files), "65536", "a number"},
+                {"SendReports", set_send, offsetof(Config, send_failed), "always", "always or failed"},
+                {"Notify", set_bool, offsetof(Config, notify), "yes", "yes or no"},
+                {"Criu", set_program, offsetof(Config, criu), "criu", "an absolute path or a name"},
 };
+
+void config_defaults(Config *ret) {
+        *ret = (Config){0};
+        for (size_t i = 0; i < ELEMENTS(settings); i++)
+                (void)settings[i].set(settings[i].standard, (char *)ret + settings[i].offset);
+}
 
 /* Lines. */
 
@@ -210,7 +200,26 @@ static char *strip(char *text) {
         return text;
 }
 
-static int setting_apply(const char *path, unsigned number, char *line, Config *c) {
+/* One that is being read: strict until the first error, or (anyway) past all of them. */
+typedef struct Reading {
+        Config *config;
+        ConfigLine *lines; /* where each setting stands, or NULL */
+        bool anyway;
+        ErrRecord first; /* the error that is told in the end */
+} Reading;
+
+static int note_line(ConfigLine *line, const char *value, const char *path, unsigned number) {
+        int r = model_set_string(&line->value, value);
+
+        if (r >= 0)
+                r = model_set_string(&line->path, path);
+        line->number = number;
+        return r;
+}
+
+static int setting_apply(const char *path, unsigned number, char *line, Reading *reading) {
+        Config *c = reading->config;
+
         char *equals = strchr(line, '=');
         const char *name, *value;
 
@@ -225,17 +234,10 @@ static int setting_apply(const char *path, unsigned number, char *line, Config *
                 if (settings[i].set(value, (char *)c + settings[i].offset) < 0)
                         return err_say(-EINVAL, "%s:%u: invalid value for %s=: '%.64s'; expected %s", path,
                                        number, name, value, settings[i].allowed);
-                return 0;
+                return reading->lines ? note_line(reading->lines + i, value, path, number) : 0;
         }
         return err_say(-EINVAL, "%s:%u: unknown setting %.64s=, see carryover.conf(5)", path, number, name);
 }
-
-/* One that is being read: strict until the first error, or (anyway) past all of them. */
-typedef struct Reading {
-        Config *config;
-        bool anyway;
-        ErrRecord first; /* the error that is told in the end */
-} Reading;
 
 /* Whether to go on behind an error. */
 static int reading_failed(Reading *reading, int r) {
@@ -273,7 +275,7 @@ static int text_apply(const char *path, char *text, size_t size, Reading *readin
                 } else if (!in_section)
                         r = err_say(-EINVAL, "%s:%u: setting before the [Carryover] section", path, number);
                 else
-                        r = setting_apply(path, number, line, reading->config);
+                        r = setting_apply(path, number, line, reading);
                 r = reading_failed(reading, r);
                 if (r < 0)
                         return r;
@@ -419,4 +421,34 @@ int config_load_anyway(const char *root, Config *ret) {
                 return 0;
         err_put_back(&reading.first);
         return err_pass(reading.first.r);
+}
+
+void config_lines_free(ConfigLine *lines, size_t n) {
+        for (size_t i = 0; lines && i < n; i++) {
+                free(lines[i].value);
+                free(lines[i].path);
+        }
+        free(lines);
+}
+
+int config_lines(const char *root, ConfigLine **ret, size_t *ret_n) {
+        ConfigLine *lines = calloc(ELEMENTS(settings), sizeof *lines);
+        Config c;
+        Reading reading = {.config = &c, .lines = lines};
+        int r = lines ? 0 : -ENOMEM;
+
+        config_defaults(&c);
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(settings); i++) {
+                lines[i].name = settings[i].name;
+                r = model_set_string(&lines[i].value, settings[i].standard);
+        }
+        if (r >= 0)
+                r = all_apply(root, &reading);
+        if (r < 0) {
+                config_lines_free(lines, ELEMENTS(settings));
+                return err_pass(r);
+        }
+        *ret = lines;
+        *ret_n = ELEMENTS(settings);
+        return 0;
 }

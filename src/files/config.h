@@ -7,6 +7,8 @@
 
 #include "model/config.h"
 
+#include <stddef.h>
+
 void config_defaults(Config *ret);
 
 /* -EINVAL: file, line, what is wrong and what is allowed. A file that is not root's, or writable by others,
@@ -19,3 +21,15 @@ int config_load(const char *root, Config *ret);
  * warning, or 0. With ret->partial nobody knows whether the store is where it seems to be.
  */
 int config_load_anyway(const char *root, Config *ret);
+
+/* A setting as it is in force, in the words of who set it. */
+typedef struct ConfigLine {
+        const char *name; /* "Store" */
+        char *value;
+        char *path;      /* the file that has it, or NULL: it is the default */
+        unsigned number; /* of the line */
+} ConfigLine;
+
+/* All settings; errors as of config_load(). Free with config_lines_free(). */
+int config_lines(const char *root, ConfigLine **ret, size_t *ret_n);
+void config_lines_free(ConfigLine *lines, size_t n);

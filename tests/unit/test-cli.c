@@ -516,6 +516,28 @@ static void test_needs_root(void **state) {
 
 #define WITH_SET_UP(test) cmocka_unit_test_setup(test, set_up)
 
+static void shows(const char *what) {
+        if (!strstr(cli_out, what))
+                fail_msg("no '%s' in: %s", what, cli_out);
+}
+
+static void test_config(void **state) {
+        configure("Notify=no\nCriu=/opt/a-rather-long-directory/criu\n");
+        assert_int_equal(cli("config"), EXIT_OK);
+        shows("Notify=no                        # /etc/carryover/carryover.conf:2\n");
+        shows("Criu=/opt/a-rather-long-directory/criu # /etc/carryover/carryover.conf:3\n");
+        shows("MaxUse=90%                       # default\n");
+        assert_int_equal(cli("config", "--json"), EXIT_OK);
+        shows("{\"name\":\"Notify\",\"value\":\"no\",\"file\":\"/etc/carryover/"
+              "carryover.conf\",\"line\":2}");
+        shows("{\"name\":\"MaxUse\",\"value\":\"90%\",\"file\":null,\"line\":null}");
+        configure("Notify=perhaps\n");
+        assert_int_equal(cli("config"), EXIT_FAILED);
+        cli_says("invalid value for Notify=");
+        assert_int_equal(cli_full("config"), EXIT_FAILED);
+        assert_int_equal(cli("config", "Notify"), EXIT_USAGE);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         WITH_SET_UP(test_words),
@@ -542,6 +564,7 @@ int main(void) {
                         WITH_SET_UP(test_reboot_ends_others),
                         WITH_SET_UP(test_reboot_nobody_answers),
                         WITH_SET_UP(test_reboot_refused),
+                        WITH_SET_UP(test_config),
                         WITH_SET_UP(test_needs_root),
         };
         int r = own_machine();

@@ -10,6 +10,7 @@
 #include "systemd/login.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -105,6 +106,35 @@ static void test_example(void **state) {
                     a.network_usec == b.network_usec && a.mount_usec == b.mount_usec);
         assert_true(a.max_use.percent == b.max_use.percent && a.max_processes == b.max_processes &&
                     a.max_use_per_user.percent == b.max_use_per_user.percent && a.max_files == b.max_files);
+}
+
+/* Where each of them stands, in the words that stand there. */
+static void test_lines(void **state) {
+        ConfigLine *lines;
+        char path[PATH_MAX];
+        size_t n;
+
+        put("/usr/lib/carryover/carryover.conf", "[Carryover]\nHold=iptables\nMaxUse=10G\n");
+        put("/etc/carryover/carryover.conf.d/9.conf", "[Carryover]\n\n MaxUse = 5%  \n");
+        assert_int_equal(config_lines(root, &lines, &n), 0);
+        assert_int_equal(n, 18);
+        for (size_t i = 0; i < n; i++) {
+                if (strcmp(lines[i].name, "MaxUse") == 0) {
+                        snprintf(path, sizeof path, "%s/etc/carryover/carryover.conf.d/9.conf", root);
+                        assert_string_equal(lines[i].value, "5%");
+                        assert_string_equal(lines[i].path, path);
+                        assert_int_equal(lines[i].number, 3);
+                } else if (strcmp(lines[i].name, "Hold") == 0) {
+                        assert_string_equal(lines[i].value, "iptables");
+                        assert_int_equal(lines[i].number, 2);
+                } else
+                        assert_null(lines[i].path);
+                if (strcmp(lines[i].name, "SettleTimeoutSec") == 0)
+                        assert_string_equal(lines[i].value, "20s");
+        }
+        config_lines_free(lines, n);
+        put("/etc/carryover/carryover.conf.d/9.conf", "[Carryover]\nMaxUse=much\n");
+        assert_int_equal(config_lines(root, &lines, &n), -EINVAL);
 }
 
 static void test_order(void **state) {
@@ -259,6 +289,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup(test_defaults, clean),
                         cmocka_unit_test_setup(test_example, clean),
+                        cmocka_unit_test_setup(test_lines, clean),
                         cmocka_unit_test_setup(test_order, clean),
                         cmocka_unit_test_setup(test_mask, clean),
                         cmocka_unit_test_setup(test_refusals, clean),
