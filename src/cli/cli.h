@@ -62,6 +62,7 @@ ExitStatus verb_drop(const CliCall *call);
 ExitStatus verb_enter(const CliCall *call);
 ExitStatus verb_keep(const CliCall *call);
 ExitStatus verb_config(const CliCall *call);
+ExitStatus verb_history(const CliCall *call);
 ExitStatus verb_list(const CliCall *call);
 ExitStatus verb_reboot(const CliCall *call);
 ExitStatus verb_restore(const CliCall *call);

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/text.h"
 #include "cli/output.h"
 #include "flow/now.h"
 
@@ -31,29 +32,32 @@ static void show_now(const ReportNow *now) {
                 printf("; %s\n", now->hold ? "ports held" : "no connections held");
 }
 
-static void show_text(const CliCall *call, const Now *now) {
+/* stands: what stands now, or NULL for an older save. */
+static void show_text(const CliCall *call, const Ticket *report, const ReportNow *stands) {
         bool colour = output_style().colour;
 
-        if (now->ticket)
-                report_headline(stdout, now->ticket, colour);
+        if (report)
+                report_headline(stdout, report, colour);
         else
                 printf("Nothing has been carried yet. Start with: carryover check\n");
-        show_now(&now->stands);
-        report_scheduled(stdout, &now->stands);
-        if (now->ticket)
-                report_details(stdout, now->ticket, colour);
-        if (now->ticket && cli_option(call, "steps"))
-                report_steps(stdout, now->ticket, colour);
+        if (stands) {
+                show_now(stands);
+                report_scheduled(stdout, stands);
+        }
+        if (report)
+                report_details(stdout, report, colour);
+        if (report && cli_option(call, "steps"))
+                report_steps(stdout, report, colour);
 }
 
-static ExitStatus show(const CliCall *call, const Now *now) {
+static ExitStatus show(const CliCall *call, const Ticket *report, const ReportNow *stands) {
         int r = 0;
 
         output_begin(call);
         if (call->json != CLI_TEXT)
-                r = report_json(stdout, now->ticket, &now->stands, call->json == CLI_JSON_PRETTY);
+                r = report_json(stdout, report, stands, call->json == CLI_JSON_PRETTY);
         else
-                show_text(call, now);
+                show_text(call, report, stands);
         if (r < 0) {
                 output_end();
                 return cli_fail(r);
@@ -61,15 +65,39 @@ static ExitStatus show(const CliCall *call, const Now *now) {
         return output_finish();
 }
 
+/* One of the history: as it was, without what stands now. */
+static ExitStatus status_of_last(const CliCall *call, const char *last) {
+        _cleanup_(history_done) History history = {0};
+        ExitStatus shown;
+        uint64_t number;
+        int r;
+
+        if (parse_u64(last, STORE_HISTORY, &number) < 0 || number == 0 || cli_arg(call, 0)) {
+                (void)cli_fail(err_say(-EINVAL, "--last= takes a number from 1 to %u, and no tree",
+                                       STORE_HISTORY));
+                return EXIT_USAGE;
+        }
+        r = now_history(&history);
+        if (r >= 0 && number > history.n)
+                r = err_say(-ENOENT, "there are %zu saves in the history: see carryover history", history.n);
+        if (r < 0)
+                return cli_fail(r);
+        shown = show(call, history.reports[number - 1], NULL);
+        return shown != EXIT_OK ? shown : report_ok(history.reports[number - 1]) ? EXIT_OK : EXIT_FAILED;
+}
+
 ExitStatus verb_status(const CliCall *call) {
         _cleanup_(now_done) Now now = {0};
+        const char *last = cli_option(call, "last");
         ExitStatus shown;
         int r;
 
+        if (last)
+                return status_of_last(call, last);
         r = now_look(cli_arg(call, 0), &now);
         if (r < 0)
                 return cli_fail(r);
-        shown = show(call, &now);
+        shown = show(call, now.ticket, &now.stands);
         if (shown == EXIT_OK && now.bad)
                 return cli_fail(err_say(-EBADMSG,
                                         "a ticket is truncated or modified and was not used: inspect %s, "

@@ -13,6 +13,9 @@
 
 #define RESTORE_UNIT "carryover-restore.service"
 
+/* A consequence, for log_failed(). */
+#define NOT_IN_HISTORY "carryover history will not show this save"
+
 typedef struct RebootOptions {
         const char *kernel; /* version, or NULL: the newest installed */
         const char *append; /* words for the new kernel's command line, or NULL */

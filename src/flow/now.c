@@ -113,15 +113,19 @@ static int only(Ticket *ticket, const char *name) {
         return 0;
 }
 
+static int open_store(Config *ret_config, Store *ret) {
+        int r = config_load("", ret_config);
+
+        return r < 0 ? err_pass(r) : store_open(ret_config, ret);
+}
+
 int now_look(const char *tree, Now *ret) {
         _cleanup_(now_done) Now now = {.stands.phase = PHASE_IDLE};
         _cleanup_(store_close) Store store = {.fd = -1};
         Config config;
         int r;
 
-        r = config_load("", &config);
-        if (r >= 0)
-                r = store_open(&config, &store);
+        r = open_store(&config, &store);
         if (r >= 0)
                 r = newest(&store, &now.ticket, &now.stands.phase);
         if (r >= 0)
@@ -138,6 +142,16 @@ int now_look(const char *tree, Now *ret) {
         *ret = now;
         now = (Now){0};
         return 0;
+}
+
+int now_history(History *ret) {
+        _cleanup_(store_close) Store store = {.fd = -1};
+        Config config;
+        int r = open_store(&config, &store);
+
+        if (r >= 0)
+                r = store_history(&store, ret);
+        return r < 0 ? err_pass(r) : 0;
 }
 
 /* While others are still under way, too. */

@@ -5,6 +5,7 @@
 
 #include "base/exit.h"
 #include "report/report.h"
+#include "store/history.h"
 
 typedef struct Now {
         Ticket *ticket; /* one that waits for the next boot or is being restored comes before the report of
@@ -17,6 +18,9 @@ typedef struct Now {
  * has none of that name. */
 int now_look(const char *tree, Now *ret);
 void now_done(Now *now);
+
+/* The reports of the last saves. */
+int now_history(History *ret);
 
 /* Whether all is well, or nothing is kept and nothing was. */
 ExitStatus now_status(const Now *now);

@@ -28,6 +28,7 @@
 #include "netfilter/conntrack.h"
 #include "netlink/network.h"
 #include "report/report.h"
+#include "store/history.h"
 #include "store/key.h"
 #include "store/sweep.h"
 
@@ -368,6 +369,7 @@ static void finish(Restoring *x) {
         if (r >= 0)
                 r = fault_point("restore:reported");
         log_failed(r, "the result of this restore may be lost");
+        log_failed(store_history_add(&x->store, x->ticket), NOT_IN_HISTORY);
         if (r < 0)
                 log_failed(run_unreported(true), "carryover reboot will not get a report");
         if (r >= 0)

@@ -26,6 +26,7 @@
 #include "image/remap.h"
 #include "kernel/ids.h"
 #include "proc/procfs.h"
+#include "store/history.h"
 
 #include <string.h>
 
@@ -243,6 +244,7 @@ static int report_unsealed(const Store *store, Ticket *ticket) {
         for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++)
                 r = unsealed(store, ticket, ticket->trees[i], &sweep);
         log_failed(by_inode_sweep_end(&sweep), LEFT_BESIDE);
+        log_failed(store_history_add(store, ticket), NOT_IN_HISTORY);
         return r < 0 ? r : store_report_write(store, ticket);
 }
 

@@ -31,6 +31,7 @@
 #include "model/connections.h"
 #include "model/digest.h"
 #include "netlink/network.h"
+#include "store/history.h"
 #include "store/key.h"
 #include "store/room.h"
 
@@ -356,6 +357,7 @@ ExitStatus saving_stop(Saving *s, int why) {
         }
         (void)model_set_string(&s->ticket->stopped, reason ?: "out of memory");
         log_failed(store_report_write(&s->store, s->ticket), "cannot write the report");
+        log_failed(store_history_add(&s->store, s->ticket), NOT_IN_HISTORY);
         saving_say(s, EVENT_SAVE_STOPPED, NULL, reason);
         tell_stopped(s);
         saving_take_back(s);

@@ -136,3 +136,15 @@ int report_json(FILE *out, const Ticket *report, const ReportNow *now, bool pret
                 put_now(&node, now);
         return err_pass(node_write(out, &node, pretty));
 }
+
+int report_history_json(FILE *out, Ticket *const *reports, size_t n, bool pretty) {
+        Node array = node_array();
+
+        for (size_t i = 0; i < n; i++) {
+                Node node = node_object();
+
+                put_report(&node, reports[i]);
+                node_append(&array, &node);
+        }
+        return err_pass(node_write(out, &array, pretty));
+}

@@ -48,6 +48,8 @@ void report_headline(FILE *out, const Ticket *report, bool colour);
 void report_answer(FILE *out, const Ticket *report, bool colour);
 void report_details(FILE *out, const Ticket *report, bool colour);
 void report_steps(FILE *out, const Ticket *report, bool colour);
+/* A line for each save, with its number from 1 and its time. */
+void report_history(FILE *out, Ticket *const *reports, size_t n, bool colour);
 
 /* What stands now, beside the last report. */
 typedef enum ReportPhase {
@@ -78,3 +80,6 @@ void report_scheduled(FILE *out, const ReportNow *now);
  * -EIO if `out` does not take it.
  */
 int report_json(FILE *out, const Ticket *report, const ReportNow *now, bool pretty);
+
+/* An array of such objects, without `now`. Likewise. */
+int report_history_json(FILE *out, Ticket *const *reports, size_t n, bool pretty);

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#define MOMENT_SIZE  64
 #define NOT_KEPT_MAX 20u
 #define NAME_COLUMNS 28 /* of 100: a session's name is short, a unit's is cut */
 
@@ -118,18 +119,22 @@ static void headline(FILE *out, const Ticket *report, const Paint *paint) {
                         carried, report->n_trees, next[0] ? next : "?");
                 rest_of_sum(out, report);
         }
-        if (report->stopped)
-                text_paragraph(out, 3, "Because: ", report->stopped);
 }
 
 /* Fails soft: a time that localtime does not know is shown as the number it is. */
-static void moment(FILE *out, const char *label, uint64_t realtime, const char *rest) {
+static void moment_text(uint64_t realtime, bool full, char out[static MOMENT_SIZE]) {
         time_t seconds = (time_t)(realtime / USEC_PER_SEC);
         struct tm tm;
-        char text[64];
 
-        if (!localtime_r(&seconds, &tm) || strftime(text, sizeof text, "%a %Y-%m-%d %H:%M:%S %Z", &tm) == 0)
-                snprintf(text, sizeof text, "%" PRIu64 " us", realtime);
+        if (!localtime_r(&seconds, &tm) ||
+            strftime(out, MOMENT_SIZE, full ? "%a %Y-%m-%d %H:%M:%S %Z" : "%Y-%m-%d %H:%M", &tm) == 0)
+                snprintf(out, MOMENT_SIZE, "%" PRIu64 " us", realtime);
+}
+
+static void moment(FILE *out, const char *label, uint64_t realtime, const char *rest) {
+        char text[MOMENT_SIZE];
+
+        moment_text(realtime, true, text);
         fprintf(out, "%11s %s%s\n", label, text, rest);
 }
 
@@ -269,6 +274,8 @@ static void lost_or_degraded(FILE *out, const Tree *tree) {
 
 void report_headline(FILE *out, const Ticket *report, bool colour) {
         headline(out, report, colour ? &colours : &plain);
+        if (report->stopped)
+                text_paragraph(out, 3, "Because: ", report->stopped);
 }
 
 void report_answer(FILE *out, const Ticket *report, bool colour) {
@@ -286,4 +293,15 @@ void report_details(FILE *out, const Ticket *report, bool colour) {
 
 void report_steps(FILE *out, const Ticket *report, bool colour) {
         steps(out, report, colour ? &colours : &plain);
+}
+
+void report_history(FILE *out, Ticket *const *reports, size_t n, bool colour) {
+        for (size_t i = 0; i < n; i++) {
+                const Ticket *report = reports[i];
+                char when[MOMENT_SIZE];
+
+                moment_text(report->has_done_at ? report->done_at : report->sealed_at, false, when);
+                fprintf(out, "%3zu  %-16s  ", i + 1, when);
+                headline(out, report, colour ? &colours : &plain);
+        }
 }

@@ -12,6 +12,7 @@
  *         ticket             the sealed ticket: exists if and only if something must come back
  *         ticket.claimed     the same after the claim: a restore has begun
  *         report             the last ticket with outcomes, for `carryover status`
+ *         history/           the reports of the last saves, shortened (store/history.h)
  *         report.sent        which report was handed on
  *         report.room, ticket.room  room for the next one, and for what a restore may have to give back
  *         failed/ID/NAME/    images of trees that could not come back

@@ -3,6 +3,8 @@
 /* What status says of each state that the store can be in, restore's refusals, and where colours and the
  * pager are. */
 
+#include "base/clock.h"
+#include "store/history.h"
 #include "tests/fakes/clock.h"
 #include "tests/unit/cli-run.h"
 #include "tests/unit/ticket.h"
@@ -49,6 +51,55 @@ static void reported(Outcome__State first, Outcome__State second) {
         outcome(t->trees[0], first, "its first reason");
         outcome(t->trees[1], second, "its second reason");
         assert_int_equal(store_report_write(&store, t), 0);
+}
+
+static void test_history(void **state) {
+        static const char *const kernels[] = {"6.1.0-54", "6.1.0-56"};
+
+        assert_int_equal(cli("history"), EXIT_OK);
+        cli_says("nothing has been carried yet: start with carryover check");
+        assert_string_equal(cli_out, "");
+        (void)setenv("TZ", "UTC", 1);
+        for (unsigned i = 0; i < ELEMENTS(kernels); i++) {
+                _cleanup_(ticket_freep) Ticket *t = two_trees();
+
+                t->id[0] = (char)('a' + i);
+                t->sealed_at = (1764421500u + i * 86400u) * USEC_PER_SEC;
+                assert_int_equal(model_set_string(&t->new_kernel, kernels[i]), 0);
+                outcome(t->trees[0], OUTCOME__STATE__CARRIED, NULL);
+                outcome(t->trees[1], i ? OUTCOME__STATE__CARRIED : OUTCOME__STATE__LOST,
+                        "its second reason");
+                t->trees[0]->outcome->has_gap = true;
+                t->trees[0]->outcome->gap = (19u + i) * USEC_PER_SEC;
+                assert_int_equal(store_history_add(&store, t), 0);
+        }
+        assert_int_equal(cli("history"), EXIT_OK);
+        assert_string_equal(
+                        cli_out,
+                        "  1  2025-11-30 13:05  Carried 2 of 2 to Linux 6.1.0-56, gap 20.0 s.\n"
+                        "  2  2025-11-29 13:05  Carried 1 of 2 to Linux 6.1.0-54, gap 19.0 s; 1 lost.\n");
+        assert_string_equal(cli_err, "");
+        assert_int_equal(cli("history", "--json"), EXIT_OK);
+        assert_non_null(strstr(cli_out, "[{\"version\":"));
+        assert_non_null(strstr(cli_out, "\"gap_usec\":19000000"));
+        assert_int_equal(cli("status", "--last=2"), EXIT_FAILED);
+        assert_non_null(strstr(cli_out, "Carried 1 of 2 to Linux 6.1.0-54"));
+        assert_non_null(strstr(cli_out, "its second reason"));
+        assert_null(strstr(cli_out, "State:"));
+        assert_int_equal(cli("status", "--last=1"), EXIT_OK);
+        assert_int_equal(cli("status", "--last=1", "--json"), EXIT_OK);
+        assert_null(strstr(cli_out, "\"phase\""));
+        assert_int_equal(cli("status", "--last=3"), EXIT_FAILED);
+        cli_says("there are 2 saves in the history: see carryover history");
+        assert_int_equal(cli("status", "--last=0"), EXIT_USAGE);
+        cli_says("--last= takes a number from 1 to 20, and no tree");
+        assert_int_equal(cli("status", "--last=1", "one"), EXIT_USAGE);
+        assert_int_equal(truncate(MACHINE_STORE "/history/01764507900000000-ba", 9), -1);
+        assert_int_equal(truncate(MACHINE_STORE "/history/00001764507900000000-ba", 9), 0);
+        assert_int_equal(cli("history"), EXIT_OK);
+        cli_says("a report is damaged and left out: remove " MACHINE_STORE
+                 "/history/00001764507900000000-ba");
+        assert_non_null(strstr(cli_out, "  1  2025-11-29"));
 }
 
 static void test_nothing(void **state) {
@@ -385,14 +436,23 @@ static void test_pager(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        WITH_SET_UP(test_nothing),       WITH_SET_UP(test_sealed),
-                        WITH_SET_UP(test_restoring),     WITH_SET_UP(test_what_it_waits_for),
-                        WITH_SET_UP(test_interrupted),   WITH_SET_UP(test_report),
-                        WITH_SET_UP(test_steps),         WITH_SET_UP(test_stopped),
-                        WITH_SET_UP(test_bad_ticket),    WITH_SET_UP(test_cannot_look),
-                        WITH_SET_UP(test_restore_which), WITH_SET_UP(test_restore),
-                        WITH_SET_UP(test_table_fits),    WITH_SET_UP(test_scheduled),
-                        WITH_SET_UP(test_terminal),      WITH_SET_UP(test_pager),
+                        WITH_SET_UP(test_history),
+                        WITH_SET_UP(test_nothing),
+                        WITH_SET_UP(test_sealed),
+                        WITH_SET_UP(test_restoring),
+                        WITH_SET_UP(test_what_it_waits_for),
+                        WITH_SET_UP(test_interrupted),
+                        WITH_SET_UP(test_report),
+                        WITH_SET_UP(test_steps),
+                        WITH_SET_UP(test_stopped),
+                        WITH_SET_UP(test_bad_ticket),
+                        WITH_SET_UP(test_cannot_look),
+                        WITH_SET_UP(test_restore_which),
+                        WITH_SET_UP(test_restore),
+                        WITH_SET_UP(test_table_fits),
+                        WITH_SET_UP(test_scheduled),
+                        WITH_SET_UP(test_terminal),
+                        WITH_SET_UP(test_pager),
         };
         int r = own_machine();
 

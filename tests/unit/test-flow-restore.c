@@ -7,6 +7,7 @@
  */
 
 #include "early/early.h"
+#include "store/history.h"
 #include "tests/unit/sealed.h"
 
 #include <errno.h>
@@ -408,6 +409,32 @@ static void test_ticket_is_damaged(void **state) {
         assert_true(in_store("save/pid-4000001/core-1.img"));
 }
 
+/* Somebody reads it one day; nobody waits for it. */
+static void test_history(void **state) {
+        _cleanup_(history_done) History history = {0};
+        Store store;
+
+        sealed_two();
+        assert_int_equal(fake_run(run_restore, NULL), 0);
+        store = machine_store();
+        assert_int_equal(store_history(&store, &history), 0);
+        store_close(&store);
+        assert_int_equal(history.n, 1);
+        is_carried(history.reports[0], FIRST_PID);
+        assert_int_equal(history.reports[0]->trees[0]->n_images, 0);
+}
+
+static void test_no_history(void **state) {
+        int fd;
+
+        sealed_two();
+        fd = open(MACHINE_STORE "/history", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        (void)fd_close(fd);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
+        is_over();
+}
+
 static void test_images_stay(void **state) {
         sealed_two();
         configure("KeepImages=yes\n");
@@ -439,6 +466,8 @@ int main(void) {
                         cmocka_unit_test(test_called_off),
                         cmocka_unit_test(test_nothing_is_sealed),
                         cmocka_unit_test(test_ticket_is_damaged),
+                        cmocka_unit_test(test_history),
+                        cmocka_unit_test(test_no_history),
                         cmocka_unit_test(test_images_stay),
         };
 
