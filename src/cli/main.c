@@ -13,6 +13,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cli/completion.h"
 #include "config-build.h"
 
 #include <stdio.h>
@@ -104,7 +105,7 @@ static const CliVerb verbs[] = {
                  .help = "Show the configuration and where it stands",
                  .run = verb_config},
                 {.name = "help", .args = "[VERB]", .max = 1, .run = verb_help},
-                {.name = "completion", .args = "", .run = verb_completion},
+                {.name = "completion", .args = "[SHELL]", .max = 1, .run = verb_completion},
 };
 
 /* Those of every verb, but for the first two: of those that show something. */
@@ -246,39 +247,21 @@ static ExitStatus verb_help(const CliCall *call) {
         return EXIT_USAGE;
 }
 
-static void offer(const CliOption *options, size_t n) {
-        for (size_t i = 0; i < n && options[i].name; i++)
-                if (options[i].help)
-                        printf(" --%s%s", options[i].name, options[i].value ? "=" : "");
-}
-
 static ExitStatus verb_completion(const CliCall *call) {
-        printf("# bash completion for carryover, made by `carryover completion`\n_carryover() {\n"
-               "    local cur=${COMP_WORDS[COMP_CWORD]} verb= word\n"
-               "    for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-               "        [[ $word != -* ]] && { verb=$word; break; }\n    done\n"
-               "    local words='");
-        offer(globals + N_SHOWS, ELEMENTS(globals) - N_SHOWS);
-        printf("'\n    case $verb in\n    '' | help) words+='");
-        for (size_t i = 0; i < ELEMENTS(verbs); i++)
-                if (verbs[i].help)
-                        printf(" %s", verbs[i].name);
-        printf("' ;;\n");
-        for (size_t i = 0; i < ELEMENTS(verbs); i++) {
-                const CliVerb *v = verbs + i;
+        const CliTable table = {
+                        .verbs = verbs,
+                        .n_verbs = ELEMENTS(verbs),
+                        .globals = globals,
+                        .n_globals = ELEMENTS(globals),
+                        .n_shows = N_SHOWS,
+        };
 
-                if (!v->options[0].name && !strstr(v->args, "TARGET") && !v->shows)
-                        continue;
-                printf("    %s) words+='", v->name);
-                if (strstr(v->args, "TARGET"))
-                        printf(" session: pid: unit:");
-                offer(v->options, CLI_MAX_OPTIONS);
-                offer(globals, v->shows ? N_SHOWS : 0);
-                printf("' ;;\n");
+        if (!completion_print(&table, cli_arg(call, 0) ?: "bash")) {
+                (void)cli_fail(err_say(-EINVAL,
+                                       "no completion for '%.64s': there is one for bash, zsh and fish",
+                                       cli_arg(call, 0)));
+                return EXIT_USAGE;
         }
-        printf("    esac\n    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
-               "    [[ ${COMPREPLY[0]} == *[=:] ]] && compopt -o nospace 2>/dev/null\n    return 0\n}\n"
-               "complete -F _carryover carryover\n");
         return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
 }
 
