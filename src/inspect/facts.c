@@ -286,7 +286,7 @@ static int inspect_tree(const PreflightFacts *facts, const Snapshot *full, Candi
                 return 0;
         if (r < 0)
                 return r;
-        c->needs = (StoreShare){.bytes = needs.bytes, .names = needs.names};
+        c->needs = (StoreShare){.bytes = needs.bytes, .names = needs.names, .huge = needs.huge};
         return 0;
 }
 
@@ -312,6 +312,8 @@ static int inspect_all(const PreflightFacts *facts, Candidates *c) {
                 r = inspect_tree(facts, c->full, c->items + i);
         if (r >= 0)
                 r = preflight_machine(facts, &c->machine);
+        if (r >= 0)
+                r = preflight_huge(c->full, c->items, c->n);
         if (r >= 0)
                 r = preflight_limits(facts, c->items, c->n);
         return r < 0 ? r : preflight_peers(c->full, c->items, c->n);

@@ -6,9 +6,10 @@
 #include "model/snapshot.h"
 #include "model/verdict.h"
 
-/* Of the store: bytes of images and of files that no boot brings, and how many names the latter have. */
+/* Of the store: bytes of images and of files that no boot brings, and how many names the latter have. Of the
+ * next kernel: bytes in huge pages. They have no limit of their own. */
 typedef struct StoreShare {
-        uint64_t bytes, names;
+        uint64_t bytes, names, huge;
 } StoreShare;
 
 /* What keeps a tree. */

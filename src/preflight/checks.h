@@ -48,10 +48,13 @@ void seen_done(Seen *seen);
 bool seen_before(Seen *seen, const SnapFd *f);
 
 int check_process(const Check *c);
-int check_mounts(const Check *c); /* of the whole tree */
-int check_huge(const Check *c);
+int check_mounts(const Check *c);   /* of the whole tree */
+int check_huge(Check *c);           /* of the whole tree, one process after the other */
 int check_watches(Check *c);        /* of the whole tree, one process after the other */
 int check_reserved(const Check *c); /* of the whole tree */
+
+/* Bytes in huge pages that the restore of a tree reserves. -ENOMEM. */
+int huge_bytes(const Members *m, uint64_t *ret);
 
 /* Adds the names that no boot brings, and what they take in the archive. */
 int volatile_names(const Members *m, PreflightNeeds *needs);

@@ -78,4 +78,5 @@ typedef struct PreflightNeeds {
         uint64_t bytes;
         uint64_t names; /* of files and directories that no boot brings */
         uint64_t ghost_max;
+        uint64_t huge; /* bytes in huge pages that its restore reserves */
 } PreflightNeeds;

@@ -3,7 +3,7 @@
 /*
  * Who asks for too much is left behind, not everybody: first the largest trees of users who are beyond their
  * own share, then, while all together do not fit, those of the user who asks for most. Among what remains
- * the rest is divided, as what a tree may still grow by.
+ * the rest is divided, as what a tree may still grow by. Huge pages are not divided.
  */
 
 #include "preflight/preflight.h"
@@ -17,9 +17,20 @@ static uint64_t smaller(uint64_t a, uint64_t b) {
 }
 
 typedef struct Sum {
-        uint64_t bytes, names;
+        StoreShare needs;
         size_t trees;
 } Sum;
+
+/* Of what a tree is too large. */
+typedef uint64_t Measure(const StoreShare *share);
+
+static uint64_t bytes_of(const StoreShare *share) {
+        return share->bytes;
+}
+
+static uint64_t huge_of(const StoreShare *share) {
+        return share->huge;
+}
 
 static bool is_refused(const Candidate *c) {
         return c->verdict.level == VERDICT_REFUSED;
@@ -31,26 +42,28 @@ static Sum sum_of(const Candidate *claims, size_t n, const uint32_t *uid) {
 
         for (size_t i = 0; i < n; i++)
                 if (!is_refused(claims + i) && (!uid || claims[i].tree->uid == *uid)) {
-                        sum.bytes = plus(sum.bytes, claims[i].needs.bytes);
-                        sum.names = plus(sum.names, claims[i].needs.names);
+                        sum.needs.bytes = plus(sum.needs.bytes, claims[i].needs.bytes);
+                        sum.needs.names = plus(sum.needs.names, claims[i].needs.names);
+                        sum.needs.huge = plus(sum.needs.huge, claims[i].needs.huge);
                         sum.trees++;
                 }
         return sum;
 }
 
 /* The largest tree of the user who asks for most; *ret is his sum. NULL: there is none left. */
-static Candidate *greediest(Candidate *claims, size_t n, uint64_t *ret) {
+static Candidate *greediest(Candidate *claims, size_t n, Measure *of, uint64_t *ret) {
         Candidate *found = NULL;
 
         *ret = 0;
         for (size_t i = 0; i < n; i++) {
-                uint64_t bytes = sum_of(claims, n, &claims[i].tree->uid).bytes;
+                const Sum sum = sum_of(claims, n, &claims[i].tree->uid);
+                uint64_t asked = of(&sum.needs);
 
-                if (is_refused(claims + i) || (found && bytes < *ret) ||
-                    (found && bytes == *ret && claims[i].needs.bytes <= found->needs.bytes))
+                if (is_refused(claims + i) || (found && asked < *ret) ||
+                    (found && asked == *ret && of(&claims[i].needs) <= of(&found->needs)))
                         continue;
                 found = claims + i;
-                *ret = bytes;
+                *ret = asked;
         }
         return found;
 }
@@ -69,7 +82,7 @@ static size_t users(const Candidate *claims, size_t n) {
 }
 
 static void divide(const PreflightFacts *facts, uint64_t room, Candidate *claims, size_t n) {
-        uint64_t spare = room - sum_of(claims, n, NULL).bytes;
+        uint64_t spare = room - sum_of(claims, n, NULL).needs.bytes;
         size_t n_users = users(claims, n);
         uint64_t share = n_users > 0 ? spare / n_users : 0;
 
@@ -80,9 +93,10 @@ static void divide(const PreflightFacts *facts, uint64_t room, Candidate *claims
                         continue;
                 claims[i].limit.bytes =
                                 plus(claims[i].needs.bytes,
-                                     smaller(facts->max_use_per_user - own.bytes, share) / own.trees);
+                                     smaller(facts->max_use_per_user - own.needs.bytes, share) / own.trees);
                 claims[i].limit.names = facts->max_files ? claims[i].needs.names + (facts->max_files -
-                                                                                    own.names) / own.trees
+                                                                                    own.needs.names) /
+                                                                                                   own.trees
                                                          : UINT64_MAX;
         }
 }
@@ -116,7 +130,7 @@ static Candidate *busiest(const PreflightFacts *facts, Candidate *claims, size_t
 
         for (size_t i = 0; facts->max_files && i < n; i++)
                 if (!is_refused(claims + i) && (!found || claims[i].needs.names > found->needs.names) &&
-                    sum_of(claims, n, &claims[i].tree->uid).names > facts->max_files)
+                    sum_of(claims, n, &claims[i].tree->uid).needs.names > facts->max_files)
                         found = claims + i;
         return found;
 }
@@ -147,10 +161,10 @@ int preflight_limits(const PreflightFacts *facts, Candidate *claims, size_t n) {
         r = limit_names(facts, claims, n);
         if (memory) /* the images are there first, all at once */
                 room = facts->memory_free;
-        while (r >= 0 && (claim = greediest(claims, n, &most))) {
+        while (r >= 0 && (claim = greediest(claims, n, bytes_of, &most))) {
                 bool beyond = most > facts->max_use_per_user;
 
-                if (!beyond && sum_of(claims, n, NULL).bytes <= room)
+                if (!beyond && sum_of(claims, n, NULL).needs.bytes <= room)
                         break;
                 r = beyond   ? refuse_user(facts, claim, most)
                     : memory ? refuse_memory(room, &claim->verdict)
@@ -158,5 +172,21 @@ int preflight_limits(const PreflightFacts *facts, Candidate *claims, size_t n) {
         }
         if (r >= 0)
                 divide(facts, room, claims, n);
+        return r;
+}
+
+int preflight_huge(const Snapshot *s, Candidate *claims, size_t n) {
+        Candidate *claim;
+        uint64_t most;
+        int r = 0;
+
+        while (r >= 0 && !s->huge_by_boot && sum_of(claims, n, NULL).needs.huge > s->huge_most &&
+               (claim = greediest(claims, n, huge_of, &most)))
+                r = verdict_add(&claim->verdict, VERDICT_REFUSED, "huge-pages-all",
+                                "set vm.nr_hugepages in /etc/sysctl.d, or stop programs that use huge pages",
+                                "at most a quarter of the memory (%" PRIu64
+                                " MiB) can be restored in huge pages if the boot does not create them; all "
+                                "kept trees use more",
+                                s->huge_most / MIB);
         return r;
 }

@@ -10,21 +10,43 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Of all trees. */
-static uint64_t all_huge(const Snapshot *s) {
-        uint64_t sum = 0;
+/* What others have open, too, comes back once. */
+static uint64_t bytes_of(const SnapProcess *p, Seen *seen) {
+        uint64_t again = 0;
 
-        for (size_t i = 0; i < s->n_processes; i++)
-                sum = plus(sum, s->processes[i].huge);
-        return sum;
+        for (size_t i = 0; i < p->n_fds; i++)
+                if (p->fds[i].huge_page > 0 && seen_before(seen, p->fds + i))
+                        again = plus(again, p->fds[i].size);
+        return p->huge == UINT64_MAX ? p->huge : p->huge > again ? p->huge - again : 0;
 }
 
-int check_huge(const Check *c) {
-        const Snapshot *s = c->m->s;
+/* By sizes, and not by the pages that are there: CRIU maps a memfd as a whole, in the dump and in the
+ * restore, and the kernel reserves pages for its holes. */
+int huge_bytes(const Members *m, uint64_t *ret) {
+        _cleanup_(seen_done) Seen seen = {0};
+        uint64_t sum = 0;
+        size_t i = 0;
+        int r;
+
+        *ret = 0;
+        while (i < m->n && m->list[i]->huge_page == 0)
+                i++;
+        if (i == m->n)
+                return 0;
+        r = seen_make(m, &seen);
+        if (r < 0)
+                return r;
+        for (; i < m->n; i++)
+                sum = plus(sum, bytes_of(m->list[i], &seen));
+        *ret = sum;
+        return 0;
+}
+
+/* bytes: of its tree. What the trees have together: preflight_huge(). */
+static int check_pages(const Check *c, uint64_t bytes) {
+        const uint64_t most = c->m->s->huge_most;
         Who who;
 
-        if (c->p->huge_page == 0 || s->huge_by_boot)
-                return 0;
         if (c->p->huge_page != HUGE_PAGE)
                 return note_refused(c, "huge-pages",
                                     "set hugepagesz= and hugepages= on the kernel command line, or stop the "
@@ -32,15 +54,30 @@ int check_huge(const Check *c) {
                                     "%s uses huge pages that are not of 2 MiB; the next kernel will have no "
                                     "pool of them",
                                     check_who(c->p, &who));
-        if (all_huge(s) > s->huge_most)
+        if (bytes > most)
                 return note_refused(
                                 c, "huge-pages", "set vm.nr_hugepages in /etc/sysctl.d, or stop the program",
                                 "%s uses huge pages; if the boot does not create them, at most a quarter "
                                 "of the memory (%" PRIu64 " MiB) can be restored in huge pages",
-                                check_who(c->p, &who), s->huge_most / MIB);
+                                check_who(c->p, &who), most / MIB);
         return note_degraded(c, "huge-pages", "set vm.nr_hugepages in /etc/sysctl.d",
                              "%s keeps its huge pages, but cannot get more of them after the reboot",
                              check_who(c->p, &who));
+}
+
+int check_huge(Check *c) {
+        uint64_t bytes;
+        int r;
+
+        if (c->m->s->huge_by_boot)
+                return 0;
+        r = huge_bytes(c->m, &bytes);
+        for (size_t i = 0; r >= 0 && i < c->m->n; i++) {
+                c->p = c->m->list[i];
+                if (c->p->huge_page > 0)
+                        r = check_pages(c, bytes);
+        }
+        return r;
 }
 
 static bool shares_memory(const Check *c, const SnapProcess *p) {

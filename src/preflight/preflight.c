@@ -71,6 +71,8 @@ static int check_members(Check *c) {
                         r = check_maps(c);
         }
         if (r >= 0)
+                r = check_huge(c);
+        if (r >= 0)
                 r = check_watches(c);
         if (r >= 0)
                 r = check_mounts(c);
@@ -330,6 +332,8 @@ int preflight_needs(const Snapshot *s, const Tree *tree, PreflightNeeds *ret) {
                 n += contents_of(m.list[i], contents + n);
         }
         r = volatile_names(&m, &needs);
+        if (r >= 0)
+                r = huge_bytes(&m, &needs.huge);
         if (r < 0)
                 return err_pass(r);
         qsort(contents, n, sizeof *contents, by_file);

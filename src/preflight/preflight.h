@@ -36,4 +36,8 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret);
  * not fit, and sets the limits of the others. */
 int preflight_limits(const PreflightFacts *facts, Candidate *candidates, size_t n);
 
+/* Likewise of huge pages that a restore must make, of all trees together. Before preflight_limits(): whoever
+ * is refused here leaves his room to the others. */
+int preflight_huge(const Snapshot *s, Candidate *candidates, size_t n);
+
 int preflight_needs(const Snapshot *s, const Tree *tree, PreflightNeeds *ret);

@@ -231,8 +231,6 @@ int check_process(const Check *c) {
                                  "namespace",
                                  check_who(c->p, &who));
         if (r >= 0)
-                r = check_huge(c);
-        if (r >= 0)
                 r = check_privileges(c);
         if (r >= 0)
                 r = check_profiles(c);

@@ -40,6 +40,7 @@ typedef struct FakeTree {
         char refusal[64];   /* what preflight says to it; empty: nothing */
         char loss[96];      /* likewise, but it is carried */
         char beyond[64];    /* what preflight says to it when it stands frozen */
+        uint64_t huge;      /* bytes in huge pages; more than 0 are more than all trees may have */
 } FakeTree;
 
 typedef struct FakeMachine {

@@ -64,8 +64,21 @@ int preflight_limits(const PreflightFacts *facts, Candidate *candidates, size_t 
         return fake_call("preflight_limits", "%zu", n);
 }
 
-int preflight_needs(const Snapshot *s, const Tree *tree, PreflightNeeds *ret) {
+int preflight_huge(const Snapshot *s, Candidate *candidates, size_t n) {
+        int r = fake_call("preflight_huge", "%zu", n);
+
         (void)s;
-        *ret = (PreflightNeeds){.bytes = 1};
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                if (candidates[i].needs.huge > 0)
+                        r = verdict_add(&candidates[i].verdict, VERDICT_REFUSED, "huge", NULL,
+                                        "all have too many huge pages");
+        return r;
+}
+
+int preflight_needs(const Snapshot *s, const Tree *tree, PreflightNeeds *ret) {
+        const FakeTree *t = fake_tree((pid_t)tree->root_pid);
+
+        (void)s;
+        *ret = (PreflightNeeds){.bytes = 1, .huge = t ? t->huge : 0};
         return fake_call("preflight_needs", "%s", tree->name);
 }

@@ -321,6 +321,16 @@ static void test_refused(void **state) {
         assert_int_equal(fake_count("criu_dump pid-4000002"), 0);
 }
 
+static void test_too_many_huge_pages(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = NULL;
+
+        (void)state;
+        fake_tree(SECOND)->huge = 2 << 20;
+        t = save(0);
+        assert_left(t, "pid-4000002", "all have too many huge pages");
+        assert_int_equal(fake_count("criu_dump pid-4000002"), 0);
+}
+
 static void test_refused_and_requested(void **state) {
         (void)state;
         request("kexec", false);
@@ -702,6 +712,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_another_has_its_number, set_up),
                         cmocka_unit_test_setup(test_cannot_come_back, set_up),
                         cmocka_unit_test_setup(test_refused, set_up),
+                        cmocka_unit_test_setup(test_too_many_huge_pages, set_up),
                         cmocka_unit_test_setup(test_refused_and_requested, set_up),
                         cmocka_unit_test_setup(test_forced, set_up),
                         cmocka_unit_test_setup(test_none_is_left, set_up),

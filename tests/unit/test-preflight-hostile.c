@@ -77,11 +77,85 @@ static void test_packet_interface(void **state) {
         expect_ok(w);
 }
 
+static SnapFd *memfd(World *w, pid_t pid, uint64_t size) {
+        SnapProcess *p = world_at(w->s, pid);
+        SnapFd *f = world_fd(w->s, pid, FD_MEMFD, (uint64_t)pid, "/memfd:x");
+
+        f->size = p->huge = size;
+        f->huge_page = p->huge_page = 2 << 20;
+        return f;
+}
+
+/* A size in huge pages, without a page, costs nothing: it refuses who has made it up, and nobody else. */
+static void test_hostile_huge(void **state) {
+        World *w = *state;
+        Tree his = TREE__INIT;
+        Candidate c[2] = {{.tree = &w->tree}, {.tree = &his}};
+        PreflightNeeds needs;
+
+        his.uid = 1000;
+        his.root_pid = 800;
+        his.root_start = world_at(w->s, 800)->start;
+        w->s->huge_most = 256 << 20;
+        (void)memfd(w, 402, 32 << 20);
+        memfd(w, 800, UINT64_C(1) << 50)->used = 0;
+        for (size_t i = 0; i < 2; i++) {
+                assert_int_equal(preflight_tree(w->s, c[i].tree, &w->facts, &c[i].verdict), 0);
+                assert_int_equal(preflight_needs(w->s, c[i].tree, &needs), 0);
+                c[i].needs.huge = needs.huge;
+        }
+        assert_int_equal(c[0].needs.huge, 32 << 20);
+        assert_int_equal(c[1].needs.huge, UINT64_C(1) << 50);
+        assert_int_equal(preflight_huge(w->s, c, 2), 0);
+        assert_int_equal(c[0].verdict.level, VERDICT_DEGRADED);
+        assert_int_equal(c[1].verdict.level, VERDICT_REFUSED);
+        assert_int_equal(c[1].verdict.n_notes, 1);
+        for (size_t i = 0; i < 2; i++)
+                verdict_done(&c[i].verdict);
+}
+
+static void expect_huge(World *w, Candidate *c, size_t n, const char *refused) {
+        assert_int_equal(preflight_huge(w->s, c, n), 0);
+        for (size_t i = 0; i < n; i++) {
+                assert_int_equal(c[i].verdict.n_notes, refused[i] != '.');
+                assert_int_equal(c[i].verdict.level, refused[i] == '.' ? VERDICT_OK : VERDICT_REFUSED);
+                if (refused[i] != '.') {
+                        assert_string_equal(c[i].verdict.notes[0].what, "huge-pages-all");
+                        assert_non_null(strstr(c[i].verdict.notes[0].text, "(256 MiB)"));
+                }
+                verdict_done(&c[i].verdict);
+        }
+}
+
+/* Of many trees that would fit alone, those of the user go who asks for most, the largest first. */
+static void test_greedy_huge(void **state) {
+        World *w = *state;
+        Tree joe = TREE__INIT, mary = TREE__INIT;
+        Candidate c[] = {{.tree = &mary, .needs.huge = 100 << 20},
+                         {.tree = &joe, .needs.huge = 60 << 20},
+                         {.tree = &joe, .needs.huge = 90 << 20},
+                         {.tree = &joe, .needs.huge = 6 << 20}};
+
+        joe.uid = 1000;
+        mary.uid = 1001;
+        w->s->huge_most = 256 << 20;
+        expect_huge(w, c, ELEMENTS(c), "....");
+        c[3].needs.huge++;
+        expect_huge(w, c, ELEMENTS(c), "..x.");
+        c[1].needs.huge = c[2].needs.huge = c[3].needs.huge = 256 << 20;
+        expect_huge(w, c, ELEMENTS(c), ".xxx");
+        c[1].needs.huge = c[2].needs.huge = UINT64_MAX;
+        expect_huge(w, c, ELEMENTS(c), ".xxx");
+        w->s->huge_by_boot = true;
+        expect_huge(w, c, ELEMENTS(c), "....");
+}
+
 int main(void) {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
         const struct CMUnitTest tests[] = {
                         T(test_hostile_files), T(test_hostile_map),      T(test_relative_name),
-                        T(test_dots_in_name),  T(test_packet_interface),
+                        T(test_dots_in_name),  T(test_packet_interface), T(test_hostile_huge),
+                        T(test_greedy_huge),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -438,9 +438,14 @@ static void test_huge(void **state) {
         p->huge_page = 2 << 20;
         expect(w, VERDICT_DEGRADED, "huge-pages", "bash (402) keeps its huge pages");
         assert_non_null(strstr(w->v.notes[0].remedy, "/etc/sysctl.d"));
-        world_at(w->s, 800)->huge = 2 << 20; /* another tree wants some, too */
-        expect(w, VERDICT_REFUSED, "huge-pages", "a quarter of the memory (256 MiB)");
+        world_at(w->s, 400)->huge = world_at(w->s, 400)->huge_page = 2 << 20; /* of the same tree */
+        look(w);
+        assert_int_equal(w->v.n_notes, 2);
+        assert_string_equal(w->v.notes[1].what, "huge-pages");
+        assert_int_equal(w->v.notes[1].level, VERDICT_REFUSED);
+        assert_non_null(strstr(w->v.notes[1].text, "a quarter of the memory (256 MiB)"));
         assert_non_null(strstr(w->v.notes[0].remedy, "/etc/sysctl.d"));
+        world_at(w->s, 400)->huge = world_at(w->s, 400)->huge_page = 0;
         p->huge = UINT64_MAX;
         expect(w, VERDICT_REFUSED, "huge-pages", "a quarter of the memory");
         p->huge = p->huge_page = 1 << 30;
@@ -451,6 +456,42 @@ static void test_huge(void **state) {
         expect_ok(w);
         (void)world_mount(w->s, 402, 90, "hugetlbfs", "/dev/hugepages", MOUNT_UNKNOWN);
         expect(w, VERDICT_REFUSED, "huge-pages", "a file open on /dev/hugepages");
+}
+
+static void put_huge(World *w, pid_t pid, int fd, uint64_t size) {
+        SnapProcess *p = world_at(w->s, pid);
+        SnapFd *f = world_fd(w->s, pid, FD_MEMFD, 60, "/memfd:x");
+
+        f->fd = fd;
+        f->size = size;
+        f->huge_page = p->huge_page = 2 << 20;
+        p->huge = size > UINT64_MAX - p->huge ? UINT64_MAX : p->huge + size; /* as proc counts it */
+}
+
+/* Children inherit a memfd, and it comes back once. */
+static void test_huge_memfd(void **state) {
+        World *w = *state;
+
+        w->s->huge_most = 256 << 20;
+        put_huge(w, 400, 10, 200 << 20);
+        put_huge(w, 402, 10, 200 << 20);
+        put_huge(w, 402, 11, 200 << 20);
+        look(w);
+        assert_int_equal(w->v.level, VERDICT_DEGRADED);
+        world_at(w->s, 402)->huge += 57 << 20; /* it maps some, too */
+        look(w);
+        assert_int_equal(w->v.level, VERDICT_REFUSED);
+}
+
+/* Sizes are made up for nothing: those that cannot be added are not less than others. */
+static void test_huge_sum(void **state) {
+        World *w = *state;
+
+        w->s->huge_most = 256 << 20;
+        for (int i = 0; i < 8; i++)
+                put_huge(w, 402, 10 + i, UINT64_C(1) << 62);
+        assert_int_equal(world_at(w->s, 402)->huge, UINT64_MAX);
+        expect(w, VERDICT_REFUSED, "huge-pages", "a quarter of the memory");
 }
 
 static void test_reserved(void **state) {
@@ -563,6 +604,8 @@ int main(void) {
                         T(test_sparse),
                         T(test_refused_as_peer),
                         T(test_huge),
+                        T(test_huge_memfd),
+                        T(test_huge_sum),
                         T(test_reserved),
                         T(test_may_pass),
                         T(test_multicast),
