@@ -2,8 +2,8 @@
 
 /*
  * A boot has no huge pages that nobody configured. They are added to the pool as early as the trees are
- * known: a quarter of the memory in pieces of 2 MiB is there as long as the boot is young. The first look at
- * the pool is noted before it is changed.
+ * known: a quarter of the memory in pieces of 2 MiB is there as long as the boot is young. What the pool was
+ * is noted before it is changed, and anew if somebody else has changed it: whoever sets it has meant it.
  */
 
 #include "restore/huge.h"
@@ -40,7 +40,8 @@ static uint64_t target(const HugePool *pool) {
         return now + (missing < room ? missing : room);
 }
 
-/* Ends early where the kernel has no more, or the time is up. */
+/* Ends early where the kernel has no more, or the time is up. Answer 1: there are more than were asked for,
+ * so somebody else has set the pool meanwhile. */
 static int make(HugePool *pool, uint64_t pages) {
         const uint64_t begun = now_monotonic();
         uint64_t step, taken = 0;
@@ -55,7 +56,7 @@ static int make(HugePool *pool, uint64_t pages) {
                 taken = now_monotonic() - begun;
         } while (r >= 0 && pool->pages == step && step < pages && all.spent + taken < MAKE_USEC);
         all.spent += taken;
-        return r < 0 ? err_pass(r) : 0;
+        return r < 0 ? err_pass(r) : pool->pages > step;
 }
 
 static int add(RunHuge *note, HugePool *pool) {
@@ -68,8 +69,24 @@ static int add(RunHuge *note, HugePool *pool) {
         r = run_huge_write(note);
         if (r >= 0)
                 r = make(pool, pages);
+        if (r == 1)
+                note->own = pool->pages;
         note->made = pool->pages;
         return r < 0 ? err_pass(r) : run_huge_write(note);
+}
+
+/* Fills what the pool goes back to. If adding pages to it did not come to its end, its size tells nothing of
+ * who has set it. */
+static int look_up(const HugePool *pool, RunHuge *ret) {
+        int r = run_huge_read(ret);
+
+        if (r < 0)
+                return err_pass(r);
+        if (r == 0 && (ret->made == RUN_HUGE_ADDING || ret->made == pool->pages))
+                return 0;
+        *ret = (RunHuge){.own = pool->pages};
+        all.base = pool->pages + pool->surplus;
+        return 0;
 }
 
 /* As many as are wanted; ret_free: as there are. */
@@ -83,11 +100,7 @@ static int provide(uint64_t *ret_free) {
         *ret_free = pool.free;
         if (pool.free >= all.wanted)
                 return 0;
-        r = run_huge_read(&note);
-        if (r == 1) {
-                note = (RunHuge){.own = pool.pages};
-                all.base = pool.pages + pool.surplus;
-        }
+        r = look_up(&pool, &note);
         if (r >= 0)
                 r = add(&note, &pool);
         *ret_free = pool.free;
@@ -134,7 +147,7 @@ void huge_end(const Tree *tree) {
         pthread_mutex_unlock(&all.lock);
 }
 
-/* Whoever has set the pool meanwhile has meant it. */
+/* But for one that somebody has set. */
 static int put_back(const RunHuge *note) {
         HugePool pool;
         int r = hugepages_look(&pool);

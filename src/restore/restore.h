@@ -127,7 +127,8 @@ int restore_login(Bus *manager, const Tree *tree);
  * the memory: early, while there are still pieces of that size. -ENOSPC with a sentence: not all; who finds
  * none will not come back. */
 int restore_huge_begin(const Ticket *ticket);
-/* The pool is as large as it was before; who has pages keeps them. Also for a restore that has died. */
+/* The pool is as large as it was before, or as somebody else has set it since; who has pages keeps them.
+ * Also for a restore that has died. */
 int restore_huge_end(void);
 
 /* Before logind starts: new logins leave the numbers of these sessions alone (systemd/login.h). */

@@ -28,6 +28,7 @@
 
 typedef struct Machine {
         uint64_t pages, surplus, used, memory; /* pages; memory: of what there is, as huge pages */
+        uint64_t other;                        /* as many pages somebody sets right after us, once */
         bool broken, dies;
         time_t takes, late; /* s for each change; in all by now */
 } Machine;
@@ -55,6 +56,9 @@ int clock_gettime(clockid_t id, struct timespec *ret) {
 int hugepages_set(uint64_t pages) {
         uint64_t all = pages > machine->memory ? machine->memory : pages;
 
+        if (machine->other)
+                all = machine->other;
+        machine->other = 0;
         machine->pages = all;
         machine->surplus = machine->used > all ? machine->used - all : 0;
         machine->late += machine->takes;
@@ -217,6 +221,68 @@ static void test_set_meanwhile(void **state) {
         is_noted(false);
 }
 
+static void set_then_more(uint64_t set, uint64_t used) {
+        Tree *a = ticket->trees[0], *b = ticket->trees[1];
+
+        assert_int_equal(restore_huge_begin(ticket), 0);
+        assert_int_equal(machine->pages, 12);
+        assert_int_equal(hugepages_set(set), 0);
+        machine->used += used;
+        assert_int_equal(huge_begin(a), 0);
+        assert_int_equal(machine->pages, used + 12);
+        machine->used += 7;
+        huge_end(a);
+        assert_int_equal(huge_begin(b), 0);
+        machine->used += 5;
+        huge_end(b);
+        assert_int_equal(restore_huge_end(), 0);
+        assert_int_equal(machine->pages, set);
+        assert_int_equal(machine->surplus, used + 12 - set);
+        is_noted(false);
+}
+
+/* Also where more had to be made for a tree after that, and whatever he sets: the quarter of the memory is
+ * beside what is his. */
+static void test_set_then_more(void **state) {
+        (void)state;
+        (void)add("a", 7);
+        (void)add("b", 5);
+        set_then_more(1100, 1100);
+        *machine = (Machine){.memory = 2000};
+        set_then_more(3, 0);
+}
+
+/* What he said last holds. */
+static void test_set_twice(void **state) {
+        Tree *a;
+
+        (void)state;
+        a = add("a", 7);
+        (void)add("b", 5);
+        assert_int_equal(restore_huge_begin(ticket), 0);
+        assert_int_equal(hugepages_set(5), 0);
+        assert_int_equal(huge_begin(a), 0);
+        assert_int_equal(machine->pages, 12);
+        assert_int_equal(hugepages_set(9), 0);
+        assert_int_equal(huge_begin(a), 0);
+        assert_int_equal(machine->pages, 12);
+        assert_int_equal(restore_huge_end(), 0);
+        assert_int_equal(machine->pages, 9);
+}
+
+/* In the very moment in which we do. */
+static void test_set_at_once(void **state) {
+        (void)state;
+        (void)add("a", 200);
+        machine->other = 100;
+        assert_int_equal(restore_huge_begin(ticket), -ENOSPC);
+        assert_int_equal(machine->pages, 100);
+        assert_int_equal(huge_begin(ticket->trees[0]), 0);
+        assert_int_equal(machine->pages, 200);
+        assert_int_equal(restore_huge_end(), 0);
+        assert_int_equal(machine->pages, 100);
+}
+
 static void die(void (*what)(void)) {
         pid_t pid = fork();
         int status;
@@ -260,6 +326,22 @@ static void test_death(void **state) {
         is_noted(false);
 }
 
+/* Then nobody knows whose pages the pool has, and what it was before holds. */
+static void test_death_and_more(void **state) {
+        (void)state;
+        (void)add("a", 7);
+        machine->pages = 3;
+        machine->dies = true;
+        die(begin_and_die);
+        assert_int_equal(machine->pages, 7);
+        machine->dies = false;
+        machine->used = 2;
+        assert_int_equal(restore_huge_begin(ticket), 0);
+        assert_int_equal(machine->pages, 9);
+        assert_int_equal(restore_huge_end(), 0);
+        assert_int_equal(machine->pages, 3);
+}
+
 /* Whatever stands in the note, it keeps nobody from the next restore. */
 static void test_bad_note(void **state) {
         static const char *const notes[] = {"", "x", "1", "1 x", "1 2 3", "-1 2", " 1 2"};
@@ -277,9 +359,11 @@ static void test_bad_note(void **state) {
 int main(void) {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
         const struct CMUnitTest tests[] = {
-                        T(test_nothing_wanted), T(test_enough), T(test_around), T(test_taken),
-                        T(test_short),          T(test_most),   T(test_death),  T(test_bad_note),
-                        T(test_set_meanwhile),  T(test_slow),
+                        T(test_nothing_wanted), T(test_enough),         T(test_around),
+                        T(test_taken),          T(test_short),          T(test_most),
+                        T(test_death),          T(test_bad_note),       T(test_set_meanwhile),
+                        T(test_slow),           T(test_set_then_more),  T(test_set_twice),
+                        T(test_set_at_once),    T(test_death_and_more),
         };
         int r = own_run();
 
