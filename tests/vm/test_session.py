@@ -24,6 +24,7 @@ def summary_is_right(text: str, old: check.Before, machine: Machine) -> None:
     assert f"jumping into Linux {machine.layer.kernel_b}" in text
     assert re.search(rf"Carried 1 of 1 to Linux {re.escape(machine.layer.kernel_b)}, gap \d+\.\d s\.", text), text
     assert "STEP" not in text
+    machine.wait_for_ssh()  # the session may be back before sshd is
     full = machine.run("carryover status --steps").splitlines()
     assert full[0].startswith("Carried 1 of 1 to Linux ") and full[1].startswith("     State: idle; nothing kept"), full
     assert any(line.startswith("  STEP") for line in full), full
