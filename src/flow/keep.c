@@ -18,14 +18,18 @@
 #include <string.h>
 #include <unistd.h>
 
+static int gather(Config *ret_config, PreflightFacts *ret) {
+        int r = config_load("", ret_config);
+
+        return r < 0 ? err_pass(r) : facts_gather(ret_config, NULL, true, ret);
+}
+
 int keep_inspect(Candidates *trees) {
         _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
         Config config;
         int r;
 
-        r = config_load("", &config);
-        if (r >= 0)
-                r = facts_gather(&config, NULL, true, &facts);
+        r = gather(&config, &facts);
         if (r >= 0)
                 r = inspect(&facts, trees);
         return r < 0 ? err_pass(r) : 0;
@@ -83,9 +87,7 @@ int keep_census(Candidates *ret_kept, Census *ret) {
         Config config;
         int r;
 
-        r = config_load("", &config);
-        if (r >= 0)
-                r = facts_gather(&config, NULL, true, &facts);
+        r = gather(&config, &facts);
         if (r >= 0)
                 r = kept_trees(&config, NULL, &kept);
         if (r >= 0)
