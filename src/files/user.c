@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "files/state-file.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -38,16 +39,11 @@ static char *slurp(const char *root, const char *name, size_t limit) {
 
 static bool from_logind(const char *root, uint32_t uid, char *ret) {
         _cleanup_(freep) char *text = NULL;
-        char name[64];
+        char path[64], name[2 * USER_NAME_SIZE];
 
-        snprintf(name, sizeof name, "/run/systemd/users/%" PRIu32, uid);
-        text = slurp(root, name, STATE_LIMIT);
-        for (const char *line = text; line; line = strchr(line, '\n')) {
-                line += *line == '\n';
-                if (starts_with(line, "NAME="))
-                        return take(line + 5, strcspn(line + 5, "\n"), ret);
-        }
-        return false;
+        snprintf(path, sizeof path, "/run/systemd/users/%" PRIu32, uid);
+        text = slurp(root, path, STATE_LIMIT);
+        return text && state_value(text, "NAME", name, sizeof name, NULL) && take(name, strlen(name), ret);
 }
 
 /* name:password:uid:… */

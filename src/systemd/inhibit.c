@@ -9,8 +9,8 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "files/state-file.h"
 #include "files/user.h"
-#include "systemd/state-file.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -11,9 +11,9 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "files/state-file.h"
 #include "model/cgroup-path.h"
 #include "systemd/cgroup.h"
-#include "systemd/state-file.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "systemd/state-file.h"
+#include "files/state-file.h"
 
 #include <fcntl.h>
 #include <limits.h>

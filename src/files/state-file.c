@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "systemd/state-file.h"
+#include "files/state-file.h"
 
 #include <stdio.h>
 #include <string.h>
