@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "proc/internal.h"
+#include "proc/procfs.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

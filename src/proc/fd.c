@@ -16,6 +16,7 @@
 #include "model/model.h"
 #include "proc/huge.h"
 #include "proc/internal.h"
+#include "proc/procfs.h"
 
 #include <dirent.h>
 #include <fcntl.h>

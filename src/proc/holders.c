@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "model/model.h"
 #include "proc/internal.h"
+#include "proc/procfs.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -143,8 +143,5 @@ int procfs_lost(int pid_dir, SnapProcess *p);
 bool procfs_has_policy(int pid_dir);
 bool procfs_has_seal(int pid_dir);
 
-/* Text behind the last `key` at a line's begin in a /proc file ("Uid:\t0"), or NULL. */
-const char *procfs_field(const char *text, const char *key);
-
 /* Whether /proc/PID/status says that the process itself has the processor speculate less than others. */
 bool procfs_is_guarded(const char *status);

@@ -40,6 +40,9 @@ int snapshot_frozen(pid_t root, const SnapLook *limits, const Snapshot *before, 
 /* Whether a tracer holds a process still at this moment; one that a signal had stopped before, too. */
 bool process_is_traced(pid_t pid);
 
+/* Text behind the last `key` at a line's begin in a /proc file ("Uid:\t0"), or NULL. */
+const char *procfs_field(const char *text, const char *key);
+
 /* The last number of a line of /proc/PID/status ("NSpid:", "NSsid:"): as the innermost PID namespace has it.
  * 0: there is none. */
 pid_t procfs_innermost(const char *status, const char *key);

@@ -13,9 +13,9 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "criu/criu.h"
-#include "proc/rights.h"
 #include "restore/answer.h"
 #include "restore/process.h"
+#include "rights/rights.h"
 
 #include <fcntl.h>
 #include <poll.h>

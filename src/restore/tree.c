@@ -15,7 +15,6 @@
 #include "criu/exec-bit.h"
 #include "image/remap.h"
 #include "netlink/network.h"
-#include "proc/rights.h"
 #include "restore/huge.h"
 #include "restore/images.h"
 #include "restore/namespace.h"
@@ -25,6 +24,7 @@
 #include "restore/running.h"
 #include "restore/terminals.h"
 #include "restore/turn.h"
+#include "rights/rights.h"
 
 #include <inttypes.h>
 #include <poll.h>

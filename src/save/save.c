@@ -25,7 +25,7 @@
 #include "model/codec.h"
 #include "netfilter/hold.h"
 #include "proc/process-tree.h"
-#include "proc/rights.h"
+#include "rights/rights.h"
 #include "save/files.h"
 #include "store/room.h"
 

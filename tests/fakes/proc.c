@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* proc/: each tree is one process of a service, with a connection. */
+/* proc/ and rights/: each tree is one process of a service, with a connection. */
 
 #include "base/err.h"
 #include "base/text.h"
 #include "config-build.h"
 #include "proc/procfs.h"
-#include "proc/rights.h"
+#include "rights/rights.h"
 #include "tests/fakes/fake.h"
 
 #include <netinet/in.h>

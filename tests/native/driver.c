@@ -17,7 +17,7 @@
 #include "image/cure.h"
 #include "image/image.h"
 #include "proc/process-tree.h"
-#include "proc/rights.h"
+#include "rights/rights.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>

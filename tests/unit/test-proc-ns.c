@@ -4,7 +4,7 @@
 #include "proc/ns.h"
 #include "proc/process-tree.h"
 #include "proc/procfs.h"
-#include "proc/rights.h"
+#include "rights/rights.h"
 #include "tests/unit/init.h"
 
 #include <errno.h>

@@ -25,7 +25,7 @@ static int exec_init(char *const *argv) {
 #include "../../src/restore/namespace.c"
 #undef execv
 
-#include "proc/rights.h"
+#include "rights/rights.h"
 
 #include <linux/ioprio.h>
 #include <sched.h>

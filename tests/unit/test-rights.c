@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "model/model.h"
-#include "proc/rights.h"
+#include "rights/rights.h"
 
 #include <fcntl.h>
 #include <linux/filter.h>

@@ -3,7 +3,7 @@
 /* The modes of the links in /proc/PID/fd and map_files say how a file was opened; following them says what
  * it is. No file is opened for it, and no server of one is asked. */
 
-#include "proc/foreign.h"
+#include "rights/foreign.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"

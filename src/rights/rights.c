@@ -5,16 +5,15 @@
  * A label is compared only if it was one that confines.
  */
 
-#include "proc/rights.h"
+#include "rights/rights.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
-#include "proc/foreign.h"
-#include "proc/internal.h"
 #include "proc/process-tree.h"
 #include "proc/procfs.h"
+#include "rights/foreign.h"
 
 #include <fcntl.h>
 #include <stdio.h>
