@@ -377,8 +377,10 @@ static int dropins_list(Dropins *d, const char *dir) {
 }
 
 static int all_apply(const char *root, Reading *reading) {
-        static const char *const mains[] = {"/usr/lib/carryover", "/etc/carryover"};
-        static const char *const dirs[] = {"/usr/lib/carryover", "/run/carryover", "/etc/carryover"};
+        static const char *const mains[] = {"/usr/lib/carryover", "/usr/local/lib/carryover",
+                                            "/etc/carryover"};
+        static const char *const dirs[] = {"/usr/lib/carryover", "/usr/local/lib/carryover",
+                                           "/run/carryover", "/etc/carryover"};
         _cleanup_(dropins_done) Dropins dropins = {.n = 0};
         char path[PATH_MAX];
         int r = 0;

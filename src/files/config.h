@@ -3,7 +3,8 @@
 
 /* Reading the configuration: /usr/lib/carryover/carryover.conf, /etc/carryover/carryover.conf, and
  * carryover.conf.d/ *.conf of /usr/lib, /run and /etc in systemd's order (a later name wins, /etc masks the
- * same name). INI, one section [Carryover]. */
+ * same name). INI, one section [Carryover]. /usr/local/lib comes after /usr/lib, for what is installed
+ * there. */
 
 #include "model/config.h"
 

@@ -140,9 +140,10 @@ static void test_lines(void **state) {
 static void test_order(void **state) {
         Config c;
 
-        put("/usr/lib/carryover/carryover.conf", "[Carryover]\nHold=iptables\nCriu=a\nPidMode=host\n");
+        put("/usr/lib/carryover/carryover.conf", "[Carryover]\nHold=iptables\nCriu=a\nPidMode=auto\n");
         put("/etc/carryover/carryover.conf", "# x\n\n[Carryover]\n  Criu = b \r\n");
         put("/usr/lib/carryover/carryover.conf.d/50-a.conf", "[Carryover]\nStore=/a\n");
+        put("/usr/local/lib/carryover/carryover.conf", "[Carryover]\nCriu=l\nPidMode=host\n");
         put("/usr/lib/carryover/carryover.conf.d/60-b.conf",
             "[Carryover]\nKeepImages=yes\nTcpClose=yes\nEncrypt=yes\nNotify=no\n");
         put("/run/carryover/carryover.conf.d/50-a.conf", "[Carryover]\nKeepSshSessions=on\n");
