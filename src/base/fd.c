@@ -134,7 +134,7 @@ int file_put(const char *path, const char *text) {
         return 0;
 }
 
-static int replace(int dir_fd, const char *name, const void *data, size_t size, bool durably) {
+static int replace(int dir_fd, const char *name, const void *data, size_t size, mode_t mode, bool durably) {
         _cleanup_(closep) int fd = -1;
         char temporary[NAME_MAX + 1];
         int r;
@@ -147,6 +147,8 @@ static int replace(int dir_fd, const char *name, const void *data, size_t size, 
         if (fd < 0)
                 return err_born(-errno, "cannot create %s", temporary);
         r = fd_write_all(fd, data, size);
+        if (r >= 0 && mode != 0600 && fchmod(fd, mode) < 0)
+                r = err_born(-errno, "cannot make %s readable", name);
         if (r >= 0 && durably && fsync(fd) < 0)
                 r = err_born(-errno, "cannot sync %s to disk", name);
         if (r >= 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
@@ -161,11 +163,15 @@ static int replace(int dir_fd, const char *name, const void *data, size_t size, 
 }
 
 int file_replace(int dir_fd, const char *name, const void *data, size_t size) {
-        return err_pass(replace(dir_fd, name, data, size, true));
+        return err_pass(replace(dir_fd, name, data, size, 0600, true));
+}
+
+int file_publish(int dir_fd, const char *name, const void *data, size_t size) {
+        return err_pass(replace(dir_fd, name, data, size, 0644, true));
 }
 
 int file_replace_early(int dir_fd, const char *name, const void *data, size_t size) {
-        return err_pass(replace(dir_fd, name, data, size, false));
+        return err_pass(replace(dir_fd, name, data, size, 0600, false));
 }
 
 int open_beneath(int dir_fd, const char *path, int flags, mode_t mode) {

@@ -44,7 +44,10 @@ int file_put(const char *path, const char *text);
  */
 int file_replace(int dir_fd, const char *name, const void *data, size_t size);
 
-/* The same without its fsyncs, for many files at once: nothing of it is durable until sync_tree(). */
+/* The same with a file that everybody may read, whatever the umask. */
+int file_publish(int dir_fd, const char *name, const void *data, size_t size);
+
+/* file_replace() without its fsyncs, for many files at once: nothing of it is durable until sync_tree(). */
 int file_replace_early(int dir_fd, const char *name, const void *data, size_t size);
 
 /*

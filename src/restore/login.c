@@ -81,7 +81,6 @@ static int user_put_back(const Tree *tree) {
         _cleanup_(freep) char *text = NULL;
         _cleanup_(closep) int dir = -1;
         char name[16];
-        int r;
 
         dir = open_dirs(USERS, 0755);
         if (dir < 0)
@@ -92,10 +91,7 @@ static int user_put_back(const Tree *tree) {
         text = text_format("NAME=%s\nSTATE=active\n", tree->session->user);
         if (!text)
                 return -ENOMEM;
-        r = file_replace(dir, name, text, strlen(text));
-        if (r >= 0 && fchmodat(dir, name, 0644, 0) < 0)
-                r = err_born(-errno, "cannot make " USERS "/%s readable", name);
-        return r < 0 ? err_pass(r) : 0;
+        return err_pass(file_publish(dir, name, text, strlen(text)));
 }
 
 /* A session may have several trees; the one whose root leads it is the one that its record speaks of. */
@@ -114,11 +110,8 @@ static int logind_put_back(const Tree *tree) {
         if (!leads(tree) && faccessat(dir, tree->session->id, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
                 return 0;
         r = session_text(tree, &text);
-        if (r >= 0)
-                r = file_replace(dir, tree->session->id, text, strlen(text));
-        if (r >= 0 && fchmodat(dir, tree->session->id, 0644, 0) <
-                                      0) /* as logind's own: sd-login(3) reads it as anybody */
-                r = err_born(-errno, "cannot make " SESSIONS "/%s readable", tree->session->id);
+        if (r >= 0) /* as logind's own: sd-login(3) reads it as anybody */
+                r = file_publish(dir, tree->session->id, text, strlen(text));
         return r < 0 ? err_pass(r) : 0;
 }
 

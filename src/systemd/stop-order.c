@@ -32,9 +32,7 @@ static int drop_in(const char *unit) {
                 return -ENOMEM;
         r = fd = open_dirs(path, 0755);
         if (r >= 0)
-                r = file_replace(fd, DROP_IN, text, sizeof text - 1);
-        if (r >= 0 && fchmodat(fd, DROP_IN, 0644, 0) < 0)
-                r = err_born(-errno, "cannot make %s/ readable" DROP_IN, path);
+                r = file_publish(fd, DROP_IN, text, sizeof text - 1);
         return r < 0 ? err_pass(r) : 0;
 }
 
