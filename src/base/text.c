@@ -105,6 +105,25 @@ bool unit_is_safe(const char *name) {
         return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.@\\-") == l;
 }
 
+int text_written(int (*write)(FILE *out, const void *userdata), const void *userdata, char **ret) {
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+        int r;
+
+        if (!out)
+                return -ENOMEM;
+        r = write(out, userdata);
+        if (fclose(out) != 0 && r >= 0)
+                r = -ENOMEM;
+        if (r < 0) {
+                free(text);
+                return r;
+        }
+        *ret = text;
+        return 0;
+}
+
 void hex_encode(const void *data, size_t n, char *out) {
         static const char digits[] = "0123456789abcdef";
         const unsigned char *p = data;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 /* A whole decimal number, nothing before or behind it, at most max; -EINVAL otherwise (no record: the caller
@@ -23,6 +24,9 @@ int parse_bool(const char *text);
 
 /* asprintf that returns NULL on failure. The caller frees. */
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* What `write` writes, as a text. The caller frees. Its error, or -ENOMEM. */
+int text_written(int (*write)(FILE *out, const void *userdata), const void *userdata, char **ret);
 
 /* Names of processes and files are anybody's to choose: a text with them becomes one line that steers no
  * terminal (control characters, also the eight-bit ones as UTF-8 has them, become '?'). */

@@ -123,20 +123,8 @@ static int logs_pass_on(const Store *store, const Ticket *report, const char *di
         return r;
 }
 
-static int text_of(const Ticket *report, char **ret) {
-        _cleanup_(freep) char *text = NULL;
-        size_t size;
-        FILE *out = open_memstream(&text, &size);
-        int r;
-
-        if (!out)
-                return -ENOMEM;
-        r = report_json(out, report, NULL, false);
-        if (fclose(out) < 0 && r >= 0)
-                r = -ENOMEM;
-        if (r >= 0)
-                *ret = TAKE(text);
-        return r;
+static int write_json(FILE *out, const void *userdata) {
+        return err_pass(report_json(out, userdata, NULL, false));
 }
 
 static void say(const char *sentence) {
@@ -146,7 +134,7 @@ static void say(const char *sentence) {
 static int send_report(const Store *store, const Ticket *report, const char *logs, size_t *ret_failed) {
         _cleanup_(freep) char *text = NULL;
         Sending sending = {.directory = PROGRAMS, .logs = logs, .timeout_usec = SEND_TIMEOUT};
-        int r = text_of(report, &text);
+        int r = text_written(write_json, report, &text);
 
         if (r < 0)
                 return r;
