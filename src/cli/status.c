@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "cli/output.h"
+#include "flow/metrics.h"
 #include "flow/now.h"
 
 #include <inttypes.h>
@@ -86,12 +87,27 @@ static ExitStatus status_of_last(const CliCall *call, const char *last) {
         return shown != EXIT_OK ? shown : report_ok(history.reports[number - 1]) ? EXIT_OK : EXIT_FAILED;
 }
 
+/* Says whether it could be found out: what it says of the last save is for whoever watches. */
+static ExitStatus status_metrics(const CliCall *call) {
+        int r;
+
+        if (call->n_args > 0 || call->json != CLI_TEXT || cli_option(call, "last") ||
+            cli_option(call, "steps")) {
+                (void)cli_fail(err_say(-EINVAL, "--openmetrics takes no tree and no other option"));
+                return EXIT_USAGE;
+        }
+        r = metrics_write(stdout);
+        return r < 0 ? cli_fail(r) : output_finish();
+}
+
 ExitStatus verb_status(const CliCall *call) {
         _cleanup_(now_done) Now now = {0};
         const char *last = cli_option(call, "last");
         ExitStatus shown;
         int r;
 
+        if (cli_option(call, "openmetrics"))
+                return status_metrics(call);
         if (last)
                 return status_of_last(call, last);
         r = now_look(cli_arg(call, 0), &now);

@@ -178,6 +178,8 @@ static const struct {
                 {"MaxProcesses", set_count, offsetof(Config, max_processes), "4096", "a number"},
                 {"MaxFiles", set_count, offsetof(Config, max_files), "65536", "a number"},
                 {"SendReports", set_send, offsetof(Config, send_failed), "always", "always or failed"},
+                {"MetricsDirectory", set_path, offsetof(Config, metrics),
+                 "/var/lib/prometheus/node-exporter", "an absolute path"},
                 {"Notify", set_bool, offsetof(Config, notify), "yes", "yes or no"},
                 {"Criu", set_program, offsetof(Config, criu), "criu", "an absolute path or a name"},
 };

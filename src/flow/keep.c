@@ -89,13 +89,9 @@ int keep_census(Candidates *ret_kept, Census *ret) {
 
         r = gather(&config, &facts);
         if (r >= 0)
-                r = kept_trees(&config, NULL, &kept);
+                r = kept_judged(&config, &facts, &kept);
         if (r >= 0)
-                r = inspect(&facts, &kept);
-        if (r >= 0) {
-                kept_forget_gone(&kept);
                 r = census_look(&config, &kept, &facts, ret);
-        }
         if (r < 0)
                 return err_pass(r);
         *ret_kept = TAKE(kept);

@@ -110,6 +110,17 @@ int kept_trees(const Config *config, const char *own, Candidates *ret) {
         return r < 0 ? err_pass(r) : 0;
 }
 
+int kept_judged(const Config *config, const PreflightFacts *facts, Candidates *ret) {
+        int r = kept_trees(config, NULL, ret);
+
+        if (r >= 0)
+                r = inspect(facts, ret);
+        if (r < 0)
+                return err_pass(r);
+        kept_forget_gone(ret);
+        return 0;
+}
+
 void kept_forget_gone(Candidates *c) {
         for (size_t i = c->n; i-- > 0;)
                 if (verdict_has(&c->items[i].verdict, "gone")) {

@@ -25,6 +25,10 @@ int kept_own(pid_t pid, char **ret);
  */
 int kept_trees(const Config *config, const char *own, Candidates *ret);
 
+/* The same, judged (inspect/facts.h), and without what has ended meanwhile. Adds to what is there, also if
+ * it fails. */
+int kept_judged(const Config *config, const PreflightFacts *facts, Candidates *ret);
+
 /* A session that ended between the list and the look needs nothing and hinders nobody: both go on without
  * it. */
 void kept_forget_gone(Candidates *candidates);

@@ -71,6 +71,15 @@ void candidates_remove(Candidates *c, size_t i) {
         memmove(c->items + i, c->items + i + 1, (c->n - i) * sizeof *c->items);
 }
 
+VerdictLevel candidates_level(const Candidates *c) {
+        VerdictLevel worst = c->machine.level;
+
+        for (size_t i = 0; i < c->n; i++)
+                if (c->items[i].verdict.level > worst)
+                        worst = c->items[i].verdict.level;
+        return worst;
+}
+
 bool candidates_refused(const Candidates *c, char **ret) {
         const VerdictNote *note = verdict_refusal(&c->machine);
 

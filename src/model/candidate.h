@@ -56,6 +56,9 @@ Tree **candidates_trees(const Candidates *c);
 /* The one at this place goes, the others close up. */
 void candidates_remove(Candidates *c, size_t i);
 
+/* The worst of the machine and of all trees. */
+VerdictLevel candidates_level(const Candidates *c);
+
 /* Whether the machine or a tree is refused. *ret: the first refusal, the machine's before a tree's, with its
  * remedy, as one sentence that the caller frees; NULL: nothing is refused, or no memory. */
 bool candidates_refused(const Candidates *c, char **ret);

@@ -36,6 +36,7 @@ typedef struct Config {
         Amount max_use_per_user; /* MaxUsePerUser= [50%] */
         uint64_t max_processes;  /* MaxProcesses= [4096]: of one tree */
         uint64_t max_files;      /* MaxFiles= [65536]: of one tree */
+        char metrics[256];       /* MetricsDirectory= [/var/lib/prometheus/node-exporter] */
         bool notify;             /* Notify= [yes]: people are told on their terminals */
         char criu[256];          /* Criu= [criu]: the executable, looked up in the usual places */
         bool partial;            /* not all of it could be read: config_load_anyway() */

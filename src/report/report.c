@@ -8,6 +8,14 @@ Outcome__State report_state(const Tree *tree) {
         return tree->outcome ? tree->outcome->state : OUTCOME__STATE__PENDING;
 }
 
+size_t report_count(const Ticket *report, Outcome__State state) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < report->n_trees; i++)
+                n += report_state(report->trees[i]) == state;
+        return n;
+}
+
 bool report_may_retry(const Tree *tree, bool force) {
         Outcome__State state = report_state(tree);
 

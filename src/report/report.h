@@ -31,6 +31,7 @@ bool report_ok(const Ticket *report); /* REPORT_CARRIED */
 const char *
 report_verdict_text(ReportVerdict verdict);    /* "pending", "carried", "partly", "failed", "stopped" */
 Outcome__State report_state(const Tree *tree); /* PENDING as long as it has no outcome */
+size_t report_count(const Ticket *report, Outcome__State state);
 /* Whether `carryover restore` may try it once more: it has failed, or is lost and it is forced, and its
  * images are kept. */
 bool report_may_retry(const Tree *tree, bool force);

@@ -57,14 +57,6 @@ static const char *state_paint(const Paint *paint, Outcome__State state) {
         }
 }
 
-static size_t count(const Ticket *report, Outcome__State state) {
-        size_t n = 0;
-
-        for (size_t i = 0; i < report->n_trees; i++)
-                n += report_state(report->trees[i]) == state;
-        return n;
-}
-
 /* ", gap 19.8 s", and of what was not carried how much: "; 1 failed, 2 lost". */
 static void rest_of_sum(FILE *out, const Ticket *report) {
         static const Outcome__State states[] = {OUTCOME__STATE__FAILED, OUTCOME__STATE__LOST,
@@ -75,7 +67,7 @@ static void rest_of_sum(FILE *out, const Ticket *report) {
         if (gap > 0)
                 fprintf(out, ", gap %.1f s", (double)gap / USEC_PER_SEC);
         for (size_t i = 0; i < ELEMENTS(states); i++) {
-                size_t n = count(report, states[i]);
+                size_t n = report_count(report, states[i]);
 
                 if (n == 0)
                         continue;
@@ -88,7 +80,7 @@ static void rest_of_sum(FILE *out, const Ticket *report) {
 
 static void headline_stopped(FILE *out, const Ticket *report, const Paint *paint, const char *old) {
         size_t n = report->n_trees;
-        bool lived = report->has_request_at || count(report, OUTCOME__STATE__CARRIED) > 0;
+        bool lived = report->has_request_at || report_count(report, OUTCOME__STATE__CARRIED) > 0;
 
         if (lived)
                 fprintf(out, "%sNot rebooted%s: %zu %s in Linux %s.\n", paint->warn, paint->off, n,
@@ -105,7 +97,7 @@ static void headline(FILE *out, const Ticket *report, const Paint *paint) {
         ReportVerdict verdict = report_verdict(report);
         _cleanup_(freep) char *old = text_printable(report->old_kernel);
         _cleanup_(freep) char *next = text_printable(report->new_kernel);
-        size_t carried = count(report, OUTCOME__STATE__CARRIED);
+        size_t carried = report_count(report, OUTCOME__STATE__CARRIED);
 
         if (!old || !next)
                 return;

@@ -4,6 +4,7 @@
  * pager are. */
 
 #include "base/clock.h"
+#include "flow/metrics.h"
 #include "store/history.h"
 #include "tests/fakes/clock.h"
 #include "tests/unit/cli-run.h"
@@ -11,6 +12,7 @@
 
 #include <poll.h>
 #include <pty.h>
+#include <sys/stat.h>
 
 #define FIRST  4000001u
 #define SECOND 4000002u
@@ -258,6 +260,41 @@ static void test_steps(void **state) {
         assert_null(strstr(cli_out, "\"one\""));
 }
 
+static void test_metrics(void **state) {
+        struct stat st;
+        FakeTree *tree = fake_add_tree((pid_t)FIRST);
+
+        fake_keep();
+        assert_int_equal(cli("status", "--openmetrics"), EXIT_OK);
+        cli_shows("\ncarryover_kept_trees 1\n");
+        cli_shows("\ncarryover_check{level=\"ok\"} 1\n");
+        assert_null(strstr(cli_out, "carryover_last"));
+
+        /* it is what was found out that counts, not how the last save ended */
+        reported(OUTCOME__STATE__CARRIED, OUTCOME__STATE__LOST);
+        snprintf(tree->refusal, sizeof tree->refusal, "it is refused");
+        assert_int_equal(cli("status", "--openmetrics"), EXIT_OK);
+        cli_shows("\ncarryover_check{level=\"refused\"} 1\n");
+        cli_shows("\ncarryover_last_trees{outcome=\"lost\"} 1\n");
+        assert_true(ends_with(cli_out, "\n# EOF\n"));
+        assert_int_equal(cli("status", "--openmetrics", "--json"), EXIT_USAGE);
+        cli_says("--openmetrics takes no tree and no other option");
+        assert_int_equal(cli("status", "--openmetrics", "one"), EXIT_USAGE);
+        assert_int_equal(cli_full("status", "--openmetrics"), EXIT_FAILED);
+        fake_fail("run_keep_read", 1, -EIO);
+        assert_int_equal(cli("status", "--openmetrics"), EXIT_FAILED);
+        assert_string_equal(cli_out, "");
+
+        /* the file of the service */
+        configure("MetricsDirectory=/run/textfiles\n");
+        assert_int_equal(flow_metrics(), EXIT_FAILED);
+        assert_int_equal(mkdir("/run/textfiles", 0755), 0);
+        assert_int_equal(flow_metrics(), EXIT_OK);
+        assert_int_equal(stat("/run/textfiles/carryover.prom", &st), 0);
+        assert_int_equal(st.st_mode, S_IFREG | 0644);
+        assert_true(st.st_size > 1000);
+}
+
 static void test_stopped(void **state) {
         _cleanup_(ticket_freep) Ticket *t = two_trees();
 
@@ -444,6 +481,7 @@ int main(void) {
                         WITH_SET_UP(test_interrupted),
                         WITH_SET_UP(test_report),
                         WITH_SET_UP(test_steps),
+                        WITH_SET_UP(test_metrics),
                         WITH_SET_UP(test_stopped),
                         WITH_SET_UP(test_bad_ticket),
                         WITH_SET_UP(test_cannot_look),

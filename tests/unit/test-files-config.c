@@ -93,7 +93,7 @@ static void test_example(void **state) {
                         n++;
                 }
         }
-        assert_int_equal(n, 18);
+        assert_int_equal(n, 19);
         put("/usr/lib/carryover/carryover.conf", text);
         config_defaults(&a);
         assert_int_equal(config_load(root, &b), 0);
@@ -117,7 +117,7 @@ static void test_lines(void **state) {
         put("/usr/lib/carryover/carryover.conf", "[Carryover]\nHold=iptables\nMaxUse=10G\n");
         put("/etc/carryover/carryover.conf.d/9.conf", "[Carryover]\n\n MaxUse = 5%  \n");
         assert_int_equal(config_lines(root, &lines, &n), 0);
-        assert_int_equal(n, 18);
+        assert_int_equal(n, 19);
         for (size_t i = 0; i < n; i++) {
                 if (strcmp(lines[i].name, "MaxUse") == 0) {
                         snprintf(path, sizeof path, "%s/etc/carryover/carryover.conf.d/9.conf", root);

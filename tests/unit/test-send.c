@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "send/publish.h"
 #include "send/send.h"
 
 #include <errno.h>
@@ -146,12 +147,38 @@ static void test_directory(void **state) {
         assert_false(send_is_wanted("/nowhere"));
 }
 
+/* Whoever owns the directory has put links there, under the name and under that of the file to come. */
+static void test_publish(void **state) {
+        _cleanup_(freep) char *path = text_format("%s/a.prom", programs), *text = NULL;
+        _cleanup_(freep) char *coming = text_format("%s/.a.prom.new", programs);
+        _cleanup_(freep) char *other = text_format("%s/other", top);
+        _cleanup_(fclosep) FILE *out = fopen(other, "we");
+        struct stat st;
+
+        assert_int_equal(publish("/nowhere", "a.prom", "x"), -ENOENT);
+        assert_non_null(strstr(err_text(-ENOENT), "set MetricsDirectory="));
+        assert_int_equal(fchmod(fileno(out), 0600), 0);
+        assert_int_equal(symlink(other, path), 0);
+        assert_int_equal(symlink(other, coming), 0);
+        assert_int_equal(publish(programs, "a.prom", "one\n"), 0);
+        assert_int_equal(stat(other, &st), 0);
+        assert_int_equal(st.st_mode, S_IFREG | 0600);
+        assert_int_equal(st.st_size, 0);
+        (void)umask(0077);
+        assert_int_equal(publish(programs, "a.prom", "two\n"), 0);
+        assert_int_equal(lstat(path, &st), 0);
+        assert_int_equal(st.st_mode, S_IFREG | 0644);
+        assert_int_equal(file_slurp(AT_FDCWD, path, 100, &text, NULL), 0);
+        assert_string_equal(text, "two\n");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup_teardown(test_in_order, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_what_fails, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_no_end, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_directory, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_publish, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
