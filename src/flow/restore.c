@@ -160,6 +160,32 @@ static int keys_find(Restoring *x) {
         return 0;
 }
 
+/* In the same boot: whether user space was restarted since the save. Where PID 1 does not say, it was: that
+ * was begun, and a restore is under way. */
+static bool is_soft_rebooted(const Ticket *ticket) {
+        _cleanup_(bus_closep) Bus *manager = NULL;
+        uint32_t n = 0;
+        int r;
+
+        if (strcmp(ticket->action, "soft-reboot") != 0)
+                return false;
+        if (!ticket->has_soft_reboots)
+                return true;
+        r = bus_open_manager(&manager);
+        if (r >= 0)
+                r = bus_soft_reboots(manager, &n);
+        log_failed(r, "the report may take a cancelled soft-reboot for one that took place");
+        return r != 0 || n != ticket->soft_reboots;
+}
+
+/* Why there was no jump, where that is known only now. */
+static int note_stopped(Ticket *ticket) {
+        if (ticket->retry || ticket->stopped || strcmp(ticket->old_boot, ticket->new_boot) != 0 ||
+            is_soft_rebooted(ticket))
+                return 0;
+        return model_set_string(&ticket->stopped, "the shutdown was cancelled");
+}
+
 /* What earlier starts of this restore have noted, and where it takes place. */
 static int resume(Restoring *x) {
         char boot[37], kernel[128];
@@ -176,11 +202,10 @@ static int resume(Restoring *x) {
                 r = model_set_string(&x->ticket->new_boot, boot);
         if (r >= 0)
                 r = model_set_string(&x->ticket->new_kernel, kernel);
+        if (r >= 0)
+                r = note_stopped(x->ticket);
         if (r < 0)
                 return err_pass(r);
-        if (!x->ticket->retry && !x->ticket->stopped && strcmp(x->ticket->old_boot, boot) == 0 &&
-            model_set_string(&x->ticket->stopped, "the shutdown was cancelled") < 0)
-                return -ENOMEM;
         x->ticket->has_claimed_at = true;
         x->ticket->claimed_at = now_realtime();
         if (!x->ticket->retry)

@@ -119,6 +119,18 @@ static int ticket_begin(Saving *s) {
                                                 : 0;
 }
 
+/* A soft-reboot leaves kernel and boot id as they are: this tells the restore that there was one. */
+static void note_soft_reboots(Saving *s) {
+        uint32_t n = 0;
+        int r = strcmp(s->action, "soft-reboot") == 0 ? bus_soft_reboots(s->manager, &n) : 1;
+
+        log_failed(r, "the report may take a cancelled soft-reboot for one that took place");
+        if (r == 0) {
+                s->ticket->has_soft_reboots = true;
+                s->ticket->soft_reboots = n;
+        }
+}
+
 /* A tree that preflight refuses now counts like one whose save failed. */
 static void refuse(Saving *s, const Candidate *c) {
         const VerdictNote *note = verdict_refusal(&c->verdict);
@@ -410,6 +422,8 @@ static int saving_open(Saving *s) {
                 r = criu_probe(s->config.criu, &s->features);
         if (r >= 0)
                 r = ticket_begin(s);
+        if (r >= 0)
+                note_soft_reboots(s);
         return r < 0 ? err_pass(r) : 0;
 }
 

@@ -118,9 +118,13 @@ static uint64_t last_gap(const Saving *s) {
         return store_report(&s->store, &report) == 0 ? report_gap(report) : 0;
 }
 
+static bool is_soft(const Saving *s) {
+        return strcmp(s->action, "soft-reboot") == 0;
+}
+
 /* Whether the machine comes back by itself. */
 static bool comes_back(const Saving *s) {
-        return strcmp(s->action, "kexec") == 0 || strcmp(s->action, "reboot") == 0;
+        return strcmp(s->action, "kexec") == 0 || strcmp(s->action, "reboot") == 0 || is_soft(s);
 }
 
 static void mark_asked(Saving *s) {
@@ -135,6 +139,7 @@ static void mark_asked(Saving *s) {
 
 void tell_begun(Saving *s) {
         _cleanup_(lines_done) Lines lines = {0};
+        const char *reboot = is_soft(s) ? "soft-reboot" : "reboot";
         uint64_t gap = last_gap(s) + USEC_PER_SEC / 2;
         char text[128];
         size_t told;
@@ -145,15 +150,16 @@ void tell_begun(Saving *s) {
         if (!comes_back(s))
                 snprintf(text, sizeof text, "this session is saved and continues at the next boot");
         else if (gap < USEC_PER_SEC)
-                snprintf(text, sizeof text, "this session is carried over the reboot");
+                snprintf(text, sizeof text, "this session is carried over the %s", reboot);
         else
                 snprintf(text, sizeof text,
-                         "this session is carried over the reboot and silent for about %" PRIu64 " s",
+                         "this session is carried over the %s and silent for about %" PRIu64 " s", reboot,
                          gap / USEC_PER_SEC);
         add_carried(s, text, true, &lines);
         add_others(s,
-                   comes_back(s) ? "this machine reboots, and this session ends"
-                                 : "this machine shuts down, and this session ends",
+                   is_soft(s)      ? "this machine restarts its user space, and this session ends"
+                   : comes_back(s) ? "this machine reboots, and this session ends"
+                                   : "this machine shuts down, and this session ends",
                    &lines);
         s->told = true;
         told = terminals_say(lines.list, lines.n);
@@ -176,6 +182,9 @@ void tell_stopped(Saving *s) {
 
 void tell_carried(const Config *config, const Ticket *ticket, const Tree *tree) {
         bool jumped = ticket->new_boot && strcmp(ticket->old_boot, ticket->new_boot) != 0;
+        const char *rest = report_is_soft(ticket) ? ", over a soft-reboot"
+                           : jumped               ? ""
+                                                  : ": the machine was not rebooted";
         _cleanup_(lines_done) Lines lines = {0};
         char text[160], after[40] = "";
 
@@ -183,8 +192,7 @@ void tell_carried(const Config *config, const Ticket *ticket, const Tree *tree) 
                 return;
         if (tree->outcome->has_gap)
                 snprintf(after, sizeof after, " after %.1f s", (double)tree->outcome->gap / USEC_PER_SEC);
-        snprintf(text, sizeof text, "back in Linux %.64s%s%s", ticket->new_kernel ?: "?", after,
-                 jumped ? "" : ": the machine was not rebooted");
+        snprintf(text, sizeof text, "back in Linux %.64s%s%s", ticket->new_kernel ?: "?", after, rest);
         add(&lines, tree->session->tty, tree->uid, text);
         (void)terminals_say(lines.list, lines.n);
 }

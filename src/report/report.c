@@ -4,6 +4,8 @@
 
 #include "base/cleanup.h"
 
+#include <string.h>
+
 Outcome__State report_state(const Tree *tree) {
         return tree->outcome ? tree->outcome->state : OUTCOME__STATE__PENDING;
 }
@@ -45,6 +47,11 @@ ReportVerdict report_verdict(const Ticket *report) {
 
 bool report_ok(const Ticket *report) {
         return report_verdict(report) == REPORT_CARRIED;
+}
+
+bool report_is_soft(const Ticket *report) {
+        return !report->stopped && !report->retry && report->new_boot &&
+               strcmp(report->old_boot, report->new_boot) == 0 && strcmp(report->action, "soft-reboot") == 0;
 }
 
 const char *report_verdict_text(ReportVerdict verdict) {

@@ -28,6 +28,8 @@ typedef enum ReportVerdict {
 
 ReportVerdict report_verdict(const Ticket *report);
 bool report_ok(const Ticket *report); /* REPORT_CARRIED */
+/* Its trees went over a restart of user space alone, in the kernel that they were in. */
+bool report_is_soft(const Ticket *report);
 const char *
 report_verdict_text(ReportVerdict verdict);    /* "pending", "carried", "partly", "failed", "stopped" */
 Outcome__State report_state(const Tree *tree); /* PENDING as long as it has no outcome */

@@ -107,8 +107,9 @@ static void headline(FILE *out, const Ticket *report, const Paint *paint) {
                 fprintf(out, "%sRestored%s %zu of %zu so far, saved in Linux %s.\n",
                         verdict_paint(paint, verdict), paint->off, carried, report->n_trees, old);
         else {
-                fprintf(out, "%sCarried%s %zu of %zu to Linux %s", verdict_paint(paint, verdict), paint->off,
-                        carried, report->n_trees, next[0] ? next : "?");
+                fprintf(out, "%sCarried%s %zu of %zu %s Linux %s", verdict_paint(paint, verdict), paint->off,
+                        carried, report->n_trees, report_is_soft(report) ? "over a soft-reboot of" : "to",
+                        next[0] ? next : "?");
                 rest_of_sum(out, report);
         }
 }

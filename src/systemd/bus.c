@@ -226,6 +226,21 @@ int bus_shutdown_action(Bus *b, const char **ret) {
         return 0;
 }
 
+int bus_soft_reboots(Bus *b, uint32_t *ret) {
+        _locked_ pthread_mutex_t *locked = lock(&b->lock);
+        _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        uint32_t n = 0;
+        int r = sd_bus_get_property_trivial(b->bus, SYSTEMD, MANAGER_PATH, MANAGER, "SoftRebootsCount",
+                                            &error, 'u', &n);
+
+        if (r < 0)
+                return sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_PROPERTY)
+                                       ? 1
+                                       : failed(r, &error, "count", "soft-reboots");
+        *ret = n;
+        return 0;
+}
+
 static int clear_jobs(Bus *b) {
         _locked_ pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;

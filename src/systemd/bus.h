@@ -57,6 +57,10 @@ int bus_reload(Bus *bus);
  * if there is none. Static string. */
 int bus_shutdown_action(Bus *bus, const char **ret);
 
+/* How often this boot's user space has been restarted (systemd.special(7), soft-reboot.target). Answer 1:
+ * this systemd does not count (before 256). */
+int bus_soft_reboots(Bus *bus, uint32_t *ret);
+
 /* Takes back a shutdown that has begun: drops all jobs and starts what belongs to the default target
  * again. */
 int bus_cancel_shutdown(Bus *bus);

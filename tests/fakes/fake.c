@@ -128,6 +128,14 @@ void fake_reboot(void) {
         empty_run();
 }
 
+void fake_soft_reboot(void) {
+        fake->soft_reboots++;
+        for (size_t i = 0; i < fake->n_trees; i++)
+                fake->trees[i].life = FAKE_DEAD;
+        fake->shutdown[0] = fake->started[0] = '\0';
+        fake->guard_left = false;
+}
+
 /* The whole event, or its function; "": any. */
 static bool is_of(const char *event, const char *name) {
         size_t l = strlen(name);

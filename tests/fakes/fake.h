@@ -49,6 +49,8 @@ typedef struct FakeMachine {
         size_t n_trees;
         char shutdown[16]; /* what the system goes down for; empty: it does not */
         bool cancelled;    /* the shutdown was taken back */
+        unsigned soft_reboots;
+        bool old_systemd; /* does not count them */
         bool hold;
         HoldBackend backend; /* that hold_set() finds, if it is asked for HOLD_AUTO */
         size_t n_held;       /* connections */
@@ -80,6 +82,8 @@ void fake_keep(void);
 FakeTree *fake_tree(pid_t pid); /* NULL if there is none */
 /* The power goes, or the kernel changes: everything that lived is dead, /run/carryover is empty. */
 void fake_reboot(void);
+/* User space restarts, and kernel, boot id and /run stay. */
+void fake_soft_reboot(void);
 
 /* How the next calls end. `event` is "FUNCTION" or the whole event, "" is any; nth counts from now on, 1 is
  * the next. */

@@ -120,6 +120,16 @@ int bus_shutdown_action(Bus *bus, const char **ret) {
         return fake_call("bus_shutdown_action", "%s", fake->shutdown);
 }
 
+int bus_soft_reboots(Bus *bus, uint32_t *ret) {
+        int r = fake_call("bus_soft_reboots", "%s", "");
+
+        (void)bus;
+        if (r < 0 || fake->old_systemd)
+                return r < 0 ? r : 1;
+        *ret = fake->soft_reboots;
+        return 0;
+}
+
 int bus_cancel_shutdown(Bus *bus) {
         int r = fake_call("bus_cancel_shutdown", "%s", "");
 

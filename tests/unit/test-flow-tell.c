@@ -148,6 +148,14 @@ static void test_before(void **state) {
         assert_string_equal(line("pts/7", 0), "this machine shuts down, and this session ends");
 }
 
+static void test_soft_reboot(void **state) {
+        (void)state;
+        saving.action = "soft-reboot";
+        tell_begun(&saving);
+        assert_string_equal(line("pts/3", 1000), "this session is carried over the soft-reboot");
+        assert_string_equal(line("pts/7", 0), "this machine restarts its user space, and this session ends");
+}
+
 static void test_as_long_as_the_last_time(void **state) {
         _cleanup_(ticket_freep) Ticket *last = sample_ticket("bb");
 
@@ -269,6 +277,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_nobody_else_is_known, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_stopped, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_after, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_soft_reboot, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_where_reboot_waits, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_not_wanted, set_up, tear_down),
         };

@@ -263,6 +263,21 @@ static void test_verdict_without_a_jump(void **state) {
         assert_int_equal(report_verdict(ticket), REPORT_PENDING);
 }
 
+static void test_soft_reboot(void **state) {
+        _cleanup_(ticket_freep) Ticket *ticket = sample();
+        _cleanup_(freep) char *text = NULL;
+
+        add_tree(ticket, "session-4", OUTCOME__STATE__CARRIED, 21 * SECOND);
+        assert_int_equal(model_set_string(&ticket->action, "soft-reboot"), 0);
+        assert_false(report_is_soft(ticket)); /* the machine went down in it */
+        assert_int_equal(model_set_string(&ticket->new_boot, ticket->old_boot), 0);
+        assert_int_equal(model_set_string(&ticket->new_kernel, ticket->old_kernel), 0);
+        assert_true(report_ok(ticket));
+        text = summary_of(ticket, false);
+        assert_non_null(strstr(text,
+                               "Carried 1 of 1 over a soft-reboot of Linux 6.1.0-32-amd64, gap 21.0 s.\n"));
+}
+
 /* Long sentences are broken, and a process name can't speak to the terminal. */
 static void test_summary_is_narrow_and_harmless(void **state) {
         _cleanup_(ticket_freep) Ticket *ticket = sample();
@@ -336,6 +351,7 @@ int main(void) {
                         cmocka_unit_test(test_style),
                         cmocka_unit_test(test_summary_of_a_stopped_save),
                         cmocka_unit_test(test_verdict_without_a_jump),
+                        cmocka_unit_test(test_soft_reboot),
                         cmocka_unit_test(test_summary_is_narrow_and_harmless),
                         cmocka_unit_test(test_json),
                         cmocka_unit_test(test_json_of_nothing),
