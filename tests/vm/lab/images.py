@@ -175,8 +175,15 @@ def _make_fat(distro: str, base: Path, words: list[str], directory: Path) -> Non
 BUILD_FOR_LAB = ("--build=binary", "--build-profiles=noautodbgsym,pkg.carryover.faults")
 
 
+# What a build leaves in a source that git does not know.
+NO_SOURCE = {"build", "__pycache__", ".cache"}
+
+
 def source_files() -> list[Path]:
-    """What of this source git knows, or would."""
+    """What of this source git knows, or would; all of it, in a release's tarball."""
+    if not (SOURCE / ".git").exists():
+        return [path for path in sorted(SOURCE.rglob("*"))
+                if not path.is_dir() and not NO_SOURCE.intersection(path.relative_to(SOURCE).parts)]
     listed = run(["git", "-C", SOURCE, "-c", f"safe.directory={SOURCE}", "ls-files", "-z",
                   "--cached", "--others", "--exclude-standard"])
     # A file that was deleted but not yet committed is still listed.

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A release's tarball, unpacked where there is no git and no tool to build with: scripts/install puts carryover there and takes its tools away.
+A root directory is machine enough for that; what the package then does is test_package's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from conftest import Lab
+from lab import images
+from lab.util import run
+
+LIST = "dpkg-query -W -f '${db:Status-Status} ${binary:Package}\\n' | grep ^installed | sort"
+APT = "DEBIAN_FRONTEND=noninteractive apt-get -q -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 -y"
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+class Root:
+    """A minimal system of its own, in a directory."""
+
+    def __init__(self, distro: str, directory: Path, *packages: str) -> None:
+        self.path = directory / "root"
+        self.log = directory / "log"
+        run([*images.MMDEBSTRAP, "--variant=minbase", f"--include={','.join(packages)}", distro, self.path], log=self.log)
+
+    def run(self, script: str) -> str:
+        """A shell script in it, with its own /proc and processes."""
+        mounts = 'set -e; mount -t proc proc "$0/proc"; mount --rbind /dev "$0/dev"; exec chroot "$0" sh -c "$1"'
+        return run([*images.ALONE, "sh", "-c", mounts, self.path, script], log=self.log, env=ENVIRONMENT)
+
+
+def tarball(directory: Path) -> Path:
+    """As docs/RELEASE.md makes it, of this commit."""
+    run(["meson", "setup", "-Dtests=false", directory / "build", images.SOURCE])
+    run(["meson", "dist", "-C", directory / "build", "--no-tests", "--allow-dirty", "--formats", "xztar"])
+    return next((directory / "build" / "meson-dist").glob("carryover-*.tar.xz"))
+
+
+@pytest.fixture
+def packed(lab: Lab) -> Iterator[Path]:
+    """Its path; what tests leave beside it goes with them."""
+    yield tarball(lab.directory)
+    run(["rm", "-rf", "--one-file-system", lab.directory / "root", lab.directory / "build"])
+
+
+@pytest.mark.rotates
+@pytest.mark.parametrize("distro, maker", [("bookworm", "initramfs-tools"), ("trixie", "dracut")])
+def test_tarball(lab: Lab, packed: Path, distro: str, maker: str) -> None:
+    root = Root(distro, lab.directory, "xz-utils", maker)
+    run(["tar", "-C", root.path / "root", "-xf", packed])
+    before = root.run(LIST).splitlines()
+    root.run("cd /root/carryover-* && scripts/install")
+
+    added = set(root.run(LIST).splitlines()) - set(before)
+    assert "installed carryover" in added, added
+    tools = {line for line in added if line.endswith("-dev") or line.split()[1] in ("meson", "gcc", "debhelper", "git")}
+    assert not tools, tools
+    assert root.run("carryover --version").startswith("carryover ")
+    root.run("test -x /usr/share/initramfs-tools/hooks/carryover && test -x /usr/lib/dracut/modules.d/90carryover/module-setup.sh")
+
+    root.run(f"{APT} purge --autoremove carryover")
+    assert root.run(LIST).splitlines() == before
