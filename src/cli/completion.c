@@ -24,8 +24,9 @@ static const char values[] =
                 "trees) carryover status --json 2>/dev/null | grep -o "
                 "\"\\\"name\\\":\\\"[^\\\"]*\\\",\\\"target\\\"\" |\n"
                 "        cut -d\\\" -f4 ;;\n"
-                "kernels) for k in /boot/vmlinuz-*; do [ -e \"$k\" ] && echo \"${k#/boot/vmlinuz-}\"; done "
-                ";;\n"
+                "kernels) for k in /lib/modules/*/modules.dep; do\n"
+                "        k=${k%/*}; case $k in *\\*) ;; *) echo \"${k##*/}\" ;; esac\n"
+                "    done ;;\n"
                 "esac";
 
 /* What the argument of a verb is, as the sh above names it; NULL: nothing that is there. */

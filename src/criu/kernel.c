@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "criu/criu.h"
-#include "kernel/kexec.h"
+#include "kernel/installed.h"
 
 /* Ascending. */
 static const struct {

@@ -11,7 +11,7 @@
 #include "flow/flow.h"
 #include "inspect/kept.h"
 #include "kernel/ids.h"
-#include "kernel/kexec.h"
+#include "kernel/installed.h"
 #include "report/text.h"
 #include "tty/say.h"
 
@@ -35,7 +35,7 @@ static int reboot_due(char **ret) {
         r = system_kernel(running);
         if (r < 0)
                 return err_pass(r);
-        if (kernel_find("/boot", NULL, &newest) >= 0 && kernel_version_compare(newest.version, running) > 0)
+        if (kernel_find("", NULL, &newest) >= 0 && kernel_version_compare(newest.version, running) > 0)
                 *ret = text_format("Linux %s is installed, Linux %s is running", newest.version, running);
         else if (access(REBOOT_REQUIRED, F_OK) >= 0)
                 *ret = strdup("the system requests it");

@@ -257,7 +257,7 @@ static ExitStatus begin(const RebootOptions *options, const Config *config, Kern
         if (r >= 0)
                 r = check_shutdown();
         if (r >= 0 && !options->no_kexec)
-                r = kernel_find("/boot", options->kernel, kernel);
+                r = kernel_find("", options->kernel, kernel);
         if (r < 0)
                 return flow_fail(r);
         r = kept_own(getpid(), &own);

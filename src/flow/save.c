@@ -227,7 +227,7 @@ static int load(Saving *s) {
                 r = early_set_key(early, s->box_key);
         /* Only where it is: whether it will do was found out before the shutdown began. */
         if (r >= 0)
-                r = kernel_find("/boot", s->request ? s->request->kernel : NULL, &kernel);
+                r = kernel_find("", s->request ? s->request->kernel : NULL, &kernel);
         if (r >= 0)
                 r = jump_load(&kernel, s->request ? s->request->append : NULL, early);
         if (early)

@@ -75,7 +75,7 @@ static int ask_target(const char *version, bool kexec, const CriuFeatures *featu
         Kernel kernel;
         int r;
 
-        r = kernel_find("/boot", version, &kernel);
+        r = kernel_find("", version, &kernel);
         if (r < 0)
                 return kexec ? preflight_know(f, FACT_KERNEL, r) : preflight_know_if(f, FACT_TARGET, r);
         r = kexec ? preflight_know(f, FACT_KERNEL, jump_check(&kernel)) : 0;

@@ -18,7 +18,6 @@
 #include "base/text.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/kexec.h>
 #include <stdint.h>
@@ -36,106 +35,6 @@
 /* An lz4 stream ends only at a zero length word, and the unpacker skips zeros between archives: so at least
  * this many zeros follow the distribution's part, whatever packed it. */
 #define INITRD_GAP 8u
-
-/* Where a character stands in Debian's order: the tilde before the end of the text, letters before the
- * rest. */
-static int rank(unsigned char c) {
-        if (c == '~')
-                return -1;
-        if (c == '\0' || isdigit(c))
-                return 0;
-        if (isalpha(c))
-                return c;
-        return c + 256;
-}
-
-int kernel_version_compare(const char *a, const char *b) {
-        while (*a || *b) {
-                size_t na, nb;
-                int d;
-
-                while ((*a && !isdigit((unsigned char)*a)) || (*b && !isdigit((unsigned char)*b))) {
-                        d = rank((unsigned char)*a) - rank((unsigned char)*b);
-                        if (d != 0)
-                                return d;
-                        a += *a != '\0';
-                        b += *b != '\0';
-                }
-                a += strspn(a, "0");
-                b += strspn(b, "0");
-                na = strspn(a, "0123456789");
-                nb = strspn(b, "0123456789");
-                if (na != nb)
-                        return na < nb ? -1 : 1;
-                d = strncmp(a, b, na);
-                if (d != 0)
-                        return d;
-                a += na;
-                b += nb;
-        }
-        return 0;
-}
-
-/* A version as it may stand in the name of a file in /boot; backups of package tools are not kernels. */
-static bool version_is_plausible(const char *version) {
-        if (!isdigit((unsigned char)version[0]) || strlen(version) >= sizeof((Kernel *)NULL)->version)
-                return false;
-        if (version[strspn(version, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+~-")])
-                return false;
-        return !ends_with(version, ".old") && !ends_with(version, ".bak") && !strstr(version, ".dpkg-");
-}
-
-static bool kernel_fill(const char *boot, const char *version, Kernel *ret) {
-        Kernel k = {0};
-        struct stat st;
-
-        if (snprintf(k.version, sizeof k.version, "%s", version) >= (int)sizeof k.version ||
-            snprintf(k.image, sizeof k.image, "%s/vmlinuz-%s", boot, version) >= (int)sizeof k.image ||
-            snprintf(k.initrd, sizeof k.initrd, "%s/initrd.img-%s", boot, version) >= (int)sizeof k.initrd)
-                return false;
-        if (stat(k.image, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
-                return false;
-        if (stat(k.initrd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
-                k.initrd[0] = '\0';
-        *ret = k;
-        return true;
-}
-
-/* A kernel that is unpacked but not yet configured has no initrd: it is no candidate for the newest. */
-int kernel_find(const char *boot, const char *version, Kernel *ret) {
-        _cleanup_(closedirp) DIR *dir = NULL;
-        Kernel best = {0}, k;
-        char there[512] = "";
-        struct dirent *de;
-
-        dir = opendir(boot);
-        if (!dir)
-                return err_born(-errno, "cannot look for kernels in %s", boot);
-        while ((de = readdir(dir))) {
-                const char *v = de->d_name + strlen("vmlinuz-");
-                size_t l = strlen(there);
-
-                if (!starts_with(de->d_name, "vmlinuz-") || !version_is_plausible(v) ||
-                    !kernel_fill(boot, v, &k))
-                        continue;
-                snprintf(there + l, sizeof there - l, "%s%s%s", l ? ", " : "", v,
-                         k.initrd[0] ? "" : " (no initrd)");
-                if (version ? strcmp(v, version) == 0
-                            : k.initrd[0] && (!best.version[0] ||
-                                              kernel_version_compare(v, best.version) > 0))
-                        best = k;
-        }
-        if (version && best.version[0] && !best.initrd[0])
-                return err_say(-ENOENT, "kernel %s has no initrd: run 'update-initramfs -c -k %s'", version,
-                               version);
-        if (!best.version[0])
-                return version ? err_say(-ENOENT, "kernel %s does not exist in %s; available: %s", version,
-                                         boot, there[0] ? there : "none")
-                               : err_say(-ENOENT, "no kernel in %s has an initrd; available: %s", boot,
-                                         there[0] ? there : "none");
-        *ret = best;
-        return 0;
-}
 
 /* Words that describe how the running kernel was loaded, not how it is to run. carryover=off is the way out
  * of one boot; a jump that carries sessions and then leaves them in the store would be absurd. */

@@ -15,13 +15,13 @@
 #include <stdio.h>
 #include <string.h>
 
-int kernel_find(const char *boot, const char *version, Kernel *ret) {
+int kernel_find(const char *root, const char *version, Kernel *ret) {
         int r = fake_call("kernel_find", "%s", version ? version : "");
 
         *ret = (Kernel){0};
         snprintf(ret->version, sizeof ret->version, "%s", version ? version : FAKE_NEXT);
-        snprintf(ret->image, sizeof ret->image, "%s/vmlinuz-%.100s", boot, ret->version);
-        snprintf(ret->initrd, sizeof ret->initrd, "%s/initrd.img-%.100s", boot, ret->version);
+        snprintf(ret->image, sizeof ret->image, "%s/boot/vmlinuz-%.100s", root, ret->version);
+        snprintf(ret->initrd, sizeof ret->initrd, "%s/boot/initrd.img-%.100s", root, ret->version);
         return r;
 }
 

@@ -18,72 +18,6 @@
 
 #include <cmocka.h>
 
-static void less(const char *a, const char *b) {
-        if (kernel_version_compare(a, b) >= 0 || kernel_version_compare(b, a) <= 0)
-                fail_msg("%s is not below %s", a, b);
-}
-
-static void test_versions(void **state) {
-        less("6.1.0-9-amd64", "6.1.0-37-amd64");
-        less("6.1.0-37-amd64", "6.1.0-37-cloud-amd64");
-        less("6.1.0-37-cloud-amd64", "6.12.43+deb12-cloud-amd64");
-        less("6.12~rc3-amd64", "6.12-amd64");
-        less("6.12-rc7-amd64", "6.12.1-amd64");
-        less("6.1.0", "6.1.0a");
-        less("1.0", "1.0.0");
-        less("", "0.1");
-        less("5.10.0-0.deb10.16-amd64", "5.10.0-16-amd64");
-        assert_int_equal(kernel_version_compare("6.01", "6.1"), 0);
-        assert_int_equal(kernel_version_compare("6.1.0-37-amd64", "6.1.0-37-amd64"), 0);
-        /* digits beyond any integer */
-        less("1.99999999999999999999998", "1.99999999999999999999999");
-}
-
-static void put(const char *dir, const char *name, const char *text) {
-        char path[128];
-        int fd;
-
-        snprintf(path, sizeof path, "%s/%s", dir, name);
-        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        assert_true(fd >= 0);
-        assert_int_equal(fd_write_all(fd, text, strlen(text)), 0);
-        close(fd);
-}
-
-static void test_find(void **state) {
-        char boot[] = "/tmp/carryover-test-XXXXXX", path[128];
-        Kernel k = {0};
-
-        assert_non_null(mkdtemp(boot));
-        assert_int_equal(kernel_find(boot, NULL, &k), -ENOENT);
-        put(boot, "vmlinuz-6.1.0-9-amd64", "k");
-        put(boot, "initrd.img-6.1.0-9-amd64", "i");
-        put(boot, "vmlinuz-6.1.0-37-cloud-amd64", "k");
-        put(boot, "initrd.img-6.1.0-37-cloud-amd64", "i");
-        put(boot, "vmlinuz-6.12.1-amd64", "k"); /* not yet configured */
-        put(boot, "vmlinuz-7.0-amd64.dpkg-new", "k");
-        put(boot, "initrd.img-7.0-amd64.dpkg-new", "i");
-        put(boot, "vmlinuz-8.0-amd64.old", "k");
-        put(boot, "initrd.img-8.0-amd64.old", "i");
-        put(boot, "vmlinuz-9.0", "");
-        put(boot, "vmlinuz-rescue", "k");
-
-        assert_int_equal(kernel_find(boot, NULL, &k), 0);
-        assert_string_equal(k.version, "6.1.0-37-cloud-amd64");
-        snprintf(path, sizeof path, "%s/initrd.img-6.1.0-37-cloud-amd64", boot);
-        assert_string_equal(k.initrd, path);
-        assert_int_equal(kernel_find(boot, "6.1.0-9-amd64", &k), 0);
-        assert_string_equal(k.version, "6.1.0-9-amd64");
-
-        assert_int_equal(kernel_find(boot, "6.12.1-amd64", &k), -ENOENT);
-        assert_non_null(strstr(err_text(-ENOENT), "update-initramfs -c -k 6.12.1-amd64"));
-        assert_int_equal(kernel_find(boot, "5.0", &k), -ENOENT);
-        assert_non_null(strstr(err_text(-ENOENT), "6.1.0-9-amd64"));
-        assert_int_equal(kernel_find(boot, "../6.1.0-9-amd64", &k), -ENOENT);
-        assert_string_equal(k.version, "6.1.0-9-amd64");
-        assert_int_equal(file_remove_tree(AT_FDCWD, boot), 0);
-}
-
 static void line(const char *running, const char *append, const char *expected) {
         _cleanup_(freep) char *got = NULL;
 
@@ -163,8 +97,8 @@ static void test_load_refuses(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_versions),     cmocka_unit_test(test_find),
-                        cmocka_unit_test(test_cmdline),      cmocka_unit_test(test_cpio),
+                        cmocka_unit_test(test_cmdline),
+                        cmocka_unit_test(test_cpio),
                         cmocka_unit_test(test_load_refuses),
         };
 
