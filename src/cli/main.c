@@ -78,6 +78,7 @@ static const CliVerb verbs[] = {
                  .help = "Show the result of the last save",
                  .options = {{"steps", NULL, "Show where the time went"},
                              {"last", "N", "Show an older save, by its number in the history"},
+                             {"svg", "FILE", "Draw the timeline into a file"},
                              {"openmetrics", NULL, "Print metrics for a monitoring system"}},
                  .run = verb_status},
                 {.name = "history",

@@ -9,6 +9,7 @@
 #include "flow/metrics.h"
 #include "flow/now.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -51,9 +52,32 @@ static void show_text(const CliCall *call, const Ticket *report, const ReportNow
                 report_steps(stdout, report, colour);
 }
 
+static int write_svg(FILE *out, const void *report) {
+        return err_pass(report_svg(out, report));
+}
+
+/* Nothing is written before all of it is there. */
+static ExitStatus draw(const char *path, const Ticket *report) {
+        _cleanup_(freep) char *text = NULL;
+        _cleanup_(fclosep) FILE *out = NULL;
+        int r;
+
+        r = report ? text_written(write_svg, report, &text)
+                   : err_say(-ENOENT, "nothing has been carried yet: see carryover check");
+        if (r < 0)
+                return cli_fail(r);
+        out = fopen(path, "we");
+        if (!out || fputs(text, out) < 0 || fflush(out) != 0)
+                return cli_fail(err_born(-errno, "cannot write %s", path));
+        return EXIT_OK;
+}
+
 static ExitStatus show(const CliCall *call, const Ticket *report, const ReportNow *stands) {
+        const char *picture = cli_option(call, "svg");
         int r = 0;
 
+        if (picture)
+                return draw(picture, report);
         output_begin(call);
         if (call->json != CLI_TEXT)
                 r = report_json(stdout, report, stands, call->json == CLI_JSON_PRETTY);
@@ -91,13 +115,20 @@ static ExitStatus status_of_last(const CliCall *call, const char *last) {
 static ExitStatus status_metrics(const CliCall *call) {
         int r;
 
-        if (call->n_args > 0 || call->json != CLI_TEXT || cli_option(call, "last") ||
-            cli_option(call, "steps")) {
-                (void)cli_fail(err_say(-EINVAL, "--openmetrics takes no tree and no other option"));
+        if (call->n_args > 0 || cli_option(call, "last")) {
+                (void)cli_fail(err_say(-EINVAL, "--openmetrics takes no tree and no --last"));
                 return EXIT_USAGE;
         }
         r = metrics_write(stdout);
         return r < 0 ? cli_fail(r) : output_finish();
+}
+
+/* How many forms of the answer are asked for; --json always has the steps. */
+static unsigned forms(const CliCall *call) {
+        bool text = cli_option(call, "steps") && call->json == CLI_TEXT;
+
+        return (call->json != CLI_TEXT) + text + !!cli_option(call, "svg") +
+               !!cli_option(call, "openmetrics");
 }
 
 ExitStatus verb_status(const CliCall *call) {
@@ -106,6 +137,11 @@ ExitStatus verb_status(const CliCall *call) {
         ExitStatus shown;
         int r;
 
+        if (forms(call) > 1) {
+                (void)cli_fail(err_say(-EINVAL, "--json, --svg and --openmetrics exclude each other, and "
+                                                "--steps"));
+                return EXIT_USAGE;
+        }
         if (cli_option(call, "openmetrics"))
                 return status_metrics(call);
         if (last)

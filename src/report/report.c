@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 Outcome__State report_state(const Tree *tree) {
@@ -92,6 +93,24 @@ const char *report_phase_text(ReportPhase phase) {
         };
 
         return texts[phase];
+}
+
+static int by_begin(const void *a, const void *b) {
+        const Step *x = *(Step *const *)a, *y = *(Step *const *)b;
+
+        if (x->after_jump != y->after_jump)
+                return x->after_jump ? 1 : -1;
+        return x->realtime < y->realtime ? -1 : x->realtime > y->realtime;
+}
+
+Step **report_steps_sorted(const Ticket *report) {
+        Step **sorted = report->n_steps ? reallocarray(NULL, report->n_steps, sizeof *sorted) : NULL;
+
+        if (!sorted)
+                return NULL;
+        memcpy(sorted, report->steps, report->n_steps * sizeof *sorted);
+        qsort(sorted, report->n_steps, sizeof *sorted, by_begin);
+        return sorted;
 }
 
 uint64_t report_gap(const Ticket *report) {

@@ -42,6 +42,13 @@ const char *report_state_text(Outcome__State state); /* "pending", "carried", "f
 /* The longest gap of the carried trees in microseconds; 0 if none was carried. */
 uint64_t report_gap(const Ticket *report);
 
+/* The steps in the order in which they began; the report has them in the order in which they ended. The
+ * caller frees the array. NULL: there are none, or no memory. */
+Step **report_steps_sorted(const Ticket *report);
+
+/* The timeline as a picture. -ENODATA with a sentence: the report has no steps. -EIO, -ENOMEM. */
+int report_svg(FILE *out, const Ticket *report);
+
 /*
  * For people, at most 100 columns wide, but no path is broken. In one line what became of it, and why it was
  * stopped; that line, and then only what was lost or degraded; the figures and every tree; where the time

@@ -15,7 +15,6 @@
 #include <string.h>
 #include <time.h>
 
-#define MOMENT_SIZE  64
 #define NOT_KEPT_MAX 20u
 #define NAME_COLUMNS 28 /* of 100: a session's name is short, a unit's is cut */
 
@@ -114,20 +113,10 @@ static void headline(FILE *out, const Ticket *report, const Paint *paint) {
         }
 }
 
-/* Fails soft: a time that localtime does not know is shown as the number it is. */
-static void moment_text(uint64_t realtime, bool full, char out[static MOMENT_SIZE]) {
-        time_t seconds = (time_t)(realtime / USEC_PER_SEC);
-        struct tm tm;
-
-        if (!localtime_r(&seconds, &tm) ||
-            strftime(out, MOMENT_SIZE, full ? "%a %Y-%m-%d %H:%M:%S %Z" : "%Y-%m-%d %H:%M", &tm) == 0)
-                snprintf(out, MOMENT_SIZE, "%" PRIu64 " us", realtime);
-}
-
 static void moment(FILE *out, const char *label, uint64_t realtime, const char *rest) {
-        char text[MOMENT_SIZE];
+        char text[REPORT_MOMENT_SIZE];
 
-        moment_text(realtime, true, text);
+        text_moment(realtime, true, text);
         fprintf(out, "%11s %s%s\n", label, text, rest);
 }
 
@@ -212,14 +201,6 @@ static void not_kept(FILE *out, const Ticket *report) {
                 fprintf(out, "  and %zu more: carryover status --json\n", report->n_ended - NOT_KEPT_MAX);
 }
 
-static int by_begin(const void *a, const void *b) {
-        const Step *x = *(Step *const *)a, *y = *(Step *const *)b;
-
-        if (x->after_jump != y->after_jump)
-                return x->after_jump ? 1 : -1;
-        return x->realtime < y->realtime ? -1 : x->realtime > y->realtime;
-}
-
 static void step_line(FILE *out, const Step *step, const Step *first, const Paint *paint) {
         _cleanup_(freep) char *name = text_printable(step->name);
         _cleanup_(freep) char *tree = text_printable(step->tree);
@@ -232,17 +213,11 @@ static void step_line(FILE *out, const Step *step, const Step *first, const Pain
                 step->after_jump ? paint->bold : "", step->after_jump ? "new" : "old", paint->off);
 }
 
-/* In the order in which they began; the ticket has them in the order in which they ended. */
 static void steps(FILE *out, const Ticket *report, const Paint *paint) {
-        _cleanup_(freep) Step **sorted = NULL;
+        _cleanup_(freep) Step **sorted = report_steps_sorted(report);
 
-        if (report->n_steps == 0)
-                return;
-        sorted = reallocarray(NULL, report->n_steps, sizeof *sorted);
         if (!sorted)
                 return;
-        memcpy(sorted, report->steps, report->n_steps * sizeof *sorted);
-        qsort(sorted, report->n_steps, sizeof *sorted, by_begin);
         fprintf(out, "\n%s  %-*s %-24s %11s %11s  %s%s\n", paint->dim, NAME_COLUMNS, "STEP", "TREE",
                 "BEGINS", "TAKES", "KERNEL", paint->off);
         for (size_t i = 0; i < report->n_steps; i++)
@@ -291,9 +266,9 @@ void report_steps(FILE *out, const Ticket *report, bool colour) {
 void report_history(FILE *out, Ticket *const *reports, size_t n, bool colour) {
         for (size_t i = 0; i < n; i++) {
                 const Ticket *report = reports[i];
-                char when[MOMENT_SIZE];
+                char when[REPORT_MOMENT_SIZE];
 
-                moment_text(report->has_done_at ? report->done_at : report->sealed_at, false, when);
+                text_moment(report->has_done_at ? report->done_at : report->sealed_at, false, when);
                 fprintf(out, "%3zu  %-16s  ", i + 1, when);
                 headline(out, report, colour ? &colours : &plain);
         }

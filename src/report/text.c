@@ -7,9 +7,11 @@
 #include "report/text.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
-#include <stdint.h>
+#include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 char *text_printable(const char *text) {
         char *copy = strdup(text ?: "");
@@ -97,4 +99,13 @@ void text_flow(FILE *out, size_t at, size_t columns, bool cuts, const char *text
 void text_paragraph(FILE *out, size_t indent, const char *label, const char *text) {
         fprintf(out, "%*s%s", (int)indent, "", label);
         text_flow(out, indent + strlen(label), REPORT_COLUMNS, false, text);
+}
+
+void text_moment(uint64_t realtime, bool full, char out[static REPORT_MOMENT_SIZE]) {
+        time_t seconds = (time_t)(realtime / USEC_PER_SEC);
+        struct tm tm;
+
+        if (!localtime_r(&seconds, &tm) ||
+            strftime(out, REPORT_MOMENT_SIZE, full ? "%a %Y-%m-%d %H:%M:%S %Z" : "%Y-%m-%d %H:%M", &tm) == 0)
+                snprintf(out, REPORT_MOMENT_SIZE, "%" PRIu64 " us", realtime);
 }

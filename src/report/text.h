@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #define REPORT_COLUMNS 100u
@@ -26,3 +27,9 @@ void text_paragraph(FILE *out, size_t indent, const char *label, const char *tex
  * `columns`; further lines are indented to where it began. cuts: a word that is longer than a line is
  * broken, else it stays whole. Ends the line. */
 void text_flow(FILE *out, size_t at, size_t columns, bool cuts, const char *text);
+
+#define REPORT_MOMENT_SIZE 64
+
+/* A realtime in microseconds as local time, with the day of the week and the zone if it is full. Fails soft:
+ * one that localtime does not know is the number that it is. */
+void text_moment(uint64_t realtime, bool full, char out[static REPORT_MOMENT_SIZE]);

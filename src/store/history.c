@@ -87,6 +87,8 @@ static Tree told_of(const Tree *tree) {
         t.root_start = tree->root_start;
         t.comm = tree->comm;
         t.uid = tree->uid;
+        t.has_frozen_at = tree->has_frozen_at;
+        t.frozen_at = tree->frozen_at;
         t.n_degraded = tree->n_degraded;
         t.degraded = tree->degraded;
         t.outcome = tree->outcome;

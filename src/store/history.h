@@ -11,8 +11,8 @@
 /* Notes a report, in the place of an older one of the same save. The oldest saves go. */
 int store_history_add(const Store *store, const Ticket *report);
 
-/* Newest first. Of a tree they have no more than people are told: name, target, command, user, what was
- * degraded, and the outcome. */
+/* Newest first. Of a tree they have no more than people are told: name, target, command, user, when it
+ * was frozen, what was degraded, and the outcome. */
 typedef struct History {
         Ticket **reports;
         size_t n;

@@ -18,6 +18,7 @@
 #include "netfilter/conntrack.h"
 #include "netfilter/hold.h"
 #include "netfilter/internal.h"
+#include "report/metrics.h"
 #include "report/report.h"
 #include "report/trees.h"
 #include "restore/outside.h"
@@ -87,6 +88,7 @@ static void expect_json(Memory *m) {
 
 static void show(const Ticket *ticket) {
         const ReportNow now = {.phase = PHASE_SEALED, .held = 1};
+        const ReportMeasures measures = {.store_bytes = 1};
         const ReportStyle style = {0};
         Candidates candidates = {.n = ticket->n_trees, .given = true};
         Memory m;
@@ -101,6 +103,8 @@ static void show(const Ticket *ticket) {
         report_steps(m.file, ticket, false);
         for (size_t i = 0; i < ticket->n_trees; i++)
                 report_tree(m.file, candidates.items + i, style);
+        EXPECT(report_metrics(m.file, ticket, &now, &measures) == 0);
+        EXPECT(report_svg(m.file, ticket) == (ticket->n_steps > 0 ? 0 : -ENODATA));
         expect_printable(&m);
         memory_begin(&m);
         EXPECT(report_json(m.file, ticket, &now, false) >= 0);

@@ -109,6 +109,9 @@ static void test_nothing(void **state) {
         assert_string_equal(cli_out, "Nothing has been carried yet. Start with: carryover check\n"
                                      "     State: idle; nothing kept; no connections held\n");
         assert_string_equal(cli_err, "");
+        assert_int_equal(cli("status", "--svg=/run/none.svg"), EXIT_FAILED);
+        cli_says("nothing has been carried yet: see carryover check");
+        assert_int_equal(access("/run/none.svg", F_OK), -1);
         (void)fake_add_tree((pid_t)FIRST);
         fake_keep();
         assert_int_equal(cli("status"), EXIT_OK);
@@ -235,6 +238,7 @@ static void test_report(void **state) {
 static void test_steps(void **state) {
         _cleanup_(ticket_freep) Ticket *t = two_trees();
         static const char *const trees[] = {"one", "two", NULL};
+        _cleanup_(freep) char *picture = NULL;
 
         outcome(t->trees[0], OUTCOME__STATE__CARRIED, NULL);
         outcome(t->trees[1], OUTCOME__STATE__CARRIED, NULL);
@@ -258,6 +262,20 @@ static void test_steps(void **state) {
         cli_shows("everybody");
         cli_shows("\"two\"");
         assert_null(strstr(cli_out, "\"one\""));
+
+        /* the same as a picture */
+        assert_int_equal(cli("status", "two", "--svg=/run/a.svg"), EXIT_OK);
+        assert_string_equal(cli_out, "");
+        assert_int_equal(file_slurp(AT_FDCWD, "/run/a.svg", 65536, &picture, NULL), 0);
+        assert_non_null(strstr(picture, ">everybody (0 ms)<"));
+        assert_non_null(strstr(picture, ">two two (0 ms)<"));
+        assert_null(strstr(picture, ">one one (0 ms)<"));
+        assert_int_equal(cli("status", "--svg=/nowhere/a.svg"), EXIT_FAILED);
+        cli_says("cannot write /nowhere/a.svg: No such file or directory");
+        assert_int_equal(cli("status", "--svg=/dev/full"), EXIT_FAILED);
+        cli_says("cannot write /dev/full: No space left on device");
+        assert_int_equal(cli("status", "--svg=/run/a.svg", "--steps"), EXIT_USAGE);
+        cli_says("exclude each other");
 }
 
 static void test_metrics(void **state) {
@@ -278,7 +296,7 @@ static void test_metrics(void **state) {
         cli_shows("\ncarryover_last_trees{outcome=\"lost\"} 1\n");
         assert_true(ends_with(cli_out, "\n# EOF\n"));
         assert_int_equal(cli("status", "--openmetrics", "--json"), EXIT_USAGE);
-        cli_says("--openmetrics takes no tree and no other option");
+        cli_says("--json, --svg and --openmetrics exclude each other");
         assert_int_equal(cli("status", "--openmetrics", "one"), EXIT_USAGE);
         assert_int_equal(cli_full("status", "--openmetrics"), EXIT_FAILED);
         fake_fail("run_keep_read", 1, -EIO);
