@@ -51,7 +51,13 @@ static char *session_text(const char *id, const Session *session) {
                            login_field(session, "SERVICE", how, sizeof how) ? how : "login");
 }
 
-static char *what_text(const Group *g, const Session *session) {
+static char *container_text(const CensusWorld *w, const Group *g) {
+        char name[CONTAINER_NAME_MAX];
+
+        return text_format("container %s", container_named(w->all, g->first, name) ? name : g->place.name);
+}
+
+static char *what_text(const CensusWorld *w, const Group *g, const Session *session) {
         const char *name = g->place.name;
 
         if (g->rest)
@@ -65,7 +71,7 @@ static char *what_text(const Group *g, const Session *session) {
         case THING_JOB:
                 return text_format("job of %s", name);
         case THING_CONTAINER:
-                return text_format("container %s", name);
+                return container_text(w, g);
         case THING_USER_UNIT:
                 return text_format("user unit %s", name);
         case THING_STRAY:
@@ -230,7 +236,7 @@ static int thing_make(const CensusWorld *w, Boot *boot, const Group *g, const Se
                      .pid = g->server ?: g->first->pid,
                      .n_processes = g->n_processes,
                      .n_roots = g->n_roots};
-        t->what = what_text(g, session);
+        t->what = what_text(w, g, session);
         if (session && session->user[0])
                 t->user = strdup(session->user);
         if (!t->what || (session && session->user[0] && !t->user))

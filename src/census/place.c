@@ -8,13 +8,11 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "model/cgroup-path.h"
+#include "model/container.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-/* As much of an id as podman and docker show. */
-#define CONTAINER_ID 12
 
 typedef struct Part {
         char name[PLACE_NAME_MAX];
@@ -31,52 +29,6 @@ static Part part_first(const char *path) {
         snprintf(p.name, sizeof p.name, "%.*s", (int)(n < sizeof p.name ? n : sizeof p.name - 1), path);
         p.rest = path + n;
         return p;
-}
-
-static bool container_in(const char *part, Place *ret) {
-        static const struct {
-                const char *before, *behind, *maker;
-                int length;
-        } forms[] = {
-                        {"libpod-conmon-", ".scope", "podman", CONTAINER_ID},
-                        {"libpod-", ".scope", "podman", CONTAINER_ID},
-                        {"docker-", ".scope", "docker", CONTAINER_ID},
-                        {"crio-conmon-", ".scope", "cri-o", CONTAINER_ID},
-                        {"crio-", ".scope", "cri-o", CONTAINER_ID},
-                        {"cri-containerd-", ".scope", "containerd", CONTAINER_ID},
-                        {"lxc.payload.", "", "lxc", 64},
-                        {"lxc.monitor.", "", "lxc", 64},
-        };
-
-        for (size_t i = 0; i < ELEMENTS(forms); i++) {
-                size_t b = strlen(forms[i].before), n = strlen(part), e = strlen(forms[i].behind);
-                int length;
-
-                if (!starts_with(part, forms[i].before) || !ends_with(part, forms[i].behind) || n <= b + e)
-                        continue;
-                length = (int)(n - b - e);
-                ret->kind = THING_CONTAINER;
-                snprintf(ret->name, sizeof ret->name, "%s %.*s", forms[i].maker,
-                         length < forms[i].length ? length : forms[i].length, part + b);
-                return true;
-        }
-        return false;
-}
-
-/* machined's, of nspawn and libvirt; and docker's where it makes cgroups without systemd. */
-static bool container_by_path(const char *cgroup, const Part *first, Place *ret) {
-        Part id = part_first(first->rest);
-        size_t n = strlen(first->name), b = strlen("machine-"), e = strlen(".scope");
-
-        if (starts_with(cgroup, "/machine.slice/") && starts_with(first->name, "machine-") &&
-            ends_with(first->name, ".scope") && n > b + e)
-                snprintf(ret->name, sizeof ret->name, "machine %.*s", (int)(n - b - e), first->name + b);
-        else if (strcmp(first->name, "docker") == 0 && id.name[0])
-                snprintf(ret->name, sizeof ret->name, "docker %.*s", CONTAINER_ID, id.name);
-        else
-                return false;
-        ret->kind = THING_CONTAINER;
-        return true;
 }
 
 static bool user_manager(const char *part, uid_t *ret) {
@@ -111,8 +63,10 @@ static void below_manager(const Part *manager, Place *ret) {
         ret->has_uid = true;
         while (ends_with(unit.name, ".slice"))
                 unit = part_first(unit.rest);
-        if (container_in(unit.name, ret))
+        if (container_of_unit(unit.name, ret->name)) {
+                ret->kind = THING_CONTAINER;
                 return;
+        }
         ret->is_manager = is_managers_own(unit.name);
         ret->kind = ret->is_manager ? THING_UNIT : THING_USER_UNIT;
         memcpy(ret->name, ret->is_manager ? manager->name : unit.name, sizeof ret->name);
@@ -146,8 +100,10 @@ void place_of(const SnapProcess *p, Place *ret) {
                 below_manager(&first, ret);
                 return;
         }
-        if (container_in(first.name, ret) || container_by_path(cgroup, &first, ret))
+        if (container_of(cgroup, ret->name)) {
+                ret->kind = THING_CONTAINER;
                 return;
+        }
         if (is_unit(first.name)) {
                 ret->kind = THING_UNIT;
                 memcpy(ret->name, first.name, sizeof ret->name);

@@ -4,9 +4,10 @@
 /* Inside this room: where a process belongs, by its cgroup and by itself. */
 
 #include "model/census.h"
+#include "model/container.h"
 #include "model/snapshot.h"
 
-#define PLACE_NAME_MAX 256u
+#define PLACE_NAME_MAX CONTAINER_NAME_MAX
 
 typedef struct Place {
         ThingKind kind;

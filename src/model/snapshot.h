@@ -25,7 +25,8 @@ typedef struct SnapProcess {
         char state;     /* R S D T t ..., Z from the first step of its end on */
         bool kernel_thread;
         char comm[64];
-        char title[64];    /* what sshd's processes call themselves; else empty: arguments may be secret */
+        char title[64];    /* what sshd's call themselves, conmon's container; else empty: arguments may be
+                              secret */
         char *label;       /* AppArmor's, of the first thread; NULL: it does not run */
         char *exe;         /* readlink, " (deleted)" cut off; NULL for kernel threads and zombies */
         uid_t uid, euid;   /* real, effective */

@@ -3,11 +3,21 @@
 /* What a process is: namespaces, tracing, state, its place in sessions, SysV memory. docs/CRIU.md,
  * "Process numbers", "What cannot be dumped". */
 
+#include "model/container.h"
 #include "model/label.h"
 #include "preflight/checks.h"
 
 #include <signal.h>
 #include <string.h>
+
+/* Its namespaces, its cgroup and its files are its manager's: one sentence instead of one for each. */
+static int check_container(const Check *c, const char *container) {
+        Who who;
+
+        return note_refused(c, "container", "stop it before the reboot, and let its manager start it again",
+                            "%s belongs to the container %s, and containers are not carried",
+                            check_who(c->p, &who), container);
+}
 
 static int check_namespaces(const Check *c) {
         const Snapshot *s = c->m->s;
@@ -20,17 +30,19 @@ static int check_namespaces(const Check *c) {
                         {"mount", c->p->ns_mnt, init ? init->ns_mnt : s->own_mnt,
                          "for a unit: remove PrivateTmp=, ProtectSystem= and similar settings"},
                         {"PID", c->p->ns_pid, init ? init->ns_pid : s->own_pid,
-                         "use the container's own manager to carry it"},
+                         "stop the program before the reboot"},
                         {"network", c->p->ns_net, s->own_net, "for a unit: remove PrivateNetwork="},
                         {"user", c->p->ns_user, s->own_user, "for a unit: remove PrivateUsers="},
                         {"IPC", c->p->ns_ipc, s->own_ipc, "for a unit: remove PrivateIPC="},
                         {"UTS", c->p->ns_uts, s->own_uts, "for a unit: remove ProtectHostname="},
-                        {"cgroup", c->p->ns_cgroup, s->own_cgroup,
-                         "use the container's own manager to carry it"},
+                        {"cgroup", c->p->ns_cgroup, s->own_cgroup, "stop the program before the reboot"},
         };
+        char container[CONTAINER_NAME_MAX];
         Who who;
         int r = 0;
 
+        if (container_named(s, c->p, container))
+                return check_container(c, container);
         for (size_t i = 0; r >= 0 && i < sizeof spaces / sizeof spaces[0]; i++)
                 if (spaces[i].its && spaces[i].its != spaces[i].ours)
                         r = note_refused(c, "namespace", spaces[i].remedy, "%s runs in its own %s namespace",

@@ -229,17 +229,43 @@ static int read_exe(int dir, SnapProcess *p) {
         return p->exe ? 0 : -ENOMEM;
 }
 
+/* conmon --api-version 1 -c ID ... -n NAME ...: the container's name. What does not lie in so many bytes is
+ * not found. */
+static void container_name(int fd, SnapProcess *p) {
+        char text[4096];
+        ssize_t l = read(fd, text, sizeof text - 1);
+
+        if (l <= 0)
+                return;
+        text[l] = '\0';
+        for (const char *word = text; word < text + l; word += strlen(word) + 1) {
+                const char *next = word + strlen(word) + 1;
+
+                if (strcmp(word, "-n") != 0 || next + strlen(next) >= text + l)
+                        continue;
+                snprintf(p->title, sizeof p->title, "%s", next);
+                return;
+        }
+}
+
 /* sshd writes its role over its arguments, and nothing else tells its listener from a session's monitor
  * whose listener was restarted. Arguments are memory of the process, which may be a file of its user's own
  * making: only root's are read. */
 static void read_title(int dir, SnapProcess *p) {
+        bool is_conmon = strcmp(p->comm, "conmon") == 0;
         _cleanup_(closep) int fd = -1;
         ssize_t l;
 
-        if (!p->is_roots || (strcmp(p->comm, "sshd") != 0 && !starts_with(p->comm, "sshd-")))
+        if (!p->is_roots || !(is_conmon || strcmp(p->comm, "sshd") == 0 || starts_with(p->comm, "sshd-")))
                 return;
         fd = openat(dir, "cmdline", O_RDONLY | O_CLOEXEC);
-        l = fd < 0 ? -1 : read(fd, p->title, sizeof p->title - 1);
+        if (fd < 0)
+                return;
+        if (is_conmon) {
+                container_name(fd, p);
+                return;
+        }
+        l = read(fd, p->title, sizeof p->title - 1);
         p->title[l < 0 ? 0 : l] = '\0';
 }
 

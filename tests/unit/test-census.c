@@ -254,6 +254,11 @@ static void test_containers(void **state) {
                 assert_int_equal(thing(what)->kind, THING_CONTAINER);
         }
         assert_int_equal(thing("container lxc web")->n_processes, 2);
+        /* its name, once root's conmon tells it */
+        strcpy(add(w, 3050, 1, "conmon", cases[1][0], 0)->title, "shop");
+        world_at(w->s, 3050)->is_roots = true;
+        take(w);
+        assert_int_equal(thing("container podman shop")->n_processes, 3);
         /* of that name, but not where machined has its own */
         add(w, 3100, 1, "x", "/system.slice/machine-deb.scope", 0);
         take(w);

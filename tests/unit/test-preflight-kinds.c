@@ -276,6 +276,29 @@ static void test_lease(void **state) {
 }
 
 /* A tree that came back in namespaces of its own is in no others. */
+static void set_cgroup(SnapProcess *p, const char *cgroup) {
+        free(p->cgroup);
+        p->cgroup = strdup(cgroup);
+}
+
+/* One sentence instead of one for each namespace, with the name that root's watcher knows. */
+static void test_container(void **state) {
+        World *w = *state;
+        SnapProcess *p = world_at(w->s, 402), *conmon = world_at(w->s, 800);
+
+        p->ns_pid = p->ns_mnt = 7;
+        set_cgroup(p, "/machine.slice/libpod-0123456789abcdef.scope/container");
+        expect(w, VERDICT_REFUSED, "container", "belongs to the container podman 0123456789ab,");
+        for (size_t i = 0; i < w->v.n_notes; i++)
+                assert_string_not_equal(w->v.notes[i].what, "namespace");
+        set_cgroup(conmon, "/machine.slice/libpod-conmon-0123456789abcdef.scope");
+        strcpy(conmon->comm, "conmon");
+        strcpy(conmon->title, "web");
+        expect(w, VERDICT_REFUSED, "container", "belongs to the container podman 0123456789ab,");
+        conmon->is_roots = true;
+        expect(w, VERDICT_REFUSED, "container", "belongs to the container podman web,");
+}
+
 static void test_tree_namespace(void **state) {
         World *w = *state;
         SnapProcess *init = world_process(w->s, 300, 1, "carryover-init", S4);
@@ -597,6 +620,7 @@ int main(void) {
                         T(test_lease),
                         T(test_cgroup_namespace),
                         T(test_cgroup_hierarchy),
+                        T(test_container),
                         T(test_tree_namespace),
                         T(test_groups),
                         T(test_peers),

@@ -64,6 +64,43 @@ static void test_processes(void **state) {
         assert_int_equal(process_start_time(child, &start), -ESRCH);
 }
 
+/* What tells a container's name, if it is root's; nobody else's arguments are looked at. */
+static void test_container(void **state) {
+        static const struct {
+                const char *shell, *title;
+        } table[] = {
+                        {"exec sh -c 'printf conmon >/proc/self/comm; echo; read x' conmon -c 0123 -n web "
+                         "-p "
+                         "x",
+                         "web"},
+                        {"exec sh -c 'printf conmon >/proc/self/comm; echo; read x' conmon -c 0123 -n", ""},
+                        {"exec sh -c 'printf conmom >/proc/self/comm; echo; read x' conmon -c 0123 -n web",
+                         ""},
+        };
+
+        for (size_t i = 0; i < ELEMENTS(table); i++) {
+                _cleanup_(snapshot_freep) Snapshot *s = NULL;
+                int in[2], out[2];
+                char c;
+                pid_t pid;
+
+                assert_int_equal(pipe(in) | pipe(out), 0);
+                pid = fork();
+                if (pid == 0) {
+                        dup2(in[0], 0);
+                        dup2(out[1], 1);
+                        execl("/bin/sh", "sh", "-c", table[i].shell, NULL);
+                        _exit(1);
+                }
+                assert_int_equal(read(out[0], &c, 1), 1);
+                assert_int_equal(snapshot_take(SNAP_PROCESSES, NULL, 0, &s), 0);
+                assert_string_equal(snapshot_process(s, pid)->title, geteuid() == 0 ? table[i].title : "");
+                kill(pid, SIGKILL);
+                waitpid(pid, NULL, 0);
+                close(in[0]), close(in[1]), close(out[0]), close(out[1]);
+        }
+}
+
 static void test_kernel_thread(void **state) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
         const SnapProcess *p;
@@ -576,6 +613,7 @@ static void test_start_in_time_namespace(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_processes),
+                        cmocka_unit_test(test_container),
                         cmocka_unit_test(test_kernel_thread),
                         cmocka_unit_test(test_depth),
                         cmocka_unit_test(test_files),

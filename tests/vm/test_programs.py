@@ -148,6 +148,19 @@ def ping_is_refused(machine: Machine) -> None:
     machine.run("sysctl -q net.ipv4.ping_group_range='1 0'")
 
 
+def container_is_named(machine: Machine) -> None:
+    """It is not carried, and that is said by its name, before and by whoever is asked to keep it."""
+    machine.run("mkdir -p /srv/web/bin && cp /bin/busybox /srv/web/bin/ && "
+                "podman run -d --name web --network none --rootfs /srv/web /bin/busybox sleep 100000")
+    things = json.loads(machine.run("carryover check --all --json", check=False))["things"]
+    [row] = [thing for thing in things if thing["kind"] == "container"]
+    assert row["what"] == "container podman web" and row["fate"] == "lost" and row["user"] == "root", row
+    pid = machine.run("podman inspect -f '{{.State.Pid}}' web").strip()
+    tree = json.loads(machine.run(f"carryover check --json=short pid:{pid}", check=False))["trees"][0]
+    assert [note["what"] for note in tree["notes"] if note["level"] == "refused"] == ["container"], tree
+    assert "belongs to the container podman web, and" in tree["notes"][0]["text"], tree
+
+
 def vim_goes_on(machine: Machine, session: SshSession) -> None:
     """To the front again, with what was typed and not written."""
     session.send_line("fg")
@@ -211,9 +224,12 @@ def test_programs(lab: Lab) -> None:
     session = machine.session()
     old = check.before(machine, session)
     ping_is_refused(machine)
+    container_is_named(machine)
     opened = {program.name: begin(machine, program) for program in PROGRAMS}
     check.reboot(session, timeout=500)
     check.same_session(session, old)
     check.other_boot(machine, old)
+    gone = json.loads(machine.run("carryover status --json", check=False))["not_kept"]
+    assert "container podman web" in [thing["what"] for thing in gone], gone
     found = [text for program in PROGRAMS if (text := wrong(machine, program, opened[program.name]))]
     assert not found, "\n".join(found)
