@@ -67,11 +67,9 @@ static int ticket_key(Saving *s) {
         Ticket *t = s->ticket;
         int r;
 
-        if (s->waiting) {
-                if (!s->waiting->has_image_key)
-                        return err_say(-EEXIST, "a save of an older version has not been restored yet");
+        if (s->waiting && s->waiting->has_image_key)
                 memcpy(key, s->waiting->image_key.data, sizeof key);
-        } else if (getrandom(key, sizeof key, 0) != sizeof key)
+        else if (getrandom(key, sizeof key, 0) != sizeof key)
                 return err_born(-errno, "cannot generate a checksum key");
         r = model_set_bytes(&t->image_key, key, sizeof key);
         t->has_image_key = r >= 0;

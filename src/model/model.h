@@ -63,7 +63,7 @@ int model_set_bytes(ProtobufCBinaryData *field, const void *data, size_t size);
 
 /* What belongs to the images of a ticket and is in none of them. */
 typedef struct ImageKeys {
-        const uint8_t *digest; /* of their checksums; NULL: a ticket of an older version, without one */
+        const uint8_t *digest; /* of their checksums; NULL: the ticket has no images */
         const uint8_t *box;    /* what they are encrypted with (model/box.h); NULL: they are not */
 } ImageKeys;
 

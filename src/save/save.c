@@ -72,7 +72,7 @@ static int note_image(const ImageKeys *keys, Tree *tree, int dir_fd, const char 
                 return -ENOMEM;
         fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         r = fd < 0 ? err_born(-errno, "cannot read image %s", name)
-                   : digest_fd(fd, keys->digest, digest, &file->size);
+                   : digest_image(fd, keys->digest, digest, &file->size);
         if (r >= 0)
                 r = model_set_string(&file->name, name);
         if (r >= 0)

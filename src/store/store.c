@@ -287,9 +287,12 @@ static int ticket_check(const Ticket *ticket) {
 
         if (r >= 0 && ticket->has_image_key && ticket->image_key.len != DIGEST_KEY)
                 r = err_say(-EBADMSG, "the ticket has an invalid key");
-
-        for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++)
-                r = tree_check(ticket->trees[i]);
+        for (size_t i = 0; r >= 0 && i < ticket->n_trees; i++) {
+                if (ticket->trees[i]->n_images > 0 && !ticket->has_image_key)
+                        r = err_say(-EBADMSG, "the ticket has images and no key for their checksums");
+                else
+                        r = tree_check(ticket->trees[i]);
+        }
         return r < 0 ? err_pass(r) : 0;
 }
 

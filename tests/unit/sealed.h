@@ -72,7 +72,7 @@ static inline void add_image(const Store *store, Tree *tree, const char *name) {
         assert_int_equal(file_replace(home, name, tree->name, strlen(tree->name)), 0);
         fd = openat(home, name, O_RDONLY | O_CLOEXEC);
         assert_true(fd >= 0);
-        assert_int_equal(digest_fd(fd, NULL, digest, &image->size), 0);
+        assert_int_equal(digest_image(fd, sample_key, digest, &image->size), 0);
         assert_int_equal(model_set_string(&image->name, name), 0);
         assert_int_equal(model_set_bytes(&image->digest, digest, sizeof digest), 0);
         assert_int_equal(model_append(tree->images, tree->n_images, image), 0);

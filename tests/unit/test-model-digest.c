@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* Against values of another implementation (Python's hashlib.blake2b). */
+/* Against values of another implementation: Python's hashlib.blake2b, and Poly1305 written in it, which has
+ * the value of RFC 8439, 2.5.2. */
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -26,17 +27,40 @@ static void assert_digest(const uint8_t digest[static DIGEST_SIZE], const char *
         assert_string_equal(text, wanted);
 }
 
-static void test_of_a_file(void **state) {
-        uint8_t digest[DIGEST_SIZE];
+static int is_of(const char *content, const uint8_t *with, const uint8_t digest[static DIGEST_SIZE]) {
+        _cleanup_(closep) int fd = memfd_with("x", content, strlen(content));
+        uint64_t size = 0;
+        int r = digest_image_is(fd, with, digest, &size);
+
+        assert_true(fd >= 0);
+        assert_int_equal(size, strlen(content));
+        return r;
+}
+
+static void test_of_an_image(void **state) {
+        static const uint8_t other[DIGEST_KEY] = {1};
+        static const uint8_t known[DIGEST_SIZE] = {0x64, 0x65, 0x66, 0x67, 0x68, 0x69, 0x6a, 0x6b,
+                                                   0x6c, 0x6d, 0x6e, 0x6f, 0x70, 0x71, 0x72, 0x73,
+                                                   0xfb, 0xd2, 0xa7, 0x4e, 0x0d, 0xb8, 0x28, 0x31,
+                                                   0x99, 0xe4, 0x5d, 0xc9, 0x89, 0xbc, 0xdf, 0x62};
+        uint8_t digest[DIGEST_SIZE], again[DIGEST_SIZE];
         uint64_t size = 0;
 
-        for (int keyed = 0; keyed < 2; keyed++) {
+        assert_int_equal(is_of("carried", key, known), 1);
+        assert_int_equal(is_of("carriee", key, known), 0);
+        for (int i = 0; i < 2; i++) {
                 _cleanup_(closep) int fd = memfd_with("x", "carried", 7);
 
-                assert_true(fd >= 0);
-                assert_int_equal(digest_fd(fd, keyed ? key : NULL, digest, &size), 0);
+                assert_int_equal(digest_image(fd, key, i == 0 ? digest : again, &size), 0);
                 assert_int_equal(size, 7);
-                assert_digest(digest, keyed ? KEYED : PLAIN);
+        }
+        assert_memory_not_equal(digest, again, sizeof digest); /* no key for a second message */
+        assert_int_equal(is_of("carried", key, digest), 1);
+        assert_int_equal(is_of("carried", other, digest), 0);
+        for (size_t i = 0; i < DIGEST_SIZE; i++) {
+                digest[i] ^= 1;
+                assert_int_equal(is_of("carried", key, digest), 0);
+                digest[i] ^= 1;
         }
 }
 
@@ -51,7 +75,7 @@ static void test_of_bytes(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_of_a_file),
+                        cmocka_unit_test(test_of_an_image),
                         cmocka_unit_test(test_of_bytes),
         };
 

@@ -54,7 +54,7 @@ static Tree *tree_with(const Store *store, Ticket *ticket, const char *name, uin
         assert_true(images_fd >= 0 && image);
         archive(images_fd, content);
         fd = openat(images_fd, STORE_VOLATILE, O_RDONLY | O_CLOEXEC);
-        assert_int_equal(digest_fd(fd, key, digest, &image->size), 0);
+        assert_int_equal(digest_image(fd, key, digest, &image->size), 0);
         assert_int_equal(model_set_string(&image->name, STORE_VOLATILE), 0);
         assert_int_equal(model_set_bytes(&image->digest, digest, sizeof digest), 0);
         assert_int_equal(model_append(tree->images, tree->n_images, image), 0);

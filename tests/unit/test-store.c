@@ -307,6 +307,22 @@ static void test_keys_have_their_length(void **state) {
         store_close(&store);
 }
 
+/* Nothing would tell whether they are what was sealed. */
+static void test_images_need_a_key(void **state) {
+        Store store = fresh();
+        _cleanup_(ticket_freep) Ticket *t = sample("cd");
+        ImageFile *image = model_new(ImageFile, image_file__init);
+        Tree *tree = sample_tree(t, "session-4", 1234);
+
+        assert_int_equal(model_set_string(&image->name, "core-1.img"), 0);
+        assert_int_equal(model_append(tree->images, tree->n_images, image), 0);
+        t->has_image_key = false;
+        assert_int_equal(store_seal(&store, t, NULL), -EBADMSG);
+        t->has_image_key = true;
+        assert_int_equal(store_seal(&store, t, NULL), 0);
+        store_close(&store);
+}
+
 /* An escaped "-" in a unit's name: what select finds on a real machine must come back. */
 static void test_names_of_slices(void **state) {
         Store store = fresh();
@@ -758,6 +774,7 @@ int main(void) {
                         cmocka_unit_test(test_newer_ticket_waits),
                         cmocka_unit_test(test_hostile_names_are_refused),
                         cmocka_unit_test(test_keys_have_their_length),
+                        cmocka_unit_test(test_images_need_a_key),
                         cmocka_unit_test(test_names_of_slices),
                         cmocka_unit_test(test_nothing_is_saved_over_a_ticket),
                         cmocka_unit_test(test_images_of_a_tree),

@@ -3,6 +3,7 @@
 
 /* A ticket that the store takes, with no tree in it, and a tree that the ticket takes. */
 
+#include "model/digest.h"
 #include "model/model.h"
 
 #include <setjmp.h>
@@ -10,6 +11,8 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+
+static const uint8_t sample_key[DIGEST_KEY] = {7};
 
 static inline Ticket *sample_ticket(const char *id) {
         Ticket *t = model_new(Ticket, ticket__init);
@@ -22,6 +25,8 @@ static inline Ticket *sample_ticket(const char *id) {
         assert_int_equal(model_set_string(&t->machine, "m"), 0);
         assert_int_equal(model_set_string(&t->action, "kexec"), 0);
         assert_int_equal(model_set_string(&t->hold_backend, "auto"), 0);
+        assert_int_equal(model_set_bytes(&t->image_key, sample_key, sizeof sample_key), 0);
+        t->has_image_key = true;
         return t;
 }
 
