@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
 A release's tarball, unpacked where there is no git and no tool to build with: scripts/install puts carryover there and takes its tools away.
-A root directory is machine enough for that; what the package then does is test_package's.
+A root directory is machine enough for that; what the package then does is test_package's. And other systems' packages are built from it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from lab.util import run
 LIST = "dpkg-query -W -f '${db:Status-Status} ${binary:Package}\\n' | grep ^installed | sort"
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -q -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 -y"
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+PACKAGING = images.SOURCE / "packaging"
 
 
 class Root:
@@ -65,3 +68,40 @@ def test_tarball(lab: Lab, packed: Path, distro: str, maker: str) -> None:
 
     root.run(f"{APT} purge --autoremove carryover")
     assert root.run(LIST).splitlines() == before
+
+
+# What each of them must have, and must not.
+INSTALLED = {"/usr/bin/carryover", "/usr/lib/carryover/carryover-early", "/usr/lib/dracut/modules.d/90carryover/module-setup.sh",
+             "/usr/lib/systemd/system/carryover.service", "/usr/share/man/man1/carryover.1"}
+
+
+def whole(names: list[str]) -> None:
+    names = [name.removesuffix(".gz") for name in names]
+    assert INSTALLED <= set(names), INSTALLED - set(names)
+    assert any(name.endswith("/README.md") for name in names), names
+    assert not [name for name in names if "apt" in name.split("/") or "initramfs-tools" in name], names
+
+
+@pytest.mark.rotates
+def test_rpm(lab: Lab, packed: Path) -> None:
+    """By Debian's rpmbuild, which knows none of Fedora's packages that it asks for."""
+    top = lab.directory / "root"
+    (top / "SOURCES").mkdir(parents=True)
+    run(["cp", packed, top / "SOURCES"])
+    run(["rpmbuild", "-bb", "--nodeps", "--define", f"_topdir {top}", PACKAGING / "carryover.spec"], log=lab.directory / "log")
+    made = next((top / "RPMS").glob("*/carryover-*.rpm"))
+    whole(run(["rpm", "--query", "--list", "--package", made]).split())
+
+
+@pytest.mark.rotates
+def test_pkgbuild(lab: Lab, packed: Path) -> None:
+    """By Debian's makepkg, which builds for nobody who is root, and asks a pacman only that it is there."""
+    lab.directory.chmod(0o711)
+    top = lab.directory / "root"
+    run(["cp", "-r", PACKAGING, top])
+    run(["cp", packed, top])
+    run(["chown", "-R", "nobody:nogroup", top])
+    run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "env", "-C", top, f"HOME={top}", "PACMAN=true",
+         "makepkg", "--nodeps"], log=lab.directory / "log")
+    made = next(top.glob("carryover-*.pkg.tar*"))
+    whole([f"/{name}" for name in run(["tar", "-tf", made]).split()])
