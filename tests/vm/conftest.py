@@ -70,11 +70,11 @@ class Lab:
         return network
 
     def machine(self, distro: str = "bookworm", network: str | Network = "netns",
-                fresh: bool = False, bare: bool | None = None, fat: bool = False, **options) -> Machine:
-        """A running machine, woken from its saved state, or booted when `fresh`; with guest/packages.fat when `fat`."""
+                fresh: bool = False, bare: bool | None = None, fat: bool = False, dracut: bool = False, **options) -> Machine:
+        """A running machine, woken from its saved state, or booted when `fresh`; with guest/packages.fat when `fat`, or with dracut."""
         if isinstance(network, str):
             network = self.network(network)
-        layer = images.layer(distro, bare=self.bare if bare is None else bare, fat=fat)
+        layer = images.layer(distro, bare=self.bare if bare is None else bare, fat=fat, dracut=dracut)
         index = len(self.machines)
         machine = Machine(layer, network, self.directory / f"machine{index}",
                           index=sum(other.network is network for other in self.machines), **options)
