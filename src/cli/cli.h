@@ -57,6 +57,7 @@ const char *cli_arg(const CliCall *call, size_t index);
 ExitStatus cli_fail(int r);
 ExitStatus cli_fail_target(int r);
 
+ExitStatus verb_cancel(const CliCall *call);
 ExitStatus verb_check(const CliCall *call);
 ExitStatus verb_drop(const CliCall *call);
 ExitStatus verb_enter(const CliCall *call);

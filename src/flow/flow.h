@@ -30,6 +30,10 @@ ExitStatus flow_fail(int r);
 /* `carryover reboot`: asks for the shutdown and waits; inside a kept tree it returns in the new kernel. */
 ExitStatus flow_reboot(const RebootOptions *options);
 
+/* `carryover cancel`: a reboot that waits, or the shutdown whose save is under way. EXIT_NOTHING: there is
+ * neither; EXIT_FAILED: it is too late. */
+ExitStatus flow_cancel(void);
+
 /* carryover.service, ExecStart: loads modules while they are there, and warms CRIU's cache. */
 ExitStatus flow_start(void);
 

@@ -3,17 +3,18 @@
 /*
  * `carryover reboot`. Everything that can be refused is refused here, while nothing has been touched; then
  * systemd is asked for the shutdown, and this process waits, as one of the carried ones, for the report that
- * answers its request (wait.c).
+ * answers its request (report/wait.c), or until Ctrl-C calls it off.
  */
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "files/config.h"
+#include "flow/cancel.h"
 #include "flow/flow.h"
-#include "flow/wait.h"
 #include "inspect/census.h"
 #include "inspect/facts.h"
 #include "inspect/kept.h"
@@ -27,6 +28,7 @@
 #include "report/report.h"
 #include "report/text.h"
 #include "report/trees.h"
+#include "report/wait.h"
 #include "store/key.h"
 #include "store/store.h"
 #include "systemd/bus.h"
@@ -37,6 +39,11 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+ExitStatus flow_fail(int r) {
+        log_error("carryover: %s", err_text(r));
+        return EXIT_FAILED;
+}
 
 /* Processes that may still be born in the kept sessions between the load and the freeze, generously. */
 #define PIDS_UNTIL_SAVED 1000u
@@ -100,6 +107,7 @@ static int load_now(const Config *config, const RebootOptions *options, const Ca
 
         if (!all && trees->n > 0)
                 return -ENOMEM;
+        interrupt_catch(); /* no kernel stays loaded for the next one who reboots */
         ticket.id = (char *)"loaded-before-the-save";
         ticket.hold_backend = (char *)hold_backend_text(config->hold);
         ticket.trees = all;
@@ -130,7 +138,12 @@ static int load_now(const Config *config, const RebootOptions *options, const Ca
 
 static int request_leave(const RebootOptions *options, const Kernel *kernel, char *own, Request *request) {
         Request filled = *request;
+        int r;
 
+        interrupt_catch();
+        r = interrupt_caught() ? err_say(-ECANCELED, CANCELLED) : run_seal_allow();
+        if (r < 0)
+                return err_pass(r);
         filled.action = options->no_kexec ? (char *)"reboot" : (char *)"kexec";
         filled.kernel = options->no_kexec ? NULL : (char *)kernel->version;
         filled.append = (char *)options->append;
@@ -269,12 +282,14 @@ static ExitStatus begin(const RebootOptions *options, const Config *config, Kern
         if (status != EXIT_OK)
                 return status;
         *ret_wait = wait_begin(config, request->realtime);
+        ret_wait->interrupted = cancel_waiting;
         r = request_leave(options, kernel, own, request);
         if (r >= 0)
                 r = ask(options);
         if (r >= 0)
                 return EXIT_OK;
         (void)run_request_remove();
+        (void)run_seal_take();
         if (!options->no_kexec)
                 (void)kexec_unload();
         return flow_fail(r);

@@ -235,7 +235,7 @@ static int prepare(Restoring *x) {
  * address". */
 static void settle(Restoring *x) {
         StepClock clock = step_begin();
-        int r = bus_wait_settled(x->manager, RESTORE_UNIT, now_monotonic() + x->config.settle_usec);
+        int r = bus_wait_settled(x->manager, RESTORE_UNIT, now_monotonic() + x->config.settle_usec, NULL);
 
         if (r < 0)
                 log_warning("%s; restoring anyway", err_text(r));

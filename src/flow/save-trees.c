@@ -386,8 +386,10 @@ static int drop_gone(Saving *s, const Worker *workers) {
 static int decide(Saving *s) {
         bool may_go_on = !s->request || saving_is_forced(s);
         StepClock clock = step_begin();
-        int r;
+        int r = saving_go_on(s); /* who is called off looks for no other reason */
 
+        if (r < 0)
+                return err_pass(r);
         if (s->n_own == 0)
                 return 1;
         if (s->n_ready == 0 || (s->n_failed > 0 && !may_go_on))
@@ -399,6 +401,8 @@ static int decide(Saving *s) {
                 r = fault_point("save:before-seal");
         if (r >= 0)
                 r = all_stand(s);
+        if (r >= 0)
+                r = saving_decided(s);
         if (r >= 0)
                 r = store_seal(&s->store, s->ticket, s->waiting);
         if (r >= 0)

@@ -19,12 +19,14 @@
 #include "files/config.h"
 #include "files/memory.h"
 #include "flow/aftermath.h"
+#include "flow/cancel.h"
 #include "flow/flow.h"
 #include "flow/tell.h"
 #include "image/remap.h"
 #include "inspect/census.h"
 #include "inspect/facts.h"
 #include "inspect/kept.h"
+#include "jump/call-off.h"
 #include "jump/jump.h"
 #include "kernel/cpu.h"
 #include "kernel/ids.h"
@@ -184,11 +186,20 @@ static int find_trees(Saving *s) {
         return r;
 }
 
+/* `carryover reboot` shows it, while it still runs. */
+static bool settle_for(const char *busy) {
+        (void)run_waits_for(busy);
+        return !run_called_off();
+}
+
 /* Everything that serves others stops before the freeze; the sessions run meanwhile. */
 static void settle(Saving *s) {
         StepClock clock = step_begin();
-        int r = bus_wait_settled(s->manager, OWN_UNIT, now_monotonic() + s->config.settle_usec);
+        int r = bus_wait_settled(s->manager, OWN_UNIT, now_monotonic() + s->config.settle_usec, settle_for);
 
+        log_failed(run_waits_for(NULL), "carryover reboot shows what it waits for no longer");
+        if (r == -ECANCELED)
+                return;
         if (r < 0)
                 log_warning("%s; saving anyway", err_text(r));
         /* What is written now need not be written while the trees stand frozen. */
@@ -309,12 +320,23 @@ static int guard_leave(Saving *s) {
 
 void saving_take_back(Saving *s) {
         saving_allow_restore(s);
-        if (!s->request || !s->manager)
-                return;
-        log_failed(run_request_remove(), "cannot remove the old request");
-        if (s->request->loaded)
-                log_failed(kexec_unload(), "another reboot may use the kernel that was loaded for this one");
-        log_failed(bus_cancel_shutdown(s->manager), "cannot cancel the shutdown");
+        if (saving_is_taken_back(s) && s->manager)
+                log_failed(call_off_shutdown(s->manager, s->request), "the system may shut down");
+}
+
+bool saving_is_taken_back(const Saving *s) {
+        return s->request || s->called_off;
+}
+
+int saving_go_on(Saving *s) {
+        s->called_off |= run_called_off();
+        return s->called_off ? err_say(-ECANCELED, CANCELLED) : 0;
+}
+
+int saving_decided(Saving *s) {
+        int r = run_seal_take();
+
+        return r < 0 ? err_pass(r) : saving_go_on(s);
 }
 
 /* Before there is a ticket, and perhaps a store to report to. */
@@ -324,6 +346,7 @@ static ExitStatus not_begun(Saving *s, const Candidates *kept, int why) {
                 report_event(&(Event){.kind = EVENT_TREE_REFUSED,
                                       .tree = kept->items[i].tree->name,
                                       .reason = err_text(why)});
+        (void)saving_decided(s);
         saving_take_back(s);
         return EXIT_FAILED;
 }
@@ -337,7 +360,8 @@ static void discard_left(Saving *s) {
 }
 
 const char *saving_fate(const Saving *s) {
-        return s->request ? "the tree continues to run" : "the tree ends if this shutdown continues";
+        return saving_is_taken_back(s) ? "the tree continues to run"
+                                       : "the tree ends if this shutdown continues";
 }
 
 /* Behind all that others wait for; before the note goes, by which the next boot does it if we do not come to
@@ -353,9 +377,10 @@ static void sweep_beside(Tree *const *trees, size_t n) {
 }
 
 ExitStatus saving_stop(Saving *s, int why) {
-        _cleanup_(freep) char *reason = strdup(err_text(why));
-        _cleanup_(freep) char *fate = text_format("the save was stopped; %s", saving_fate(s));
+        _cleanup_(freep) char *reason = strdup(err_text(why)), *fate = NULL;
 
+        (void)saving_decided(s); /* it may have failed of something else */
+        fate = text_format("the save was stopped; %s", saving_fate(s));
         saving_part(s);
         for (size_t i = 0; i < s->ticket->n_trees; i++) {
                 Tree *tree = s->ticket->trees[i];
@@ -366,6 +391,7 @@ ExitStatus saving_stop(Saving *s, int why) {
                         (void)saving_leave(tree, fate ?: "out of memory");
         }
         (void)model_set_string(&s->ticket->stopped, reason ?: "out of memory");
+        s->ticket->has_called_off = s->ticket->called_off = s->called_off;
         log_failed(store_report_write(&s->store, s->ticket), "cannot write the report");
         log_failed(store_history_add(&s->store, s->ticket), NOT_IN_HISTORY);
         saving_say(s, EVENT_SAVE_STOPPED, NULL, reason);
@@ -401,10 +427,12 @@ static int saving_ask(Saving *s, Candidates *ret_kept) {
                 r = kept_trees(&s->config, s->request ? s->request->target : NULL, ret_kept);
         if (r < 0)
                 return err_pass(r);
-        if (ret_kept->n > 0 || ret_kept->refused)
-                return 0;
-        log_info("nothing is kept");
-        return 1;
+        if (ret_kept->n == 0 && !ret_kept->refused) {
+                log_info("nothing is kept");
+                return 1;
+        }
+        r = run_seal_begin(s->request);
+        return r < 0 ? err_pass(r) : saving_go_on(s);
 }
 
 static int saving_open(Saving *s) {
@@ -487,6 +515,8 @@ static void finish(Saving *s) {
 
 static ExitStatus nothing_left(Saving *s) {
         sweep_beside(s->gone, s->n_gone);
+        if (saving_decided(s) < 0)
+                saving_take_back(s);
         log_info("all kept trees have ended");
         log_failed(store_saving_end(&s->store), "the next boot will report an empty save");
         return EXIT_OK;
@@ -508,8 +538,10 @@ static ExitStatus save(void) {
         r = saving_note(&s, &kept);
         if (r >= 0) {
                 settle(&s);
-                r = find_trees(&s);
+                r = saving_go_on(&s);
         }
+        if (r >= 0)
+                r = find_trees(&s);
         if (r < 0)
                 return saving_stop(&s, r);
         if (s.ticket->n_trees == 0)
@@ -525,6 +557,8 @@ static ExitStatus save(void) {
                 r = saving_join(&s);
         if (r >= 0)
                 r = encryption_begin(&s);
+        if (r >= 0)
+                r = saving_go_on(&s);
         if (r >= 0)
                 r = hold_begin(&s);
         if (r >= 0)

@@ -50,7 +50,8 @@ typedef struct Saving {
         size_t n_late;     /* of those that have failed */
         void *late;        /* what their threads work with, until this process ends */
         Decision decision;
-        bool told; /* people know of it (flow/tell.h) */
+        bool told;       /* people know of it (flow/tell.h) */
+        bool called_off; /* `carryover cancel`, or Ctrl-C in `carryover reboot` */
 } Saving;
 
 /* Nothing of it is open yet. For saving_done(), by _cleanup_. */
@@ -84,8 +85,14 @@ int saving_join(Saving *s);
 void saving_part(Saving *s);
 
 /* The trees go on living or come back, so the system must go on, if it was `carryover reboot` that asked for
- * its end. */
+ * its end, or if it was called off. */
 void saving_take_back(Saving *s);
+bool saving_is_taken_back(const Saving *s);
+
+/* Whether it was called off: -ECANCELED with a sentence. */
+int saving_go_on(Saving *s);
+/* The same, and from here on it cannot be called off. */
+int saving_decided(Saving *s);
 
 /* How the packets of a tree's connections look on the wire, by connection tracking, as they do now. */
 int saving_wires(Tree *tree);

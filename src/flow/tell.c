@@ -172,8 +172,8 @@ void tell_stopped(Saving *s) {
         if (!s->told)
                 return;
         s->told = false;
-        if (s->request) {
-                add_carried(s, "not rebooted: this session continues", false, &lines);
+        if (saving_is_taken_back(s)) {
+                add_carried(s, "not rebooted: this session continues", !s->request, &lines);
                 add_others(s, "not rebooted: this session continues", &lines);
         } else
                 add_carried(s, "this session could not be saved, and ends with this shutdown", true, &lines);

@@ -79,7 +79,8 @@ static void rest_of_sum(FILE *out, const Ticket *report) {
 
 static void headline_stopped(FILE *out, const Ticket *report, const Paint *paint, const char *old) {
         size_t n = report->n_trees;
-        bool lived = report->has_request_at || report_count(report, OUTCOME__STATE__CARRIED) > 0;
+        bool lived = report->has_request_at || report->called_off ||
+                     report_count(report, OUTCOME__STATE__CARRIED) > 0;
 
         if (lived)
                 fprintf(out, "%sNot rebooted%s: %zu %s in Linux %s.\n", paint->warn, paint->off, n,

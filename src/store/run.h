@@ -5,6 +5,7 @@
 
 #include "model/model.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 int run_keep_read(Keep **ret); /* an empty one if there is no file */
@@ -28,6 +29,27 @@ int run_request_remove(void);
 int run_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define RUN_PROGRESS "/run/carryover/progress"
 #define RUN_REQUEST  "/run/carryover/request"
+/*
+ * Whether what is under way is sealed or called off: the save and `carryover cancel` ask for it, and it is
+ * given to one of them.
+ */
+/* From here on it may be either. Forgets what was called off before. */
+int run_seal_allow(void);
+/* A save begins; requested: by `carryover reboot`, which has allowed it. Answer 1: it was called off
+ * meanwhile. */
+int run_seal_begin(bool requested);
+/* Right before the seal, or where there will be none: from here on nobody can call it off. Answer 1:
+ * somebody has. */
+int run_seal_take(void);
+/* Answer 1: there is nothing that may be called off, or not any more. */
+int run_call_off(void);
+bool run_called_off(void);
+#define RUN_MAY_SEAL   "/run/carryover/may-seal"
+#define RUN_CALLED_OFF "/run/carryover/called-off"
+/* What the save waits for, for the waiting `carryover reboot` to show; NULL: nothing any more. It is the
+ * text of a symbolic link: whoever reads it has nothing open, and may be frozen in that moment. */
+int run_waits_for(const char *what);
+#define RUN_WAITS_FOR "/run/carryover/waits-for"
 /* What is held from a save to its restore, for the last hook of the shutdown: the store may be unmounted
  * then. No key is in it. */
 int run_hold_read(Early **ret); /* answer 1 if none */

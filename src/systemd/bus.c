@@ -16,6 +16,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <systemd/sd-bus.h>
 
 #define SYSTEMD      "org.freedesktop.systemd1"
@@ -322,7 +323,10 @@ static int wait_for_job_change(Bus *b, uint64_t deadline) {
         }
 }
 
-int bus_wait_settled(Bus *b, const char *own_unit, uint64_t deadline) {
+/* Nobody announces that a save is called off. */
+#define ASK_AGAIN (USEC_PER_SEC / 2)
+
+int bus_wait_settled(Bus *b, const char *own_unit, uint64_t deadline, bool (*go_on)(const char *busy)) {
         _locked_ pthread_mutex_t *locked = lock(&b->lock);
         int r = subscribe(b);
 
@@ -330,13 +334,19 @@ int bus_wait_settled(Bus *b, const char *own_unit, uint64_t deadline) {
                 return err_pass(r);
         for (;;) {
                 Busy busy = {.own = own_unit};
+                uint64_t now;
 
                 r = for_each_job(b, look_for_running, &busy);
                 if (r < 0)
                         return err_pass(r);
                 if (busy.n == 0)
                         return 0;
-                r = wait_for_job_change(b, deadline);
+                if (go_on && !go_on(busy.names))
+                        return err_say(-ECANCELED, "nothing waits for them any more: %s", busy.names);
+                now = now_monotonic();
+                r = wait_for_job_change(b, MIN(deadline, now + ASK_AGAIN));
+                if (r == -ETIMEDOUT && now + ASK_AGAIN < deadline)
+                        continue;
                 if (r == -ETIMEDOUT)
                         return err_say(-ETIMEDOUT, "jobs still running: %s", busy.names);
                 if (r < 0)

@@ -67,9 +67,11 @@ int bus_cancel_shutdown(Bus *bus);
 
 /*
  * Waits until no job but those that wait for own_unit (and its own) is running, or the deadline. 0 settled,
- * -ETIMEDOUT with the units still busy in the sentence.
+ * -ETIMEDOUT with the units still busy in the sentence. go_on (may be NULL) is told of them, "a.service,
+ * b.service", at least twice a second; where it answers false, nothing more is waited for: -ECANCELED.
  */
-int bus_wait_settled(Bus *bus, const char *own_unit, uint64_t deadline_monotonic);
+int bus_wait_settled(Bus *bus, const char *own_unit, uint64_t deadline_monotonic,
+                     bool (*go_on)(const char *busy));
 
 /*
  * Makes a transient scope around one waiting process: job mode "ignore-dependencies", because the slice of a

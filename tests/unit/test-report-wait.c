@@ -3,10 +3,11 @@
 /* How the waiting `carryover reboot` finds its answer, and that it ends without one. Needs root: /run is
  * replaced by a tmpfs in a mount namespace of the test's own. */
 
-#include "../../src/flow/wait.c"
+#include "../../src/report/wait.c"
 
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/mount.h>
 
@@ -148,11 +149,108 @@ static void test_later_report(void **state) {
         store_close(&store);
 }
 
+static int terminal_begin(void) {
+        struct winsize size = {.ws_col = 60, .ws_row = 24};
+        int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK), slave;
+
+        assert_true(master >= 0 && unlockpt(master) == 0);
+        slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+        assert_true(slave >= 0 && ioctl(slave, TIOCSWINSZ, &size) == 0);
+        assert_int_equal(dup2(slave, STDOUT_FILENO), STDOUT_FILENO);
+        (void)fd_close(slave);
+        assert_int_equal(setenv("TERM", "xterm", 1) | unsetenv("NO_COLOR"), 0);
+        return master;
+}
+
+static const char *terminal_text(int master) {
+        static char text[4096];
+        ssize_t n = read(master, text, sizeof text - 1);
+
+        text[n > 0 ? n : 0] = '\0';
+        return text;
+}
+
+/* One line, written over once a second, which is no longer than the terminal is wide. */
+static void test_line(void **state) {
+        int out = dup(STDOUT_FILENO), master = terminal_begin();
+        Wait w = {.config = &config, .request = now_realtime(), .interrupted = wait_say_late};
+
+        (void)state;
+        assert_int_equal(run_seal_allow(), 0);
+        show_line(&w);
+        assert_string_equal(terminal_text(master), "\r\033[Kwaiting for the save (0 s)");
+        show_line(&w);
+        assert_string_equal(terminal_text(master), "");
+        w.request -= 12 * USEC_PER_SEC;
+        assert_int_equal(run_waits_for("slow.service\033[31m"), 0);
+        show_line(&w);
+        assert_string_equal(terminal_text(master),
+                            "\r\033[Kwaiting for services to stop: slow.service?[31m (12 s)");
+        w.request -= USEC_PER_SEC;
+        assert_int_equal(run_waits_for("a-service-with-a-name.service, another-one-that-is-longer.service"),
+                         0);
+        show_line(&w);
+        assert_int_equal(strlen(terminal_text(master)), strlen("\r\033[K") + 59);
+        w.request -= USEC_PER_SEC;
+        assert_int_equal(run_waits_for(NULL) | run_call_off(), 0);
+        show_line(&w);
+        assert_string_equal(terminal_text(master),
+                            "\r\033[Kwaiting for the save to release the trees (14 s)");
+        clear_line(&w);
+        assert_string_equal(terminal_text(master), "\r\033[K");
+        clear_line(&w);
+        assert_string_equal(terminal_text(master), "");
+        assert_int_equal(setenv("NO_COLOR", "1", 1), 0);
+        show_line(&w);
+        assert_string_equal(terminal_text(master), "");
+        assert_int_equal(dup2(out, STDOUT_FILENO), STDOUT_FILENO);
+        (void)fd_close(out);
+        (void)fd_close(master);
+}
+
+/* Where nobody looks, nothing is written. */
+static void test_no_line_in_a_pipe(void **state) {
+        int out = dup(STDOUT_FILENO), ends[2];
+        Wait w = {.config = &config, .request = 1};
+        char byte;
+
+        (void)state;
+        assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+        assert_int_equal(dup2(ends[1], STDOUT_FILENO), STDOUT_FILENO);
+        assert_int_equal(setenv("TERM", "xterm", 1) | unsetenv("NO_COLOR"), 0);
+        show_line(&w);
+        clear_line(&w);
+        assert_int_equal(dup2(out, STDOUT_FILENO), STDOUT_FILENO);
+        assert_int_equal(read(ends[0], &byte, 1), -1);
+        (void)fd_close(out);
+        (void)fd_close(ends[0]);
+        (void)fd_close(ends[1]);
+}
+
+/* A job that a script has put behind itself is not stopped by the script's Ctrl-C. */
+static void test_interrupt(void **state) {
+        (void)state;
+        assert_true(signal(SIGINT, SIG_IGN) != SIG_ERR);
+        interrupt_catch();
+        (void)raise(SIGINT);
+        assert_false(interrupt_caught());
+        assert_true(signal(SIGINT, SIG_DFL) == SIG_IGN);
+        interrupt_catch();
+        assert_false(interrupt_caught());
+        (void)raise(SIGINT);
+        assert_true(interrupt_caught());
+        interrupt_release();
+        assert_false(interrupt_caught());
+        assert_true(signal(SIGINT, SIG_DFL) == SIG_DFL);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_answer),      cmocka_unit_test(test_unreported),
                         cmocka_unit_test(test_sight),       cmocka_unit_test(test_nobody_answers),
                         cmocka_unit_test(test_not_all_yet), cmocka_unit_test(test_later_report),
+                        cmocka_unit_test(test_line),        cmocka_unit_test(test_no_line_in_a_pipe),
+                        cmocka_unit_test(test_interrupt),
         };
 
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||

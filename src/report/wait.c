@@ -6,22 +6,26 @@
  * began.
  */
 
-#include "flow/wait.h"
+#include "report/wait.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "base/log.h"
-#include "flow/flow.h"
+#include "base/interrupt.h"
+#include "base/text.h"
 #include "kernel/ids.h"
 #include "report/report.h"
 #include "report/style.h"
+#include "report/text.h"
 #include "store/store.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define LOOK_NSEC 200000000L /* the answer is shown at most this late */
@@ -45,6 +49,14 @@ static bool has_changed(const char *path, Sight *sight) {
         return changed;
 }
 
+static void clear_line(Wait *w) {
+        static const char clear[] = "\r\033[K";
+
+        if (w->seconds > 0)
+                (void)fd_write_all(STDOUT_FILENO, clear, strlen(clear));
+        w->seconds = 0;
+}
+
 static void show_progress(Wait *w) {
         _cleanup_(closep) int fd = -1;
         char buffer[1024], boot[37];
@@ -59,6 +71,7 @@ static void show_progress(Wait *w) {
                 w->offset = 0;
         memcpy(w->boot, boot, sizeof boot);
         while ((n = pread(fd, buffer, sizeof buffer, w->offset)) > 0) {
+                clear_line(w);
                 (void)fd_write_all(STDOUT_FILENO, buffer, (size_t)n);
                 w->offset += n;
         }
@@ -107,6 +120,8 @@ static int answer(Wait *w, Ticket **ret) {
                 *ret = TAKE(report);
                 return 0;
         }
+        if (last && run_called_off()) /* before a save began, by somebody else */
+                return err_say(-ECANCELED, "not rebooted, all trees continue to run: cancelled on request");
         return last ? err_say(-ENODATA, "no answer: see journalctl -u carryover -u carryover-restore") : 1;
 }
 
@@ -116,9 +131,84 @@ static bool is_back(const Ticket *report, const char *name) {
         return tree && tree->outcome && tree->outcome->state == OUTCOME__STATE__CARRIED;
 }
 
-ExitStatus flow_fail(int r) {
-        log_error("carryover: %s", err_text(r));
+/* What the save waits for, as it says, with what a terminal would obey taken out. */
+static char *what_save_waits_for(void) {
+        char text[512];
+        ssize_t n = readlink(RUN_WAITS_FOR, text, sizeof text - 1);
+
+        if (n <= 0)
+                return strdup("the save");
+        text[n] = '\0';
+        return text_format("services to stop: %s", text);
+}
+
+static char *what(const Wait *w) {
+        if (!w->interrupted) /* no reboot */
+                return strdup("the restore");
+        if (run_called_off())
+                return strdup("the save to release the trees");
+        if (in_store(w->config, "ticket.claimed"))
+                return strdup("the restore");
+        return in_store(w->config, "ticket") ? strdup("the shutdown") : what_save_waits_for();
+}
+
+/* As wide as the terminal at most: a line that is broken cannot be written over. */
+static size_t columns(void) {
+        struct winsize size = {0};
+
+        return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1u : 79;
+}
+
+/* "waiting for services to stop: nginx.service (3 s)". */
+static void show_line(Wait *w) {
+        uint64_t now = now_realtime(), since = now > w->request ? now - w->request : 0;
+        unsigned seconds = (unsigned)(since / USEC_PER_SEC) + 1;
+        _cleanup_(freep) char *raw = NULL, *text = NULL, *line = NULL;
+        char end[32];
+        int room;
+
+        if (seconds == w->seconds || !report_style().colour)
+                return;
+        raw = what(w);
+        text = raw ? text_printable(raw) : NULL;
+        snprintf(end, sizeof end, " (%u s)", seconds - 1);
+        room = (int)columns() - (int)strlen("waiting for ") - (int)strlen(end);
+        line = text && room > 0 ? text_format("\r\033[Kwaiting for %.*s%s", room, text, end) : NULL;
+        if (!line || fd_write_all(STDOUT_FILENO, line, strlen(line)) < 0)
+                return;
+        w->seconds = seconds;
+}
+
+void wait_say_late(const Wait *w) {
+        char boot[37];
+        struct utsname u;
+
+        if (in_store(w->config, "ticket"))
+                fprintf(stderr,
+                        "carryover: too late to cancel: the save is sealed; the next boot restores the "
+                        "kept trees\n");
+        else if (!in_store(w->config, "ticket.claimed"))
+                return;
+        else if (system_boot_id(boot) >= 0 && strcmp(boot, w->first_boot) != 0 && uname(&u) >= 0)
+                fprintf(stderr,
+                        "carryover: too late to cancel: this session was carried into Linux %s; its report "
+                        "follows\n",
+                        u.release);
+        else
+                fprintf(stderr, "carryover: too late to cancel: the save was sealed; its report follows\n");
+}
+
+static ExitStatus fail(int r) {
+        fprintf(stderr, "carryover: %s\n", err_text(r));
         return EXIT_FAILED;
+}
+
+static void look_for_interrupt(Wait *w) {
+        if (!w->interrupted || !interrupt_caught())
+                return;
+        clear_line(w);
+        interrupt_release();
+        w->interrupted(w);
 }
 
 ExitStatus wait_answer(Wait *w, const char *tree) {
@@ -132,11 +222,14 @@ ExitStatus wait_answer(Wait *w, const char *tree) {
                 r = answer(w, &report);
                 if (r <= 0)
                         break;
+                look_for_interrupt(w);
+                show_line(w);
                 /* EINTR is the restore itself (docs/CRIU.md, "Time"): look at once. */
                 (void)nanosleep(&pause, NULL);
         }
+        clear_line(w);
         if (r < 0)
-                return flow_fail(r);
+                return fail(r);
         if (report->stopped && report_verdict(report) == REPORT_STOPPED) {
                 fprintf(stderr, "carryover: not rebooted, all trees continue to run: %s\n", report->stopped);
                 return EXIT_FAILED;
@@ -152,5 +245,6 @@ Wait wait_begin(const Config *config, uint64_t request) {
         (void)has_changed(RUN_PROGRESS, &w.progress);
         w.offset = w.progress.size;
         (void)system_boot_id(w.boot); /* unknown: everything is shown */
+        memcpy(w.first_boot, w.boot, sizeof w.boot);
         return w;
 }

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "flow/cancel.h"
+
+#include "base/err.h"
+#include "files/config.h"
+#include "flow/flow.h"
+#include "jump/call-off.h"
+
+#include <stdio.h>
+
+static void say_begun(void) {
+        fprintf(stderr, "carryover: cancelling: waiting until the trees are released\n");
+}
+
+/* The answer that it waits for then says how it ended. */
+void cancel_waiting(const Wait *w) {
+        CallOff what = CALL_OFF_NOTHING;
+        int r = call_off(w->config, &what);
+
+        if (r >= 0 && what == CALL_OFF_BEGUN) {
+                say_begun();
+                r = call_off_end(w->config);
+        } else if (r >= 0)
+                wait_say_late(w);
+        if (r < 0)
+                (void)flow_fail(r);
+}
+
+static ExitStatus cancel(const Config *config) {
+        CallOff what = CALL_OFF_NOTHING;
+        int r = call_off(config, &what);
+
+        if (r >= 0 && what == CALL_OFF_NOTHING) {
+                fprintf(stderr,
+                        "carryover: nothing to cancel: no carryover reboot and no save is in progress\n");
+                return EXIT_NOTHING;
+        }
+        if (r >= 0 && what == CALL_OFF_LATE) {
+                fprintf(stderr,
+                        "carryover: too late to cancel: the save is sealed; the next boot restores the kept "
+                        "trees\n");
+                return EXIT_FAILED;
+        }
+        if (r >= 0) {
+                say_begun();
+                r = call_off_end(config);
+        }
+        if (r < 0)
+                return flow_fail(r);
+        printf("Cancelled: the machine is not rebooted, and all kept trees continue to run.\n");
+        return EXIT_OK;
+}
+
+ExitStatus flow_cancel(void) {
+        Config config;
+        int r = config_load("", &config);
+
+        return r < 0 ? flow_fail(r) : cancel(&config);
+}

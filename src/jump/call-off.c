@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Until the ticket is sealed a shutdown is a queue of jobs in PID 1, and what they have stopped can start
+ * again; the sessions still run, or stand frozen and are let go. Behind the seal their processes are dead,
+ * and the way back is the restore, in whichever kernel.
+ */
+
+#include "jump/call-off.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "kernel/kexec.h"
+#include "store/run.h"
+#include "store/store.h"
+
+/* As TimeoutStopSec= of carryover.service. */
+#define SAVE_TIMEOUT (600 * USEC_PER_SEC)
+
+int call_off_shutdown(Bus *manager, const Request *request) {
+        int r = bus_cancel_shutdown(manager), k = 0;
+
+        if (r < 0)
+                r = err_prefix(r, "cannot cancel the shutdown: ");
+        if (request && request->loaded)
+                k = kexec_unload();
+        if (k < 0 && r >= 0)
+                r = err_prefix(k, "another reboot may use the kernel that was loaded for this one: ");
+        k = request ? run_request_remove() : 0; /* last: a save that begins now sees it, or no shutdown */
+        return r < 0 ? r : k < 0 ? err_pass(k) : 0;
+}
+
+static int shutdown_action(Bus **ret_manager, const char **ret_action) {
+        int r = bus_open_manager(ret_manager);
+
+        return r < 0 ? err_pass(r) : bus_shutdown_action(*ret_manager, ret_action);
+}
+
+/* A save that has decided for the seal may still fail, and then takes the shutdown back by itself. */
+static int why_not(const Config *config, CallOff *ret) {
+        _cleanup_(store_close) Store store = {.fd = -1};
+        _cleanup_(bus_closep) Bus *manager = NULL;
+        const char *action = NULL;
+        int r = run_lock_wait("save", 0, now_monotonic() + SAVE_TIMEOUT);
+
+        if (r >= 0)
+                r = shutdown_action(&manager, &action);
+        if (r >= 0)
+                r = store_open(config, &store);
+        if (r < 0)
+                return err_pass(r);
+        *ret = action && store_is_sealed(&store) ? CALL_OFF_LATE : CALL_OFF_NOTHING;
+        return 0;
+}
+
+int call_off(const Config *config, CallOff *ret) {
+        int r = run_call_off();
+
+        if (r == 1)
+                return err_pass(why_not(config, ret));
+        if (r < 0)
+                return err_pass(r);
+        *ret = CALL_OFF_BEGUN;
+        return 0;
+}
+
+/* A save that died is put in order by ExecStopPost of its service, which removes the note. */
+static int is_in_order(const Config *config) {
+        _cleanup_(store_close) Store store = {.fd = -1};
+        _cleanup_(ticket_freep) Ticket *note = NULL;
+        int r = store_open(config, &store);
+
+        if (r >= 0)
+                r = store_saving(&store, &note);
+        if (r == 0)
+                return err_say(-EIO, "the save ended before its time: see carryover status");
+        return r < 0 ? err_pass(r) : 0;
+}
+
+int call_off_end(const Config *config) {
+        _cleanup_(request_freep) Request *request = NULL;
+        _cleanup_(bus_closep) Bus *manager = NULL;
+        const char *action = NULL;
+        int r = run_lock_wait("save", 0, now_monotonic() + SAVE_TIMEOUT);
+
+        if (r >= 0)
+                r = shutdown_action(&manager, &action);
+        if (r >= 0)
+                r = run_request_read(&request);
+        if (r >= 0 && (action || request)) /* no save has begun */
+                r = call_off_shutdown(manager, request);
+        return r < 0 ? err_pass(r) : is_in_order(config);
+}

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Ctrl-C in `carryover reboot`, and `carryover cancel`: before the seal nothing is rebooted, after it the session is carried."""
+
+import re
+
+import pytest
+
+from lab import check
+
+# A service whose stop the save waits for, and so does whoever wants to call it off.
+SLOW = """[Unit]
+Before=multi-user.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/true
+ExecStop=/bin/sleep 15
+TimeoutStopSec=60
+[Install]
+WantedBy=multi-user.target
+"""
+
+# Presses the key as soon as this session runs in another boot.
+PRESS = ("{ b=$(cat /proc/sys/kernel/random/boot_id); while [ $b = $(cat /proc/sys/kernel/random/boot_id) ]; do sleep 0.1; done; "
+         "pkill -INT -x carryover; } &")
+
+
+@pytest.mark.rotates
+@pytest.mark.parametrize("distro", ["bookworm", "trixie"])
+def test_cancel(lab, distro):
+    """Typing Ctrl-C prints that nothing is rebooted, `carryover cancel` likewise; in the next kernel it is too late."""
+    machine = lab.machine(distro, "netns")
+    machine.write("/etc/systemd/system/slow.service", SLOW)
+    machine.run("systemctl daemon-reload && systemctl enable --now slow.service")
+    session = machine.session("root")
+    old = check.before(machine, session)
+    ticks = check.counter(session)
+
+    code = machine.run("carryover cancel 2>/run/said; echo $?; cat /run/said").splitlines()
+    assert code == ["3", "carryover: nothing to cancel: no carryover reboot and no save is in progress"], code
+
+    def waits() -> None:
+        session.send_line("carryover reboot; echo \"returned\" $?.")
+        session.expect(r"waiting for services to stop: [^\r]*slow\.service[^\r]* \(\d+ s\)", 60)
+
+    def lives() -> None:
+        found = session.expect(r"not rebooted, all trees continue to run: cancelled on request\r\n(?s:.*?)returned (\d+)\.", 90)
+        assert found.group(1) == "1"
+        session.expect(r"[$#] ", 60)
+        check.same_session(session, old)
+        ticks.goes_on()
+        assert machine.boot_id() == old.boot_id
+        report = check.status(machine)
+        assert (report["verdict"], report["stopped"]) == ("stopped", "cancelled on request"), report
+        check.clean_after(machine, old)
+
+    waits()
+    session.send("\x03")
+    session.expect(r"carryover: cancelling", 30)
+    lives()
+
+    waits()
+    said = machine.run("carryover cancel 2>/dev/null", timeout=90)
+    assert said == "Cancelled: the machine is not rebooted, and all kept trees continue to run.\n", said
+    lives()
+
+    # The shutdown is somebody else's.
+    check.answer(session, "carryover keep >/dev/null")
+    session.send_line("systemctl reboot")
+    session.expect(r"[$#] ", 60)
+
+    def cancelled() -> bool:
+        return "Cancelled" in machine.run("carryover cancel 2>&1", check=False, timeout=90)
+    check.wait_for("the save to be there and cancelled", cancelled, 30, 0.2)
+    check.same_session(session, old)
+    assert machine.boot_id() == old.boot_id
+    check.clean_after(machine, old)
+
+    session.send_line(PRESS)
+    began, text = check.reboot(session)
+    check.same_session(session, old)
+    check.other_boot(machine, old)
+    print(text)
+    assert re.search(rf"carryover: too late to cancel: this session was carried into Linux {re.escape(machine.kernel())}; its report follows",
+                     " ".join(text.split())), text
+    print(f"counted to {ticks.check()}, none missing, none twice")
