@@ -17,6 +17,7 @@
 #include "netlink/nudge.h"
 #include "report/report.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* What systemd itself gives a unit to start. A scope needs nothing but PID 1's attention, but on a starved
@@ -131,6 +132,18 @@ static int on_ready(const Tree *tree, int *ret_procs_fd, void *userdata) {
         return r;
 }
 
+/* `carryover reboot` shows it, as soon as it runs itself. */
+static void show_pending(const Restoring *x, const Worker *workers) {
+        char names[256] = "";
+        size_t l = 0;
+
+        for (size_t i = 0; i < x->ticket->n_trees && l < sizeof names; i++)
+                if (!workers[i].ended)
+                        l += (size_t)snprintf(names + l, sizeof names - l, "%s%s", l ? ", " : "",
+                                              x->ticket->trees[i]->name);
+        log_failed(run_waits_for(names), "carryover reboot does not show what it waits for");
+}
+
 static void *worker_run(void *userdata) {
         Worker *w = userdata;
         Restoring *x = w->restoring;
@@ -155,6 +168,7 @@ static void *worker_run(void *userdata) {
                 worker_failed(w, r);
         pthread_mutex_lock(&x->lock);
         w->ended = true;
+        show_pending(x, x->workers);
         pthread_cond_broadcast(&x->change);
         pthread_mutex_unlock(&x->lock);
         return NULL;
@@ -218,6 +232,7 @@ int restoring_trees(Restoring *x) {
                                       .procs_fd = -1,
                                       .ended = !restoring_is_pending(x->ticket->trees[i])};
         x->workers = workers;
+        show_pending(x, workers); /* no thread runs yet */
         probing = pthread_create(&criu, NULL, criu_run, x) == 0;
         for (size_t i = 0; i < n; i++) {
                 if (workers[i].ended)

@@ -131,25 +131,27 @@ static bool is_back(const Ticket *report, const char *name) {
         return tree && tree->outcome && tree->outcome->state == OUTCOME__STATE__CARRIED;
 }
 
-/* What the save waits for, as it says, with what a terminal would obey taken out. */
-static char *what_save_waits_for(void) {
+/* What the save or the restore waits for, as it says itself; NULL: it does not. */
+static char *told_to_wait_for(const char *before) {
+        _cleanup_(freep) char *told = NULL;
         char text[512];
         ssize_t n = readlink(RUN_WAITS_FOR, text, sizeof text - 1);
 
         if (n <= 0)
-                return strdup("the save");
+                return NULL;
         text[n] = '\0';
-        return text_format("services to stop: %s", text);
+        told = text_printable(text);
+        return told ? text_format("%s%s", before, told) : NULL;
 }
 
 static char *what(const Wait *w) {
-        if (!w->interrupted) /* no reboot */
-                return strdup("the restore");
+        if (!w->interrupted || in_store(w->config, "ticket.claimed"))
+                return told_to_wait_for("the restore of ") ?: strdup("the restore");
         if (run_called_off())
                 return strdup("the save to release the trees");
-        if (in_store(w->config, "ticket.claimed"))
-                return strdup("the restore");
-        return in_store(w->config, "ticket") ? strdup("the shutdown") : what_save_waits_for();
+        if (in_store(w->config, "ticket"))
+                return strdup("the shutdown");
+        return told_to_wait_for("services to stop: ") ?: strdup("the save");
 }
 
 /* As wide as the terminal at most: a line that is broken cannot be written over. */
@@ -163,14 +165,13 @@ static size_t columns(void) {
 static void show_line(Wait *w) {
         uint64_t now = now_realtime(), since = now > w->request ? now - w->request : 0;
         unsigned seconds = (unsigned)(since / USEC_PER_SEC) + 1;
-        _cleanup_(freep) char *raw = NULL, *text = NULL, *line = NULL;
+        _cleanup_(freep) char *text = NULL, *line = NULL;
         char end[32];
         int room;
 
         if (seconds == w->seconds || !report_style().colour)
                 return;
-        raw = what(w);
-        text = raw ? text_printable(raw) : NULL;
+        text = what(w);
         snprintf(end, sizeof end, " (%u s)", seconds - 1);
         room = (int)columns() - (int)strlen("waiting for ") - (int)strlen(end);
         line = text && room > 0 ? text_format("\r\033[Kwaiting for %.*s%s", room, text, end) : NULL;

@@ -377,6 +377,22 @@ static void test_given_up_while_it_runs(void **state) {
         is_over();
 }
 
+static void shows_what_is_pending(void) {
+        char text[64] = "";
+
+        if (readlink(RUN_WAITS_FOR, text, sizeof text - 1) <= 0 || !strstr(text, "pid-400000"))
+                _exit(77);
+}
+
+static void test_shows_what_is_pending(void **state) {
+        sealed_two();
+        fake_meanwhile("criu_restore", shows_what_is_pending);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
+        fake_meanwhile("", NULL);
+        assert_int_equal(access(RUN_WAITS_FOR, F_OK), -1);
+        assert_int_equal(fake_count("criu_restore"), 2);
+}
+
 /* The shutdown was called off: back in the old kernel, once everything else has started. */
 static void test_called_off(void **state) {
         _cleanup_(ticket_freep) Ticket *report = NULL;
@@ -464,6 +480,7 @@ int main(void) {
                         cmocka_unit_test(test_given_up),
                         cmocka_unit_test(test_given_up_while_it_runs),
                         cmocka_unit_test(test_called_off),
+                        cmocka_unit_test(test_shows_what_is_pending),
                         cmocka_unit_test(test_nothing_is_sealed),
                         cmocka_unit_test(test_ticket_is_damaged),
                         cmocka_unit_test(test_history),

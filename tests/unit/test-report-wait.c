@@ -174,6 +174,7 @@ static const char *terminal_text(int master) {
 static void test_line(void **state) {
         int out = dup(STDOUT_FILENO), master = terminal_begin();
         Wait w = {.config = &config, .request = now_realtime(), .interrupted = wait_say_late};
+        Store store;
 
         (void)state;
         assert_int_equal(run_seal_allow(), 0);
@@ -196,6 +197,13 @@ static void test_line(void **state) {
         show_line(&w);
         assert_string_equal(terminal_text(master),
                             "\r\033[Kwaiting for the save to release the trees (14 s)");
+        w.request -= USEC_PER_SEC;
+        assert_int_equal(store_open(&config, &store) | file_replace(store.fd, "ticket.claimed", "", 0), 0);
+        assert_int_equal(run_waits_for("session-4"), 0);
+        show_line(&w);
+        assert_string_equal(terminal_text(master), "\r\033[Kwaiting for the restore of session-4 (15 s)");
+        assert_int_equal(unlinkat(store.fd, "ticket.claimed", 0) | run_waits_for(NULL), 0);
+        store_close(&store);
         clear_line(&w);
         assert_string_equal(terminal_text(master), "\r\033[K");
         clear_line(&w);
