@@ -13,6 +13,7 @@
 
 #include "criu-rseq.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <linux/rseq.h>
 #include <stdbool.h>
@@ -21,15 +22,54 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
 #include <unistd.h>
 
 #define SIGNATURE sizeof(uint32_t)
-#define AT_IP     (16 * sizeof(uint64_t)) /* in struct user of x86-64: RIP of <sys/reg.h> */
 
 /* The system call itself: ptrace() comes by here. It stores the word. */
 static bool peek(pid_t tid, uint64_t address, uint64_t *ret) {
         return syscall(SYS_ptrace, PTRACE_PEEKDATA, tid, address, ret) >= 0;
 }
+
+/* Where a thread goes on. */
+#ifdef __aarch64__
+static bool ip_transfer(pid_t tid, long get_or_set, struct user_regs_struct *regs) {
+        struct iovec all = {.iov_base = regs, .iov_len = sizeof *regs};
+
+        return syscall(SYS_ptrace, get_or_set, tid, (long)NT_PRSTATUS, &all) >= 0 &&
+               all.iov_len == sizeof *regs;
+}
+
+static bool ip_get(pid_t tid, uint64_t *ret) {
+        struct user_regs_struct regs;
+        bool got = ip_transfer(tid, PTRACE_GETREGSET, &regs);
+
+        if (got)
+                *ret = regs.pc;
+        return got;
+}
+
+static bool ip_set(pid_t tid, uint64_t ip) {
+        struct user_regs_struct regs;
+
+        if (!ip_transfer(tid, PTRACE_GETREGSET, &regs))
+                return false;
+        regs.pc = ip;
+        return ip_transfer(tid, PTRACE_SETREGSET, &regs);
+}
+#else
+#define AT_IP (16 * sizeof(uint64_t)) /* in struct user of x86-64: RIP of <sys/reg.h> */
+
+static bool ip_get(pid_t tid, uint64_t *ret) {
+        return syscall(SYS_ptrace, PTRACE_PEEKUSER, tid, AT_IP, ret) >= 0;
+}
+
+static bool ip_set(pid_t tid, uint64_t ip) {
+        return syscall(SYS_ptrace, PTRACE_POKEUSER, tid, AT_IP, ip) >= 0;
+}
+#endif
 
 static bool read_words(pid_t tid, uint64_t address, uint64_t *ret, size_t n) {
         for (size_t i = 0; i < n; i++)
@@ -58,8 +98,8 @@ void criu_rseq_abort(pid_t tid, const struct __ptrace_rseq_configuration *where)
         uint64_t at;
         int before = errno;
 
-        if (syscall(SYS_ptrace, PTRACE_PEEKUSER, tid, AT_IP, &at) >= 0 &&
-            sequence_of(tid, where, &sequence) && at - sequence.start_ip < sequence.post_commit_offset)
-                (void)syscall(SYS_ptrace, PTRACE_POKEUSER, tid, AT_IP, sequence.abort_ip);
+        if (ip_get(tid, &at) && sequence_of(tid, where, &sequence) &&
+            at - sequence.start_ip < sequence.post_commit_offset)
+                (void)ip_set(tid, sequence.abort_ip);
         errno = before;
 }

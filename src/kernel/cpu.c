@@ -29,6 +29,12 @@ static bool is_instruction_set(const char *word) {
         return false;
 }
 
+/* There each word is an instruction set that programs may ask for by getauxval(3), but for the kernel's own
+ * two. */
+static bool is_instruction_set_of_arm(const char *word) {
+        return strcmp(word, "evtstrm") != 0 && strcmp(word, "cpuid") != 0;
+}
+
 static bool has_word(const char *words, const char *word) {
         size_t n = strlen(word);
 
@@ -45,8 +51,9 @@ static void add_word(char *out, const char *word) {
         strcat(out, word);
 }
 
-/* The first processor's; Linux starts no others that lack what this one has. */
-static int flags_line(const char *cpuinfo, char **ret) {
+/* The first processor's; Linux starts no others that lack what this one has. x86 says "flags", arm64
+ * "Features". */
+static int flags_line(const char *cpuinfo, bool *ret_arm, char **ret) {
         _cleanup_(fclosep) FILE *file = fopen(cpuinfo, "re");
         _cleanup_(freep) char *line = NULL;
         size_t room = 0;
@@ -54,26 +61,29 @@ static int flags_line(const char *cpuinfo, char **ret) {
         if (!file)
                 return err_born(-errno, "cannot read %s", cpuinfo);
         while (getline(&line, &room, file) > 0)
-                if (starts_with(line, "flags")) {
+                if (starts_with(line, "flags") || starts_with(line, "Features")) {
+                        *ret_arm = line[0] == 'F';
                         *ret = TAKE(line);
                         return 0;
                 }
-        return err_say(-ENODATA, "%s has no flags line", cpuinfo);
+        return err_say(-ENODATA, "%s has neither a flags nor a Features line", cpuinfo);
 }
 
 int cpu_instructions(const char *cpuinfo, char **ret) {
         _cleanup_(freep) char *line = NULL, *words = NULL;
         char *save = NULL;
+        bool arm = false;
         int r;
 
-        r = flags_line(cpuinfo, &line);
+        r = flags_line(cpuinfo, &arm, &line);
         if (r < 0)
                 return err_pass(r);
         words = calloc(1, strlen(line) + 1);
         if (!words)
                 return -ENOMEM;
-        for (char *w = strtok_r(line, " \t\n", &save); w; w = strtok_r(NULL, " \t\n", &save))
-                if (is_instruction_set(w))
+        (void)strtok_r(line, ":", &save);
+        for (char *w = strtok_r(NULL, " \t\n", &save); w; w = strtok_r(NULL, " \t\n", &save))
+                if (arm ? is_instruction_set_of_arm(w) : is_instruction_set(w))
                         add_word(words, w);
         *ret = TAKE(words);
         return 0;

@@ -9,8 +9,8 @@
  * used, and what is lost is named.
  */
 
-/* Words as in the flags of /proc/cpuinfo, in its order; only those that unprivileged programs use. Caller
- * frees *ret. */
+/* Words as in the flags (arm64: Features) of /proc/cpuinfo, in its order; only those that unprivileged
+ * programs use. Caller frees *ret. */
 int cpu_instructions(const char *cpuinfo, char **ret);
 
 /* The words of `before` that are not in `now`, or "". Caller frees *ret. */

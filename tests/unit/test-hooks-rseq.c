@@ -2,6 +2,13 @@
 
 /* Threads inside of a restartable sequence, as CRIU meets them; and what memory is registered for. */
 
+/* The sequence is in assembler. */
+#ifndef __x86_64__
+int main(void) {
+        return 77; /* for meson: skipped */
+}
+#else
+
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -220,3 +227,4 @@ int main(void) {
 
         return cmocka_run_group_tests(tests, make_page, NULL);
 }
+#endif

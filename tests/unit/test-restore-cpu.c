@@ -11,6 +11,15 @@
 
 #include <cmocka.h>
 
+/* What each processor of this kind has, by definition. */
+#ifdef __aarch64__
+#define FIRST  "fp"
+#define SECOND "asimd"
+#else
+#define FIRST  "sse"
+#define SECOND "sse2"
+#endif
+
 static void test_compare(void **state) {
         _cleanup_(tree_freep) Tree *tree = model_new(Tree, tree__init);
         Ticket ticket = TICKET__INIT;
@@ -19,10 +28,10 @@ static void test_compare(void **state) {
         ticket.trees = &tree;
         ticket.n_trees = 1;
         assert_int_equal(restore_compare_cpu(&ticket), 0); /* of an older carryover */
-        ticket.instructions = (char *)"sse sse2";          /* x86-64 has them by definition */
+        ticket.instructions = (char *)FIRST " " SECOND;
         assert_int_equal(restore_compare_cpu(&ticket), 0);
         assert_int_equal(tree->n_degraded, 0);
-        ticket.instructions = (char *)"sse avx9999 sse2";
+        ticket.instructions = (char *)FIRST " avx9999 " SECOND;
         assert_int_equal(restore_compare_cpu(&ticket), 0);
         assert_int_equal(tree->n_degraded, 1);
         assert_string_equal(tree->degraded[0]->what, "processor");
