@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/text.h"
-#include "report/node.h"
 #include "report/text.h"
+#include "json/node.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -4,8 +4,8 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "report/node.h"
 #include "report/text.h"
+#include "json/node.h"
 
 #define COLUMNS 32 /* of a setting; the place of a longer one stands right behind it */
 

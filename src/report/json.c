@@ -5,7 +5,7 @@
 #include "report/report.h"
 
 #include "base/err.h"
-#include "report/node.h"
+#include "json/node.h"
 
 static void put_kernel(Node *node, const char *key, const char *kernel, const char *boot) {
         Node o = node_object();

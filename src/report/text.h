@@ -14,10 +14,6 @@
  * -ENOMEM. */
 char *text_printable(const char *text);
 
-/* A copy in which every byte that is no part of a well-formed UTF-8 sequence is '?': what JSON wants.
- * Likewise. */
-char *text_utf8(const char *text);
-
 /* Writes `label` and `text` (made printable) indented by `indent`, broken between words before
  * REPORT_COLUMNS; further lines are indented to where the text began. A word that is longer than a line
  * stays whole. */

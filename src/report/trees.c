@@ -5,8 +5,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "files/user.h"
-#include "report/node.h"
 #include "report/text.h"
+#include "json/node.h"
 
 #include <inttypes.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Inside this room: JSON. A Node remembers that an allocation failed and passes it on to the node that it is
+/* Making JSON. A Node remembers that an allocation failed and passes it on to the node that it is
  * put into, so that only node_write() has to look. Text need not be UTF-8. */
 
 #include "model/verdict.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "report/node.h"
+#include "json/node.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "report/text.h"
+#include "json/utf.h"
 
 #include <json-c/json.h>
 
