@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* One call of Varlink, read out of a message, and the replies to it. */
+
+#include "json/reading.h"
+
+#include <stdio.h>
+#include <sys/types.h>
+
+typedef struct Call {
+        JsonObject message, parameters; /* parameters live in the message */
+        const char *method;
+        bool oneway, more;
+        uid_t uid; /* of the peer, as the kernel tells it */
+        pid_t pid;
+} Call;
+
+/* Leaves uid and pid alone. -EINVAL: it is none. */
+int call_read(const char *text, size_t size, Call *call);
+void call_done(Call *call);
+
+/* A parameter that is a text. Answer 1: it was not given. -EINVAL: it is none, after which
+ * call_wrong_parameter() is the reply. */
+int call_text(const Call *call, const char *name, const char **ret);
+
+/* Replies, as JSON without a NUL, that the caller frees. An error has at most one parameter, or NULL. */
+#define VARLINK "org.varlink.service."
+int call_error(const char *error, const char *parameter, const char *value, char **ret);
+
+/* What `write` writes is the object of the parameters. */
+typedef int (*CallWrite)(FILE *out, const void *userdata);
+int call_reply(CallWrite write, const void *userdata, bool continues, char **ret);

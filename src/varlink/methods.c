@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "varlink/methods.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "config-build.h"
+#include "flow/keep.h"
+#include "flow/now.h"
+#include "report/census.h"
+#include "report/trees.h"
+#include "json/node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OURS           "io.carryover."
+#define PARAMETERS_MAX 2u
+
+/* A method answers with a negative errno, whose sentence is then the reply, or has made its reply. */
+typedef struct Method {
+        const char *name;
+        bool anybody;                          /* else root alone, as the command */
+        const char *texts[PARAMETERS_MAX + 1]; /* its parameters, all texts; ends with NULL */
+        int (*run)(const Call *call, char **ret);
+} Method;
+
+/* That a parameter is a text has been checked. NULL: it was not given. */
+static const char *text_of(const Call *call, const char *name) {
+        const char *text = NULL;
+
+        (void)call_text(call, name, &text);
+        return text;
+}
+
+static int write_status(FILE *out, const void *userdata) {
+        const Now *now = userdata;
+
+        return err_pass(report_json(out, now->ticket, &now->stands, false));
+}
+
+static int status(const Call *call, char **ret) {
+        _cleanup_(now_done) Now now = {0};
+        int r = now_look(text_of(call, "tree"), &now);
+
+        return r < 0 ? err_pass(r) : call_reply(write_status, &now, false, ret);
+}
+
+static int write_history(FILE *out, const void *userdata) {
+        const History *history = userdata;
+        int r;
+
+        fputs("{\"reports\":", out);
+        r = report_history_json(out, history->reports, history->n, false);
+        fputs("}", out);
+        return err_pass(r);
+}
+
+static int history(const Call *call, char **ret) {
+        _cleanup_(history_done) History all = {0};
+        int r = now_history(&all);
+
+        return r < 0 ? err_pass(r) : call_reply(write_history, &all, false, ret);
+}
+
+static int write_trees(FILE *out, const void *userdata) {
+        return err_pass(report_trees_json(out, userdata, false));
+}
+
+static int list(const Call *call, char **ret) {
+        _cleanup_(candidates_done) Candidates trees = {0};
+        int r = keep_list(&trees);
+
+        return r < 0 ? err_pass(r) : call_reply(write_trees, &trees, false, ret);
+}
+
+static int look_at(const Call *call, Candidates *ret) {
+        int r = trees_resolve(text_of(call, "target"), call->pid, ret);
+
+        return r < 0 ? err_pass(r) : err_pass(keep_inspect(ret));
+}
+
+static int check(const Call *call, char **ret) {
+        _cleanup_(candidates_done) Candidates trees = {0};
+        int r = look_at(call, &trees);
+
+        return r < 0 ? err_pass(r) : call_reply(write_trees, &trees, false, ret);
+}
+
+typedef struct Everything {
+        Candidates kept;
+        Census census;
+} Everything;
+
+static void everything_done(Everything *all) {
+        candidates_done(&all->kept);
+        census_done(&all->census);
+}
+
+static int write_everything(FILE *out, const void *userdata) {
+        const Everything *all = userdata;
+
+        return err_pass(report_census_json(out, &all->census, &all->kept.machine, false));
+}
+
+static int check_all(const Call *call, char **ret) {
+        _cleanup_(everything_done) Everything all = {0};
+        int r = keep_census(&all.kept, &all.census);
+
+        return r < 0 ? err_pass(r) : call_reply(write_everything, &all, false, ret);
+}
+
+/* org.varlink.service */
+
+static int write_info(FILE *out, const void *userdata) {
+        Node node = node_object(), interfaces = node_array();
+
+        node_text(&node, "vendor", "carryover");
+        node_text(&node, "product", "carryover");
+        node_text(&node, "version", PROJECT_VERSION);
+        node_text(&node, "url", "");
+        node_append_text(&interfaces, "io.carryover");
+        node_append_text(&interfaces, "org.varlink.service");
+        node_put(&node, "interfaces", &interfaces);
+        return err_pass(node_write(out, &node, false));
+}
+
+static int info(const Call *call, char **ret) {
+        return call_reply(write_info, NULL, false, ret);
+}
+
+static int write_description(FILE *out, const void *userdata) {
+        Node node = node_object();
+
+        node_text(&node, "description", userdata);
+        return err_pass(node_write(out, &node, false));
+}
+
+static int description(const Call *call, char **ret) {
+        const char *name = text_of(call, "interface"), *text = name ? interface_text(name) : NULL;
+
+        if (!name)
+                return call_error(VARLINK "InvalidParameter", "parameter", "interface", ret);
+        return text ? call_reply(write_description, text, false, ret)
+                    : call_error(VARLINK "InterfaceNotFound", "interface", name, ret);
+}
+
+static const Method methods[] = {
+                {.name = VARLINK "GetInfo", .anybody = true, .run = info},
+                {.name = VARLINK "GetInterfaceDescription",
+                 .anybody = true,
+                 .texts = {"interface"},
+                 .run = description},
+                {.name = OURS "Check", .texts = {"target"}, .run = check},
+                {.name = OURS "CheckAll", .run = check_all},
+                {.name = OURS "History", .run = history},
+                {.name = OURS "List", .run = list},
+                {.name = OURS "Status", .texts = {"tree"}, .run = status},
+};
+
+static int not_found(const char *method, char **ret) {
+        const char *dot = strrchr(method, '.');
+        _cleanup_(freep) char *interface = strndup(method, dot ? (size_t)(dot - method) : 0);
+
+        if (!interface)
+                return -ENOMEM;
+        return interface_text(interface)
+                               ? call_error(VARLINK "MethodNotFound", "method", method, ret)
+                               : call_error(VARLINK "InterfaceNotFound", "interface", interface, ret);
+}
+
+/* The first parameter that the method does not know, or that is no text; or NULL. */
+static const char *wrong_parameter(const Method *method, const Call *call) {
+        const char *unused;
+
+        for (size_t i = 0; method->texts[i]; i++)
+                if (call_text(call, method->texts[i], &unused) < 0)
+                        return method->texts[i];
+        return json_unknown_key(&call->parameters, method->texts);
+}
+
+int method_call(const Call *call, char **ret) {
+        const Method *method = NULL;
+        const char *wrong;
+        int r;
+
+        for (size_t i = 0; i < ELEMENTS(methods); i++)
+                if (strcmp(methods[i].name, call->method) == 0)
+                        method = methods + i;
+        if (!method)
+                return not_found(call->method, ret);
+        if (!method->anybody && call->uid != 0)
+                return call_error(VARLINK "PermissionDenied", NULL, NULL, ret);
+        wrong = wrong_parameter(method, call);
+        if (wrong)
+                return call_error(VARLINK "InvalidParameter", "parameter", wrong, ret);
+        r = method->run(call, ret);
+        return r < 0 ? call_error(OURS "Failed", "message", err_text(r), ret) : 0;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The methods of io.carryover and of org.varlink.service. The table in methods.c is the only place that
+ * knows them; what they do is what the verb of the same name does (flow), and what they answer is what it
+ * prints with --json. */
+
+#include "varlink/call.h"
+
+/* The reply to a call, that the caller of this frees; what went wrong is a reply too. -ENOMEM. */
+int method_call(const Call *call, char **ret);
+
+/* Of an interface, as org.varlink.service.GetInterfaceDescription() gives it, or NULL: it is not here. */
+const char *interface_text(const char *name);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "varlink/server.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "varlink/methods.h"
+#include "varlink/wire.h"
+
+#include <errno.h>
+
+#define IDLE (60 * USEC_PER_SEC) /* who wants more calls makes another connection: it costs nothing */
+
+static int answer(const Wire *wire, const Call *call) {
+        _cleanup_(freep) char *reply = NULL;
+        int r = method_call(call, &reply);
+
+        if (r < 0)
+                return err_pass(r);
+        return call->oneway ? 0 : err_pass(wire_send(wire, reply, IDLE));
+}
+
+/* Answer 1: there are no more. */
+static int next(Wire *wire, Call *call) {
+        const char *text;
+        size_t size;
+        int r = wire_receive(wire, IDLE, &text, &size);
+
+        if (r == 0)
+                r = call_read(text, size, call);
+        if (r == -EINVAL)
+                return err_say(-EINVAL, "the peer sent what is no call");
+        if (r != 0)
+                return r < 0 ? err_pass(r) : 1;
+        r = answer(wire, call);
+        call_done(call);
+        return r;
+}
+
+int server_run(int fd, uid_t uid, pid_t pid) {
+        _cleanup_(wire_done) Wire wire = {.fd = fd};
+        Call call = {.uid = uid, .pid = pid};
+        int r;
+
+        do
+                r = next(&wire, &call);
+        while (r == 0);
+        return r == -ETIMEDOUT || r > 0 ? 0 : err_pass(r);
+}

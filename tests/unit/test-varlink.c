@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* The server on a machine of fakes, with a socket on whose other end everything has been said already. */
+
+#include "varlink/server.h"
+
+#include "base/text.h"
+#include "store/history.h"
+#include "tests/fakes/machine.h"
+#include "tests/unit/ticket.h"
+#include "varlink/methods.h"
+#include "varlink/wire.h"
+
+#include <sys/socket.h>
+
+#define FIRST 4000001u
+#define PEER  4000009
+#define CALL  "{\"method\":\"io.carryover."
+#define ASK   "{\"method\":\"org.varlink.service."
+
+static char answers[65536];
+static size_t n_answers;
+
+static int take(int fd) {
+        ssize_t n;
+        size_t have = 0;
+
+        while ((n = recv(fd, answers + have, sizeof answers - 1 - have, MSG_DONTWAIT)) > 0)
+                have += (size_t)n;
+        answers[have] = '\0';
+        n_answers = 0;
+        for (size_t i = 0; i < have; i++)
+                n_answers += answers[i] == '\0';
+        return (int)have;
+}
+
+/* What the server ends with; what it said is in `answers`, up to the first NUL. */
+static int say_as(uid_t uid, const char *bytes, size_t size) {
+        int ends[2], r;
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        assert_int_equal(send(ends[1], bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL), size);
+        assert_int_equal(shutdown(ends[1], SHUT_WR), 0);
+        r = server_run(ends[0], uid, PEER);
+        (void)close(ends[0]);
+        (void)take(ends[1]);
+        (void)close(ends[1]);
+        return r;
+}
+
+static void call(const char *message) {
+        assert_int_equal(say_as(0, message, strlen(message) + 1), 0);
+        assert_int_equal(n_answers, 1);
+}
+
+static void answer_has(const char *what) {
+        if (!strstr(answers, what))
+                fail_msg("'%s' is not in: %s", what, answers);
+}
+
+static void test_info(void **state) {
+        call(ASK "GetInfo\"}");
+        answer_has("{\"parameters\":{\"vendor\":\"carryover\"");
+        answer_has("\"interfaces\":[\"io.carryover\",\"org.varlink.service\"]");
+        call(ASK "GetInterfaceDescription\",\"parameters\":{\"interface\":\"io.carryover\"}}");
+        answer_has("interface io.carryover\\n");
+        answer_has("method Status(tree: ?string) -> (");
+        call(ASK "GetInterfaceDescription\",\"parameters\":{\"interface\":\"io.other\"}}");
+        answer_has("{\"error\":\"org.varlink.service.InterfaceNotFound\",\"parameters\":{\"interface\":\"io."
+                   "other\"}}");
+        call(ASK "GetInterfaceDescription\"}");
+        answer_has("InvalidParameter\",\"parameters\":{\"parameter\":\"interface\"}}");
+}
+
+static void test_verbs(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = sample_ticket("aa");
+        Store store = machine_store();
+        FakeTree *tree;
+
+        call(CALL "Status\"}");
+        answer_has("{\"parameters\":{\"phase\":\"idle\"");
+        call(CALL "History\",\"parameters\":{}}");
+        answer_has("{\"parameters\":{\"reports\":[]");
+        call(CALL "List\",\"parameters\":null}");
+        answer_has("{\"trees\":[],\"machine\":null,\"gone\":[]}");
+
+        (void)sample_tree(t, "one", FIRST);
+        t->trees[0]->outcome = model_new(Outcome, outcome__init);
+        t->trees[0]->outcome->state = OUTCOME__STATE__CARRIED;
+        assert_int_equal(store_report_write(&store, t), 0);
+        assert_int_equal(store_history_add(&store, t), 0);
+        store_close(&store);
+        call(CALL "Status\",\"parameters\":{\"tree\":\"one\"}}");
+        answer_has("\"verdict\":\"carried\"");
+        answer_has("\"phase\":\"idle\"");
+        call(CALL "Status\",\"parameters\":{\"tree\":\"two\"}}");
+        answer_has("{\"error\":\"io.carryover.Failed\",\"parameters\":{\"message\":\"the last save has no "
+                   "tree 'two'");
+        call(CALL "History\"}");
+        answer_has("{\"reports\":[{\"version\":");
+
+        tree = fake_add_tree((pid_t)FIRST);
+        fake_keep();
+        call(CALL "List\"}");
+        answer_has("\"state\":\"running\"");
+        snprintf(tree->refusal, sizeof tree->refusal, "it is refused");
+        call(CALL "Check\",\"parameters\":{\"target\":\"pid:4000001\"}}");
+        answer_has("\"text\":\"it is refused\"");
+        call(CALL "Check\",\"parameters\":{\"target\":\"nonsense\"}}");
+        answer_has("io.carryover.Failed");
+        answer_has("invalid target");
+        call(CALL "CheckAll\"}");
+        answer_has("{\"parameters\":{\"things\":[");
+        fake_fail("run_keep_read", 1, -EIO);
+        call(CALL "List\"}");
+        answer_has("run_keep_read was told to fail");
+}
+
+static void test_many(void **state) {
+        static const char three[] = ASK "GetInfo\"}\0" CALL "Status\",\"oneway\":true}\0" CALL "List\"}";
+
+        assert_int_equal(say_as(0, three, sizeof three), 0);
+        assert_int_equal(n_answers, 2);
+        /* the end comes in the middle of the third */
+        assert_int_equal(say_as(0, three, sizeof three - 1), 0);
+        assert_int_equal(n_answers, 1);
+        assert_int_equal(say_as(0, "", 0), 0);
+        assert_int_equal(n_answers, 0);
+}
+
+/* Everybody may ask what there is, and no more. */
+static void test_others(void **state) {
+        static const char info[] = ASK "GetInfo\"}";
+        static const char *const names[] = {"Check", "CheckAll", "History", "List", "Status"};
+
+        assert_int_equal(say_as(1000, info, sizeof info), 0);
+        answer_has("\"vendor\"");
+        for (size_t i = 0; i < ELEMENTS(names); i++) {
+                _cleanup_(freep) char *text = text_format(CALL "%s\"}", names[i]);
+
+                assert_int_equal(say_as(1000, text, strlen(text) + 1), 0);
+                assert_string_equal(
+                                answers,
+                                "{\"error\":\"org.varlink.service.PermissionDenied\",\"parameters\":{}}\n");
+        }
+}
+
+static void test_wrong_calls(void **state) {
+        static const struct {
+                const char *message, *answer;
+        } cases[] = {
+                        {CALL "Destroy\"}",
+                         "MethodNotFound\",\"parameters\":{\"method\":\"io.carryover.Destroy\"}"},
+                        {"{\"method\":\"io.other.Status\"}",
+                         "InterfaceNotFound\",\"parameters\":{\"interface\":\"io.other\"}"},
+                        {"{\"method\":\"Status\"}",
+                         "InterfaceNotFound\",\"parameters\":{\"interface\":\"\"}"},
+                        {"{\"method\":\"\"}", "InterfaceNotFound"},
+                        {CALL "Status\",\"parameters\":{\"tree\":1}}",
+                         "InvalidParameter\",\"parameters\":{\"parameter\":\"tree\"}"},
+                        {CALL "Status\",\"parameters\":{\"tree\":\"a\\u0000b\"}}",
+                         "{\"parameter\":\"tree\"}"},
+                        {CALL "Status\",\"parameters\":{\"three\":\"x\"}}", "{\"parameter\":\"three\"}"},
+                        {CALL "List\",\"parameters\":{\"tree\":\"x\"}}", "{\"parameter\":\"tree\"}"},
+        };
+
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                call(cases[i].message);
+                answer_has(cases[i].answer);
+        }
+}
+
+/* What is no call ends the connection, and whatever comes behind it is not looked at. */
+static void test_no_calls(void **state) {
+        static const char *const messages[] = {
+                        "",
+                        "nonsense",
+                        "[]",
+                        "1",
+                        "{}",
+                        "{\"method\":1}",
+                        "{\"method\":\"a\\u0000b\"}",
+                        "{\"method\":null}",
+                        ASK "GetInfo\"} x",
+                        ASK "GetInfo\"",
+                        ASK "GetInfo\xff\"}",
+                        ASK "GetInfo\",\"parameters\":[]}",
+                        ASK "GetInfo\",\"oneway\":1}",
+                        ASK "GetInfo\",\"more\":\"true\"}",
+                        ASK "GetInfo\",\"other\":1}",
+                        "{\"method\":\"x\",\"parameters\":{\"a\":[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]}"
+                        "}",
+        };
+        static const char good[] = ASK "GetInfo\"}";
+
+        for (size_t i = 0; i < ELEMENTS(messages); i++) {
+                size_t n = strlen(messages[i]) + 1;
+                char bytes[512];
+
+                memcpy(bytes, messages[i], n);
+                memcpy(bytes + n, good, sizeof good);
+                assert_int_equal(say_as(0, bytes, n + sizeof good), -EINVAL);
+                assert_int_equal(n_answers, 0);
+        }
+}
+
+static void test_too_long(void **state) {
+        static char bytes[WIRE_MESSAGE_MAX + 1];
+        static const char good[] = ASK "GetInfo\"}";
+
+        memset(bytes, ' ', sizeof bytes);
+        assert_int_equal(say_as(0, bytes, sizeof bytes), -EMSGSIZE);
+        assert_int_equal(n_answers, 0);
+        /* the longest that is taken */
+        memcpy(bytes + WIRE_MESSAGE_MAX - sizeof good, good, sizeof good);
+        assert_int_equal(say_as(0, bytes, WIRE_MESSAGE_MAX), 0);
+        assert_int_equal(n_answers, 1);
+}
+
+/* Whoever asks and does not listen: nobody is killed by a signal. */
+static void test_deaf(void **state) {
+        static const char info[] = ASK "GetInfo\"}";
+        int ends[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        assert_int_equal(send(ends[1], info, sizeof info, 0), sizeof info);
+        (void)close(ends[1]);
+        assert_int_equal(server_run(ends[0], 0, PEER), -EPIPE);
+        (void)close(ends[0]);
+}
+
+/* Silent for too long, in the middle of a message. */
+static void test_silent(void **state) {
+        const char *text;
+        size_t size;
+        int ends[2];
+        Wire wire;
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        wire = (Wire){.fd = ends[0]};
+        assert_int_equal(send(ends[1], "half", 4, 0), 4);
+        assert_int_equal(wire_receive(&wire, 1000, &text, &size), -ETIMEDOUT);
+        /* and it does not read what it is sent */
+        memset(answers, 'x', sizeof answers - 1);
+        answers[sizeof answers - 1] = '\0';
+        for (int i = 0; i < 100; i++) {
+                int r = wire_send(&wire, answers, 1000);
+
+                if (r < 0) {
+                        assert_int_equal(r, -ETIMEDOUT);
+                        break;
+                }
+                assert_int_not_equal(i, 99);
+        }
+        wire_done(&wire);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test_setup(test_info, fresh_machine),
+                        cmocka_unit_test_setup(test_verbs, fresh_machine),
+                        cmocka_unit_test_setup(test_many, fresh_machine),
+                        cmocka_unit_test_setup(test_others, fresh_machine),
+                        cmocka_unit_test_setup(test_wrong_calls, fresh_machine),
+                        cmocka_unit_test_setup(test_no_calls, fresh_machine),
+                        cmocka_unit_test_setup(test_too_long, fresh_machine),
+                        cmocka_unit_test_setup(test_deaf, fresh_machine),
+                        cmocka_unit_test_setup(test_silent, fresh_machine),
+        };
+        int r = own_machine();
+
+        return r ?: cmocka_run_group_tests(tests, NULL, NULL);
+}
