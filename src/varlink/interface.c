@@ -127,6 +127,16 @@ static const char ours[] =
                 "  gap_usec: ?int,\n"
                 "  machine: ?Verdict\n"
                 ")\n\n"
+                "# As carryover keep; the default is the login session of the caller.\n"
+                "method Keep(target: ?string) -> (\n"
+                "  trees: []Candidate,\n"
+                "  machine: ?Verdict,\n"
+                "  gone: []Gone\n"
+                ")\n\n"
+                "# As carryover drop.\n"
+                "method Drop(target: string) -> ()\n\n"
+                "# As carryover drop --all.\n"
+                "method DropAll() -> ()\n\n"
                 "# As carryover list.\n"
                 "method List() -> (\n"
                 "  trees: []Candidate,\n"
@@ -159,7 +169,11 @@ static const char ours[] =
                 "# As carryover history, the newest first.\n"
                 "method History() -> (reports: []Report)\n\n"
                 "# The sentence that the command prints.\n"
-                "error Failed(message: string)\n";
+                "error Failed(message: string)\n\n"
+                "# What would be kept cannot be carried, and why.\n"
+                "error Refused(message: string)\n\n"
+                "# What would be dropped is not on the keep list.\n"
+                "error NotKept()\n";
 
 const char *interface_text(const char *name) {
         static const struct {

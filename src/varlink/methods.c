@@ -89,6 +89,46 @@ static int check(const Call *call, char **ret) {
         return r < 0 ? err_pass(r) : call_reply(write_trees, &trees, false, ret);
 }
 
+static int keep(const Call *call, char **ret) {
+        _cleanup_(candidates_done) Candidates trees = {0};
+        _cleanup_(freep) char *why = NULL;
+        int r = look_at(call, &trees), missing;
+
+        if (r >= 0 && candidates_refused(&trees, &why))
+                return call_error(OURS "Refused", "message", why ?: "", ret);
+        if (r >= 0)
+                r = keep_trees(&trees, &missing);
+        return r < 0 ? err_pass(r) : call_reply(write_trees, &trees, false, ret);
+}
+
+static int write_nothing(FILE *out, const void *userdata) {
+        return fputs("{}", out) < 0 ? -EIO : 0;
+}
+
+/* target: NULL: all of them. */
+static int forget(const char *target, char **ret) {
+        int r = keep_drop(target);
+
+        if (r == 1)
+                return call_error(OURS "NotKept", NULL, NULL, ret);
+        return r < 0 ? err_pass(r) : call_reply(write_nothing, NULL, false, ret);
+}
+
+static int drop(const Call *call, char **ret) {
+        const char *target = text_of(call, "target");
+        _cleanup_(freep) char *name = NULL;
+        int r;
+
+        if (!target)
+                return call_error(VARLINK "InvalidParameter", "parameter", "target", ret);
+        r = keep_name(target, &name);
+        return r < 0 ? err_pass(r) : forget(name, ret);
+}
+
+static int drop_all(const Call *call, char **ret) {
+        return forget(NULL, ret);
+}
+
 typedef struct Everything {
         Candidates kept;
         Census census;
@@ -155,7 +195,10 @@ static const Method methods[] = {
                  .run = description},
                 {.name = OURS "Check", .texts = {"target"}, .run = check},
                 {.name = OURS "CheckAll", .run = check_all},
+                {.name = OURS "Drop", .texts = {"target"}, .run = drop},
+                {.name = OURS "DropAll", .run = drop_all},
                 {.name = OURS "History", .run = history},
+                {.name = OURS "Keep", .texts = {"target"}, .run = keep},
                 {.name = OURS "List", .run = list},
                 {.name = OURS "Status", .texts = {"tree"}, .run = status},
 };

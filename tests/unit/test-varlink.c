@@ -116,6 +116,31 @@ static void test_verbs(void **state) {
         answer_has("run_keep_read was told to fail");
 }
 
+/* What acts does what the verb does. */
+static void test_keep(void **state) {
+        FakeTree *tree = fake_add_tree((pid_t)FIRST);
+
+        call(CALL "Drop\",\"parameters\":{\"target\":\"pid:4000001\"}}");
+        answer_has("{\"error\":\"io.carryover.NotKept\",\"parameters\":{}}");
+        call(CALL "Drop\"}");
+        answer_has("{\"parameter\":\"target\"}");
+        snprintf(tree->refusal, sizeof tree->refusal, "it is refused");
+        call(CALL "Keep\",\"parameters\":{\"target\":\"pid:4000001\"}}");
+        answer_has("{\"error\":\"io.carryover.Refused\",\"parameters\":{\"message\":\"it is refused; "
+                   "wait\"}}");
+        call(CALL "List\"}");
+        answer_has("{\"trees\":[],");
+        tree->refusal[0] = '\0';
+        call(CALL "Keep\",\"parameters\":{\"target\":\"pid:4000001\"}}");
+        answer_has("\"level\":\"ok\"");
+        call(CALL "List\"}");
+        answer_has("\"why\":\"keep\"");
+        call(CALL "DropAll\"}");
+        assert_string_equal(answers, "{\"parameters\":{}}");
+        call(CALL "DropAll\"}");
+        answer_has("NotKept");
+}
+
 static void test_many(void **state) {
         static const char three[] = ASK "GetInfo\"}\0" CALL "Status\",\"oneway\":true}\0" CALL "List\"}";
 
@@ -131,7 +156,8 @@ static void test_many(void **state) {
 /* Everybody may ask what there is, and no more. */
 static void test_others(void **state) {
         static const char info[] = ASK "GetInfo\"}";
-        static const char *const names[] = {"Check", "CheckAll", "History", "List", "Status"};
+        static const char *const names[] = {"Check",   "CheckAll", "Drop", "DropAll",
+                                            "History", "Keep",     "List", "Status"};
 
         assert_int_equal(say_as(1000, info, sizeof info), 0);
         answer_has("\"vendor\"");
@@ -261,6 +287,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup(test_info, fresh_machine),
                         cmocka_unit_test_setup(test_verbs, fresh_machine),
+                        cmocka_unit_test_setup(test_keep, fresh_machine),
                         cmocka_unit_test_setup(test_many, fresh_machine),
                         cmocka_unit_test_setup(test_others, fresh_machine),
                         cmocka_unit_test_setup(test_wrong_calls, fresh_machine),
