@@ -136,6 +136,7 @@ static int judge_kept(const CensusWorld *w, const Group *g, Thing *t) {
         size_t kept = g->n_carried + g->n_refused;
 
         t->n_kept = kept;
+        t->refused = g->n_refused > 0;
         t->fate = FATE_LOSSES;
         if (w->kept->machine.level == VERDICT_REFUSED)
                 t->why = machine_text(w->kept);
@@ -246,6 +247,12 @@ static int thing_make(const CensusWorld *w, Boot *boot, const Group *g, const Se
         return judge_lost(boot, g, t);
 }
 
+/* The service or job that asks, unless something of it is kept: it knows. */
+static bool asks_itself(const Group *g) {
+        return g->has_asker && g->n_carried + g->n_refused == 0 &&
+               (g->place.kind == THING_UNIT || g->place.kind == THING_JOB);
+}
+
 static int add_group(const CensusWorld *w, Boot *boot, const Group *g, Census *c) {
         const Session *session =
                         g->place.kind == THING_SESSION && !g->server ? session_find(w, g->place.name) : NULL;
@@ -256,6 +263,8 @@ static int add_group(const CensusWorld *w, Boot *boot, const Group *g, Census *c
                 return 0;
         if (g->place.is_manager)
                 return add_anew(c, g->place.name);
+        if (asks_itself(g))
+                return 0;
         r = thing_make(w, boot, g, session, &t);
         if (r >= 0 && (r > 0 || (is_greeter(session) && t.n_kept == 0))) {
                 r = add_anew(c, t.what);

@@ -174,6 +174,7 @@ static void count_process(Work *w, size_t i) {
         size_t parent = parent_of(w->s, i);
 
         g->n_processes++;
+        g->has_asker |= p->pid == w->world->asker;
         if (p->uid != 0 && g->user == 0)
                 g->user = p->uid;
         if (w->trees[i] != NONE)

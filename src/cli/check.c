@@ -23,7 +23,8 @@ static ExitStatus show_all(const CliCall *call, const Candidates *kept, const Ce
         return output_finish();
 }
 
-/* What is lost shows in the rows: a line on stderr would say it twice. */
+/* Refused is what reboot would not do without a question. What is lost shows in the rows: a line on stderr
+ * would say it twice. */
 static ExitStatus check_all(const CliCall *call) {
         _cleanup_(candidates_done) Candidates kept = {0};
         _cleanup_(census_done) Census census = {0};
@@ -33,7 +34,9 @@ static ExitStatus check_all(const CliCall *call) {
         if (r < 0)
                 return cli_fail(r);
         status = show_all(call, &kept, &census);
-        return status == EXIT_OK && census.counts[FATE_LOST] > 0 ? EXIT_REFUSED : status;
+        if (status == EXIT_OK && (kept.machine.level == VERDICT_REFUSED || census_ends(&census, false) > 0))
+                return EXIT_REFUSED;
+        return status;
 }
 
 static ExitStatus usage(const char *why) {

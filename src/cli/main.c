@@ -68,6 +68,8 @@ static const CliVerb verbs[] = {
                              {"append", "WORDS", "Append words to its command line"},
                              {"no-kexec", NULL, "Reboot through the firmware"},
                              {"force", NULL, "Go on: trees that cannot be carried are not saved"},
+                             {"yes", NULL, "Go on without a question if something else ends"},
+                             {"no-ask", NULL, "Do not go on if something else ends"},
                              {"ignore-inhibitors", NULL, "Reboot even if somebody inhibits it"}},
                  .run = verb_reboot},
                 {.name = "cancel",

@@ -9,6 +9,8 @@ ExitStatus verb_reboot(const CliCall *call) {
                         .append = cli_option(call, "append"),
                         .no_kexec = cli_option(call, "no-kexec"),
                         .force = cli_option(call, "force"),
+                        .yes = cli_option(call, "yes"),
+                        .no_ask = cli_option(call, "no-ask"),
                         .ignore_inhibitors = cli_option(call, "ignore-inhibitors"),
         };
 

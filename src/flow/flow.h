@@ -21,6 +21,8 @@ typedef struct RebootOptions {
         const char *append; /* words for the new kernel's command line, or NULL */
         bool no_kexec;      /* an ordinary reboot through the firmware */
         bool force;         /* go on without the trees that fail */
+        bool yes;           /* go on though something ends or has losses */
+        bool no_ask;        /* do not ask whether to, also on a terminal */
         bool ignore_inhibitors;
 } RebootOptions;
 

@@ -32,6 +32,7 @@
 #include "store/key.h"
 #include "store/store.h"
 #include "systemd/bus.h"
+#include "tty/ask.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -203,20 +204,37 @@ static ExitStatus check_kept(const RebootOptions *options, const Candidates *tre
 /* As many as fit on a terminal beside the rest. */
 #define LOST_SHOWN 20u
 
-/* Who and what ends, before anything of it does. A machine that cannot be seen whole is rebooted all the
- * same: it is this session's user who has asked. */
-static int show_ending(const Config *config, const Candidates *trees, Request *request) {
+/* Who and what ends, before anything of it does. *ret_ends: whether that is to be asked for. */
+static int show_ending(const RebootOptions *options, const Config *config, const Candidates *trees,
+                       Request *request, bool *ret_ends) {
         _cleanup_(census_done) Census census = {0};
         int r = census_look(config, trees, NULL, &census);
 
         if (r == -ENOMEM)
                 return r;
+        *ret_ends = true;
         if (r < 0) {
                 printf("This reboot ends what is not kept; cannot tell what that is: %s\n", err_text(r));
                 return 0;
         }
+        *ret_ends = census_ends(&census, options->force) > 0;
         report_census_lost(stdout, &census, LOST_SHOWN, (ReportStyle){.colour = isatty(STDOUT_FILENO)});
         return census_ended(&census, &request->ended, &request->n_ended);
+}
+
+/* EXIT_OK: whoever typed it wants what was shown. */
+static ExitStatus may_end(const RebootOptions *options) {
+        int answer;
+
+        (void)fflush(stdout);
+        if (options->yes)
+                return EXIT_OK;
+        answer = options->no_ask ? -ENOTTY : terminal_ask("Go on? [y/N] ");
+        if (answer > 0)
+                return EXIT_OK;
+        fprintf(stderr, "carryover: not rebooted%s\n",
+                answer == 0 ? "" : ": what is listed above would be lost: run carryover keep, or use --yes");
+        return EXIT_REFUSED;
 }
 
 static void keeping(const Tree *tree) {
@@ -233,6 +251,7 @@ static ExitStatus get_ready(const RebootOptions *options, const Config *config, 
         _cleanup_(freep) char *why = NULL;
         ExitStatus status;
         size_t refused = 0;
+        bool ends = false;
         int r;
 
         r = kept_trees(config, own, &trees);
@@ -247,9 +266,13 @@ static ExitStatus get_ready(const RebootOptions *options, const Config *config, 
         status = refuse(options, refused, trees.n, why);
         if (status != EXIT_OK)
                 return status;
-        r = show_ending(config, &trees, request);
-        if (r >= 0)
-                r = trees_stop_order(&trees);
+        r = show_ending(options, config, &trees, request, &ends);
+        if (r < 0)
+                return flow_fail(r);
+        status = ends ? may_end(options) : EXIT_OK;
+        if (status != EXIT_OK)
+                return status;
+        r = trees_stop_order(&trees);
         if (r >= 0 && !options->no_kexec)
                 r = load_now(config, options, &trees, kernel, request);
         if (r < 0)

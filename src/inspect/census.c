@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/param.h>
+#include <unistd.h>
 
 typedef struct Asked {
         Bus *manager;
@@ -89,7 +90,7 @@ int census_look(const Config *config, const Candidates *kept, const PreflightFac
         _cleanup_(census_done) Census c = {0};
         _cleanup_(world_done) World world = {0};
         _cleanup_(asked_done) Asked asked = {0};
-        CensusWorld of = {.kept = kept, .ask = ask, .userdata = &asked};
+        CensusWorld of = {.asker = getpid(), .kept = kept, .ask = ask, .userdata = &asked};
         int r;
 
         if (ns_is_inside())

@@ -22,6 +22,17 @@ void census_done(Census *c) {
         *c = (Census){0};
 }
 
+size_t census_ends(const Census *c, bool forced) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < c->n; i++) {
+                const Thing *t = c->things + i;
+
+                n += t->fate != FATE_CARRIED && !(forced && t->refused && t->n_kept == t->n_processes);
+        }
+        return n;
+}
+
 const char *fate_text(Fate fate) {
         static const char *const texts[] = {"lost", "with losses", "carried"};
 

@@ -34,6 +34,7 @@ typedef struct Thing {
         uid_t uid;
         pid_t pid; /* the oldest of those that are nobody's child in it */
         Fate fate;
+        bool refused; /* a tree of it is kept, and cannot be saved */
         size_t n_processes, n_kept, n_roots;
 } Thing;
 
@@ -51,6 +52,10 @@ typedef struct Census {
 
 void thing_done(Thing *thing);
 void census_done(Census *census);
+
+/* How many are lost or have losses. forced: without those that are kept as a whole and cannot be saved,
+ * which is what `--force` accepts. */
+size_t census_ends(const Census *census, bool forced);
 
 const char *fate_text(Fate fate);            /* "carried", "with losses", "lost" */
 const char *thing_kind_text(ThingKind kind); /* for programs: "session", "user-unit" */

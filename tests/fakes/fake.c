@@ -70,6 +70,7 @@ void fake_begin(void) {
         fake->boot = 1;
         fake->lock_skip = true;
         fake->backend = HOLD_NFTABLES;
+        fake->answer = -ENOTTY;
 }
 
 FakeTree *fake_add_tree(pid_t pid) {

@@ -48,6 +48,7 @@ typedef struct FakeMachine {
         FakeTree trees[FAKE_TREES];
         size_t n_trees;
         char shutdown[16]; /* what the system goes down for; empty: it does not */
+        int answer;        /* of whoever is asked; -ENOTTY at the begin: there is no terminal */
         bool cancelled;    /* the shutdown was taken back */
         unsigned soft_reboots;
         bool old_systemd; /* does not count them */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* tty/: nobody has a terminal. */
+/* tty/: nobody has a terminal but who is asked, by what the test has them answer. */
 
 #include "base/err.h"
 #include "tests/fakes/fake.h"
+#include "tty/ask.h"
 #include "tty/pty.h"
 #include "tty/say.h"
 
@@ -28,6 +29,12 @@ size_t terminals_say(const TerminalLine *lines, size_t n) {
         (void)lines;
         (void)fake_call("terminals_say", "%zu", n);
         return n;
+}
+
+int terminal_ask(const char *question) {
+        int r = fake_call("terminal_ask", "%s", question);
+
+        return r < 0 ? r : fake->answer;
 }
 
 int terminal_tell(const char *tty, const char *text) {

@@ -62,10 +62,12 @@ static int ask(void *userdata, const char *unit, UnitFacts *ret) {
 }
 
 static Census census;
+static pid_t asker;
 
 static int end(void **state) {
         census_done(&census);
         deaf = 0;
+        asker = 0;
         return teardown(state);
 }
 
@@ -73,6 +75,7 @@ static void take(World *w) {
         CensusWorld of = {.all = w->s,
                           .sessions = w->sessions,
                           .n_sessions = 2,
+                          .asker = asker,
                           .kept = &w->found,
                           .ask = ask};
 
@@ -199,6 +202,25 @@ static void test_units(void **state) {
 }
 
 /* What PID 1 does not say is not taken for good. */
+/* Whoever asks for a reboot from a service or a job of cron knows that this one ends; but not of a session,
+ * nor of what is kept. */
+static void test_asker(void **state) {
+        World *w = *state;
+
+        add(w, 900, 1, "sh", "/system.slice/run-1.scope", 0);
+        add(w, 901, 900, "carryover", "/system.slice/run-1.scope", 0);
+        take(w);
+        row("run-1.scope", THING_UNIT, FATE_LOST, "transient; not kept: carryover keep unit:run-1.scope");
+        asker = 901;
+        take(w);
+        assert_int_equal(census.n, 3);
+        assert_false(is_anew("run-1.scope"));
+        asker = 401;
+        take(w);
+        (void)thing("session 4 (ssh)");
+        (void)thing("run-1.scope");
+}
+
 static void test_deaf(void **state) {
         World *w = *state;
 
@@ -337,6 +359,7 @@ static void test_fates(void **state) {
         assert_int_equal(w->found.n, 2);
         take(w);
         row("session 4 (ssh)", THING_SESSION, FATE_CARRIED, NULL);
+        assert_int_equal(census_ends(&census, false), census.n - 1);
         assert_int_equal(thing("session 4 (ssh)")->n_kept, 6);
         assert_ptr_equal(thing("session 4 (ssh)"),
                          census.things + census.n - 1); /* what is lost comes first */
@@ -347,6 +370,8 @@ static void test_fates(void **state) {
         add(w, 601, 1, "beside", S4, 1000);
         take(w);
         row("session 4 (ssh)", THING_SESSION, FATE_LOSSES, "1 of 8 processes are not kept");
+        assert_int_equal(census_ends(&census, false), census.n);
+        assert_int_equal(census_ends(&census, true), census.n);
 
         judge(w, 0, VERDICT_DEGRADED, "one thing");
         world_at(w->s, 601)->ppid = 403;
@@ -363,6 +388,8 @@ static void test_fates(void **state) {
         judge(w, 0, VERDICT_REFUSED, "nor this");
         take(w);
         assert_int_equal(thing("session 4 (ssh)")->fate, FATE_LOST);
+        assert_int_equal(census_ends(&census, false), census.n);
+        assert_int_equal(census_ends(&census, true), census.n - 1);
 
         world_at(w->s, 400)->start = 77; /* the number is somebody else's */
         world_at(w->s, 390)->start = 77;
@@ -433,6 +460,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup_teardown(test_sessions, setup, end),
                         cmocka_unit_test_setup_teardown(test_units, setup, end),
+                        cmocka_unit_test_setup_teardown(test_asker, setup, end),
                         cmocka_unit_test_setup_teardown(test_deaf, setup, end),
                         cmocka_unit_test_setup_teardown(test_user_units, setup, end),
                         cmocka_unit_test_setup_teardown(test_containers, setup, end),

@@ -173,20 +173,27 @@ static void test_check_all(void **state) {
 
         fake_keep();
         strcpy(fake->trees[0].loss, "something is lost");
-        assert_int_equal(cli("check", "--all"), EXIT_OK);
+        assert_int_equal(cli("check", "--all"), EXIT_REFUSED); /* reboot would ask */
         cli_shows("pid-4000001.service  1000  with losses  something is lost\n"
                   "pid-4000002.service  1000  carried\n");
         cli_shows("\n1 carried, 1 with losses, 0 lost; about 1 MiB of ");
         cli_fits();
-        assert_int_equal(cli("check", "--all", "--json=short"), EXIT_OK);
+        assert_int_equal(cli("check", "--all", "--json=short"), EXIT_REFUSED);
         cli_json(false);
         cli_shows("\"fate\":\"with losses\"");
+        fake->trees[0].loss[0] = '\0';
         assert_int_equal(cli("check", "--all", "--json=pretty", "--verbose"), EXIT_OK);
         cli_json(true);
 
         strcpy(fake->machine_refusal, "there is no CRIU");
         assert_int_equal(cli("check", "--all"), EXIT_REFUSED);
         cli_shows("0 carried, 0 with losses, 2 lost");
+
+        fake->n_trees = 0; /* nobody is there to lose anything, and reboot would be refused */
+        assert_int_equal(cli("check", "--all"), EXIT_REFUSED);
+        fake->machine_refusal[0] = '\0';
+        assert_int_equal(cli("check", "--all"), EXIT_OK);
+        cli_shows("0 carried, 0 with losses, 0 lost");
 }
 
 static void test_check_all_what(void **state) {
@@ -460,7 +467,8 @@ static void read_request(void) {
 static void test_reboot_ends_others(void **state) {
         assert_int_equal(cli("keep", "pid:4000001"), EXIT_OK);
         fake_on_sleep = read_request;
-        assert_int_equal(cli("reboot"), EXIT_FAILED);
+        assert_int_equal(cli("reboot", "--yes"), EXIT_FAILED);
+        assert_int_equal(fake_count("terminal_ask"), 0);
         cli_shows("This reboot ends:\n"
                   "WHAT                 USER  FATE  WHY\n"
                   "pid-4000002.service  1000  lost  not enabled; not kept: carryover keep\n"
@@ -473,6 +481,71 @@ static void test_reboot_ends_others(void **state) {
         assert_string_equal(request->ended[0]->user, "1000");
         assert_string_equal(request->ended[0]->fate, "lost");
         model_free(TAKE(request));
+}
+
+/* Nothing is begun of it. */
+static void assert_not_rebooted(const char *why) {
+        assert_int_equal(cli_status, EXIT_REFUSED);
+        cli_shows("This reboot ends:\n");
+        assert_string_equal(cli_err, why);
+        assert_string_equal(fake->started, "");
+        assert_false(fake->loaded);
+        assert_int_equal(fake_count("stop_order"), 0);
+}
+
+static const char no_terminal[] = "carryover: not rebooted: what is listed above would be lost: run "
+                                  "carryover keep, or use --yes\n";
+
+static void test_reboot_asks(void **state) {
+        assert_int_equal(cli("keep", "pid:4000001"), EXIT_OK);
+        fake_forget_events(); /* keep orders the stop, too */
+        fake_on_sleep = nobody;
+        cli("reboot");
+        assert_not_rebooted(no_terminal);
+        fake->answer = 1; /* a terminal, and who sits there would say yes */
+        cli("reboot", "--no-ask");
+        assert_not_rebooted(no_terminal);
+        assert_int_equal(fake_count("terminal_ask"), 1);
+        fake->answer = 0;
+        cli("reboot");
+        assert_not_rebooted("carryover: not rebooted\n");
+        fake->answer = 1;
+        assert_int_equal(cli("reboot"), EXIT_FAILED);
+        assert_int_equal(fake_count("terminal_ask Go on? [y/N] "), 3);
+        assert_string_equal(fake->started, "kexec.target");
+}
+
+/* Its own losses count, and what nobody can see. */
+static void test_reboot_asks_for_losses(void **state) {
+        fake_keep();
+        fake_on_sleep = nobody;
+        strcpy(fake->trees[1].loss, "its clock is late");
+        cli("reboot");
+        assert_not_rebooted(no_terminal);
+        cli_shows("with losses  its clock is late");
+        assert_int_equal(cli("reboot", "--yes"), EXIT_FAILED);
+        fake->started[0] = fake->trees[1].loss[0] = '\0';
+        fake_fail("login_sessions", 3, -EIO);
+        assert_int_equal(cli("reboot"), EXIT_REFUSED);
+        cli_shows("cannot tell what that is: login_sessions was told to fail");
+        assert_string_equal(fake->started, "");
+}
+
+/* --force accepts what is kept and cannot be saved, and nothing else. */
+static void test_reboot_force_is_no_yes(void **state) {
+        fake_keep();
+        fake_on_sleep = nobody;
+        strcpy(fake->trees[0].refusal, "it has an io_uring");
+        assert_int_equal(cli("reboot", "--yes"), EXIT_REFUSED);
+        cli_says("or use --force to leave it behind");
+        assert_int_equal(cli("reboot", "--force"), EXIT_FAILED);
+        assert_string_equal(fake->started, "kexec.target");
+        assert_int_equal(fake_count("terminal_ask"), 0);
+        fake->started[0] = '\0';
+        strcpy(fake->trees[1].loss, "its clock is late");
+        assert_int_equal(cli("reboot", "--force"), EXIT_REFUSED);
+        assert_string_equal(cli_err, no_terminal);
+        assert_string_equal(fake->started, "");
 }
 
 static void test_reboot_nobody_answers(void **state) {
@@ -562,6 +635,9 @@ int main(void) {
                         WITH_SET_UP(test_user_names),
                         WITH_SET_UP(test_reboot),
                         WITH_SET_UP(test_reboot_ends_others),
+                        WITH_SET_UP(test_reboot_asks),
+                        WITH_SET_UP(test_reboot_asks_for_losses),
+                        WITH_SET_UP(test_reboot_force_is_no_yes),
                         WITH_SET_UP(test_reboot_nobody_answers),
                         WITH_SET_UP(test_reboot_refused),
                         WITH_SET_UP(test_config),

@@ -70,7 +70,7 @@ def modes(machine: Machine) -> dict[str, str]:
 def stopped(machine: Machine, inside: SshSession, ticks: check.Counter) -> None:
     """A save that stops at the last moment lets who lives in a namespace go on there."""
     machine.write("/run/carryover-faults", "carryover.fault=save:before-seal\n")
-    status, text = inside.command("sudo carryover reboot", 240)
+    status, text = inside.command("sudo carryover reboot --yes", 240)
     assert status == 1 and "not rebooted, all trees continue to run" in text and "save:before-seal" in text, text
     ticks.goes_on()
     machine.wait_for_ssh(90)  # what the shutdown had stopped until then starts again
@@ -100,7 +100,7 @@ def test_three_jumps(lab: Lab, distro: str) -> None:
         assert status == 0 and "refused" not in text, f"{status}: {text}"
         if jump == 1:
             stopped(machine, joe, counters[1])
-        check.reboot(session, f"{sudo}carryover reboot", 300)
+        check.reboot(session, f"{sudo}carryover reboot --yes", 300)
         for (each, old), ticks in zip(sessions, counters):
             check.same_session(each, old)
             ticks.goes_on()
@@ -132,8 +132,8 @@ def test_twice_in_a_script(lab: Lab) -> None:
     machine = lab.machine("bookworm", "netns")
     session = machine.session("root")
     old = check.before(machine, session)
-    machine.write("/root/script", "carryover keep && carryover reboot && cat /proc/sys/kernel/random/boot_id >/root/boots && "
-                  "carryover reboot && cat /proc/sys/kernel/random/boot_id >>/root/boots\n", "755")
+    machine.write("/root/script", "carryover keep && carryover reboot --yes && cat /proc/sys/kernel/random/boot_id >/root/boots && "
+                  "carryover reboot --yes && cat /proc/sys/kernel/random/boot_id >>/root/boots\n", "755")
     ticks = check.counter(session)
     check.typed(session, "bash ./script", 480)
     check.same_session(session, old)
@@ -179,7 +179,7 @@ class Inside(Scene):
         self.machine.run("rm -f /run/carryover-fault*")
         self.machine.write("/run/carryover-faults", words + "\n")
         assert self.session
-        self.session.send_line("carryover reboot; echo \"returned\" $?.")
+        self.session.send_line("carryover reboot --yes; echo \"returned\" $?.")
         point = words.partition("=")[2].partition(" ")[0].rpartition(":")[0]
         self.at_rest(point, old)
         became = self.what_became(old)

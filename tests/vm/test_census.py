@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""check --all: everybody on the machine has a row, with what becomes of it and how to keep it. No reboot is needed to say so."""
+"""
+check --all: everybody on the machine has a row, with what becomes of it and how to keep it. No reboot is needed to say so. And what
+`carryover reboot` does for those whom nobody kept: it asks, and counts them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ import time
 import pytest
 
 from conftest import Lab
+from lab import check
 from lab.machine import Machine
+from lab.ssh import SshSession, plain
 from lab.util import wait_for
 
 BY_HAND = """[Service]
@@ -97,3 +102,57 @@ def test_everybody_has_a_row(lab: Lab, distro: str) -> None:
         assert kept["by-hand.service"]["fate"] == "lost"
         print(machine.run("carryover check --all", check=False))
         assert root.command("true")[0] == 0
+
+
+def not_rebooted(machine: Machine, root: SshSession, boot: str) -> None:
+    """As long as nobody says yes, nothing is touched."""
+    root.send_line("carryover reboot; echo \"returned\" $?.")
+    root.expect(r"Go on\? \[y/N\] ", 120)
+    root.send_line("n")
+    assert root.expect(r"carryover: not rebooted\r\n(?:.*\n)*?returned (\d+)\.", 60).group(1) == "4"
+    root.expect(r"[$#] ", 60)
+    for words in "--no-ask", "</dev/null", "| cat; (exit ${PIPESTATUS[0]})":
+        code, text = root.command(f"carryover reboot {words}", 120)
+        assert code == 4 and "Go on?" not in text, text
+        assert "carryover: not rebooted: what is listed above would be lost: run carryover keep, or use --yes" in text, text
+    assert machine.boot_id() == boot and machine.run("cat /sys/kernel/kexec_loaded").strip() == "0"
+    assert machine.run("systemctl list-jobs --no-legend").strip() == ""
+
+
+@pytest.mark.parametrize("distro", ["bookworm", "trixie"])
+def test_asked(lab: Lab, distro: str) -> None:
+    """Somebody else is logged in: reboot says so and asks, and nobody's end is forgotten afterwards."""
+    machine = lab.machine(distro, "netns")
+    root, joe = machine.session(), machine.session("joe")
+    old = check.before(machine, root)
+    number = check.before(machine, joe).number
+    not_rebooted(machine, root, old.boot_id)
+
+    begin = len(root.text())
+    root.send_line("carryover reboot; echo \"returned\" $?.")
+    root.expect(r"Go on\? \[y/N\] ", 120)
+    root.send_line("y")
+    assert root.expect(r"returned (\d+)\.", 240).group(1) == "1"
+    text = plain(root.text()[begin:])
+    print(text)
+    row = rf"session {number} \(ssh\)\s+joe\s+lost\s+not kept: carryover keep session:{number}"
+    assert re.search(rf"This reboot ends:\nWHAT .*\n{row}\n\nGo on\?", text), text
+    assert re.search(rf"Carried 1 of 2 to Linux {re.escape(machine.layer.kernel_b)}, gap \d+\.\d s; 1 not kept\.\n\n"
+                     rf"  Not kept: session {number} \(ssh\) of joe\n", text), text
+    check.same_session(root, old)
+    check.other_boot(machine, old)
+    assert "[carryover] this machine reboots, and this session ends" in joe.text()
+
+    # The whole machine is in the verdict, the kept tree in its own.
+    code, text = root.command("carryover status")
+    assert code == 1 and "Carried 1 of 2" in text and f"Not kept: session {number} (ssh) of joe" in text, text
+    assert root.command(f"carryover status session-{old.number}")[0] == 0
+    report = check.status(machine)
+    assert report["verdict"] == "partly" and [(row["what"], row["user"], row["fate"]) for row in report["not_kept"]] == \
+        [(f"session {number} (ssh)", "joe", "lost")], report["not_kept"]
+
+    # Nobody else is there any more: nothing is lost by a reboot, and nobody would be asked.
+    check.answer(root, "carryover keep >/dev/null")
+    wait_for("the end of our own logins", lambda: root.command("carryover check --all", 120)[0] == 0, 60, 1)
+    assert "1 carried, 0 with losses, 0 lost" in check.answer(root, "carryover check --all", 120)
+    check.clean_after(machine, old)

@@ -18,7 +18,7 @@ def test_killed_restore(lab: Lab) -> None:
     ticks = check.counter(session)
 
     # Stopped behind the claim, and then the machine is reset.
-    session.send_line("carryover reboot --append carryover.fault=restore:after-claim:hang; echo \"returned\" $?.")
+    session.send_line("carryover reboot --yes --append carryover.fault=restore:after-claim:hang; echo \"returned\" $?.")
     machine.wait_for_serial("carryover: fault restore:after-claim", 180)
     machine.wait_for_boot(old.boot_id)
     wait_for("the tree that is pending", lambda: '"state":"pending"' in machine.run(
@@ -34,7 +34,7 @@ def test_killed_restore(lab: Lab) -> None:
     check.clean_after(machine, old)
 
     # Killed when the session runs again, and its images are gone.
-    check.reboot(session, "carryover reboot --append carryover.fault=restore:after-outcome:kill")
+    check.reboot(session, "carryover reboot --yes --append carryover.fault=restore:after-outcome:kill")
     check.same_session(session, old)
     ticks.goes_on()
     print(f"counted to {ticks.check()}, over a killed restore")
@@ -50,7 +50,7 @@ def test_given_up(lab: Lab) -> None:
     machine.run("systemctl daemon-reload")
     session = machine.session("root")
     old = check.before(machine, session)
-    session.send_line("carryover reboot --append carryover.fault=restore:after-claim:crash")
+    session.send_line("carryover reboot --yes --append carryover.fault=restore:after-claim:crash")
     machine.wait_for_boot(old.boot_id)
     wait_for("the end of the claim", lambda: check.status(machine)["trees"][0]["state"] == "failed", 120, 1)
     tree = check.status(machine)["trees"][0]
@@ -89,7 +89,7 @@ def test_killed_criu(lab: Lab) -> None:
     ticks = check.counter(session)
     fault(machine, "save:before-seal")
     machine.run(KILL_CRIU.format(images=f"/var/lib/carryover/save/session-{old.number}"))
-    code, text = session.command("carryover reboot", 240)
+    code, text = session.command("carryover reboot --yes", 240)
     print(text)
     assert code == 1 and "not rebooted, all trees continue to run: fault point save:before-seal" in text, text
     machine.wait_for_ssh()
@@ -107,7 +107,7 @@ def test_panic(lab: Lab) -> None:
     session = machine.session("root")
     old = check.before(machine, session)
     ticks = check.counter(session)
-    check.reboot(session, "carryover reboot --append rdinit=/nowhere")
+    check.reboot(session, "carryover reboot --yes --append rdinit=/nowhere")
     check.same_session(session, old)
     ticks.goes_on()
     print(f"counted to {ticks.check()}, over a panic")
@@ -131,7 +131,7 @@ def test_killed_while_another_waits(lab: Lab) -> None:
     machine.run("".join(f"carryover keep pid:{pid};" for pid in pids))
     machine.write("/run/carryover-faults", "carryover.fault=restore:made:kill carryover.fault=jump:before-load\n")
     assert scene.session
-    scene.session.send_line("carryover reboot")
+    scene.session.send_line("carryover reboot --yes")
     scene.at_rest("restore:made", old)
     trees = scene.status()
     print({name: (tree["state"], tree["reason"]) for name, tree in trees.items()})
@@ -157,7 +157,7 @@ def test_called_off(lab: Lab) -> None:
     ticks = check.counter(session)
 
     def lives(why: str) -> None:
-        code, text = session.command("carryover reboot", 240)
+        code, text = session.command("carryover reboot --yes", 240)
         print(text)
         assert code == 1 and f"not rebooted, all trees continue to run: {why}" in text, text
         check.same_session(session, old)

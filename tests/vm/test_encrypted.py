@@ -49,7 +49,7 @@ class Secrets:
         assert check.answer(self.session, "cat /proc/$$/fd/9") == self.file
 
 
-def jump(machine: Machine, session: SshSession, how: str = "carryover reboot") -> None:
+def jump(machine: Machine, session: SshSession, how: str = "carryover reboot --yes") -> None:
     """Into the next kernel, as far as its first line."""
     begin = machine.serial.stat().st_size
     session.send_line(f"{how}; echo \"returned\" $?.")
@@ -83,7 +83,7 @@ def test_wiped(lab: Lab) -> None:
 
     # A save that stops before the seal has written all of it, too.
     machine.write("/run/carryover-faults", "carryover.fault=save:before-seal\n")
-    code, text = session.command("carryover reboot", 240)
+    code, text = session.command("carryover reboot --yes", 240)
     assert code == 1 and "not rebooted, all trees continue to run" in text, text
     machine.wait_for_ssh()
     check.clean_after(machine, old)
@@ -109,7 +109,7 @@ def test_encrypted(lab: Lab, distro: str) -> None:
 
     status, text = session.command("carryover check")
     assert status == 0 and "only kexec carries the key" in " ".join(text.split()), text
-    status, text = session.command("carryover reboot --no-kexec")
+    status, text = session.command("carryover reboot --yes --no-kexec")
     assert status == 4 and "only kexec carries the key of encrypted images" in " ".join(text.split()), text
 
     jump(machine, session)
@@ -127,7 +127,7 @@ def test_encrypted(lab: Lab, distro: str) -> None:
 
     # Called off behind the seal: the key is still here.
     machine.write("/run/carryover-faults", "carryover.fault=jump:before-load\n")
-    code, text = session.command("carryover reboot", 240)
+    code, text = session.command("carryover reboot --yes", 240)
     assert code == 1 and "the next kernel could not be loaded" in text, text
     machine.wait_for_ssh()
     known.are_known()

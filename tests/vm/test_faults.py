@@ -164,7 +164,7 @@ class Fault(Scene):
         if not words or point == "jump:last":
             self.machine.write("/run/carryover-faults", word + "\n")
         self.serial_at = self.machine.serial.stat().st_size
-        self.session.send_line(f"carryover reboot{words}; echo \"returned\" $?.")
+        self.session.send_line(f"carryover reboot --yes{words}; echo \"returned\" $?.")
 
     def cut(self, point: str) -> None:
         """The power goes when the product stands at the point, and comes back."""

@@ -131,7 +131,7 @@ def keyring_owner(told: dict) -> int:
 LOST = {"bookworm": {("caps", "CapAmb"), ("layout", "personality")}, "trixie": {("layout", "personality")}}
 
 
-@pytest.mark.parametrize("distro, how", [("bookworm", "carryover reboot --no-kexec"), pytest.param("trixie", "carryover reboot", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("distro, how", [("bookworm", "carryover reboot --yes --no-kexec"), pytest.param("trixie", "carryover reboot --yes", marks=pytest.mark.thorough)])
 def test_rights(lab: Lab, distro: str, how: str) -> None:
     """Ordinary sessions, and processes with unusual rights. Through the firmware everything that the initramfs would have done
     is left to carryover-early.service, which is the one that is locked in."""

@@ -133,7 +133,7 @@ def test_look(lab: Lab) -> None:
     said = timed(machine, "carryover reboot", 20)
     assert "not rebooted" in said and "status 4" in said, said
 
-    root.send_line("carryover reboot --force; echo \"returned\" $?.")
+    root.send_line("carryover reboot --yes --force; echo \"returned\" $?.")
     code = root.expect(r"returned (\d+)\.", 400).group(1)
     print(f"\n`carryover reboot --force` returned {code}")
     root.expect(r"[$#] ", 60)

@@ -82,7 +82,7 @@ def needs(machine: Machine, server: Nfs) -> None:
     print(machine.run("carryover check"))
 
     begin = machine.serial.stat().st_size
-    session.send_line("carryover reboot; echo returned $?.")
+    session.send_line("carryover reboot --yes; echo returned $?.")
     waits_without_carrier(machine, begin)
     assert session.expect(r"returned (\d+)\.", 240).group(1) == "0", session.text()[-2000:]
     check.other_boot(machine, old)

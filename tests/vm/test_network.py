@@ -134,7 +134,7 @@ def test_late(lab: Lab) -> None:
     server.stop()
     probes = machine.network.capture(lab.directory / "probes.pcap", "icmp6 and src ::")
     with check.knocked(machine, [v4.local_port()]):
-        v4.send_line("carryover reboot; echo \"returned\" $?.")
+        v4.send_line("carryover reboot --yes; echo \"returned\" $?.")
         v4.expect("carryover reboot")
         old_boot = check.answer(v6, "cat /proc/sys/kernel/random/boot_id")
         assert old_boot == old4.boot_id
@@ -182,13 +182,13 @@ def test_late_over_another_reboot(lab: Lab) -> None:
     ticks4, ticks6 = check.counter(v4), check.counter(v6)
     server.stop()
     with check.knocked(machine, [v4.local_port()]):
-        v4.send_line("carryover reboot; echo \"returned\" $?.")
+        v4.send_line("carryover reboot --yes; echo \"returned\" $?.")
         v4.expect("carryover reboot")
         wait_for("the session over IPv6 in the new boot", lambda: boot_of(v6) != old4.boot_id, 240, 1)
         left_waiting(machine, v6, old4.number)
 
         # A save that stops leaves it as it was, and its restore begins once more.
-        status, text = v6.command("echo carryover.fault=save:before-seal > /run/carryover-faults; carryover reboot", 240)
+        status, text = v6.command("echo carryover.fault=save:before-seal > /run/carryover-faults; carryover reboot --yes", 240)
         print(text)
         assert status == 1 and "not rebooted, all trees continue to run: fault point save:before-seal" in text, text
         ticks6.goes_on()
@@ -230,7 +230,7 @@ def test_other_address(lab: Lab, tcp_close: str) -> None:
     server.stop()
     machine.network.dhcp(OTHER4)
     capture = machine.network.capture(lab.directory / "peer.pcap")
-    session.send_line("carryover reboot")
+    session.send_line("carryover reboot --yes")
     machine.network.moved[machine.index] = OTHER4
     machine.wait_for_boot(old.boot_id)
     wait_for("the end of the restore", lambda: tree(machine, name)["state"] != "pending", 120, 1)
@@ -309,7 +309,7 @@ def test_interface_gone(lab: Lab) -> None:
     session = machine.session()
     old = check.before(machine, session)
     name = f"session-{old.number}"
-    check.reboot(session, "carryover reboot --append lab.gone")
+    check.reboot(session, "carryover reboot --yes --append lab.gone")
     check.same_session(session, old)
     check.other_boot(machine, old)
     check.steps(machine)

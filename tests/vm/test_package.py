@@ -25,7 +25,7 @@ INITRD_CONF = "/etc/initramfs-tools/update-initramfs.conf"
 # What both ways of an unattended reboot do (man/carryover.service.8): unattended-upgrades' own, and a jump after it.
 OWN_REBOOT = "/sbin/shutdown -r now"
 JUMP = "touch /run/reboot-required; systemctl start --no-block apt-daily-upgrade.service"
-JUMP_DROPIN = "[Service]\nExecStartPost=sh -c 'test ! -e /run/reboot-required || carryover reboot'\n"
+JUMP_DROPIN = "[Service]\nExecStartPost=sh -c 'test ! -e /run/reboot-required || carryover reboot --yes'\n"
 
 
 def newer(deb: Path, directory: Path) -> Path:

@@ -101,7 +101,7 @@ def test_everything_is_replaced(lab: Lab) -> None:
 
     before = {pid: lives_of(machine, pid) for pid in (linked, reused, plain, sudo, homeless)}
     print(before)
-    began, text = check.reboot(session, "sudo carryover reboot")
+    began, text = check.reboot(session, "sudo carryover reboot --yes")
     for which, seen in ((session, old), (second, other)):
         check.same_session(which, seen)
     ticks.goes_on()
@@ -169,7 +169,7 @@ def test_replaced_between_save_and_restore(lab: Lab) -> None:
     linked = program(joe, "linked")  # whose dump leaves a link
     check.answer(joe, "ln linked linked.kept; rm linked")
     assert upgrade(machine)
-    session.send_line("carryover reboot; echo \"returned\" $?.")
+    session.send_line("carryover reboot --yes; echo \"returned\" $?.")
     code = session.expect(r"returned (\d+)\.", 240).group(1)
     print(session.text()[-1500:])
     check.same_session(session, old)

@@ -18,15 +18,16 @@ from lab.ssh import SshSession, plain
 from lab.util import wait_for
 
 
-def summary_is_right(text: str, old: check.Before, machine: Machine) -> None:
-    """What `carryover reboot` printed, in both kernels."""
+def summary_is_right(text: str, old: check.Before, machine: Machine, others: int = 0) -> None:
+    """What `carryover reboot` printed, in both kernels; with so many whom nobody kept."""
+    carried, rest = f"Carried 1 of {1 + others} to Linux ", f"; {others} not kept" if others else ""
     assert f"keeping session-{old.number}" in text
     assert f"jumping into Linux {machine.layer.kernel_b}" in text
-    assert re.search(rf"Carried 1 of 1 to Linux {re.escape(machine.layer.kernel_b)}, gap \d+\.\d s\.", text), text
+    assert re.search(rf"{carried}{re.escape(machine.layer.kernel_b)}, gap \d+\.\d s{rest}\.", text), text
     assert "STEP" not in text
     machine.wait_for_ssh()  # the session may be back before sshd is
-    full = machine.run("carryover status --steps").splitlines()
-    assert full[0].startswith("Carried 1 of 1 to Linux ") and full[1].startswith("     State: idle; nothing kept"), full
+    full = machine.run("carryover status --steps", check=others == 0).splitlines()
+    assert full[0].startswith(carried) and full[1].startswith("     State: idle; nothing kept"), full
     assert any(line.startswith("  STEP") for line in full), full
 
 
@@ -36,7 +37,8 @@ def test_root(lab: Lab) -> None:
     old = check.before(machine, session)
     check.answer(session, "word=kept; declare -A map=([a]=1 [b]=2)")
     ticks = check.counter(session)
-    began, text = check.reboot(session)
+    began, text = check.reboot(session, "carryover reboot")  # nothing else ends, and nobody is asked
+    assert "Go on?" not in text and "This reboot ends" not in text, text
     summary_is_right(text, old, machine)
     check.same_session(session, old)
     assert check.answer(session, "echo $word ${map[b]}") == "kept 2"
@@ -57,7 +59,7 @@ def inhibited(machine: Machine, session: SshSession) -> None:
     machine.run("systemd-run -q --unit=upgrade systemd-inhibit --what=shutdown --mode=block --who=apt "
                 "--why='upgrade in progress' sleep infinity")
     wait_for("the lock", lambda: "upgrade in progress" in machine.run("systemd-inhibit --list"), 30, 0.5)
-    code, text = session.command("sudo carryover reboot")
+    code, text = session.command("sudo carryover reboot --yes")
     print(text)
     assert code == 4 and re.search(r'carryover: not rebooted: "apt" \(PID \d+, root\) inhibits a shutdown: upgrade in progress; '
                                    r"wait for it, or use --ignore-inhibitors", text), text
@@ -88,8 +90,9 @@ def test_joe(lab: Lab, distro: str, network: str) -> None:
     inhibited(machine, session)
     scheduled(machine, session)
     ticks = check.counter(session)
-    began, text = check.reboot(session, "sudo carryover reboot")
-    summary_is_right(text, old, machine)
+    began, text = check.reboot(session, "sudo carryover reboot --yes")
+    summary_is_right(text, old, machine, others=1)
+    assert re.search(r"Not kept: session \w+ \(ssh\) of root\n", text), text
     assert "[carryover] this session is carried over the reboot\n" in text, text
     assert "back in Linux" not in text  # the report says so
     assert "[carryover] this machine reboots, and this session ends\n" in plain(other.text()), other.text()
@@ -114,7 +117,7 @@ def test_namespace(lab: Lab) -> None:
     scheduled = check.answer(session, schedule)
     assert "mask: 2" in scheduled and "idle" in scheduled and "300" in scheduled
     ticks = check.counter(session)
-    check.reboot(session, "sudo carryover reboot")
+    check.reboot(session, "sudo carryover reboot --yes")
     check.same_session(session, old)
     ticks.goes_on()
     ticks.check()
@@ -151,7 +154,7 @@ def test_several(lab: Lab, distro: str) -> None:
     """Two users, both IP versions and a job that left its session, by one line of a script."""
     machine = lab.machine(distro, "netns")
     machine.write("/etc/carryover/carryover.conf.d/keep.conf", "[Carryover]\nKeepSshSessions=yes\n")
-    machine.write("/root/script", "carryover reboot && uname -r > /root/after\n", "755")
+    machine.write("/root/script", "carryover reboot --yes && uname -r > /root/after\n", "755")
     root, joe = machine.session("root"), machine.session("joe", family=6)
     sessions = [(root, check.before(machine, root)), (joe, check.before(machine, joe))]
     # It has its session's terminal open, so it must not come back before that does; nothing else keeps it waiting.
@@ -206,7 +209,7 @@ def test_refused_and_stopped(lab: Lab) -> None:
     code, text = session.command("carryover check")
     print(text)
     assert code == 4 and "refused" in text and "io_uring" in text
-    code, text = session.command("carryover reboot")
+    code, text = session.command("carryover reboot --yes")
     assert code == 4 and "io_uring" in text, text
     assert machine.boot_id() == old.boot_id
     check.answer(session, "kill $ring; wait $ring || true")
@@ -214,7 +217,7 @@ def test_refused_and_stopped(lab: Lab) -> None:
 
     # Stopped at the last moment: all trees frozen, their images written, not yet sealed.
     machine.write("/run/carryover-faults", "carryover.fault=save:before-seal\n")
-    code, text = session.command("carryover reboot", 180)
+    code, text = session.command("carryover reboot --yes", 180)
     print(text)
     assert code == 1 and "not rebooted, all trees continue to run" in text and "save:before-seal" in text, text
     ticks.goes_on()
@@ -246,7 +249,7 @@ def test_without_kexec(lab: Lab) -> None:
     session = machine.session("joe")
     first = check.before(machine, session)
     ticks = check.counter(session)
-    check.reboot(session, "sudo carryover reboot --no-kexec", 300)
+    check.reboot(session, "sudo carryover reboot --yes --no-kexec", 300)
     check.same_session(session, first)
     ticks.goes_on()
     ticks.check()

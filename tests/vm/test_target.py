@@ -63,7 +63,7 @@ def too_new_for_criu(machine: Machine, session: SshSession, kernel: str) -> None
         refused(session, "criu 4.2.0 or later", words)
     assert session.command("carryover keep 2>/dev/null")[0] == 4
     # The way out that it names gets as far as the load.
-    status, text = session.command(f"carryover reboot --kernel={kernel} --append=$'\\001'")
+    status, text = session.command(f"carryover reboot --yes --kernel={kernel} --append=$'\\001'")
     assert status == 1 and "control character" in text, text
     machine.run(f"rm /boot/*-{new} /lib/modules/{new}")
 

@@ -92,7 +92,7 @@ def carry(lab: Lab, machine: Machine, session: SshSession, work: Work) -> None:
     newest = machine.run("ls /lib/modules | sort -V | tail -n 1").strip()
     assert newest != old.kernel
     capture = machine.network.capture(lab.directory / f"{newest}.pcap")
-    began, text = check.reboot(session, "sudo carryover reboot", 400)
+    began, text = check.reboot(session, "sudo carryover reboot --yes", 400)
     print(text)
     check.same_session(session, old)
     assert check.answer(session, "uname -r") == newest

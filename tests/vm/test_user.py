@@ -264,7 +264,7 @@ def test_user(lab: Lab) -> None:
         print(f"  {way}: {found.group(0) if found else None}")
         assert found, f"{way} is not refused: {said}"
 
-    root.send_line("carryover reboot --force; echo \"returned\" $?.")
+    root.send_line("carryover reboot --yes --force; echo \"returned\" $?.")
     code = root.expect(r"returned (\d+)\.", 400).group(1)
     print(f"\n`carryover reboot --force` returned {code}")
     root.expect(r"[$#] ", 60)

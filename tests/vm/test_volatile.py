@@ -143,7 +143,7 @@ def test_memory(lab: Lab) -> None:
     machine = lab.machine("trixie", "netns")
     session = machine.session("joe")
     old = begin(machine, session)
-    check.reboot(session, "sudo carryover reboot", 300)
+    check.reboot(session, "sudo carryover reboot --yes", 300)
     all_is_there(machine, session, old)
     assert {tree["state"] for tree in check.status(machine)["trees"]} == {"carried"}
     check.clean_after(machine, old.session)
@@ -156,7 +156,7 @@ def test_disk(lab: Lab) -> None:
     old = begin(machine, session)
     check.answer(session, "(setsid sleep 9999 >/tmp/planted &)")
     machine.write("/etc/tmpfiles.d/planted.conf", "L+ /tmp/planted - - - - /root/victim\n")
-    session.send_line("sudo carryover reboot; echo \"returned\" $?.")
+    session.send_line("sudo carryover reboot --yes; echo \"returned\" $?.")
     assert session.expect(r"returned (\d+)\.", 300).group(1) == "1"
     session.expect(r"[$#] ", 60)
     all_is_there(machine, session, old)

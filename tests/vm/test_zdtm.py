@@ -91,7 +91,7 @@ class Batch:
     def jump(self) -> dict:
         """Into the other kernel; what `carryover status` says when all is over."""
         boot_id = self.machine.boot_id()
-        self.machine.run("systemd-run -q --unit=jump carryover reboot --force")
+        self.machine.run("systemd-run -q --unit=jump carryover reboot --yes --force")
         self.machine.wait_for_boot(boot_id, JUMP)
         # Not the end of the unit: beside programs that are busy it overwrites the images for minutes.
         wait_for("the end of the restore", lambda: check.status(self.machine)["phase"] == "idle", JUMP, 1)

@@ -196,22 +196,35 @@ def no_hold(machine: Machine) -> None:
     assert "carryover" not in rules.lower() and "CRIU-" not in rules, f"a hold is left: {rules}"
 
 
-def typed(session: SshSession, line: str, timeout: float) -> tuple[float, str]:
-    """Type a line that takes long or prints much, and wait until it returns 0; when that began, and what it printed."""
+def _typed(session: SshSession, line: str, timeout: float) -> tuple[float, str, int]:
     began = time.monotonic()
     begin = len(session.text())
     session.send_line(f"{line}; echo \"returned\" $?.")
     found = session.expect(r"returned (\d+)\.", timeout)
     text = plain(session.text()[begin:])
-    assert found.group(1) == "0", f"`{line}` returned {found.group(1)}: {text[-2000:]}"
-    print(f"`{line}` returned 0 after {time.monotonic() - began:.1f} s")
+    print(f"`{line}` returned {found.group(1)} after {time.monotonic() - began:.1f} s")
     session.expect(r"[$#] ", 60)  # what is typed before the prompt is echoed twice
+    return began, text, int(found.group(1))
+
+
+def typed(session: SshSession, line: str, timeout: float) -> tuple[float, str]:
+    """Type a line that takes long or prints much, and wait until it returns 0; when that began, and what it printed."""
+    began, text, code = _typed(session, line, timeout)
+    assert code == 0, f"`{line}` returned {code}: {text[-2000:]}"
     return began, text
 
 
-def reboot(session: SshSession, how: str = "carryover reboot", timeout: float = 240) -> tuple[float, str]:
-    """Type `carryover reboot`, and wait for it as typed() does."""
-    return typed(session, how, timeout)
+def reboot(session: SshSession, how: str = "carryover reboot --yes", timeout: float = 240) -> tuple[float, str]:
+    """
+    Type `carryover reboot`, and wait for it as typed() does. All that is kept is carried; the lab has logins of its own that end, and
+    then the command returns 1.
+    """
+    began, text, code = _typed(session, how, timeout)
+    told = re.search(r"Carried (\d+) of (\d+) to Linux \S+?(?:, gap [\d.]+ s)?(?:; (\d+) not kept)?\.\n", text)
+    assert told, f"`{how}` returned {code}: {text[-2000:]}"
+    carried, whole, others = (int(number or 0) for number in told.groups())
+    assert carried + others == whole and code == (others > 0), f"`{how}` returned {code}: {told.group(0)}"
+    return began, text
 
 
 def jump_under_knocks(machine: Machine, session: SshSession, old: Before, ports: list[int]) -> tuple[float, float]:
