@@ -91,7 +91,7 @@ static int look_around(const Config *config, ReportNow *now) {
         return 0;
 }
 
-/* Leaves one tree, and the steps that are its own or everybody's. */
+/* Leaves one tree, and the steps that are its own or everybody's, but not who else has ended. */
 static int only(Ticket *ticket, const char *name) {
         size_t n = 0;
 
@@ -110,6 +110,8 @@ static int only(Ticket *ticket, const char *name) {
                 else
                         model_free(ticket->steps[i]);
         ticket->n_steps = n;
+        while (ticket->n_ended > 0)
+                model_free(ticket->ended[--ticket->n_ended]);
         return 0;
 }
 
@@ -162,7 +164,7 @@ static bool has_failed(const Ticket *ticket) {
                 if (state != OUTCOME__STATE__PENDING && state != OUTCOME__STATE__CARRIED)
                         return true;
         }
-        return false;
+        return ticket->n_ended > 0 && !ticket->stopped;
 }
 
 ExitStatus now_status(const Now *now) {

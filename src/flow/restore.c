@@ -344,11 +344,10 @@ static void images_remove(Restoring *x) {
         }
 }
 
-/* Back in the next kernel, or in the one that it had been about to leave. */
+/* Back in the next kernel, or in the one that they had been about to leave. That others have ended is no
+ * failure of the restore's. */
 static bool is_well(const Ticket *ticket) {
-        ReportVerdict verdict = report_verdict(ticket);
-
-        return verdict == REPORT_CARRIED || verdict == REPORT_STOPPED;
+        return report_trees_ok(ticket) || report_verdict(ticket) == REPORT_STOPPED;
 }
 
 /* By what has failed and may be tried again, or has not begun. */

@@ -40,7 +40,7 @@ static int due(const Config *config, const Store *store, Ticket **ret) {
 
         if (r != 0)
                 return r;
-        if (report_verdict(report) == REPORT_PENDING || (config->send_failed && report_ok(report)) ||
+        if (report_verdict(report) == REPORT_PENDING || (config->send_failed && report_trees_ok(report)) ||
             store_report_was_sent(store, report))
                 return 1;
         *ret = TAKE(report);

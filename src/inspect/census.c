@@ -161,6 +161,10 @@ int census_ended(const Census *c, Ended ***list, size_t *n) {
                 _cleanup_(freep) char *what = text_format("%zu more", more);
 
                 r = what ? add_ended(list, n, what, "", fate_text(FATE_LOST), NULL) : -ENOMEM;
+                if (r >= 0) {
+                        (*list)[*n - 1]->has_count = true;
+                        (*list)[*n - 1]->count = (uint32_t)more;
+                }
         }
         return r;
 }

@@ -26,6 +26,14 @@ bool report_may_retry(const Tree *tree, bool force) {
                (state == OUTCOME__STATE__FAILED || (force && state == OUTCOME__STATE__LOST));
 }
 
+size_t report_not_kept(const Ticket *report) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < report->n_ended; i++)
+                n += report->ended[i]->has_count ? report->ended[i]->count : 1;
+        return n;
+}
+
 ReportVerdict report_verdict(const Ticket *report) {
         size_t carried = 0, left = 0;
 
@@ -40,7 +48,7 @@ ReportVerdict report_verdict(const Ticket *report) {
         if (report->stopped && carried + left == report->n_trees)
                 return REPORT_STOPPED;
         if (carried == report->n_trees)
-                return REPORT_CARRIED;
+                return report->n_ended > 0 ? REPORT_PARTLY : REPORT_CARRIED;
         if (left == report->n_trees)
                 return REPORT_STOPPED;
         return carried ? REPORT_PARTLY : REPORT_FAILED;
@@ -53,6 +61,13 @@ bool report_ok(const Ticket *report) {
 bool report_is_soft(const Ticket *report) {
         return !report->stopped && !report->retry && report->new_boot &&
                strcmp(report->old_boot, report->new_boot) == 0 && strcmp(report->action, "soft-reboot") == 0;
+}
+
+bool report_trees_ok(const Ticket *report) {
+        for (size_t i = 0; i < report->n_trees; i++)
+                if (report_state(report->trees[i]) != OUTCOME__STATE__CARRIED)
+                        return false;
+        return report_verdict(report) != REPORT_STOPPED;
 }
 
 const char *report_verdict_text(ReportVerdict verdict) {

@@ -19,9 +19,9 @@
 
 typedef enum ReportVerdict {
         REPORT_PENDING, /* a tree's outcome is open: sealed, or a restore is under way */
-        REPORT_CARRIED, /* every tree */
-        REPORT_PARTLY,  /* some, not all */
-        REPORT_FAILED,  /* none */
+        REPORT_CARRIED, /* every tree, and nothing else has ended */
+        REPORT_PARTLY,  /* some trees, or all, but what was not kept has ended */
+        REPORT_FAILED,  /* no tree */
         REPORT_STOPPED, /* there was no jump: every tree lives on, or again, where it was, or was left to a
                          * shutdown of somebody else's */
 } ReportVerdict;
@@ -30,6 +30,10 @@ ReportVerdict report_verdict(const Ticket *report);
 bool report_ok(const Ticket *report); /* REPORT_CARRIED */
 /* Its trees went over a restart of user space alone, in the kernel that they were in. */
 bool report_is_soft(const Ticket *report);
+/* Every tree was carried, whatever else has ended. */
+bool report_trees_ok(const Ticket *report);
+/* How many things the save has not kept at all, or not wholly (inspect/census.h, census_ended()). */
+size_t report_not_kept(const Ticket *report);
 const char *
 report_verdict_text(ReportVerdict verdict);    /* "pending", "carried", "partly", "failed", "stopped" */
 Outcome__State report_state(const Tree *tree); /* PENDING as long as it has no outcome */

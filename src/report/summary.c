@@ -56,12 +56,13 @@ static const char *state_paint(const Paint *paint, Outcome__State state) {
         }
 }
 
-/* ", gap 19.8 s", and of what was not carried how much: "; 1 failed, 2 lost". */
+/* ", gap 19.8 s", and of what was not carried how much: "; 1 failed, 2 not kept". */
 static void rest_of_sum(FILE *out, const Ticket *report) {
         static const Outcome__State states[] = {OUTCOME__STATE__FAILED, OUTCOME__STATE__LOST,
                                                 OUTCOME__STATE__LEFT};
         const char *before = "; ";
         uint64_t gap = report_gap(report);
+        size_t others = report_not_kept(report);
 
         if (gap > 0)
                 fprintf(out, ", gap %.1f s", (double)gap / USEC_PER_SEC);
@@ -74,6 +75,8 @@ static void rest_of_sum(FILE *out, const Ticket *report) {
                         states[i] == OUTCOME__STATE__LEFT ? "not saved" : report_state_text(states[i]));
                 before = ", ";
         }
+        if (others > 0)
+                fprintf(out, "%s%zu not kept", before, others);
         fputs(".\n", out);
 }
 
@@ -108,8 +111,8 @@ static void headline(FILE *out, const Ticket *report, const Paint *paint) {
                         verdict_paint(paint, verdict), paint->off, carried, report->n_trees, old);
         else {
                 fprintf(out, "%sCarried%s %zu of %zu %s Linux %s", verdict_paint(paint, verdict), paint->off,
-                        carried, report->n_trees, report_is_soft(report) ? "over a soft-reboot of" : "to",
-                        next[0] ? next : "?");
+                        carried, report->n_trees + report_not_kept(report),
+                        report_is_soft(report) ? "over a soft-reboot of" : "to", next[0] ? next : "?");
                 rest_of_sum(out, report);
         }
 }

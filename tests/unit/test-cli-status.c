@@ -234,6 +234,38 @@ static void test_report(void **state) {
         assert_string_equal(cli_out, "");
 }
 
+static void add_ended(Ticket *t) {
+        Ended *ended = model_new(Ended, ended__init);
+
+        assert_non_null(ended);
+        assert_int_equal(model_set_string(&ended->what, "session 5 (ssh)") |
+                                         model_set_string(&ended->user, "joe") |
+                                         model_set_string(&ended->fate, "lost"),
+                         0);
+        assert_int_equal(model_append(t->ended, t->n_ended, ended), 0);
+}
+
+/* Whom nobody kept is in the verdict of the whole, and not in that of one tree. */
+static void test_not_kept(void **state) {
+        _cleanup_(ticket_freep) Ticket *t = two_trees(), *next = two_trees();
+
+        add_ended(t);
+        outcome(t->trees[0], OUTCOME__STATE__CARRIED, NULL);
+        outcome(t->trees[1], OUTCOME__STATE__CARRIED, NULL);
+        assert_int_equal(store_report_write(&store, t), 0);
+        assert_int_equal(cli("status"), EXIT_FAILED);
+        cli_shows("Carried 2 of 3 to Linux ");
+        cli_shows("; 1 not kept.\n");
+        cli_shows("  Not kept: session 5 (ssh) of joe\n");
+        assert_int_equal(cli("status", "one"), EXIT_OK);
+        assert_null(strstr(cli_out, "ot kept"));
+        add_ended(next);
+        assert_int_equal(store_seal(&store, next, NULL), 0);
+        assert_int_equal(store_claim(&store, next), 0);
+        assert_int_equal(cli("status"), EXIT_FAILED); /* that is known already */
+        assert_int_equal(cli("status", "one"), EXIT_OK);
+}
+
 /* Steps of one tree are not the other one's. */
 static void test_steps(void **state) {
         _cleanup_(ticket_freep) Ticket *t = two_trees();
@@ -498,6 +530,7 @@ int main(void) {
                         WITH_SET_UP(test_what_it_waits_for),
                         WITH_SET_UP(test_interrupted),
                         WITH_SET_UP(test_report),
+                        WITH_SET_UP(test_not_kept),
                         WITH_SET_UP(test_steps),
                         WITH_SET_UP(test_metrics),
                         WITH_SET_UP(test_stopped),

@@ -3,6 +3,8 @@
 /* `carryover reboot` on a machine of fakes: what it refuses before anything stops, what it leaves behind
  * when it cannot go on, and the whole way over a save, a jump and a restore to its answer. */
 
+#include "inspect/facts.h"
+#include "report/report.h"
 #include "tests/fakes/clock.h"
 #include "tests/unit/programs.h"
 #include "tests/unit/promise.h"
@@ -176,6 +178,50 @@ static void test_machine_refused(void **state) {
         assert_not_begun(4);
 }
 
+/* Who was not kept has ended, and whoever said yes to that is told so once more. */
+static void test_others_end(void **state) {
+        _cleanup_(ticket_freep) Ticket *report = NULL;
+
+        (void)state;
+        fake->n_trees = 1;
+        fake_keep();
+        fake->n_trees = 2;
+        assert_not_begun(4);
+        options.yes = true;
+        fake_on_sleep = way_over;
+        assert_int_equal(fake_run(run_reboot, NULL), 1);
+        report = promise_report();
+        assert_int_equal(fake_tree(FIRST)->returned, 1);
+        assert_int_equal(report->n_ended, 1);
+        assert_true(report_trees_ok(report) && !report_ok(report));
+}
+
+/* What unmasks it is said by preflight, if it is told (test-preflight.c). */
+static void test_service_masked(void **state) {
+        static const struct {
+                const char *state, *text;
+                bool masked;
+        } cases[] = {{"active", NULL, false},
+                     {"inactive", "carryover.service is not running", false},
+                     {"masked", "carryover.service is masked", true}};
+        Config config;
+
+        (void)state;
+        assert_int_equal(config_load("", &config), 0);
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
+
+                fake_unit_state = cases[i].state;
+                assert_int_equal(facts_gather(&config, NULL, true, &facts), 0);
+                assert_int_equal(facts.masked, cases[i].masked);
+                if (cases[i].text)
+                        assert_string_equal(facts.wrong[FACT_SERVICE], cases[i].text);
+                else
+                        assert_null(facts.wrong[FACT_SERVICE]);
+        }
+        fake_unit_state = "active";
+}
+
 /* What logind would refuse for somebody else is refused for us, before anything is touched. */
 static void test_inhibited(void **state) {
         int dir = open_dirs("/run/systemd/inhibit", 0755);
@@ -266,6 +312,8 @@ int main(void) {
                         cmocka_unit_test_setup(test_machine_refused, set_up),
                         cmocka_unit_test_setup(test_looked_at_twice, set_up),
                         cmocka_unit_test_setup(test_all_have_ended, set_up),
+                        cmocka_unit_test_setup(test_others_end, set_up),
+                        cmocka_unit_test_setup(test_service_masked, set_up),
                         cmocka_unit_test_setup(test_inhibited, set_up),
                         cmocka_unit_test_setup(test_under_way, set_up),
                         cmocka_unit_test_setup(test_fails, set_up),

@@ -127,6 +127,37 @@ static void test_verdict(void **state) {
         }
 }
 
+static void add_ended(Ticket *ticket, const char *what, const char *user, const char *why) {
+        Ended *ended = model_new(Ended, ended__init);
+
+        assert_non_null(ended);
+        ended->what = strdup(what);
+        ended->user = strdup(user);
+        ended->fate = strdup("lost");
+        ended->why = why ? strdup(why) : NULL;
+        assert_int_equal(model_append(ticket->ended, ticket->n_ended, ended), 0);
+}
+
+/* Whoever was not kept counts, unless there was no jump. */
+static void test_verdict_of_the_machine(void **state) {
+        _cleanup_(ticket_freep) Ticket *ticket = sample();
+        Outcome *outcome = add_tree(ticket, "a", OUTCOME__STATE__CARRIED, 0)->outcome;
+
+        assert_true(report_ok(ticket));
+        add_ended(ticket, "session 5 (ssh)", "joe", NULL);
+        assert_int_equal(report_verdict(ticket), REPORT_PARTLY);
+        assert_true(report_trees_ok(ticket) && !report_ok(ticket));
+        outcome->state = OUTCOME__STATE__FAILED;
+        assert_false(report_trees_ok(ticket));
+        assert_int_equal(report_verdict(ticket), REPORT_FAILED);
+        outcome->state = OUTCOME__STATE__PENDING;
+        assert_int_equal(report_verdict(ticket), REPORT_PENDING);
+        outcome->state = OUTCOME__STATE__CARRIED;
+        ticket->stopped = strdup("the shutdown was cancelled");
+        assert_int_equal(report_verdict(ticket), REPORT_STOPPED);
+        assert_false(report_trees_ok(ticket));
+}
+
 static void test_gap_is_the_longest_of_the_carried(void **state) {
         _cleanup_(ticket_freep) Ticket *ticket = sample();
 
@@ -199,6 +230,53 @@ static void test_answer(void **state) {
         ticket->trees[0]->outcome->state = OUTCOME__STATE__PENDING;
         text = answer_of(ticket);
         assert_true(starts_with(text, "Restored 1 of 4 so far, saved in Linux 6.1.0-32-amd64.\n"));
+}
+
+static void test_not_kept(void **state) {
+        _cleanup_(ticket_freep) Ticket *ticket = sample();
+        _cleanup_(freep) char *text = NULL, *all = NULL;
+        json_object *o, *list;
+
+        add_tree(ticket, "session-4", OUTCOME__STATE__CARRIED, SECOND);
+        add_ended(ticket, "session 5 (ssh)", "joe", "not kept: carryover keep session:5");
+        add_ended(ticket, "app\033.service", "root", NULL);
+        add_ended(ticket, "7 more", "", NULL);
+        ticket->ended[2]->has_count = true;
+        ticket->ended[2]->count = 7;
+        text = answer_of(ticket);
+        assert_string_equal(text, "Carried 1 of 10 to Linux 6.12.38-amd64, gap 1.0 s; 9 not kept.\n"
+                                  "\n"
+                                  "  Not kept: session 5 (ssh) of joe, app?.service of root, 7 more\n");
+        all = summary_of(ticket, false);
+        assert_non_null(strstr(all, "\n  Not kept: session 5 (ssh) of joe, app?.service of root, 7 more\n"));
+
+        o = json_of(ticket, NULL);
+        assert_string_equal(text_at(o, "verdict"), "partly");
+        list = at(o, "not_kept");
+        assert_int_equal(json_object_array_length(list), 3);
+        assert_string_equal(text_at(json_object_array_get_idx(list, 0), "what"), "session 5 (ssh)");
+        assert_string_equal(text_at(json_object_array_get_idx(list, 0), "user"), "joe");
+        assert_string_equal(text_at(json_object_array_get_idx(list, 0), "fate"), "lost");
+        assert_string_equal(text_at(json_object_array_get_idx(list, 0), "why"),
+                            "not kept: carryover keep session:5");
+        assert_null(at(json_object_array_get_idx(list, 1), "why"));
+        json_object_put(o);
+}
+
+/* A screen holds so many. */
+static void test_many_not_kept(void **state) {
+        _cleanup_(ticket_freep) Ticket *ticket = sample();
+        _cleanup_(freep) char *text = NULL;
+
+        add_tree(ticket, "session-4", OUTCOME__STATE__CARRIED, SECOND);
+        for (unsigned i = 1; i <= 22; i++) {
+                _cleanup_(freep) char *what = text_format("unit-%u", i);
+
+                add_ended(ticket, what, "joe", NULL);
+        }
+        text = answer_of(ticket);
+        assert_non_null(strstr(text, "unit-20 of joe\n  and 2 more: carryover status --json\n"));
+        assert_null(strstr(text, "unit-21"));
 }
 
 static void style_is(const char *all, const char *type, const char *lang, bool utf8) {
@@ -345,9 +423,12 @@ static void test_json_of_nothing(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_verdict),
+                        cmocka_unit_test(test_verdict_of_the_machine),
                         cmocka_unit_test(test_gap_is_the_longest_of_the_carried),
                         cmocka_unit_test(test_summary),
                         cmocka_unit_test(test_answer),
+                        cmocka_unit_test(test_not_kept),
+                        cmocka_unit_test(test_many_not_kept),
                         cmocka_unit_test(test_style),
                         cmocka_unit_test(test_summary_of_a_stopped_save),
                         cmocka_unit_test(test_verdict_without_a_jump),
