@@ -8,6 +8,7 @@
 #include "model/box.h"
 #include "restore/namespace.h"
 #include "tests/unit/sealed.h"
+#include "tty/say.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -364,6 +365,34 @@ static void test_session(void **state) {
         assert_true(is_before("login_numbers_lift 4", "criu_restore"));
 }
 
+size_t terminals_say(const TerminalLine *lines, size_t n) {
+        (void)fake_call("terminals_say", "%s%s", n == 1 ? lines->tty : "", lines->text);
+        return n;
+}
+
+static void add_terminal(Tree *tree) {
+        add_session(tree);
+        assert_int_equal(model_set_string(&tree->session->tty, "pts/3"), 0);
+}
+
+/* Where it runs again, its user reads that; of a tree without a session, or one that failed, nobody does. */
+static void test_told(void **state) {
+        (void)state;
+        for (int fails = 0; fails < 2; fails++) {
+                sealed_two();
+                amend(add_terminal);
+                if (fails)
+                        fake_fail("criu_restore pid-4000001", 1, -EIO);
+                assert_int_equal(fake_run(run_restore, NULL), fails);
+                assert_int_equal(fake_count("terminals_say"), !fails);
+        }
+        sealed_two();
+        amend(add_terminal);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
+        assert_true(is_before("criu_restore pid-4000001",
+                              "terminals_say pts/3\r\n[carryover] back in Linux " FAKE_NEXT));
+}
+
 /* Of this boot, the request goes with the report; but that of a shutdown under way is the save's. */
 static void test_request(void **state) {
         for (int down = 0; down < 2; down++) {
@@ -434,6 +463,7 @@ int main(void) {
                         cmocka_unit_test(test_needs),
                         cmocka_unit_test(test_files_fail),
                         cmocka_unit_test(test_session),
+                        cmocka_unit_test(test_told),
                         cmocka_unit_test(test_request),
                         cmocka_unit_test(test_waits_for_another),
         };
