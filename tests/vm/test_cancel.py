@@ -43,7 +43,7 @@ def test_cancel(lab, distro):
     assert code == ["3", "carryover: nothing to cancel: no carryover reboot and no save is in progress"], code
 
     def waits() -> None:
-        session.send_line("carryover reboot; echo \"returned\" $?.")
+        session.send_line("carryover reboot --yes; echo \"returned\" $?.")
         session.expect(r"waiting for services to stop: [^\r]*slow\.service[^\r]* \(\d+ s\)", 60)
 
     def lives() -> None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`systemctl soft-reboot`: user space restarts, the kernel stays, and what is kept is carried and told as what it is."""
 
+import re
+
 import pytest
 
 from lab import check
@@ -30,10 +32,10 @@ def test_soft_reboot(lab):
     assert machine.run("systemctl show -p SoftRebootsCount --value").strip() == "1"
     check.clean_after(machine, old)
     code, text = session.command("carryover status")
-    assert code == 0, text
-    assert f"Carried 1 of 1 over a soft-reboot of Linux {old.kernel}, gap " in text, text
+    assert code == 1, text  # joe's session has ended
+    assert re.search(rf"Carried 1 of 2 over a soft-reboot of Linux {re.escape(old.kernel)}, gap \S+ s; 1 not kept\.", text), text
     report = check.status(machine)
-    assert (report["verdict"], report["action"], report["stopped"]) == ("carried", "soft-reboot", None)
+    assert (report["verdict"], report["action"], report["stopped"]) == ("partly", "soft-reboot", None)
     assert report["old"] == report["new"]
     other_code = other.alive()
     print(f"the session that was not kept: {'alive' if other_code else 'ended'}")
