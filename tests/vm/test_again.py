@@ -132,8 +132,9 @@ def test_twice_in_a_script(lab: Lab) -> None:
     machine = lab.machine("bookworm", "netns")
     session = machine.session("root")
     old = check.before(machine, session)
+    # The second one comes into a boot that is not yet at its end: services that run once are at work, and count as ended.
     machine.write("/root/script", "carryover keep && carryover reboot --yes && cat /proc/sys/kernel/random/boot_id >/root/boots && "
-                  "carryover reboot --yes && cat /proc/sys/kernel/random/boot_id >>/root/boots\n", "755")
+                  "{ carryover reboot --yes; [ $? -le 1 ]; } && cat /proc/sys/kernel/random/boot_id >>/root/boots\n", "755")
     ticks = check.counter(session)
     check.typed(session, "bash ./script", 480)
     check.same_session(session, old)
