@@ -52,6 +52,7 @@ def test_cancel(lab, distro):
         session.expect(r"[$#] ", 60)
         check.same_session(session, old)
         ticks.goes_on()
+        machine.wait_for_ssh()  # sshd starts again
         assert machine.boot_id() == old.boot_id
         report = check.status(machine)
         assert (report["verdict"], report["stopped"]) == ("stopped", "cancelled on request"), report
@@ -74,6 +75,7 @@ def test_cancel(lab, distro):
 
     wait_for("the save to be there and cancelled", lambda: other.command("carryover cancel", 90)[0] == 0, 30, 0.2)
     check.same_session(session, old)
+    machine.wait_for_ssh()
     assert machine.boot_id() == old.boot_id
     check.clean_after(machine, old)
 
