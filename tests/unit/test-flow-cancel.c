@@ -9,7 +9,9 @@
 #include "tests/unit/programs.h"
 #include "tests/unit/promise.h"
 
+#include <poll.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #define FIRST  4000001
 #define SECOND 4000002
@@ -159,6 +161,42 @@ static void test_behind_the_seal(void **state) {
                 assert_int_equal(fake_run(run_cancel, NULL), 1);
                 assert_said("too late to cancel: the save is sealed; the next boot restores the kept trees");
                 assert_false(fake->cancelled);
+        }
+}
+
+static bool soon(bool (*is_so)(void)) {
+        for (int i = 0; i < 1000 && !is_so(); i++)
+                (void)poll(NULL, 0, 10); /* the clock of the fakes does not wait */
+        return is_so();
+}
+
+static void until_called_off(void) {
+        (void)soon(run_called_off);
+}
+
+/* Two processes: the trees stand frozen when it is called off, and run when that is said. */
+static void test_beside_the_save(void **state) {
+        static const char *const points[] = {"bus_wait_settled", "fault_point save:after-dump"};
+
+        for (size_t i = 0; i < ELEMENTS(points); i++) {
+                int status = 0;
+                pid_t save;
+
+                (void)set_up(state);
+                requested();
+                fake_meanwhile(points[i], until_called_off);
+                save = fork();
+                assert_true(save >= 0);
+                if (save == 0)
+                        _exit(fake_run(run_save, NULL));
+                assert_true(soon(promise_noted));
+                assert_int_equal(fake_run(run_cancel, NULL), 0);
+                promise_one_life(NULL);
+                assert_false(promise_noted() || fake->hold);
+                assert_true(fake->cancelled);
+                assert_int_equal(waitpid(save, &status, 0), save);
+                assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+                fake_meanwhile("", NULL);
         }
 }
 
@@ -334,6 +372,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_settles_no_longer, set_up),
                         cmocka_unit_test_setup(test_fails_as_well, set_up),
                         cmocka_unit_test_setup(test_behind_the_seal, set_up),
+                        cmocka_unit_test_setup(test_beside_the_save, set_up),
                         cmocka_unit_test_setup(test_seal_fails, set_up),
                         cmocka_unit_test_setup(test_nothing_to_cancel, set_up),
                         cmocka_unit_test_setup(test_before_the_save, set_up),

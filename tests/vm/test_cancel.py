@@ -42,6 +42,12 @@ def test_cancel(lab, distro):
     code = machine.run("carryover cancel 2>/run/said; echo $?; cat /run/said").splitlines()
     assert code == ["3", "carryover: nothing to cancel: no carryover reboot and no save is in progress"], code
 
+    def up_again() -> None:
+        machine.wait_for_ssh()  # sshd has stopped, too
+        assert machine.boot_id() == old.boot_id
+        wait_for("slow.service to be up again", lambda: machine.run("systemctl is-active slow.service", check=False).strip() == "active", 60)
+        check.clean_after(machine, old)
+
     def waits() -> None:
         session.send_line("carryover reboot --yes; echo \"returned\" $?.")
         session.expect(r"waiting for services to stop: [^\r]*slow\.service[^\r]* \(\d+ s\)", 60)
@@ -52,11 +58,9 @@ def test_cancel(lab, distro):
         session.expect(r"[$#] ", 60)
         check.same_session(session, old)
         ticks.goes_on()
-        machine.wait_for_ssh()  # sshd starts again
-        assert machine.boot_id() == old.boot_id
+        up_again()
         report = check.status(machine)
         assert (report["verdict"], report["stopped"]) == ("stopped", "cancelled on request"), report
-        check.clean_after(machine, old)
 
     waits()
     session.send("\x03")
@@ -75,9 +79,7 @@ def test_cancel(lab, distro):
 
     wait_for("the save to be there and cancelled", lambda: other.command("carryover cancel", 90)[0] == 0, 30, 0.2)
     check.same_session(session, old)
-    machine.wait_for_ssh()
-    assert machine.boot_id() == old.boot_id
-    check.clean_after(machine, old)
+    up_again()
 
     session.send_line(PRESS)
     began, text = check.reboot(session)
