@@ -7,6 +7,7 @@
  * command line is never used for a dump or restore. Thread safe: no state outside the arguments.
  */
 
+#include "base/clock.h"
 #include "config-build.h"
 #include "criu/job.h"
 #include "model/criu-saves.h"
@@ -24,14 +25,19 @@ typedef struct CriuFeatures {
 /* Fills in `saves`, which cannot be probed: it goes by the version. */
 void criu_features_derive(CriuFeatures *f);
 
+/* A machine at work answers in a second. CHECK runs iptables and nft the first time, and took 4 s on a
+ * loaded one. Who must not give up early waits longer: behind a boot everything starts at once, and 30 s
+ * were not enough for an emulated machine with twelve sessions. */
+#define CRIU_PROBE_USEC (30 * USEC_PER_SEC)
+
 /* Finds the executable, asks its version and probes its features. `criu` is an absolute path, or a name that
  * is looked up in /usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin. -ENOENT with a sentence that names the
- * package if there is none. */
-int criu_probe(const char *criu, CriuFeatures *ret);
+ * package if there is none; -ETIMEDOUT if one of its answers takes longer. */
+int criu_probe(const char *criu, uint64_t timeout_usec, CriuFeatures *ret);
 
 /* `criu check` as RPC (CHECK): 0 if CRIU says that this kernel has what it needs; -EOPNOTSUPP with CRIU's
  * own last error line in the sentence. Fills CRIU's cache /run/criu.kdat, so worth calling once at boot. */
-int criu_check(const char *criu);
+int criu_check(const char *criu, uint64_t timeout_usec);
 
 /*
  * Whether this CRIU can restore on a kernel that does not run yet. Nothing of that kernel can be probed, so

@@ -19,10 +19,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* VERSION is answered at once. CHECK runs iptables and nft the first time and took 4 s on a loaded
- * machine. */
-#define PROBE_DEADLINE (30 * USEC_PER_SEC)
-
 #define OUTPUT_MAX 65536u
 
 typedef struct Answer {
@@ -37,11 +33,12 @@ static void answer_done(Answer *a) {
 }
 
 /* One request, one response. A CRIU that ends without a response is an answer here, not an error. */
-static int ask_once(const char *criu, const char *const *options, RpcRequest *request, Answer *ret) {
+static int ask_once(const char *criu, const char *const *options, uint64_t timeout_usec, RpcRequest *request,
+                    Answer *ret) {
         _cleanup_(criu_process_done) CriuProcess process = CRIU_PROCESS_NONE;
         _cleanup_(answer_done) Answer answer = {0};
         _cleanup_(closep) int out = memfd_with("criu-output", "", 0);
-        uint64_t deadline = now_monotonic() + PROBE_DEADLINE;
+        uint64_t deadline = now_monotonic() + timeout_usec;
         size_t size;
         int r;
 
@@ -71,14 +68,15 @@ static int ask_once(const char *criu, const char *const *options, RpcRequest *re
 }
 
 /* 1: it ended before it answered. */
-static int ask_version(const char *criu, const char *const *options, CriuFeatures *ret) {
+static int ask_version(const char *criu, const char *const *options, uint64_t timeout_usec,
+                       CriuFeatures *ret) {
         _cleanup_(answer_done) Answer answer = {0};
         RpcRequest request = RPC_REQUEST__INIT;
         const RpcVersion *version;
         int r;
 
         request.type = RPC_KIND__VERSION;
-        r = ask_once(criu, options, &request, &answer);
+        r = ask_once(criu, options, timeout_usec, &request, &answer);
         if (r < 0)
                 return err_pass(r);
         if (!answer.response)
@@ -92,17 +90,17 @@ static int ask_version(const char *criu, const char *const *options, CriuFeature
         return 0;
 }
 
-int criu_probe(const char *criu, CriuFeatures *ret) {
+int criu_probe(const char *criu, uint64_t timeout_usec, CriuFeatures *ret) {
         static const char *const lock_skip[] = {"--network-lock", "skip", NULL};
         CriuFeatures features = {0};
         int r;
 
-        r = ask_version(criu, lock_skip, &features);
+        r = ask_version(criu, lock_skip, timeout_usec, &features);
         if (r < 0)
                 return err_pass(r);
         features.lock_skip = r == 0;
         if (r > 0) {
-                r = ask_version(criu, NULL, &features);
+                r = ask_version(criu, NULL, timeout_usec, &features);
                 if (r < 0)
                         return err_pass(r);
                 if (r > 0)
@@ -127,7 +125,7 @@ static char *last_error(char *output) {
 
 /* Older ones insist on an images directory, which they only enter: any will do. "-" sends the log to
  * stdout. */
-int criu_check(const char *criu) {
+int criu_check(const char *criu, uint64_t timeout_usec) {
         _cleanup_(closep) int directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_(answer_done) Answer answer = {0};
         _cleanup_(freep) char *fate = NULL;
@@ -142,7 +140,7 @@ int criu_check(const char *criu) {
         options.log_file = (char *)"-";
         request.type = RPC_KIND__CHECK;
         request.opts = &options;
-        r = ask_once(criu, NULL, &request, &answer);
+        r = ask_once(criu, NULL, timeout_usec, &request, &answer);
         if (r < 0)
                 return err_pass(r);
         if (answer.response && answer.response->success)

@@ -180,11 +180,11 @@ static void *criu_run(void *userdata) {
         Restoring *x = userdata;
         StepClock clock = step_begin();
         char *error = NULL;
-        int r = criu_probe(x->config.criu, &x->features);
+        int r = criu_probe(x->config.criu, x->config.criu_usec, &x->features);
 
         if (r < 0)
                 error = strdup(err_text(r));
-        else if ((r = criu_check(x->config.criu)) < 0)
+        else if ((r = criu_check(x->config.criu, CRIU_PROBE_USEC)) < 0)
                 log_debug("%s; trying anyway", err_text(r));
         step_end(&x->timeline, "restore.probe", NULL, clock);
         pthread_mutex_lock(&x->lock);

@@ -445,7 +445,7 @@ static int saving_open(Saving *s) {
         if (r >= 0)
                 r = saving_find_waiting(s);
         if (r >= 0)
-                r = criu_probe(s->config.criu, &s->features);
+                r = criu_probe(s->config.criu, CRIU_PROBE_USEC, &s->features);
         if (r >= 0)
                 r = ticket_begin(s);
         if (r >= 0)

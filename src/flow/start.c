@@ -105,7 +105,7 @@ ExitStatus flow_start(void) {
         if (r >= 0)
                 report_unsent(&config);
         if (r >= 0)
-                r = criu_check(config.criu);
+                r = criu_check(config.criu, CRIU_PROBE_USEC);
         if (r < 0)
                 log_warning("nothing can be saved on this system: %s", err_text(r));
         return EXIT_OK;

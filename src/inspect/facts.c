@@ -61,10 +61,10 @@ static void note_features(const CriuFeatures *features, PreflightFacts *f) {
 static int ask_criu(const Config *config, CriuFeatures *features, PreflightFacts *f) {
         int r;
 
-        r = criu_probe(config->criu, features);
+        r = criu_probe(config->criu, CRIU_PROBE_USEC, features);
         if (r >= 0) {
                 note_features(features, f);
-                r = criu_check(config->criu);
+                r = criu_check(config->criu, CRIU_PROBE_USEC);
         }
         return preflight_know(f, FACT_CRIU, r);
 }

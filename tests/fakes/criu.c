@@ -21,15 +21,17 @@ static const char *name_of(pid_t pid) {
         return t ? t->name : "?";
 }
 
-int criu_probe(const char *criu, CriuFeatures *ret) {
+int criu_probe(const char *criu, uint64_t timeout_usec, CriuFeatures *ret) {
         (void)criu;
+        fake->probe_usec = timeout_usec;
         *ret = (CriuFeatures){.lock_skip = fake->lock_skip, .major = 4, .minor = 1};
         criu_features_derive(ret);
         return fake_call("criu_probe", "%s", "");
 }
 
-int criu_check(const char *criu) {
+int criu_check(const char *criu, uint64_t timeout_usec) {
         (void)criu;
+        (void)timeout_usec;
         return fake_call("criu_check", "%s", "");
 }
 

@@ -66,6 +66,7 @@ typedef struct FakeMachine {
         char started[64];         /* the unit that was started last */
         uint64_t clock_offset;    /* usec that the clock is ahead */
         bool lock_skip;           /* this CRIU knows it */
+        uint64_t probe_usec;      /* how long it was waited for when it was asked so */
         char machine_refusal[64]; /* what preflight says to the machine */
 } FakeMachine;
 

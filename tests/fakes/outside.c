@@ -124,15 +124,17 @@ int conntrack_save(const HoldSet *set, Ticket *ticket) {
         return 0;
 }
 
-int criu_probe(const char *criu, CriuFeatures *ret) {
+int criu_probe(const char *criu, uint64_t timeout_usec, CriuFeatures *ret) {
         (void)criu;
+        (void)timeout_usec;
         *ret = (CriuFeatures){.lock_skip = true};
         criu_features_derive(ret);
         return 0;
 }
 
-int criu_check(const char *criu) {
+int criu_check(const char *criu, uint64_t timeout_usec) {
         (void)criu;
+        (void)timeout_usec;
         return 0;
 }
 

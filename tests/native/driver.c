@@ -586,7 +586,7 @@ int main(int argc, char **argv) {
         trial.images_fd = open(argv[3], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         must(&trial, trial.images_fd < 0 ? -errno : 0, "images");
         /* Fills CRIU's cache, as carryover does once at each boot, so that neither side pays for it. */
-        must(&trial, criu_check("criu"), "check");
+        must(&trial, criu_check("criu", CRIU_PROBE_USEC), "check");
         live_twice(&trial, argv[2], argv[1]);
         finish(&trial, "PASS", "");
 }

@@ -72,11 +72,11 @@ static void test_log_missing(void **state) {
 static void test_not_criu(void **state) {
         CriuFeatures features;
 
-        assert_int_equal(criu_probe("no-such-criu", &features), -ENOENT);
+        assert_int_equal(criu_probe("no-such-criu", CRIU_PROBE_USEC, &features), -ENOENT);
         assert_non_null(strstr(err_text(-ENOENT), "install package criu"));
-        assert_int_equal(criu_probe("/no/such/criu", &features), -ENOENT);
-        assert_int_equal(criu_probe("true", &features), -EIO);
-        assert_int_equal(criu_check("true"), -EOPNOTSUPP);
+        assert_int_equal(criu_probe("/no/such/criu", CRIU_PROBE_USEC, &features), -ENOENT);
+        assert_int_equal(criu_probe("true", CRIU_PROBE_USEC, &features), -EIO);
+        assert_int_equal(criu_check("true", CRIU_PROBE_USEC), -EOPNOTSUPP);
 }
 
 static void test_not_criu_job(void **state) {

@@ -70,6 +70,7 @@ static void test_all_come_back(void **state) {
         assert_true(report->has_claimed_at && report->has_done_at);
         assert_null(report->stopped);
         assert_string_equal(report->new_kernel, FAKE_NEXT);
+        assert_true(fake->probe_usec == 120 * USEC_PER_SEC); /* all that CRIU has for each tree */
 }
 
 /* A call fails once in the restore, which ends with this status: what its report says. */
