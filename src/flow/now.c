@@ -10,6 +10,7 @@
 #include "netfilter/hold.h"
 #include "restore/restore.h"
 #include "store/store.h"
+#include "store/watch.h"
 #include "systemd/scheduled.h"
 
 #include <stdio.h>
@@ -144,6 +145,14 @@ int now_look(const char *tree, Now *ret) {
         *ret = now;
         now = (Now){0};
         return 0;
+}
+
+int now_watch(void) {
+        _cleanup_(store_close) Store store = {.fd = -1};
+        Config config;
+        int r = open_store(&config, &store);
+
+        return r < 0 ? err_pass(r) : store_watch(&store);
 }
 
 int now_history(History *ret) {

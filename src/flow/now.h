@@ -19,6 +19,9 @@ typedef struct Now {
 int now_look(const char *tree, Now *ret);
 void now_done(Now *now);
 
+/* What becomes readable when now_look() may have another answer (store/watch.h); the caller closes it. */
+int now_watch(void);
+
 /* The reports of the last saves. */
 int now_history(History *ret);
 

@@ -8,6 +8,8 @@
 
 #include <errno.h>
 
+#define CONTINUES "{\"continues\":true"
+
 int call_read(const char *text, size_t size, Call *call) {
         static const char *const known[] = {"method", "parameters", "oneway", "more", "upgrade", NULL};
         int r = json_read(text, size, &call->message);
@@ -65,7 +67,7 @@ static int write_reply(FILE *out, const void *userdata) {
         const Reply *reply = userdata;
         int r;
 
-        fprintf(out, "{%s\"parameters\":", reply->continues ? "\"continues\":true," : "");
+        fprintf(out, "%s\"parameters\":", reply->continues ? CONTINUES "," : "{");
         r = reply->write(out, reply->userdata);
         fputs("}", out);
         return r;
@@ -73,4 +75,8 @@ static int write_reply(FILE *out, const void *userdata) {
 
 int call_reply(CallWrite write, const void *userdata, bool continues, char **ret) {
         return text_written(write_reply, &(Reply){write, userdata, continues}, ret);
+}
+
+bool call_continues(const char *reply) {
+        return starts_with(reply, CONTINUES);
 }

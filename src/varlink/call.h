@@ -31,3 +31,4 @@ int call_error(const char *error, const char *parameter, const char *value, char
 /* What `write` writes is the object of the parameters. */
 typedef int (*CallWrite)(FILE *out, const void *userdata);
 int call_reply(CallWrite write, const void *userdata, bool continues, char **ret);
+bool call_continues(const char *reply); /* another one will come */

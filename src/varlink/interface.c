@@ -29,6 +29,29 @@ static const char service[] =
                 "error PermissionDenied()\n\n"
                 "error ExpectedMore()\n";
 
+/* Twice the same. */
+#define STATUS_FIELDS                                                                                       \
+        "  version: ?string,\n"                                                                             \
+        "  id: ?string,\n"                                                                                  \
+        "  verdict: ?string,\n"                                                                             \
+        "  stopped: ?string,\n"                                                                             \
+        "  old: ?Kernel,\n"                                                                                 \
+        "  new: ?Kernel,\n"                                                                                 \
+        "  action: ?string,\n"                                                                              \
+        "  sealed_usec: ?int,\n"                                                                            \
+        "  claimed_usec: ?int,\n"                                                                           \
+        "  done_usec: ?int,\n"                                                                              \
+        "  gap_usec: ?int,\n"                                                                               \
+        "  trees: ?[]Tree,\n"                                                                               \
+        "  not_kept: ?[]Ended,\n"                                                                           \
+        "  steps: ?[]Step,\n"                                                                               \
+        "  phase: string,\n"                                                                                \
+        "  hold: bool,\n"                                                                                   \
+        "  held_connections: int,\n"                                                                        \
+        "  kept: int,\n"                                                                                    \
+        "  gone: int,\n"                                                                                    \
+        "  scheduled: ?Scheduled\n"
+
 static const char ours[] =
                 "# Carries running sessions over a change of kernel. The methods are the verbs of\n"
                 "# carryover(1), and answer what these print with --json, where the fields are\n"
@@ -144,28 +167,10 @@ static const char ours[] =
                 "  gone: []Gone\n"
                 ")\n\n"
                 "# As carryover status. Before the first save there is only what stands now.\n"
-                "method Status(tree: ?string) -> (\n"
-                "  version: ?string,\n"
-                "  id: ?string,\n"
-                "  verdict: ?string,\n"
-                "  stopped: ?string,\n"
-                "  old: ?Kernel,\n"
-                "  new: ?Kernel,\n"
-                "  action: ?string,\n"
-                "  sealed_usec: ?int,\n"
-                "  claimed_usec: ?int,\n"
-                "  done_usec: ?int,\n"
-                "  gap_usec: ?int,\n"
-                "  trees: ?[]Tree,\n"
-                "  not_kept: ?[]Ended,\n"
-                "  steps: ?[]Step,\n"
-                "  phase: string,\n"
-                "  hold: bool,\n"
-                "  held_connections: int,\n"
-                "  kept: int,\n"
-                "  gone: int,\n"
-                "  scheduled: ?Scheduled\n"
-                ")\n\n"
+                "method Status(tree: ?string) -> (\n" STATUS_FIELDS ")\n\n"
+                "# As Status, at once and after each change in the store and the keep list. The\n"
+                "# call must allow more than one reply.\n"
+                "method Subscribe() -> (\n" STATUS_FIELDS ")\n\n"
                 "# As carryover history, the newest first.\n"
                 "method History() -> (reports: []Report)\n\n"
                 "# The sentence that the command prints.\n"

@@ -48,6 +48,16 @@ static int status(const Call *call, char **ret) {
         return r < 0 ? err_pass(r) : call_reply(write_status, &now, false, ret);
 }
 
+static int subscription(const Call *call, char **ret) {
+        _cleanup_(now_done) Now now = {0};
+        int r;
+
+        if (!call->more)
+                return call_error(VARLINK "ExpectedMore", NULL, NULL, ret);
+        r = now_look(NULL, &now);
+        return r < 0 ? err_pass(r) : call_reply(write_status, &now, true, ret);
+}
+
 static int write_history(FILE *out, const void *userdata) {
         const History *history = userdata;
         int r;
@@ -201,6 +211,7 @@ static const Method methods[] = {
                 {.name = OURS "Keep", .texts = {"target"}, .run = keep},
                 {.name = OURS "List", .run = list},
                 {.name = OURS "Status", .texts = {"tree"}, .run = status},
+                {.name = OURS "Subscribe", .run = subscription},
 };
 
 static int not_found(const char *method, char **ret) {
@@ -241,4 +252,8 @@ int method_call(const Call *call, char **ret) {
                 return call_error(VARLINK "InvalidParameter", "parameter", wrong, ret);
         r = method->run(call, ret);
         return r < 0 ? call_error(OURS "Failed", "message", err_text(r), ret) : 0;
+}
+
+bool method_streams(const Call *call) {
+        return call->uid == 0 && call->more && !call->oneway && strcmp(call->method, OURS "Subscribe") == 0;
 }

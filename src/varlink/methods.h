@@ -10,5 +10,8 @@
 /* The reply to a call, that the caller of this frees; what went wrong is a reply too. -ENOMEM. */
 int method_call(const Call *call, char **ret);
 
+/* Whether there is more than one reply to it (subscribe.h). */
+bool method_streams(const Call *call);
+
 /* Of an interface, as org.varlink.service.GetInterfaceDescription() gives it, or NULL: it is not here. */
 const char *interface_text(const char *name);

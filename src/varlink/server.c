@@ -3,29 +3,30 @@
 #include "varlink/server.h"
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "varlink/methods.h"
+#include "varlink/subscribe.h"
 #include "varlink/wire.h"
 
 #include <errno.h>
 
-#define IDLE (60 * USEC_PER_SEC) /* who wants more calls makes another connection: it costs nothing */
-
 static int answer(const Wire *wire, const Call *call) {
         _cleanup_(freep) char *reply = NULL;
-        int r = method_call(call, &reply);
+        int r;
 
+        if (method_streams(call))
+                return err_pass(subscribe(wire, call));
+        r = method_call(call, &reply);
         if (r < 0)
                 return err_pass(r);
-        return call->oneway ? 0 : err_pass(wire_send(wire, reply, IDLE));
+        return call->oneway ? 0 : err_pass(wire_send(wire, reply, WIRE_PATIENCE));
 }
 
 /* Answer 1: there are no more. */
 static int next(Wire *wire, Call *call) {
         const char *text;
         size_t size;
-        int r = wire_receive(wire, IDLE, &text, &size);
+        int r = wire_receive(wire, WIRE_PATIENCE, &text, &size);
 
         if (r == 0)
                 r = call_read(text, size, call);

@@ -2,7 +2,6 @@
 
 #include "varlink/wire.h"
 
-#include "base/clock.h"
 #include "base/err.h"
 
 #include <errno.h>

@@ -3,9 +3,13 @@
 
 /* Messages of Varlink on a connection: each ends with a NUL. */
 
+#include "base/clock.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
+#define WIRE_PATIENCE                                                                                       \
+        (60 * USEC_PER_SEC) /* with a peer that says or takes nothing: its next connection costs nothing */
 #define WIRE_MESSAGE_MAX 65536u /* of the peer's; what it may say has a name and a target in it */
 
 /* Begins with {.fd = …}; wire_done() at the end, which leaves the descriptor. */

@@ -12,6 +12,7 @@
 #include "varlink/wire.h"
 
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #define FIRST 4000001u
 #define PEER  4000009
@@ -141,6 +142,55 @@ static void test_keep(void **state) {
         answer_has("NotKept");
 }
 
+/* One whole message. */
+static void hear(int fd) {
+        size_t have = 0;
+
+        do
+                assert_int_equal(recv(fd, answers + have, 1, 0), 1);
+        while (answers[have++]);
+}
+
+/* Told at once, and again after a change; the end is the peer's. */
+static void test_subscribe(void **state) {
+        static const char words[] = CALL "Subscribe\",\"more\":true}";
+        static const char *const verdicts[] = {"\"verdict\":\"carried\"", "\"verdict\":\"failed\""};
+        const struct timeval patience = {.tv_sec = 30};
+        Store store = machine_store();
+        int ends[2], status;
+        pid_t child;
+
+        call(CALL "Subscribe\"}");
+        answer_has("org.varlink.service.ExpectedMore");
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        assert_int_equal(setsockopt(ends[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+        assert_int_equal(send(ends[1], words, sizeof words, 0), sizeof words);
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+                (void)close(ends[1]);
+                _exit(server_run(ends[0], 0, PEER) == 0 ? 0 : 1);
+        }
+        (void)close(ends[0]);
+        hear(ends[1]);
+        answer_has("{\"continues\":true,\"parameters\":{\"phase\":\"idle\"");
+        for (size_t i = 0; i < ELEMENTS(verdicts); i++) {
+                _cleanup_(ticket_freep) Ticket *t = sample_ticket("aa");
+
+                (void)sample_tree(t, "one", FIRST);
+                t->trees[0]->outcome = model_new(Outcome, outcome__init);
+                t->trees[0]->outcome->state = i ? OUTCOME__STATE__FAILED : OUTCOME__STATE__CARRIED;
+                assert_int_equal(store_report_write(&store, t), 0);
+                hear(ends[1]);
+                answer_has("{\"continues\":true,");
+                answer_has(verdicts[i]);
+        }
+        store_close(&store);
+        (void)close(ends[1]);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+}
+
 static void test_many(void **state) {
         static const char three[] = ASK "GetInfo\"}\0" CALL "Status\",\"oneway\":true}\0" CALL "List\"}";
 
@@ -156,8 +206,8 @@ static void test_many(void **state) {
 /* Everybody may ask what there is, and no more. */
 static void test_others(void **state) {
         static const char info[] = ASK "GetInfo\"}";
-        static const char *const names[] = {"Check",   "CheckAll", "Drop", "DropAll",
-                                            "History", "Keep",     "List", "Status"};
+        static const char *const names[] = {"Check", "CheckAll", "Drop",   "DropAll",  "History",
+                                            "Keep",  "List",     "Status", "Subscribe"};
 
         assert_int_equal(say_as(1000, info, sizeof info), 0);
         answer_has("\"vendor\"");
@@ -288,6 +338,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_info, fresh_machine),
                         cmocka_unit_test_setup(test_verbs, fresh_machine),
                         cmocka_unit_test_setup(test_keep, fresh_machine),
+                        cmocka_unit_test_setup(test_subscribe, fresh_machine),
                         cmocka_unit_test_setup(test_many, fresh_machine),
                         cmocka_unit_test_setup(test_others, fresh_machine),
                         cmocka_unit_test_setup(test_wrong_calls, fresh_machine),
