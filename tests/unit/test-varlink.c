@@ -264,8 +264,7 @@ static void test_no_calls(void **state) {
                         ASK "GetInfo\",\"oneway\":1}",
                         ASK "GetInfo\",\"more\":\"true\"}",
                         ASK "GetInfo\",\"other\":1}",
-                        "{\"method\":\"x\",\"parameters\":{\"a\":[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]}"
-                        "}",
+                        "{\"method\":\"x\",\"parameters\":{\"a\":[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]}}",
         };
         static const char good[] = ASK "GetInfo\"}";
 
