@@ -51,7 +51,7 @@ def packed(lab: Lab) -> Iterator[Path]:
     run(["rm", "-rf", "--one-file-system", lab.directory / "root", lab.directory / "build"])
 
 
-@pytest.mark.rotates
+@pytest.mark.thorough  # it installs all tools to build with, and takes them away again
 @pytest.mark.parametrize("distro, maker", [("bookworm", "initramfs-tools"), ("trixie", "dracut")])
 def test_tarball(lab: Lab, packed: Path, distro: str, maker: str) -> None:
     root = Root(distro, lab.directory, "xz-utils", maker)
