@@ -22,6 +22,12 @@
 #include <sys/wait.h>
 #include <time.h>
 
+/* arm64 has only the newer ones, and libc makes these of the others. */
+#ifndef SYS_poll
+#define SYS_poll       SYS_ppoll
+#define SYS_epoll_wait SYS_epoll_pwait
+#endif
+
 #define LONG 50 /* seconds; longer than a test takes, shorter than anybody waits for it */
 #define NAP  5
 
