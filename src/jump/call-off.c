@@ -15,6 +15,8 @@
 #include "store/run.h"
 #include "store/store.h"
 
+#include <time.h>
+
 /* As TimeoutStopSec= of carryover.service. */
 #define SAVE_TIMEOUT (600 * USEC_PER_SEC)
 
@@ -37,15 +39,29 @@ static int shutdown_action(Bus **ret_manager, const char **ret_action) {
         return r < 0 ? err_pass(r) : bus_shutdown_action(*ret_manager, ret_action);
 }
 
+/* Answer 1: nobody saves. A save that has only begun cannot be called off yet, and one that has decided
+ * comes to its end: both are looked at again. That is no pidfd to wait for, since who asks may be kept, and
+ * CRIU before 4.1 saves nobody who has one. */
+static int decide(void) {
+        static const struct timespec moment = {.tv_nsec = 50000000};
+        uint64_t deadline = now_monotonic() + SAVE_TIMEOUT;
+        int r;
+
+        while ((r = run_call_off()) == 1 && (r = run_lock_is_free("save")) == 0) {
+                if (now_monotonic() >= deadline)
+                        return err_say(-ETIMEDOUT, "the running save does not terminate");
+                (void)nanosleep(&moment, NULL);
+        }
+        return r < 0 ? err_pass(r) : r;
+}
+
 /* A save that has decided for the seal may still fail, and then takes the shutdown back by itself. */
 static int why_not(const Config *config, CallOff *ret) {
         _cleanup_(store_close) Store store = {.fd = -1};
         _cleanup_(bus_closep) Bus *manager = NULL;
         const char *action = NULL;
-        int r = run_lock_wait("save", 0, now_monotonic() + SAVE_TIMEOUT);
+        int r = shutdown_action(&manager, &action);
 
-        if (r >= 0)
-                r = shutdown_action(&manager, &action);
         if (r >= 0)
                 r = store_open(config, &store);
         if (r < 0)
@@ -55,7 +71,7 @@ static int why_not(const Config *config, CallOff *ret) {
 }
 
 int call_off(const Config *config, CallOff *ret) {
-        int r = run_call_off();
+        int r = decide();
 
         if (r == 1)
                 return err_pass(why_not(config, ret));

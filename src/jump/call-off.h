@@ -14,7 +14,8 @@ typedef enum CallOff {
         CALL_OFF_LATE,    /* the save is sealed, and its shutdown goes on */
 } CallOff;
 
-/* Decides it against a save that may be about to seal. Where that was first, waits until it is through. */
+/* Decides it against a save that may be about to seal. One that has only begun is
+ * waited for until it can be called off; one that was first, until it is through. */
 int call_off(const Config *config, CallOff *ret);
 
 /* Waits until the save has let go of its trees (CRIU at work comes to its end), and takes the shutdown back

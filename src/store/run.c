@@ -59,6 +59,13 @@ static int lock_owner(int fd, const char *what, pid_t *ret) {
         return all.l_type == F_UNLCK;
 }
 
+int run_lock_is_free(const char *what) {
+        _cleanup_(closep) int fd = lock_open(what);
+        pid_t owner = 0;
+
+        return fd < 0 ? err_pass(fd) : lock_owner(fd, what, &owner);
+}
+
 /* Its number is its own only as long as it has the lock, so that is asked behind the pidfd. */
 static int owner_wait(int fd, const char *what, pid_t owner, int signal, uint64_t deadline) {
         _cleanup_(closep) int pidfd = pidfd_open(owner, 0);

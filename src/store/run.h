@@ -73,6 +73,7 @@ int run_directory(void); /* descriptor */
 /* What one process at a time may do ("restore", "retry", "reboot"), until it closes this descriptor or ends;
  * another gets -EBUSY. */
 int run_lock(const char *what);
+int run_lock_is_free(const char *what); /* 1 or 0 */
 /* Waits for the end of whoever has that lock, whom it sends the signal first (0: none). Answer 1: nobody had
  * it. -ETIMEDOUT with a sentence. */
 int run_lock_wait(const char *what, int signal, uint64_t deadline_monotonic);

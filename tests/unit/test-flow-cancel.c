@@ -200,6 +200,36 @@ static void test_beside_the_save(void **state) {
         }
 }
 
+static void allow_once(void) {
+        if (sleeps++ == 0)
+                assert_int_equal(run_seal_allow(), 0);
+}
+
+/* The save has its lock, and has not come to what decides. */
+static void test_too_early(void **state) {
+        int ready[2], status = 0;
+        pid_t save;
+        char c;
+
+        (void)state;
+        assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+        save = fork();
+        assert_true(save >= 0);
+        if (save == 0) {
+                if (run_lock("save") < 0 || write(ready[1], "", 1) != 1)
+                        _exit(1);
+                _exit(soon(run_called_off) ? 0 : 1);
+        }
+        assert_int_equal(read(ready[0], &c, 1), 1);
+        fake_on_sleep = allow_once;
+        assert_int_equal(fake_run(run_cancel, NULL), 0);
+        assert_true(fake->cancelled);
+        assert_int_equal(waitpid(save, &status, 0), save);
+        assert_int_equal(status, 0);
+        (void)fd_close(ready[0]);
+        (void)fd_close(ready[1]);
+}
+
 /* The save has decided for the seal, and cannot write it: it takes its shutdown back, and says why. */
 static void test_seal_fails(void **state) {
         _cleanup_(ticket_freep) Ticket *report = NULL;
@@ -373,6 +403,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_fails_as_well, set_up),
                         cmocka_unit_test_setup(test_behind_the_seal, set_up),
                         cmocka_unit_test_setup(test_beside_the_save, set_up),
+                        cmocka_unit_test_setup(test_too_early, set_up),
                         cmocka_unit_test_setup(test_seal_fails, set_up),
                         cmocka_unit_test_setup(test_nothing_to_cancel, set_up),
                         cmocka_unit_test_setup(test_before_the_save, set_up),
