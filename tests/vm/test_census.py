@@ -119,6 +119,7 @@ def not_rebooted(machine: Machine, root: SshSession, boot: str) -> None:
     assert machine.run("systemctl list-jobs --no-legend").strip() == ""
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("distro", ["bookworm", "trixie"])
 def test_asked(lab: Lab, distro: str) -> None:
     """Somebody else is logged in: reboot says so and asks, and nobody's end is forgotten afterwards."""

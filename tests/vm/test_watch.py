@@ -43,6 +43,7 @@ print(got.decode().replace("\\0", ""))
 """
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("distribution", ["bookworm", "trixie"])
 def test_watched(lab: Lab, distribution: str) -> None:
     """A file for node_exporter before and after a jump, by the timer that is not enabled before; and the timeline drawn."""
@@ -76,6 +77,7 @@ def test_watched(lab: Lab, distribution: str) -> None:
         assert any(text.startswith("save.seal (") for text in texts) and any("is silent (" in text for text in texts), texts
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("distribution", ["bookworm", "trixie"])
 def test_varlink(lab: Lab, distribution: str) -> None:
     """The verbs for programs: the same JSON, errors by name, nothing for others than root; and with systemd's own client on Debian 13."""
