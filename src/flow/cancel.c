@@ -2,7 +2,9 @@
 
 #include "flow/cancel.h"
 
+#include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "files/config.h"
 #include "flow/flow.h"
 #include "jump/call-off.h"
@@ -15,12 +17,13 @@ static void say_begun(void) {
 
 /* The answer that it waits for then says how it ended. */
 void cancel_waiting(const Wait *w) {
+        uint64_t since = now_realtime();
         CallOff what = CALL_OFF_NOTHING;
         int r = call_off(w->config, &what);
 
         if (r >= 0 && what == CALL_OFF_BEGUN) {
                 say_begun();
-                r = call_off_end(w->config);
+                r = call_off_end(w->config, since);
         } else if (r >= 0)
                 wait_say_late(w);
         if (r < 0)
@@ -28,6 +31,7 @@ void cancel_waiting(const Wait *w) {
 }
 
 static ExitStatus cancel(const Config *config) {
+        uint64_t since = now_realtime();
         CallOff what = CALL_OFF_NOTHING;
         int r = call_off(config, &what);
 
@@ -44,7 +48,7 @@ static ExitStatus cancel(const Config *config) {
         }
         if (r >= 0) {
                 say_begun();
-                r = call_off_end(config);
+                r = call_off_end(config, since);
         }
         if (r < 0)
                 return flow_fail(r);
@@ -52,9 +56,10 @@ static ExitStatus cancel(const Config *config) {
         return EXIT_OK;
 }
 
+/* What is wrong in the configuration may be the very reason to cancel. */
 ExitStatus flow_cancel(void) {
         Config config;
-        int r = config_load("", &config);
 
-        return r < 0 ? flow_fail(r) : cancel(&config);
+        log_failed(config_load_anyway("", &config), "using the readable files and defaults");
+        return cancel(&config);
 }

@@ -167,6 +167,9 @@ static int end_save(Saving *s, ExitStatus *ret) {
                 s->ticket = TAKE(sealed);
         }
         s->n_own = s->ticket->n_trees;
+        s->may_be_called_off = true;
+        if (seal == SEAL_NONE)
+                (void)saving_decided(s); /* first: it tells what becomes of what lives */
         r = aftermath_settle(s, seal);
         if (r < 0)
                 return err_pass(r);

@@ -243,6 +243,7 @@ static int load(Saving *s) {
                 early_forget_key(early);
         if (r < 0)
                 return err_pass(r);
+        s->has_loaded = true;
         step_end(&s->timeline, "jump.load", NULL, clock);
         return model_set_string(&s->ticket->target_kernel, kernel.version);
 }
@@ -320,8 +321,11 @@ static int guard_leave(Saving *s) {
 
 void saving_take_back(Saving *s) {
         saving_allow_restore(s);
-        if (saving_is_taken_back(s) && s->manager)
-                log_failed(call_off_shutdown(s->manager, s->request), "the system may shut down");
+        if (!saving_is_taken_back(s) || !s->manager)
+                return;
+        log_failed(call_off_shutdown(s->manager, s->request), "the system may shut down");
+        if (s->has_loaded)
+                log_failed(kexec_unload(), "another reboot may use the kernel that was loaded for this one");
 }
 
 bool saving_is_taken_back(const Saving *s) {
@@ -329,12 +333,12 @@ bool saving_is_taken_back(const Saving *s) {
 }
 
 int saving_go_on(Saving *s) {
-        s->called_off |= run_called_off();
+        s->called_off |= s->may_be_called_off && run_called_off();
         return s->called_off ? err_say(-ECANCELED, CANCELLED) : 0;
 }
 
 int saving_decided(Saving *s) {
-        int r = run_seal_take();
+        int r = s->may_be_called_off ? run_seal_take() : 0;
 
         return r < 0 ? err_pass(r) : saving_go_on(s);
 }
@@ -432,7 +436,10 @@ static int saving_ask(Saving *s, Candidates *ret_kept) {
                 return 1;
         }
         r = run_seal_begin(s->request);
-        return r < 0 ? err_pass(r) : saving_go_on(s);
+        if (r < 0)
+                return err_pass(r);
+        s->may_be_called_off = true;
+        return saving_go_on(s);
 }
 
 static int saving_open(Saving *s) {

@@ -50,8 +50,10 @@ typedef struct Saving {
         size_t n_late;     /* of those that have failed */
         void *late;        /* what their threads work with, until this process ends */
         Decision decision;
-        bool told;       /* people know of it (flow/tell.h) */
-        bool called_off; /* `carryover cancel`, or Ctrl-C in `carryover reboot` */
+        bool told;              /* people know of it (flow/tell.h) */
+        bool has_loaded;        /* a kernel for this jump, itself */
+        bool may_be_called_off; /* until then what is noted in /run is of an earlier save (store/run.h) */
+        bool called_off;        /* `carryover cancel`, or Ctrl-C in `carryover reboot` */
 } Saving;
 
 /* Nothing of it is open yet. For saving_done(), by _cleanup_. */

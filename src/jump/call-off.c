@@ -11,10 +11,12 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "kernel/ids.h"
 #include "kernel/kexec.h"
 #include "store/run.h"
 #include "store/store.h"
 
+#include <string.h>
 #include <time.h>
 
 /* As TimeoutStopSec= of carryover.service. */
@@ -55,18 +57,34 @@ static int decide(void) {
         return r < 0 ? err_pass(r) : r;
 }
 
+/* Answer 1: nothing is sealed but what waits for its restore from before. */
+static int sealed_since(const Config *config, uint64_t realtime) {
+        _cleanup_(store_close) Store store = {.fd = -1};
+        _cleanup_(ticket_freep) Ticket *ticket = NULL;
+        char boot[37];
+        int r = store_open(config, &store);
+
+        if (r >= 0)
+                r = store_ticket(&store, &ticket);
+        if (r != 0)
+                return r < 0 ? err_pass(r) : 1;
+        r = system_boot_id(boot);
+        if (r < 0)
+                return err_pass(r);
+        return strcmp(ticket->old_boot, boot) != 0 || ticket->sealed_at < realtime;
+}
+
 /* A save that has decided for the seal may still fail, and then takes the shutdown back by itself. */
 static int why_not(const Config *config, CallOff *ret) {
-        _cleanup_(store_close) Store store = {.fd = -1};
         _cleanup_(bus_closep) Bus *manager = NULL;
         const char *action = NULL;
         int r = shutdown_action(&manager, &action);
 
         if (r >= 0)
-                r = store_open(config, &store);
+                r = sealed_since(config, 0);
         if (r < 0)
                 return err_pass(r);
-        *ret = action && store_is_sealed(&store) ? CALL_OFF_LATE : CALL_OFF_NOTHING;
+        *ret = action && r == 0 ? CALL_OFF_LATE : CALL_OFF_NOTHING;
         return 0;
 }
 
@@ -94,12 +112,17 @@ static int is_in_order(const Config *config) {
         return r < 0 ? err_pass(r) : 0;
 }
 
-int call_off_end(const Config *config) {
+int call_off_end(const Config *config, uint64_t since) {
         _cleanup_(request_freep) Request *request = NULL;
         _cleanup_(bus_closep) Bus *manager = NULL;
         const char *action = NULL;
         int r = run_lock_wait("save", 0, now_monotonic() + SAVE_TIMEOUT);
 
+        if (r >= 0)
+                r = sealed_since(config, since);
+        if (r == 0)
+                return err_say(-EALREADY, "too late to cancel: the save of another shutdown is sealed; the "
+                                          "next boot restores the kept trees");
         if (r >= 0)
                 r = shutdown_action(&manager, &action);
         if (r >= 0)

@@ -19,8 +19,9 @@ typedef enum CallOff {
 int call_off(const Config *config, CallOff *ret);
 
 /* Waits until the save has let go of its trees (CRIU at work comes to its end), and takes the shutdown back
- * if that was not done by the save. 0: they run, nothing is held, and the system stays up. */
-int call_off_end(const Config *config);
+ * if that was not done by the save. 0: they run, nothing is held, and the system stays up. `since`: realtime
+ * before call_off(); -EALREADY if something was sealed since then all the same. */
+int call_off_end(const Config *config, uint64_t since);
 
 /* The shutdown is cancelled, what stopped for it starts again, and what `carryover reboot` has left for it
  * goes: the request (NULL: somebody else's shutdown) and the loaded kernel. Does each of these, whichever

@@ -120,7 +120,7 @@ static int answer(Wait *w, Ticket **ret) {
                 *ret = TAKE(report);
                 return 0;
         }
-        if (last && run_called_off()) /* before a save began, by somebody else */
+        if (last && w->interrupted && run_called_off()) /* before a save began, by somebody else */
                 return err_say(-ECANCELED, "not rebooted, all trees continue to run: cancelled on request");
         return last ? err_say(-ENODATA, "no answer: see journalctl -u carryover -u carryover-restore") : 1;
 }

@@ -3,6 +3,7 @@
 /* Calling off, on a machine of fakes: before the seal every tree runs on, nothing is held and the system
  * stays up, whoever had begun the shutdown; behind it nothing is called off, and that is said. */
 
+#include "base/clock.h"
 #include "jump/call-off.h"
 #include "report/report.h"
 #include "tests/fakes/clock.h"
@@ -291,6 +292,55 @@ static void test_next_one_is_saved(void **state) {
         promise_one_life(t);
 }
 
+/* Nor if that one does not come as far as to ask. */
+static void test_next_one_cannot_begin(void **state) {
+        (void)state;
+        requested();
+        assert_int_equal(fake_run(run_cancel, NULL), 0);
+        fake->cancelled = false;
+        strcpy(fake->shutdown, "poweroff");
+        configure("Encrypt=perhaps\n");
+        assert_int_equal(fake_run(run_save, NULL), 1);
+        assert_false(fake->cancelled);
+        promise_one_life(NULL);
+}
+
+/* It may be the reason to cancel. */
+static void test_broken_configuration(void **state) {
+        (void)state;
+        requested();
+        configure("Encrypt=perhaps\n");
+        assert_int_equal(fake_run(run_cancel, NULL), 0);
+        assert_true(fake->cancelled);
+}
+
+/* The request is of one reboot, and another shutdown has come first: its save does not know of it. */
+static void test_another_shutdown_seals(void **state) {
+        uint64_t since = now_realtime();
+        Config config;
+
+        (void)state;
+        requested();
+        assert_int_equal(run_call_off(), 0);
+        strcpy(fake->shutdown, "poweroff");
+        assert_int_equal(fake_run(run_save, NULL), 0);
+        assert_int_equal(config_load("", &config), 0);
+        assert_int_equal(call_off_end(&config, since), -EALREADY);
+        assert_false(fake->cancelled);
+}
+
+/* The kernel that the save of somebody else's kexec has loaded, with the key in it. */
+static void test_what_it_loaded_goes(void **state) {
+        (void)state;
+        configure("Encrypt=yes\n");
+        fake_meanwhile("kexec_load_kernel", call_it_off);
+        assert_int_equal(fake_run(run_save, NULL), 1);
+        fake_meanwhile("", NULL);
+        assert_true(fake->cancelled);
+        assert_false(fake->loaded);
+        promise_one_life(NULL);
+}
+
 static void test_cannot_cancel(void **state) {
         (void)state;
         requested();
@@ -316,7 +366,7 @@ static void test_save_died(void **state) {
                 assert_int_equal(config_load("", &config), 0);
                 assert_int_equal(call_off(&config, &what), 0);
                 assert_int_equal(what, CALL_OFF_NOTHING);
-                assert_int_equal(call_off_end(&config), -EIO);
+                assert_int_equal(call_off_end(&config, 0), -EIO);
         }
 }
 
@@ -409,6 +459,10 @@ int main(void) {
                         cmocka_unit_test_setup(test_before_the_save, set_up),
                         cmocka_unit_test_setup(test_save_begins_late, set_up),
                         cmocka_unit_test_setup(test_next_one_is_saved, set_up),
+                        cmocka_unit_test_setup(test_next_one_cannot_begin, set_up),
+                        cmocka_unit_test_setup(test_broken_configuration, set_up),
+                        cmocka_unit_test_setup(test_another_shutdown_seals, set_up),
+                        cmocka_unit_test_setup(test_what_it_loaded_goes, set_up),
                         cmocka_unit_test_setup(test_cannot_cancel, set_up),
                         cmocka_unit_test_setup(test_save_died, set_up),
                         cmocka_unit_test_setup(test_ctrl_c, set_up),
