@@ -112,17 +112,24 @@ void place_of(const SnapProcess *p, Place *ret) {
         snprintf(ret->name, sizeof ret->name, "%s", cgroup[0] ? cgroup : "unknown");
 }
 
+/* By the names in units/: what else is called so is somebody's to lose. */
+static bool is_in_our_unit(const char *cgroup) {
+        static const char *const units[] = {"carryover.service",         "carryover-early.service",
+                                            "carryover-restore.service", "carryover-give-up.service",
+                                            "carryover-report.service",  "carryover-metrics.service"};
+        Part unit = part_first(cgroup_below_slices(cgroup));
+
+        for (size_t i = 0; i < ELEMENTS(units); i++)
+                if (strcmp(unit.name, units[i]) == 0)
+                        return true;
+        return starts_with(unit.name, "carryover-varlink@") && ends_with(unit.name, ".service");
+}
+
 /* carryover-restore keeps the scopes of trees open that are not back yet. */
 static bool is_ours(const SnapProcess *p) {
-        static const char *const units[] = {"carryover.service", "carryover-early.service",
-                                            "carryover-restore.service"};
-
         if (p->uid == 0 && p->euid == 0 && p->exe && ends_with(p->exe, "/carryover-restore"))
                 return true;
-        for (size_t i = 0; i < ELEMENTS(units); i++)
-                if (cgroup_in_unit(p->cgroup, units[i]))
-                        return true;
-        return snap_is_tree_init(p);
+        return is_in_our_unit(p->cgroup ?: "") || snap_is_tree_init(p);
 }
 
 /* What is about to become a service's process. */

@@ -5,6 +5,7 @@
 #include "census/census.h"
 #include "tests/unit/select-world.h"
 
+#include <dirent.h>
 #include <stdio.h>
 
 /* What PID 1 is made to say. */
@@ -346,6 +347,37 @@ static void test_strays(void **state) {
         assert_int_equal(census.n, 3 + 5);
 }
 
+/* Each service that carryover installs, and one connection of that which is for each. */
+static void test_own_services(void **state) {
+        World *w = *state;
+        DIR *dir = opendir(UNITS);
+        struct dirent *unit;
+        size_t n = 0;
+
+        assert_non_null(dir);
+        while ((unit = readdir(dir))) {
+                char *service = strstr(unit->d_name, ".service.in"), cgroup[512];
+
+                if (!service)
+                        continue;
+                *service = '\0';
+                snprintf(cgroup, sizeof cgroup, "/system.slice/%s%s.service", unit->d_name,
+                         service[-1] == '@' ? "3-812-0" : "");
+                add(w, 2000 + (pid_t)n++, 1, "x", cgroup, 0);
+        }
+        assert_int_equal(closedir(dir), 0);
+        assert_true(n >= 7);
+        take(w);
+        assert_int_equal(census.n, 3);
+        assert_int_equal(census.n_anew, 3);
+
+        add(w, 2100, 1, "x", "/system.slice/carryover-mine.service", 0);
+        add(w, 2101, 1, "x", MANAGER "app.slice/carryover-metrics.service", 1000);
+        take(w);
+        assert_int_equal(thing("carryover-mine.service")->fate, FATE_LOST);
+        assert_int_equal(thing("user unit carryover-metrics.service")->fate, FATE_LOST);
+}
+
 /* What is kept. */
 
 static void judge(World *w, size_t i, VerdictLevel level, const char *text) {
@@ -467,6 +499,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_terminals, setup, end),
                         cmocka_unit_test_setup_teardown(test_jobs, setup, end),
                         cmocka_unit_test_setup_teardown(test_strays, setup, end),
+                        cmocka_unit_test_setup_teardown(test_own_services, setup, end),
                         cmocka_unit_test_setup_teardown(test_fates, setup, end),
                         cmocka_unit_test_setup_teardown(test_machine, setup, end),
                         cmocka_unit_test_setup_teardown(test_kept_service, setup, end),
