@@ -215,6 +215,7 @@ static int show_ending(const RebootOptions *options, const Config *config, const
         *ret_ends = true;
         if (r < 0) {
                 printf("This reboot ends what is not kept; cannot tell what that is: %s\n", err_text(r));
+                request->has_ended_unknown = request->ended_unknown = true;
                 return 0;
         }
         *ret_ends = census_ends(&census, options->force) > 0;

@@ -463,20 +463,11 @@ static int saving_open(Saving *s) {
 /* What nobody kept, as `carryover reboot` has seen it; else as it is now, before other services have
  * stopped. Units that the shutdown stops early may be gone from it already. */
 static int note_ended(Saving *s, const Candidates *kept) {
-        _cleanup_(census_done) Census census = {0};
-        int r;
-
-        if (s->request) {
-                s->ticket->n_ended = TAKE(s->request->n_ended);
-                s->ticket->ended = TAKE(s->request->ended);
-                return 0;
-        }
-        r = census_look(&s->config, kept, NULL, &census);
-        if (r < 0 && r != -ENOMEM) {
-                log_failed(r, "the report will not say what else has ended");
-                return 0;
-        }
-        return r < 0 ? r : census_ended(&census, &s->ticket->ended, &s->ticket->n_ended);
+        if (!s->request || s->request->ended_unknown)
+                return census_note(&s->config, kept, &s->ticket->ended, &s->ticket->n_ended);
+        s->ticket->n_ended = TAKE(s->request->n_ended);
+        s->ticket->ended = TAKE(s->request->ended);
+        return 0;
 }
 
 /* Whoever finds this save dead knows from here on what it was to save. */

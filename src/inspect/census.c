@@ -168,3 +168,13 @@ int census_ended(const Census *c, Ended ***list, size_t *n) {
         }
         return r;
 }
+
+int census_note(const Config *config, const Candidates *kept, Ended ***list, size_t *n) {
+        _cleanup_(census_done) Census census = {0};
+        int r = census_look(config, kept, NULL, &census);
+
+        if (r < 0 && r != -ENOMEM)
+                return add_ended(list, n, "cannot determine what else ended", "", fate_text(FATE_LOST),
+                                 err_text(r));
+        return r < 0 ? r : census_ended(&census, list, n);
+}

@@ -17,3 +17,7 @@ int census_look(const Config *config, const Candidates *kept, const PreflightFac
 /* Appends what is not kept, or not wholly, for a ticket: the first ones, and how many more there are. 0 or
  * -ENOMEM. */
 int census_ended(const Census *census, Ended ***list, size_t *n);
+
+/* Both at once. Where it cannot be told what ends, one row says that, and why: an empty list means that
+ * nothing does. */
+int census_note(const Config *config, const Candidates *kept, Ended ***list, size_t *n);

@@ -196,6 +196,36 @@ static void test_others_end(void **state) {
         assert_true(report_trees_ok(report) && !report_ok(report));
 }
 
+/* Which of the looks at everything they are. */
+#define CENSUS_OF_REBOOT 3
+#define CENSUS_OF_SAVE   5
+
+/* Where the command cannot see what ends, the save looks; and if that cannot either, nobody reads that
+ * everything was carried. */
+static void test_others_cannot_be_seen(void **state) {
+        (void)state;
+        for (unsigned n_blind = 1; n_blind <= 2; n_blind++) {
+                _cleanup_(ticket_freep) Ticket *report = NULL;
+
+                (void)set_up(state);
+                fake->n_trees = 1;
+                fake_keep();
+                fake->n_trees = 2;
+                options.yes = true;
+                fake_on_sleep = way_over;
+                fake_fail("snapshot_take", CENSUS_OF_REBOOT, -EIO);
+                if (n_blind > 1)
+                        fake_fail("snapshot_take", CENSUS_OF_SAVE, -EIO);
+                assert_int_equal(fake_run(run_reboot, NULL), 1);
+                assert_true(fake_struck());
+                report = promise_report();
+                assert_int_equal(report->n_ended, 1);
+                assert_string_equal(report->ended[0]->what, n_blind > 1 ? "cannot determine what else ended"
+                                                                        : "pid-4000002.service");
+                assert_true(report_trees_ok(report) && !report_ok(report));
+        }
+}
+
 /* What unmasks it is said by preflight, if it is told (test-preflight.c). */
 static void test_service_masked(void **state) {
         static const struct {
@@ -313,6 +343,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_looked_at_twice, set_up),
                         cmocka_unit_test_setup(test_all_have_ended, set_up),
                         cmocka_unit_test_setup(test_others_end, set_up),
+                        cmocka_unit_test_setup(test_others_cannot_be_seen, set_up),
                         cmocka_unit_test_setup(test_service_masked, set_up),
                         cmocka_unit_test_setup(test_inhibited, set_up),
                         cmocka_unit_test_setup(test_under_way, set_up),

@@ -198,7 +198,7 @@ static void test_not_kept_as_requested(void **state) {
         assert_string_equal(t->ended[0]->what, "session 9 (ssh)");
 }
 
-/* That it cannot be told is no reason to save nothing. */
+/* That it cannot be told is no reason to save nothing; but nobody may read that nothing has ended. */
 static void test_not_kept_is_not_known(void **state) {
         _cleanup_(ticket_freep) Ticket *t = NULL;
 
@@ -207,7 +207,10 @@ static void test_not_kept_is_not_known(void **state) {
         t = save(0);
         assert_true(fake_struck());
         assert_int_equal(t->n_trees, 2);
-        assert_int_equal(t->n_ended, 0);
+        assert_int_equal(t->n_ended, 1);
+        assert_string_equal(t->ended[0]->what, "cannot determine what else ended");
+        assert_string_equal(t->ended[0]->fate, "lost");
+        assert_non_null(strstr(t->ended[0]->why, "snapshot_take"));
 }
 
 /* All that others do before the freeze is behind them by then, and what is to be noted is noted first. */
