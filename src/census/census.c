@@ -247,24 +247,16 @@ static int thing_make(const CensusWorld *w, Boot *boot, const Group *g, const Se
         return judge_lost(boot, g, t);
 }
 
-/* The service or job that asks, unless something of it is kept: it knows. */
-static bool asks_itself(const Group *g) {
-        return g->has_asker && g->n_carried + g->n_refused == 0 &&
-               (g->place.kind == THING_UNIT || g->place.kind == THING_JOB);
-}
-
 static int add_group(const CensusWorld *w, Boot *boot, const Group *g, Census *c) {
         const Session *session =
                         g->place.kind == THING_SESSION && !g->server ? session_find(w, g->place.name) : NULL;
         Thing t;
         int r;
 
-        if (!g->first) /* each is the other's parent: they were never there at one time */
+        if (!g->first) /* only who asks; or each is the other's parent: they were never there at one time */
                 return 0;
         if (g->place.is_manager)
                 return add_anew(c, g->place.name);
-        if (asks_itself(g))
-                return 0;
         r = thing_make(w, boot, g, session, &t);
         if (r >= 0 && (r > 0 || (is_greeter(session) && t.n_kept == 0))) {
                 r = add_anew(c, t.what);

@@ -10,9 +10,9 @@
  * sessions has started in its own service.
  *
  * No row: PID 1, the kernel's threads, zombies, carryover's own services, a user's manager itself with its
- * D-Bus, the screen of logind that asks who logs in, the service or job that asks; and a service that the
- * next boot starts anew (census/boot.h) and of which nothing is kept. Such services are named in the list
- * `anew`.
+ * D-Bus, the screen of logind that asks who logs in; in a service or job, who asks, what has started that
+ * and what that has started, but not what else runs there; and a service that the next boot starts anew
+ * (census/boot.h) and of which nothing is kept. Such services are named in the list `anew`.
  */
 
 #include "census/world.h"

@@ -174,7 +174,6 @@ static void count_process(Work *w, size_t i) {
         size_t parent = parent_of(w->s, i);
 
         g->n_processes++;
-        g->has_asker |= p->pid == w->world->asker;
         if (p->uid != 0 && g->user == 0)
                 g->user = p->uid;
         if (w->trees[i] != NONE)
@@ -184,6 +183,41 @@ static void count_process(Work *w, size_t i) {
         g->n_roots++;
         if (!g->first || p->start < g->first->start)
                 g->first = p;
+}
+
+static bool is_kept(const Work *w, size_t group) {
+        for (size_t i = 0; i < w->s->n_processes; i++)
+                if (w->groups[i] == group && w->trees[i] != NONE)
+                        return true;
+        return false;
+}
+
+/* Its ancestors and its children, too, as far as they are in its service or job; unless something of that is
+ * kept: it knows. */
+static int leave_out_asker(Work *w) {
+        const SnapProcess *p = w->world->asker > 0 ? snapshot_process(w->s, w->world->asker) : NULL;
+        size_t asker = p ? (size_t)(p - w->s->processes) : NONE, steps = 0;
+        size_t group = p ? w->groups[asker] : NONE;
+        _cleanup_(freep) size_t *marks = NULL;
+        ThingKind kind;
+        int r;
+
+        if (group == NONE)
+                return 0;
+        kind = w->found.items[group].place.kind;
+        if ((kind != THING_UNIT && kind != THING_JOB) || is_kept(w, group))
+                return 0;
+        r = marks_new(w->s, &marks);
+        if (r < 0)
+                return r;
+        marks[asker] = asker;
+        inherit(w->s, marks);
+        for (size_t at = asker; at != NONE && steps++ <= w->s->n_processes; at = parent_of(w->s, at))
+                marks[at] = asker;
+        for (size_t i = 0; i < w->s->n_processes; i++)
+                if (marks[i] == asker && w->groups[i] == group)
+                        w->groups[i] = NONE;
+        return 0;
 }
 
 static int group_all(Work *w) {
@@ -197,6 +231,8 @@ static int group_all(Work *w) {
                 if (!place_is_none(w->s->processes + i))
                         r = group_find(w, i, w->groups + i);
         }
+        if (r >= 0)
+                r = leave_out_asker(w);
         for (size_t i = 0; r >= 0 && i < w->s->n_processes; i++)
                 if (w->groups[i] != NONE)
                         count_process(w, i);

@@ -14,8 +14,7 @@ typedef struct Group {
         size_t n_processes, n_roots;
         size_t n_carried, n_refused, n_lossy; /* of the processes, by what is said of their trees */
         const Candidate *refused, *lossy;     /* the first of these trees */
-        bool has_asker;
-        bool rest; /* of more places than are told apart */
+        bool rest;                            /* of more places than are told apart */
 } Group;
 
 typedef struct Groups {

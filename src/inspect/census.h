@@ -10,7 +10,8 @@
 /*
  * `kept` are the trees that would be carried, looked at in depth (facts.h, inspect()), and `facts` what that
  * was made with, or NULL: the room in the store does not matter. -EPERM with a sentence where not all
- * processes are seen: in a PID namespace of a restored tree. The service that the caller runs in is no row.
+ * processes are seen: in a PID namespace of a restored tree. Of a service, the caller itself is no row
+ * (census/census.h).
  */
 int census_look(const Config *config, const Candidates *kept, const PreflightFacts *facts, Census *ret);
 

@@ -202,7 +202,6 @@ static void test_units(void **state) {
         }
 }
 
-/* What PID 1 does not say is not taken for good. */
 /* Whoever asks for a reboot from a service or a job of cron knows that this one ends; but not of a session,
  * nor of what is kept. */
 static void test_asker(void **state) {
@@ -222,6 +221,46 @@ static void test_asker(void **state) {
         (void)thing("run-1.scope");
 }
 
+/* The other jobs of a CI runner are not those of who asks, whether or not the same process has started
+ * them. */
+static void test_others_beside_asker(void **state) {
+        static const char *const scope = "/system.slice/run-1.scope";
+        World *w = *state;
+
+        add(w, 900, 1, "runner", scope, 0);
+        add(w, 901, 900, "sh", scope, 0);
+        add(w, 902, 901, "carryover", scope, 0);
+        add(w, 903, 902, "criu", scope, 0);
+        asker = 902;
+        take(w);
+        assert_int_equal(census.n, 3);
+
+        add(w, 904, 900, "sh", scope, 0);
+        add(w, 905, 904, "make", scope, 0);
+        take(w);
+        row("run-1.scope", THING_UNIT, FATE_LOST, "transient; not kept: carryover keep unit:run-1.scope");
+        assert_int_equal(thing("run-1.scope")->n_processes, 2);
+        assert_int_equal(thing("run-1.scope")->n_roots, 1);
+        assert_int_equal(thing("run-1.scope")->pid, 904);
+        add(w, 906, 1, "beside", scope, 0);
+        take(w);
+        assert_int_equal(thing("run-1.scope")->n_processes, 3);
+        assert_int_equal(thing("run-1.scope")->n_roots, 2);
+
+        add(w, 2000, 1, "cron", "/system.slice/cron.service", 0);
+        add(w, 2001, 2000, "cron", "/system.slice/cron.service", 0);
+        add(w, 2002, 2001, "carryover", "/system.slice/cron.service", 0);
+        asker = 2002;
+        take(w);
+        assert_true(is_anew("cron.service"));
+        assert_int_equal(thing("run-1.scope")->n_processes, 7);
+        assert_int_equal(census.n, 4);
+        add(w, 2003, 2001, "mail", "/system.slice/cron.service", 0);
+        take(w);
+        assert_int_equal(thing("job of cron.service")->n_processes, 1);
+}
+
+/* What PID 1 does not say is not taken for good. */
 static void test_deaf(void **state) {
         World *w = *state;
 
@@ -493,6 +532,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_sessions, setup, end),
                         cmocka_unit_test_setup_teardown(test_units, setup, end),
                         cmocka_unit_test_setup_teardown(test_asker, setup, end),
+                        cmocka_unit_test_setup_teardown(test_others_beside_asker, setup, end),
                         cmocka_unit_test_setup_teardown(test_deaf, setup, end),
                         cmocka_unit_test_setup_teardown(test_user_units, setup, end),
                         cmocka_unit_test_setup_teardown(test_containers, setup, end),
