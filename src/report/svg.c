@@ -155,13 +155,13 @@ static void silence_row(Drawing *d, const Tree *tree) {
 
 /* 1, 2 or 5 times a power of ten, in microseconds, so that there are not more than TICKS_MAX. */
 static double tick_of(double length) {
-        static const double steps[] = {1, 2, 5};
         double tick = USEC_PER_MSEC;
 
-        for (;; tick *= 10)
-                for (size_t i = 0; i < ELEMENTS(steps); i++)
-                        if (length / (tick * steps[i]) <= TICKS_MAX)
-                                return tick * steps[i];
+        while (length / (tick * 5) > TICKS_MAX)
+                tick *= 10;
+        if (length / tick <= TICKS_MAX)
+                return tick;
+        return length / (tick * 2) <= TICKS_MAX ? tick * 2 : tick * 5;
 }
 
 static void axis(const Drawing *d, double length, double bottom) {

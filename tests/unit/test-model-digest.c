@@ -43,7 +43,7 @@ static void test_of_an_image(void **state) {
                                                    0x6c, 0x6d, 0x6e, 0x6f, 0x70, 0x71, 0x72, 0x73,
                                                    0xfb, 0xd2, 0xa7, 0x4e, 0x0d, 0xb8, 0x28, 0x31,
                                                    0x99, 0xe4, 0x5d, 0xc9, 0x89, 0xbc, 0xdf, 0x62};
-        uint8_t digest[DIGEST_SIZE], again[DIGEST_SIZE];
+        uint8_t digest[DIGEST_SIZE] = {0}, again[DIGEST_SIZE] = {0};
         uint64_t size = 0;
 
         assert_int_equal(is_of("carried", key, known), 1);
