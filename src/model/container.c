@@ -82,8 +82,13 @@ bool container_of(const char *cgroup, char ret[static CONTAINER_NAME_MAX]) {
         return unit_in(unit, n, ret) || path_in(cgroup, unit, n, ret);
 }
 
+/* Root in a container without a user namespace is root here too, and calls itself and what it makes below
+ * its container's scope what it likes. The scope that podman asks of PID 1 for conmon holds no container. */
 bool container_is_watcher(const SnapProcess *p) {
-        return p->title[0] && p->is_roots && strcmp(p->comm, "conmon") == 0;
+        const char *unit = cgroup_below_slices(p->cgroup ?: "");
+
+        return p->title[0] && p->is_roots && strcmp(p->comm, "conmon") == 0 &&
+               starts_with(unit, "/libpod-conmon-") && ends_with(unit, ".scope") && !strchr(unit + 1, '/');
 }
 
 bool container_named(const Snapshot *s, const SnapProcess *p, char ret[static CONTAINER_NAME_MAX]) {

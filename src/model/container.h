@@ -23,7 +23,8 @@ bool container_of(const char *cgroup, char ret[static CONTAINER_NAME_MAX]);
 /* The same of the name of a unit, whoever's manager has that. */
 bool container_of_unit(const char *unit, char ret[static CONTAINER_NAME_MAX]);
 
-/* Whether it is a container's watcher, whose title is that container's name. */
+/* Whether it is the watcher of a container of podman, whose title is that container's name: root's conmon
+ * in the scope that podman makes for it. */
 bool container_is_watcher(const SnapProcess *p);
 
 /* "podman web", or as container_of() has it if no watcher tells a name. */

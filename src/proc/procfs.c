@@ -238,10 +238,9 @@ static void container_name(int fd, SnapProcess *p) {
         if (l <= 0)
                 return;
         text[l] = '\0';
-        for (const char *word = text; word < text + l; word += strlen(word) + 1) {
-                const char *next = word + strlen(word) + 1;
-
-                if (strcmp(word, "-n") != 0 || next + strlen(next) >= text + l)
+        for (const char *word = text, *next; word < text + l; word = next) {
+                next = word + strlen(word) + 1;
+                if (strcmp(word, "-n") != 0 || next >= text + l || next + strlen(next) >= text + l)
                         continue;
                 snprintf(p->title, sizeof p->title, "%s", next);
                 return;

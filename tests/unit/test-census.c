@@ -305,6 +305,11 @@ static void test_containers(void **state) {
                         {"/machine.slice/machine-deb.scope/payload", "machine deb"},
                         {"/kubepods.slice/kubepods-x.slice/cri-containerd-1122.scope", "containerd 1122"},
         };
+        static const char *const liars[] = {
+                        "/machine.slice/libpod-0123456789abcdef.scope/container",
+                        "/machine.slice/libpod-0123456789abcdef.scope/libpod-conmon-0123456789abcdef.scope",
+                        "/machine.slice/libpod-conmon-0123456789abcdef.scope/container",
+        };
         World *w = *state;
 
         for (size_t i = 0; i < ELEMENTS(cases); i++) {
@@ -316,11 +321,17 @@ static void test_containers(void **state) {
                 assert_int_equal(thing(what)->kind, THING_CONTAINER);
         }
         assert_int_equal(thing("container lxc web")->n_processes, 2);
-        /* its name, once root's conmon tells it */
+        /* its name, once root's conmon tells it; nothing that a container's own root says */
+        for (size_t i = 0; i < ELEMENTS(liars); i++) {
+                strcpy(add(w, 3040 + (pid_t)i, 1, "conmon", liars[i], 0)->title, "bank");
+                world_at(w->s, 3040 + (pid_t)i)->is_roots = true;
+        }
+        take(w);
+        assert_int_equal(thing("container podman 0123456789ab")->n_processes, 5);
         strcpy(add(w, 3050, 1, "conmon", cases[1][0], 0)->title, "shop");
         world_at(w->s, 3050)->is_roots = true;
         take(w);
-        assert_int_equal(thing("container podman shop")->n_processes, 3);
+        assert_int_equal(thing("container podman shop")->n_processes, 6);
         /* of that name, but not where machined has its own */
         add(w, 3100, 1, "x", "/system.slice/machine-deb.scope", 0);
         take(w);

@@ -297,6 +297,8 @@ static void test_container(void **state) {
         expect(w, VERDICT_REFUSED, "container", "belongs to the container podman 0123456789ab,");
         conmon->is_roots = true;
         expect(w, VERDICT_REFUSED, "container", "belongs to the container podman web,");
+        set_cgroup(conmon, p->cgroup); /* root of that container: any name is its own word */
+        expect(w, VERDICT_REFUSED, "container", "belongs to the container podman 0123456789ab,");
 }
 
 static void test_tree_namespace(void **state) {

@@ -64,20 +64,26 @@ static void test_processes(void **state) {
         assert_int_equal(process_start_time(child, &start), -ESRCH);
 }
 
-/* What tells a container's name, if it is root's; nobody else's arguments are looked at. */
+/* What tells a container's name, if it is root's; nobody else's arguments are looked at, and no more than
+ * 4095 bytes of them, wherever these end. */
 static void test_container(void **state) {
-        static const struct {
-                const char *shell, *title;
+        static const char conmon[] = "printf conmon >/proc/self/comm; echo; read x",
+                          conmom[] = "printf conmom >/proc/self/comm; echo; read x";
+        static char pad[4095 - sizeof "-n" + 1 - sizeof "sh" - sizeof "-c" - sizeof conmon -
+                        sizeof "conmon"];
+        const struct {
+                const char *script, *arguments[5], *title;
         } table[] = {
-                        {"exec sh -c 'printf conmon >/proc/self/comm; echo; read x' conmon -c 0123 -n web "
-                         "-p "
-                         "x",
-                         "web"},
-                        {"exec sh -c 'printf conmon >/proc/self/comm; echo; read x' conmon -c 0123 -n", ""},
-                        {"exec sh -c 'printf conmom >/proc/self/comm; echo; read x' conmon -c 0123 -n web",
-                         ""},
+                        {conmon, {"-c", "0123", "-n", "web", "-p"}, "web"},
+                        {conmon, {"-c", "0123", "-n"}, ""},
+                        {conmon, {pad, "-n", "web"}, ""},
+                        {conmon, {pad, "-name", "web"}, ""},
+                        {conmon, {pad + 4, "-n", "web", "-p"}, ""},
+                        {conmon, {pad + 5, "-n", "web", "-p"}, "web"},
+                        {conmom, {"-c", "0123", "-n", "web"}, ""},
         };
 
+        memset(pad, 'x', sizeof pad - 1);
         for (size_t i = 0; i < ELEMENTS(table); i++) {
                 _cleanup_(snapshot_freep) Snapshot *s = NULL;
                 int in[2], out[2];
@@ -89,15 +95,18 @@ static void test_container(void **state) {
                 if (pid == 0) {
                         dup2(in[0], 0);
                         dup2(out[1], 1);
-                        execl("/bin/sh", "sh", "-c", table[i].shell, NULL);
+                        execl("/bin/sh", "sh", "-c", table[i].script, "conmon", table[i].arguments[0],
+                              table[i].arguments[1], table[i].arguments[2], table[i].arguments[3],
+                              table[i].arguments[4], NULL);
                         _exit(1);
                 }
                 assert_int_equal(read(out[0], &c, 1), 1);
                 assert_int_equal(snapshot_take(SNAP_PROCESSES, NULL, 0, &s), 0);
-                assert_string_equal(snapshot_process(s, pid)->title, geteuid() == 0 ? table[i].title : "");
                 kill(pid, SIGKILL);
                 waitpid(pid, NULL, 0);
                 close(in[0]), close(in[1]), close(out[0]), close(out[1]);
+                assert_false(snapshot_process(s, pid)->stuck); /* what reads it has not died of it */
+                assert_string_equal(snapshot_process(s, pid)->title, geteuid() == 0 ? table[i].title : "");
         }
 }
 
