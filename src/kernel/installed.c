@@ -9,7 +9,8 @@
  *   loader/entries        the entries of the Boot Loader Specification, as kernel-install writes them
  *
  * Of an entry only those versions count that have modules here: an EFI partition may hold other systems'
- * too.
+ * too. Behind /efi may stand an automount whose disk is gone: what cannot be looked at has nothing, and only
+ * who then finds no kernel hears of it. Without /boot nobody knows which is the newest.
  */
 
 #include "kernel/installed.h"
@@ -35,6 +36,7 @@ typedef struct Installed {
         const char *root;
         Kernel kernels[MAX_KERNELS];
         size_t n;
+        char missed[320]; /* "; " and why the first place that could not be looked at could not be */
 } Installed;
 
 /* Where a character stands in Debian's order: the tilde before the end of the text, letters before the
@@ -257,11 +259,16 @@ static int look(Installed *all) {
                         {"/efi/loader/entries", "/efi"},
                         {"/boot/efi/loader/entries", "/boot/efi"},
         };
-        int r = 0;
 
-        for (size_t i = 0; r >= 0 && i < ELEMENTS(places); i++)
-                r = each_name(all, places[i].dir, places[i].boot);
-        return r;
+        for (size_t i = 0; i < ELEMENTS(places); i++) {
+                int r = each_name(all, places[i].dir, places[i].boot);
+
+                if (r < 0 && i == 0)
+                        return err_pass(r);
+                if (r < 0 && !all->missed[0])
+                        snprintf(all->missed, sizeof all->missed, "; %s", err_text(r));
+        }
+        return 0;
 }
 
 /* A kernel that is unpacked but not yet configured has no initrd: it is no candidate for the newest. */
@@ -290,13 +297,13 @@ int kernel_find(const char *root, const char *version, Kernel *ret) {
         if (version && best && !best->initrd[0])
                 return err_say(-ENOENT,
                                "kernel %s has no initrd: run 'update-initramfs -c -k %s' (or 'dracut --kver "
-                               "%s')",
-                               version, version, version);
+                               "%s')%s",
+                               version, version, version, all->missed);
         if (!best)
-                return version ? err_say(-ENOENT, "kernel %s is not installed; available: %s", version,
-                                         there[0] ? there : "none")
-                               : err_say(-ENOENT, "no installed kernel has an initrd; available: %s",
-                                         there[0] ? there : "none");
+                return version ? err_say(-ENOENT, "kernel %s is not installed; available: %s%s", version,
+                                         there[0] ? there : "none", all->missed)
+                               : err_say(-ENOENT, "no installed kernel has an initrd; available: %s%s",
+                                         there[0] ? there : "none", all->missed);
         *ret = *best;
         return 0;
 }

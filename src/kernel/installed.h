@@ -16,5 +16,6 @@ typedef struct Kernel {
 int kernel_version_compare(const char *a, const char *b);
 
 /* The newest installed kernel (version NULL) or exactly this one, with an initrd. -ENOENT with the versions
- * that there are. root is "" or a directory for tests. */
+ * that there are, and why a place could not be looked at: of all places but /boot that is no error while
+ * there is such a kernel. root is "" or a directory for tests. */
 int kernel_find(const char *root, const char *version, Kernel *ret);

@@ -151,6 +151,37 @@ static void test_mixed(void **state) {
         finds("6.12.1", "/usr/lib/modules/6.12.1/vmlinuz", "/boot" ID "/6.12.1/initrd");
 }
 
+/* An automount without its disk, or a loop of links: whatever cannot be opened there. */
+static void test_unreadable(void **state) {
+        char path[64], to[64];
+        Kernel k = {0};
+
+        snprintf(path, sizeof path, "%s/efi", root);
+        assert_int_equal(symlink("efi", path), 0);
+        assert_int_equal(kernel_find(root, NULL, &k), -ENOENT);
+        assert_non_null(strstr(err_text(-ENOENT), "available: none; cannot look for kernels in /tmp/"));
+        assert_non_null(strstr(err_text(-ENOENT), "/efi/loader/entries: Too many levels of symbolic links"));
+        put("/boot/vmlinuz-6.1", "k");
+        assert_int_equal(kernel_find(root, "6.1", &k), -ENOENT);
+        assert_non_null(strstr(err_text(-ENOENT), "--kver 6.1'); cannot look for kernels in /tmp/"));
+        assert_int_equal(kernel_find(root, "6.2", &k), -ENOENT);
+        assert_non_null(strstr(err_text(-ENOENT), "(no initrd); cannot look for kernels in /tmp/"));
+        put("/boot/initrd.img-6.1", "i");
+        finds("6.1", "/boot/vmlinuz-6.1", "/boot/initrd.img-6.1");
+        /* what lies behind it counts */
+        put("/usr/lib/modules/6.2/modules.dep", "");
+        put("/boot/efi/linux", "k");
+        put("/boot/efi/initrd", "i");
+        put("/boot/efi/loader/entries/a.conf", "version 6.2\nlinux /linux\ninitrd /initrd\n");
+        finds("6.2", "/boot/efi/linux", "/boot/efi/initrd");
+        /* where nearly all systems have them */
+        snprintf(path, sizeof path, "%s/boot", root);
+        snprintf(to, sizeof to, "%s/elsewhere", root);
+        assert_int_equal(rename(path, to), 0);
+        assert_int_equal(symlink("boot", path), 0);
+        assert_int_equal(kernel_find(root, NULL, &k), -ELOOP);
+}
+
 static void test_too_many(void **state) {
         char path[64];
         Kernel k;
@@ -179,7 +210,7 @@ static int teardown(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                         TEST(test_versions), TEST(test_find),  TEST(test_dracut_names), TEST(test_modules),
-                        TEST(test_entries),  TEST(test_mixed), TEST(test_too_many),
+                        TEST(test_entries),  TEST(test_mixed), TEST(test_unreadable),   TEST(test_too_many),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
