@@ -15,7 +15,7 @@
 #include "files/config.h"
 #include "flow/cancel.h"
 #include "flow/flow.h"
-#include "inspect/census.h"
+#include "inspect/ending.h"
 #include "inspect/facts.h"
 #include "inspect/kept.h"
 #include "inspect/waiting.h"
@@ -24,7 +24,6 @@
 #include "model/waiting.h"
 #include "netfilter/hold.h"
 #include "proc/procfs.h"
-#include "report/census.h"
 #include "report/report.h"
 #include "report/text.h"
 #include "report/trees.h"
@@ -32,7 +31,6 @@
 #include "store/key.h"
 #include "store/store.h"
 #include "systemd/bus.h"
-#include "tty/ask.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -49,8 +47,8 @@ ExitStatus flow_fail(int r) {
 /* Processes that may still be born in the kept sessions between the load and the freeze, generously. */
 #define PIDS_UNTIL_SAVED 1000u
 
-/* Shows what is not ok. *ret_refused: how many trees (all of them, if the machine is), and *ret_why. */
-static int check_all(const Config *config, const RebootOptions *options, Candidates *trees,
+/* show: what is not ok. *ret_refused: how many trees (all of them, if the machine is), and *ret_why. */
+static int check_all(const Config *config, const RebootOptions *options, bool show, Candidates *trees,
                      size_t *ret_refused, char **ret_why) {
         _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
         ReportStyle style = report_style();
@@ -65,12 +63,12 @@ static int check_all(const Config *config, const RebootOptions *options, Candida
         if (r < 0)
                 return err_pass(r);
         kept_forget_gone(trees);
-        if (trees->machine.level != VERDICT_OK)
+        if (show && trees->machine.level != VERDICT_OK)
                 report_machine(stdout, &trees->machine, style);
         for (size_t i = 0; i < trees->n; i++) {
                 const Candidate *c = trees->items + i;
 
-                if (c->verdict.level != VERDICT_OK)
+                if (show && c->verdict.level != VERDICT_OK)
                         report_tree(stdout, c, style);
                 refused += c->verdict.level == VERDICT_REFUSED;
         }
@@ -201,40 +199,13 @@ static ExitStatus check_kept(const RebootOptions *options, const Candidates *tre
         return EXIT_NOTHING;
 }
 
-/* As many as fit on a terminal beside the rest. */
-#define LOST_SHOWN 20u
-
-/* Who and what ends, before anything of it does. *ret_ends: whether that is to be asked for. */
-static int show_ending(const RebootOptions *options, const Config *config, const Candidates *trees,
-                       Request *request, bool *ret_ends) {
-        _cleanup_(census_done) Census census = {0};
-        int r = census_look(config, trees, NULL, &census);
-
-        if (r == -ENOMEM)
-                return r;
-        *ret_ends = true;
-        if (r < 0) {
-                printf("This reboot ends what is not kept; cannot tell what that is: %s\n", err_text(r));
-                request->has_ended_unknown = request->ended_unknown = true;
-                return 0;
-        }
-        *ret_ends = census_ends(&census, options->force) > 0;
-        report_census_lost(stdout, &census, LOST_SHOWN, (ReportStyle){.colour = isatty(STDOUT_FILENO)});
-        return census_ended(&census, &request->ended, &request->n_ended);
-}
-
 /* EXIT_OK: whoever typed it wants what was shown. */
-static ExitStatus may_end(const RebootOptions *options) {
-        int answer;
+static ExitStatus may_end(const RebootOptions *options, Ending *ending) {
+        int r = ending_ask(ending, !options->no_ask);
 
-        (void)fflush(stdout);
-        if (options->yes)
+        if (r > 0)
                 return EXIT_OK;
-        answer = options->no_ask ? -ENOTTY : terminal_ask("Go on? [y/N] ");
-        if (answer > 0)
-                return EXIT_OK;
-        fprintf(stderr, "carryover: not rebooted%s\n",
-                answer == 0 ? "" : ": what is listed above would be lost: run carryover keep, or use --yes");
+        fprintf(stderr, "carryover: not rebooted%s%s\n", r < 0 ? ": " : "", r < 0 ? err_text(r) : "");
         return EXIT_REFUSED;
 }
 
@@ -244,15 +215,14 @@ static void keeping(const Tree *tree) {
         printf("keeping %s (%s)\n", tree->name, comm ?: "?");
 }
 
-/* All that can be refused, and the load. Nothing of this is open or mapped any more
- * when this process is saved. */
+/* All that can be refused, and the load, unless *ret_ask: somebody must agree first. Nothing of this is open
+ * or mapped any more when this process is saved. */
 static ExitStatus get_ready(const RebootOptions *options, const Config *config, const Kernel *kernel,
-                            const char *own, Request *request) {
+                            const char *own, Ending *ending, Request *request, bool *ret_ask) {
         _cleanup_(candidates_done) Candidates trees = {0};
         _cleanup_(freep) char *why = NULL;
         ExitStatus status;
         size_t refused = 0;
-        bool ends = false;
         int r;
 
         r = kept_trees(config, own, &trees);
@@ -261,19 +231,18 @@ static ExitStatus get_ready(const RebootOptions *options, const Config *config, 
         status = check_kept(options, &trees);
         if (status != EXIT_OK)
                 return status;
-        r = check_all(config, options, &trees, &refused, &why);
+        r = check_all(config, options, !ending->agreed, &trees, &refused, &why);
         if (r < 0)
                 return flow_fail(r);
         status = refuse(options, refused, trees.n, why);
         if (status != EXIT_OK)
                 return status;
-        r = show_ending(options, config, &trees, request, &ends);
-        if (r < 0)
-                return flow_fail(r);
-        status = ends ? may_end(options) : EXIT_OK;
-        if (status != EXIT_OK)
-                return status;
-        r = trees_stop_order(&trees);
+        r = ending_show(stdout, config, &trees, options->force, ending, request);
+        *ret_ask = r > 0 && !options->yes;
+        if (*ret_ask)
+                return EXIT_OK;
+        if (r >= 0)
+                r = trees_stop_order(&trees);
         if (r >= 0 && !options->no_kexec)
                 r = load_now(config, options, &trees, kernel, request);
         if (r < 0)
@@ -283,13 +252,15 @@ static ExitStatus get_ready(const RebootOptions *options, const Config *config, 
         return EXIT_OK;
 }
 
-/* As long as `carryover reboot` is not yet one of those that are saved: they must not hold a lock. */
-static ExitStatus begin(const RebootOptions *options, const Config *config, Kernel *kernel, Request *request,
-                        Wait *ret_wait) {
+/* As long as `carryover reboot` is not yet one of those that are saved: they must not hold a lock; nor may
+ * one that asks (*ret_ask), who may have gone home. */
+static ExitStatus begin(const RebootOptions *options, const Config *config, Ending *ending, Kernel *kernel,
+                        Wait *ret_wait, bool *ret_ask) {
+        _cleanup_(request_freep) Request *request = model_new(Request, request__init);
         _cleanup_(closep) int lock = run_lock("reboot");
         _cleanup_(freep) char *own = NULL;
         ExitStatus status;
-        int r = lock;
+        int r = request ? lock : -ENOMEM;
 
         if (r >= 0)
                 r = check_shutdown();
@@ -302,8 +273,9 @@ static ExitStatus begin(const RebootOptions *options, const Config *config, Kern
                 status = flow_fail(r);
                 return r == -EPERM ? EXIT_REFUSED : status; /* it is larger than any tree may be */
         }
-        status = get_ready(options, config, kernel, own, request);
-        if (status != EXIT_OK)
+        request->realtime = now_realtime();
+        status = get_ready(options, config, kernel, own, ending, request, ret_ask);
+        if (status != EXIT_OK || *ret_ask)
                 return status;
         *ret_wait = wait_begin(config, request->realtime);
         ret_wait->interrupted = cancel_waiting;
@@ -320,19 +292,19 @@ static ExitStatus begin(const RebootOptions *options, const Config *config, Kern
 }
 
 ExitStatus flow_reboot(const RebootOptions *options) {
-        Request *request = model_new(Request, request__init);
+        _cleanup_(ending_done) Ending ending = {0};
         Kernel kernel = {0};
         Config config;
         ExitStatus status;
+        bool ask = false;
         Wait wait;
         int r;
 
-        if (!request)
-                return flow_fail(-ENOMEM);
-        request->realtime = now_realtime();
-        r = config_load("", &config);
-        status = r < 0 ? flow_fail(r) : begin(options, &config, &kernel, request, &wait);
-        model_free(request);
+        /* Behind an answer everything begins anew: the question may have been open for hours. */
+        do {
+                r = config_load("", &config);
+                status = r < 0 ? flow_fail(r) : begin(options, &config, &ending, &kernel, &wait, &ask);
+        } while (status == EXIT_OK && ask && (status = may_end(options, &ending)) == EXIT_OK);
         if (status != EXIT_OK)
                 return status;
         if (options->no_kexec)

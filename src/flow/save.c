@@ -463,11 +463,16 @@ static int saving_open(Saving *s) {
 /* What nobody kept, as `carryover reboot` has seen it; else as it is now, before other services have
  * stopped. Units that the shutdown stops early may be gone from it already. */
 static int note_ended(Saving *s, const Candidates *kept) {
-        if (!s->request || s->request->ended_unknown)
-                return census_note(&s->config, kept, &s->ticket->ended, &s->ticket->n_ended);
-        s->ticket->n_ended = TAKE(s->request->n_ended);
-        s->ticket->ended = TAKE(s->request->ended);
-        return 0;
+        _cleanup_(census_done) Census census = {0};
+        int r;
+
+        if (s->request && !s->request->ended_unknown) {
+                s->ticket->n_ended = TAKE(s->request->n_ended);
+                s->ticket->ended = TAKE(s->request->ended);
+                return 0;
+        }
+        r = census_try(&s->config, kept, &census);
+        return r < 0 ? r : census_ended(&census, &s->ticket->ended, &s->ticket->n_ended);
 }
 
 /* Whoever finds this save dead knows from here on what it was to save. */

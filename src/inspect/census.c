@@ -113,6 +113,15 @@ int census_look(const Config *config, const Candidates *kept, const PreflightFac
         return 0;
 }
 
+int census_try(const Config *config, const Candidates *kept, Census *ret) {
+        int r = census_look(config, kept, NULL, ret);
+
+        if (r >= 0 || r == -ENOMEM)
+                return r;
+        *ret = (Census){.unknown = strdup(err_text(r))};
+        return ret->unknown ? 0 : -ENOMEM;
+}
+
 /* Nobody reads more, and the ticket must stay small. */
 #define ENDED_MAX 100u
 
@@ -144,6 +153,9 @@ int census_ended(const Census *c, Ended ***list, size_t *n) {
         size_t more = 0;
         int r = 0;
 
+        if (c->unknown)
+                return add_ended(list, n, "cannot determine what else ended", "", fate_text(FATE_LOST),
+                                 c->unknown);
         for (size_t i = 0; r >= 0 && i < c->n; i++) {
                 const Thing *t = c->things + i;
                 char number[16];
@@ -167,14 +179,4 @@ int census_ended(const Census *c, Ended ***list, size_t *n) {
                 }
         }
         return r;
-}
-
-int census_note(const Config *config, const Candidates *kept, Ended ***list, size_t *n) {
-        _cleanup_(census_done) Census census = {0};
-        int r = census_look(config, kept, NULL, &census);
-
-        if (r < 0 && r != -ENOMEM)
-                return add_ended(list, n, "cannot determine what else ended", "", fate_text(FATE_LOST),
-                                 err_text(r));
-        return r < 0 ? r : census_ended(&census, list, n);
 }

@@ -15,10 +15,9 @@
  */
 int census_look(const Config *config, const Candidates *kept, const PreflightFacts *facts, Census *ret);
 
-/* Appends what is not kept, or not wholly, for a ticket: the first ones, and how many more there are. 0 or
- * -ENOMEM. */
-int census_ended(const Census *census, Ended ***list, size_t *n);
+/* The same for whoever goes on in any case: what cannot be told is the census's `unknown`. 0 or -ENOMEM. */
+int census_try(const Config *config, const Candidates *kept, Census *ret);
 
-/* Both at once. Where it cannot be told what ends, one row says that, and why: an empty list means that
- * nothing does. */
-int census_note(const Config *config, const Candidates *kept, Ended ***list, size_t *n);
+/* Appends what is not kept, or not wholly, for a ticket: the first ones, and how many more there are; or one
+ * row that says that it cannot be told, since an empty list means that nothing ends. 0 or -ENOMEM. */
+int census_ended(const Census *census, Ended ***list, size_t *n);

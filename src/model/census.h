@@ -47,15 +47,19 @@ typedef struct Census {
         uint64_t bytes;                  /* about what the images of what is kept take */
         uint64_t room;                   /* what they may take of the store */
         bool has_room;
-        uint64_t gap; /* of the last save that carried something, in microseconds; 0: there was none */
+        uint64_t gap;  /* of the last save that carried something, in microseconds; 0: there was none */
+        char *unknown; /* why it cannot be told what ends: there are no things then. NULL: it can */
 } Census;
 
 void thing_done(Thing *thing);
 void census_done(Census *census);
 
-/* How many are lost or have losses. forced: without those that are kept as a whole and cannot be saved,
- * which is what `--force` accepts. */
+/* How many are lost or have losses; what cannot be told is one. forced: without those that are kept as a
+ * whole and cannot be saved, which is what `--force` accepts. */
 size_t census_ends(const Census *census, bool forced);
+
+/* Whether whoever has seen `shown` has seen all that ends, and nothing that has more losses now. */
+bool census_within(const Census *census, const Census *shown, bool forced);
 
 const char *fate_text(Fate fate);            /* "carried", "with losses", "lost" */
 const char *thing_kind_text(ThingKind kind); /* for programs: "session", "user-unit" */

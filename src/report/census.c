@@ -108,6 +108,9 @@ void report_census_lost(FILE *out, const Census *c, size_t max, ReportStyle styl
         size_t n = c->counts[FATE_LOST] + c->counts[FATE_LOSSES]; /* they come first */
         const Census shown = {.things = c->things, .n = MIN(n, max)};
 
+        if (c->unknown)
+                fprintf(out, "This reboot ends what is not kept; cannot tell what that is: %s\n",
+                        c->unknown);
         if (n == 0)
                 return;
         fprintf(out, "This reboot ends:\n");

@@ -12,7 +12,7 @@
 void report_census(FILE *out, const Census *census, bool anew, ReportStyle style);
 
 /* What is lost or has losses, at most `max` rows, and then how many more there are; nothing if there is
- * none. */
+ * none; or that it cannot be told. */
 void report_census_lost(FILE *out, const Census *census, size_t max, ReportStyle style);
 
 /* Fields as in carryover(1), "JSON"; they are added, never renamed or removed. */

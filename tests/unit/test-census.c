@@ -499,6 +499,48 @@ static void test_kept_service(void **state) {
         assert_false(is_anew("polkit.service"));
 }
 
+/* What was shown, what there is now, and whether that is more. */
+static void test_within(void **state) {
+        _cleanup_(census_done) Census shown = {0}, unknown = {.unknown = strdup("deaf")};
+        World *w = *state;
+
+        assert_non_null(unknown.unknown);
+        add(w, 2000, 1, "cron", "/system.slice/cron.service", 0);
+        add(w, 2001, 2000, "cron", "/system.slice/cron.service", 0);
+        assert_int_equal(resolve(w, "session:4", 0), 0);
+        take(w);
+        shown = TAKE(census);
+        add(w, 2011, 1, "x", "/system.slice/app.service", 0); /* of a service that was shown */
+        take(w);
+        assert_true(census_within(&census, &shown, false));
+        assert_false(census_within(&unknown, &shown, false));
+        assert_true(census_within(&census, &unknown, false) && census_within(&unknown, &unknown, false));
+        assert_int_equal(census_ends(&unknown, false), 1);
+
+        add(w, 2002, 2000, "cron", "/system.slice/cron.service", 0); /* a second job of that name */
+        take(w);
+        assert_false(census_within(&census, &shown, false));
+        assert_true(census_within(&shown, &census, false));
+
+        census_done(&shown);
+        shown = TAKE(census);
+        judge(w, 0, VERDICT_DEGRADED, "one thing");
+        take(w);
+        assert_false(census_within(&census, &shown, false));
+        assert_true(census_within(&shown, &census, false));
+        census_done(&shown);
+        shown = TAKE(census);
+        judge(w, 0, VERDICT_DEGRADED, "another");
+        take(w);
+        assert_false(census_within(&census, &shown, false));
+        judge(w, 0, VERDICT_REFUSED, "nor this");
+        judge(w, 1, VERDICT_REFUSED, "nor this");
+        take(w);
+        assert_false(census_within(&census, &shown, false));
+        assert_true(census_within(&census, &shown, true)); /* --force accepts that */
+        assert_true(census_within(&shown, &census, false));
+}
+
 static void test_hostile(void **state) {
         World *w = *state;
         char cgroup[5000], name[300];
@@ -554,6 +596,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_fates, setup, end),
                         cmocka_unit_test_setup_teardown(test_machine, setup, end),
                         cmocka_unit_test_setup_teardown(test_kept_service, setup, end),
+                        cmocka_unit_test_setup_teardown(test_within, setup, end),
                         cmocka_unit_test_setup_teardown(test_hostile, setup, end),
                         cmocka_unit_test_setup_teardown(test_many, setup, end),
         };

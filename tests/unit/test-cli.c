@@ -515,6 +515,23 @@ static void test_reboot_asks(void **state) {
         assert_string_equal(fake->started, "kexec.target");
 }
 
+static void somebody_else_reboots(void) {
+        fake->boot += 2; /* the session is carried, with its question */
+}
+
+static void test_reboot_asks_in_another_boot(void **state) {
+        assert_int_equal(cli("keep", "pid:4000001"), EXIT_OK);
+        fake_forget_events();
+        fake_on_sleep = nobody;
+        fake->answer = 1;
+        fake_meanwhile("terminal_ask", somebody_else_reboots);
+        cli("reboot");
+        fake_meanwhile("", NULL);
+        assert_not_rebooted("carryover: not rebooted: this session was carried into another boot while the "
+                            "question was open: run carryover reboot again\n");
+        assert_int_equal(fake_count("terminal_ask"), 1);
+}
+
 /* Its own losses count, and what nobody can see. */
 static void test_reboot_asks_for_losses(void **state) {
         fake_keep();
@@ -636,6 +653,7 @@ int main(void) {
                         WITH_SET_UP(test_reboot),
                         WITH_SET_UP(test_reboot_ends_others),
                         WITH_SET_UP(test_reboot_asks),
+                        WITH_SET_UP(test_reboot_asks_in_another_boot),
                         WITH_SET_UP(test_reboot_asks_for_losses),
                         WITH_SET_UP(test_reboot_force_is_no_yes),
                         WITH_SET_UP(test_reboot_nobody_answers),

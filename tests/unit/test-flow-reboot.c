@@ -10,6 +10,7 @@
 #include "tests/unit/promise.h"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #define FIRST  4000001
 #define SECOND 4000002
@@ -27,6 +28,7 @@ static int set_up(void **state) {
         (void)fake_add_tree(SECOND);
         fake_keep();
         options = (RebootOptions){0};
+        fake_meanwhile("", NULL);
         fake_on_sleep = NULL;
         return 0;
 }
@@ -226,6 +228,95 @@ static void test_others_cannot_be_seen(void **state) {
         }
 }
 
+/* One of two trees is not kept, and there is a terminal, where the answer is yes. What happens meanwhile: */
+static void ask_while(void (*happens)(void)) {
+        fake->n_trees = 1;
+        fake_keep();
+        fake->n_trees = 2;
+        fake->answer = 1;
+        fake_meanwhile("terminal_ask", happens);
+        fake_on_sleep = way_over;
+}
+
+/* A process is not kept out by its own lock. */
+static void lock_is_free(void) {
+        int status;
+        pid_t pid = fork();
+
+        if (pid == 0)
+                _exit(run_lock("reboot") >= 0 ? 0 : 1);
+        assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+        assert_int_equal(status, 0);
+}
+
+static void test_asks_without_lock(void **state) {
+        (void)state;
+        ask_while(lock_is_free);
+        assert_int_equal(fake_run(run_reboot, NULL), 1);
+        assert_int_equal(fake_count("terminal_ask"), 1);
+        assert_int_equal(fake_tree(FIRST)->returned, 1);
+}
+
+static void one_more(void) {
+        if (fake->n_trees == 2)
+                (void)fake_add_tree(SECOND + 1);
+}
+
+/* Who said yes to one did not to two, and a second yes is for both. */
+static void test_asks_again(void **state) {
+        _cleanup_(ticket_freep) Ticket *report = NULL;
+
+        (void)state;
+        ask_while(one_more);
+        assert_int_equal(fake_run(run_reboot, NULL), 1);
+        assert_int_equal(fake_count("terminal_ask"), 2);
+        assert_int_equal(fake_count("kexec_load_kernel"), 1);
+        report = promise_report();
+        assert_int_equal(report->n_ended, 2);
+}
+
+static void second_ends(void) {
+        fake_tree(SECOND)->life = FAKE_DEAD;
+}
+
+/* What has ended by itself meanwhile is not reported, nor asked for once more. */
+static void test_less_ends(void **state) {
+        (void)state;
+        ask_while(second_ends);
+        assert_int_equal(fake_run(run_reboot, NULL), 0);
+        assert_int_equal(fake_count("terminal_ask"), 1);
+        assert_int_equal(fake_tree(FIRST)->returned, 1);
+}
+
+static void first_is_refused(void) {
+        strcpy(fake_tree(FIRST)->refusal, "it is refused by now");
+}
+
+static void test_refused_while_asked(void **state) {
+        (void)state;
+        ask_while(first_is_refused);
+        assert_not_begun(4);
+        assert_int_equal(fake_count("terminal_ask"), 1);
+}
+
+static void somebody_jumps(void) {
+        strcpy(fake->shutdown, "kexec");
+        fake->loaded = true;
+}
+
+/* Their kernel and their seal are left alone. */
+static void test_shutdown_while_asked(void **state) {
+        (void)state;
+        ask_while(somebody_jumps);
+        assert_int_equal(fake_run(run_reboot, NULL), 1);
+        assert_int_equal(fake->started[0], '\0');
+        assert_true(fake->loaded);
+        assert_int_equal(fake_count("kexec_load_kernel"), 0);
+        assert_int_equal(fake_count("kexec_unload"), 0);
+        assert_int_equal(fake_count("run_seal_take"), 0);
+        assert_int_equal(access(RUN_REQUEST, F_OK), -1);
+}
+
 /* What unmasks it is said by preflight, if it is told (test-preflight.c). */
 static void test_service_masked(void **state) {
         static const struct {
@@ -344,6 +435,11 @@ int main(void) {
                         cmocka_unit_test_setup(test_all_have_ended, set_up),
                         cmocka_unit_test_setup(test_others_end, set_up),
                         cmocka_unit_test_setup(test_others_cannot_be_seen, set_up),
+                        cmocka_unit_test_setup(test_asks_without_lock, set_up),
+                        cmocka_unit_test_setup(test_asks_again, set_up),
+                        cmocka_unit_test_setup(test_less_ends, set_up),
+                        cmocka_unit_test_setup(test_refused_while_asked, set_up),
+                        cmocka_unit_test_setup(test_shutdown_while_asked, set_up),
                         cmocka_unit_test_setup(test_service_masked, set_up),
                         cmocka_unit_test_setup(test_inhibited, set_up),
                         cmocka_unit_test_setup(test_under_way, set_up),
