@@ -414,6 +414,7 @@ int store_saving_end(const Store *store) {
         return away(store, "saving");
 }
 
+/* units/carryover-ssh-again.timer looks for the file, too. */
 int store_take_over(const Ticket *ticket) {
         _cleanup_(closep) int run = run_directory();
 
