@@ -24,7 +24,7 @@ ExitStatus verb_keep(const CliCall *call) {
         if (r < 0)
                 return cli_fail(r);
         if (missing > 0)
-                fprintf(stderr, "carryover: some kernel modules could not be loaded; a save may fail\n");
+                fprintf(stderr, "carryover: " KEEP_MODULES_MISSING "\n");
         if (call->json == CLI_TEXT)
                 printf("%s is %s.\n", trees.items[0].tree->target, r == 1 ? "already kept" : "kept");
         return EXIT_OK;

@@ -11,10 +11,12 @@
 /* Looks at them in depth, and at the machine. */
 int keep_inspect(Candidates *trees);
 
+#define KEEP_MODULES_MISSING "some kernel modules could not be loaded; a save may fail"
+
 /*
  * Keeps their target: from now on a shutdown stops their units only after the save, the target is on the
  * keep list, and the modules that a save and a hold need are loaded. Answer 1: it was on the list already.
- * *ret_modules: how many modules could not be loaded.
+ * *ret_modules: how many modules could not be loaded; if any, the user is told so.
  */
 int keep_trees(const Candidates *trees, int *ret_modules);
 

@@ -20,8 +20,8 @@ typedef struct Call {
 int call_read(const char *text, size_t size, Call *call);
 void call_done(Call *call);
 
-/* A parameter that is a text. Answer 1: it was not given. -EINVAL: it is none, after which
- * call_wrong_parameter() is the reply. */
+/* A parameter that is a text. Answer 1: it was not given. -EINVAL: it is none, to which InvalidParameter is
+ * the reply. */
 int call_text(const Call *call, const char *name, const char **ret);
 
 /* Replies, as JSON without a NUL, that the caller frees. An error has at most one parameter, or NULL. */

@@ -102,12 +102,14 @@ static int check(const Call *call, char **ret) {
 static int keep(const Call *call, char **ret) {
         _cleanup_(candidates_done) Candidates trees = {0};
         _cleanup_(freep) char *why = NULL;
-        int r = look_at(call, &trees), missing;
+        int r = look_at(call, &trees), missing = 0;
 
         if (r >= 0 && candidates_refused(&trees, &why))
                 return call_error(OURS "Refused", "message", why ?: "", ret);
         if (r >= 0)
                 r = keep_trees(&trees, &missing);
+        if (r >= 0 && missing > 0)
+                r = verdict_add(&trees.machine, VERDICT_DEGRADED, "modules", NULL, KEEP_MODULES_MISSING);
         return r < 0 ? err_pass(r) : call_reply(write_trees, &trees, false, ret);
 }
 
@@ -235,6 +237,10 @@ static const char *wrong_parameter(const Method *method, const Call *call) {
         return json_unknown_key(&call->parameters, method->texts);
 }
 
+int method_failed(int r, char **ret) {
+        return call_error(OURS "Failed", "message", err_text(r), ret);
+}
+
 int method_call(const Call *call, char **ret) {
         const Method *method = NULL;
         const char *wrong;
@@ -251,7 +257,7 @@ int method_call(const Call *call, char **ret) {
         if (wrong)
                 return call_error(VARLINK "InvalidParameter", "parameter", wrong, ret);
         r = method->run(call, ret);
-        return r < 0 ? call_error(OURS "Failed", "message", err_text(r), ret) : 0;
+        return r < 0 ? method_failed(r, ret) : 0;
 }
 
 bool method_streams(const Call *call) {

@@ -10,6 +10,9 @@
 /* The reply to a call, that the caller of this frees; what went wrong is a reply too. -ENOMEM. */
 int method_call(const Call *call, char **ret);
 
+/* The reply to a call that failed with r, which is negative: the sentence of r. */
+int method_failed(int r, char **ret);
+
 /* Whether there is more than one reply to it (subscribe.h). */
 bool method_streams(const Call *call);
 

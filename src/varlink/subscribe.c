@@ -44,13 +44,21 @@ static int look(void *userdata, uint64_t *deadline_monotonic) {
         return call_continues(s->last);
 }
 
+/* Whoever asks and cannot be told of changes hears why, as of any other call. */
+static int refuse(const Wire *wire, int why) {
+        _cleanup_(freep) char *reply = NULL;
+        int r = method_failed(why, &reply);
+
+        return r < 0 ? err_pass(r) : err_pass(wire_send(wire, reply, WIRE_PATIENCE));
+}
+
 int subscribe(const Wire *wire, const Call *call) {
         _cleanup_(subscription_done) Subscription s = {.wire = wire, .call = call};
         _cleanup_(closep) int fd = now_watch();
         int r;
 
         if (fd < 0)
-                return err_pass(fd);
+                return refuse(wire, fd);
         r = await_change(&(Await){
                         .look = look,
                         .userdata = &s,

@@ -136,6 +136,11 @@ static void test_keep(void **state) {
         answer_has("\"level\":\"ok\"");
         call(CALL "List\"}");
         answer_has("\"why\":\"keep\"");
+        fake_fail("kmod_load", 1, -ENOENT);
+        call(CALL "Keep\",\"parameters\":{\"target\":\"pid:4000001\"}}");
+        answer_has("\"machine\":{\"level\":\"degraded\",\"notes\":[{\"level\":\"degraded\",\"what\":"
+                   "\"modules\",");
+        answer_has("some kernel modules could not be loaded; a save may fail");
         call(CALL "DropAll\"}");
         assert_string_equal(answers, "{\"parameters\":{}}");
         call(CALL "DropAll\"}");
@@ -162,6 +167,10 @@ static void test_subscribe(void **state) {
 
         call(CALL "Subscribe\"}");
         answer_has("org.varlink.service.ExpectedMore");
+        fake_fail("store_open", 1, -EIO);
+        call(words);
+        answer_has("{\"error\":\"io.carryover.Failed\",\"parameters\":{\"message\":\"store_open was told to "
+                   "fail");
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         assert_int_equal(setsockopt(ends[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
         assert_int_equal(send(ends[1], words, sizeof words, 0), sizeof words);
