@@ -38,9 +38,7 @@
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
 
-/* As TimeoutStopSec= of carryover.service. */
-#define SAVE_TIMEOUT (600 * USEC_PER_SEC)
-#define HUGE_LEFT    "the pool of huge pages stays larger than it was"
+#define HUGE_LEFT "the pool of huge pages stays larger than it was"
 
 static void restoring_done(Restoring *x) {
         hold_guard_stopp(&x->guard);

@@ -19,9 +19,6 @@
 #include <string.h>
 #include <time.h>
 
-/* As TimeoutStopSec= of carryover.service. */
-#define SAVE_TIMEOUT (600 * USEC_PER_SEC)
-
 int call_off_shutdown(Bus *manager, const Request *request) {
         int r = bus_cancel_shutdown(manager), k = 0;
 

@@ -3,6 +3,7 @@
 
 /* /run/carryover, which dies with the boot. */
 
+#include "base/clock.h"
 #include "model/model.h"
 
 #include <stdbool.h>
@@ -77,3 +78,5 @@ int run_lock_is_free(const char *what); /* 1 or 0 */
 /* Waits for the end of whoever has that lock, whom it sends the signal first (0: none). Answer 1: nobody had
  * it. -ETIMEDOUT with a sentence. */
 int run_lock_wait(const char *what, int signal, uint64_t deadline_monotonic);
+/* After which PID 1 ends a save: as TimeoutStopSec= of carryover.service. */
+#define SAVE_TIMEOUT (600 * USEC_PER_SEC)
