@@ -183,6 +183,7 @@ def test_hold_by_nftables(lab: Lab) -> None:
     check.clean_after(machine, old)
 
 
+@pytest.mark.rotates
 def test_peer_without_options(lab: Lab) -> None:
     """QEMU's user network knows no window scaling, no timestamps and no selective acknowledgements."""
     machine = lab.machine("bookworm", "user")

@@ -348,6 +348,7 @@ STACK = {
 RENAME = f"[Match]\nPermanentMACAddress={MAC}\n[Link]\nName=wan7\n"
 
 
+@pytest.mark.rotates
 def test_stack(lab: Lab) -> None:
     """The addresses are on a VLAN, a bridge and a bond, and the device below all of them gets another name."""
     machine = lab.machine("bookworm", "netns")

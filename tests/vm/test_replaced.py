@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 from conftest import Lab
 from lab import check, net
 from lab.machine import Machine
@@ -145,6 +147,7 @@ urllib.request.urlopen("http://{net.HOST4}:8080/", body, timeout=30)
 """
 
 
+@pytest.mark.rotates
 def test_replaced_between_save_and_restore(lab: Lab) -> None:
     """
     What has happened is posted to a server outside, with the log of what failed, and once more when that has come back.

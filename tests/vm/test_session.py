@@ -287,6 +287,7 @@ while True:
 """
 
 
+@pytest.mark.rotates
 def test_units(lab: Lab) -> None:
     """What lives outside of every login is stopped after the save only: a service, the manager of a user, a scope of a session's."""
     machine = lab.machine("bookworm", "netns")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
+
 from conftest import Lab
 from lab import check
 from lab.machine import Machine
@@ -149,6 +151,7 @@ def test_memory(lab: Lab) -> None:
     check.clean_after(machine, old.session)
 
 
+@pytest.mark.rotates
 def test_disk(lab: Lab) -> None:
     """/tmp is emptied at boot; and at the name of one tree's file somebody has put a link. That tree alone fails."""
     machine = lab.machine("bookworm", "netns")
