@@ -202,7 +202,7 @@ static int leave_out_asker(Work *w) {
         ThingKind kind;
         int r;
 
-        if (group == NONE)
+        if (group >= w->found.n) /* NONE */
                 return 0;
         kind = w->found.items[group].place.kind;
         if ((kind != THING_UNIT && kind != THING_JOB) || is_kept(w, group))

@@ -59,7 +59,8 @@ def port_is_taken(machine: Machine, session: SshSession) -> None:
     check.answer(session, "systemctl reset-failed; systemctl stop ssh.socket ssh.service")
     check.answer(session, f'systemd-run -q --unit=squatter python3 -c "{SQUATTER}"')
     check.answer(session, "until ss -Hltn 'sport = 22' | grep -q LISTEN; do sleep 0.1; done")
-    code, text = session.command("systemctl start ssh.socket; code=$?; systemctl stop squatter.service; (exit $code)")
+    machine.write("/root/start", "systemctl start ssh.socket; code=$?; systemctl stop squatter.service; exit $code\n")
+    code, text = session.command("sh /root/start")
     assert code != 0, text
     machine.wait_for_ssh(60)
 
