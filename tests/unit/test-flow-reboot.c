@@ -240,7 +240,7 @@ static void ask_while(void (*happens)(void)) {
 
 /* A process is not kept out by its own lock. */
 static void lock_is_free(void) {
-        int status;
+        int status = 0;
         pid_t pid = fork();
 
         if (pid == 0)
