@@ -56,10 +56,10 @@ def kernel_by_entry(machine: Machine) -> None:
 
 def port_is_taken(machine: Machine, session: SshSession) -> None:
     """A connection that comes back can be in the socket's way for a moment; nobody may be locked out then."""
+    machine.write("/root/start", "systemctl start ssh.socket; code=$?; systemctl stop squatter.service; exit $code\n")
     check.answer(session, "systemctl reset-failed; systemctl stop ssh.socket ssh.service")
     check.answer(session, f'systemd-run -q --unit=squatter python3 -c "{SQUATTER}"')
     check.answer(session, "until ss -Hltn 'sport = 22' | grep -q LISTEN; do sleep 0.1; done")
-    machine.write("/root/start", "systemctl start ssh.socket; code=$?; systemctl stop squatter.service; exit $code\n")
     code, text = session.command("sh /root/start")
     assert code != 0, text
     machine.wait_for_ssh(60)
