@@ -32,7 +32,8 @@ void criu_features_derive(CriuFeatures *f);
 
 /* Finds the executable, asks its version and probes its features. `criu` is an absolute path, or a name that
  * is looked up in /usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin. -ENOENT with a sentence that names the
- * package if there is none; -ETIMEDOUT if one of its answers takes longer. */
+ * package if there is none; -ETIMEDOUT if its answers take longer in all: a save that
+ * begins meanwhile waits for them (flow/save-waiting.c). */
 int criu_probe(const char *criu, uint64_t timeout_usec, CriuFeatures *ret);
 
 /* `criu check` as RPC (CHECK): 0 if CRIU says that this kernel has what it needs; -EOPNOTSUPP with CRIU's

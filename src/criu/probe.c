@@ -33,12 +33,11 @@ static void answer_done(Answer *a) {
 }
 
 /* One request, one response. A CRIU that ends without a response is an answer here, not an error. */
-static int ask_once(const char *criu, const char *const *options, uint64_t timeout_usec, RpcRequest *request,
+static int ask_once(const char *criu, const char *const *options, uint64_t deadline, RpcRequest *request,
                     Answer *ret) {
         _cleanup_(criu_process_done) CriuProcess process = CRIU_PROCESS_NONE;
         _cleanup_(answer_done) Answer answer = {0};
         _cleanup_(closep) int out = memfd_with("criu-output", "", 0);
-        uint64_t deadline = now_monotonic() + timeout_usec;
         size_t size;
         int r;
 
@@ -68,15 +67,14 @@ static int ask_once(const char *criu, const char *const *options, uint64_t timeo
 }
 
 /* 1: it ended before it answered. */
-static int ask_version(const char *criu, const char *const *options, uint64_t timeout_usec,
-                       CriuFeatures *ret) {
+static int ask_version(const char *criu, const char *const *options, uint64_t deadline, CriuFeatures *ret) {
         _cleanup_(answer_done) Answer answer = {0};
         RpcRequest request = RPC_REQUEST__INIT;
         const RpcVersion *version;
         int r;
 
         request.type = RPC_KIND__VERSION;
-        r = ask_once(criu, options, timeout_usec, &request, &answer);
+        r = ask_once(criu, options, deadline, &request, &answer);
         if (r < 0)
                 return err_pass(r);
         if (!answer.response)
@@ -92,15 +90,16 @@ static int ask_version(const char *criu, const char *const *options, uint64_t ti
 
 int criu_probe(const char *criu, uint64_t timeout_usec, CriuFeatures *ret) {
         static const char *const lock_skip[] = {"--network-lock", "skip", NULL};
+        uint64_t deadline = now_monotonic() + timeout_usec;
         CriuFeatures features = {0};
         int r;
 
-        r = ask_version(criu, lock_skip, timeout_usec, &features);
+        r = ask_version(criu, lock_skip, deadline, &features);
         if (r < 0)
                 return err_pass(r);
         features.lock_skip = r == 0;
         if (r > 0) {
-                r = ask_version(criu, NULL, timeout_usec, &features);
+                r = ask_version(criu, NULL, deadline, &features);
                 if (r < 0)
                         return err_pass(r);
                 if (r > 0)
@@ -140,7 +139,7 @@ int criu_check(const char *criu, uint64_t timeout_usec) {
         options.log_file = (char *)"-";
         request.type = RPC_KIND__CHECK;
         request.opts = &options;
-        r = ask_once(criu, NULL, timeout_usec, &request, &answer);
+        r = ask_once(criu, NULL, now_monotonic() + timeout_usec, &request, &answer);
         if (r < 0)
                 return err_pass(r);
         if (answer.response && answer.response->success)

@@ -4,6 +4,7 @@
  * tests/native. */
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "criu/criu.h"
@@ -15,6 +16,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -77,6 +79,24 @@ static void test_not_criu(void **state) {
         assert_int_equal(criu_probe("/no/such/criu", CRIU_PROBE_USEC, &features), -ENOENT);
         assert_int_equal(criu_probe("true", CRIU_PROBE_USEC, &features), -EIO);
         assert_int_equal(criu_check("true", CRIU_PROBE_USEC), -EOPNOTSUPP);
+}
+
+/* The first question is answered by an exit, late; the second never. Both together have the time of one. */
+static void test_hangs(void **state) {
+        static const char script[] =
+                        "#!/bin/sh\ncase \"$*\" in *network-lock*) sleep 2; exit 1;; esac\nexec sleep 60\n";
+        char program[] = "/tmp/test-criu-XXXXXX";
+        int fd = mkostemp(program, O_CLOEXEC);
+        uint64_t begun = now_monotonic(), took;
+        CriuFeatures features;
+
+        assert_true(fd >= 0 && fchmod(fd, 0700) == 0);
+        assert_int_equal(fd_write_all(fd, script, strlen(script)), 0);
+        (void)fd_close(fd);
+        assert_int_equal(criu_probe(program, 4 * USEC_PER_SEC, &features), -ETIMEDOUT);
+        took = now_monotonic() - begun;
+        assert_true(took >= 4 * USEC_PER_SEC && took < 6 * USEC_PER_SEC);
+        assert_int_equal(unlink(program), 0);
 }
 
 static void test_not_criu_job(void **state) {
@@ -249,6 +269,7 @@ int main(void) {
                         cmocka_unit_test(test_log),
                         cmocka_unit_test(test_log_missing),
                         cmocka_unit_test(test_not_criu),
+                        cmocka_unit_test(test_hangs),
                         cmocka_unit_test(test_not_criu_job),
                         cmocka_unit_test(test_fits_kernel),
                         cmocka_unit_test(test_features),
