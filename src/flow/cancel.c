@@ -41,9 +41,7 @@ static ExitStatus cancel(const Config *config) {
                 return EXIT_NOTHING;
         }
         if (r >= 0 && what == CALL_OFF_LATE) {
-                fprintf(stderr,
-                        "carryover: too late to cancel: the save is sealed; the next boot restores the kept "
-                        "trees\n");
+                fprintf(stderr, "carryover: " CANCEL_LATE "\n");
                 return EXIT_FAILED;
         }
         if (r >= 0) {

@@ -5,8 +5,5 @@
 
 #include "report/wait.h"
 
-/* The reason in the report and on the terminal. */
-#define CANCELLED "cancelled on request"
-
 /* Wait.interrupted of `carryover reboot`: calls it off, or says why it is too late. */
 void cancel_waiting(const Wait *w);

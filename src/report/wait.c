@@ -121,7 +121,7 @@ static int answer(Wait *w, Ticket **ret) {
                 return 0;
         }
         if (last && w->interrupted && run_called_off()) /* before a save began, by somebody else */
-                return err_say(-ECANCELED, "not rebooted, all trees continue to run: cancelled on request");
+                return err_say(-ECANCELED, "not rebooted, all trees continue to run: " CANCELLED);
         return last ? err_say(-ENODATA, "no answer: see journalctl -u carryover -u carryover-restore") : 1;
 }
 
@@ -185,9 +185,7 @@ void wait_say_late(const Wait *w) {
         struct utsname u;
 
         if (in_store(w->config, "ticket"))
-                fprintf(stderr,
-                        "carryover: too late to cancel: the save is sealed; the next boot restores the "
-                        "kept trees\n");
+                fprintf(stderr, "carryover: " CANCEL_LATE "\n");
         else if (!in_store(w->config, "ticket.claimed"))
                 return;
         else if (system_boot_id(boot) >= 0 && strcmp(boot, w->first_boot) != 0 && uname(&u) >= 0)

@@ -16,6 +16,10 @@ typedef struct Sight {
         struct timespec changed;
 } Sight;
 
+/* Why there is no answer, or in it why nothing was rebooted; and what stands in the way of that. */
+#define CANCELLED   "cancelled on request"
+#define CANCEL_LATE "too late to cancel: the save is sealed; the next boot restores the kept trees"
+
 typedef struct Wait Wait;
 
 struct Wait {

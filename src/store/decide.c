@@ -20,7 +20,6 @@
 
 #define MAY_SEAL   "may-seal"
 #define CALLED_OFF "called-off"
-#define WAITS_FOR  "waits-for"
 
 int run_seal_allow(void) {
         _cleanup_(closep) int dir = run_directory();
@@ -57,16 +56,4 @@ int run_call_off(void) {
 
 bool run_called_off(void) {
         return access(RUN_CALLED_OFF, F_OK) == 0;
-}
-
-int run_waits_for(const char *what) {
-        _cleanup_(closep) int dir = run_directory();
-
-        if (dir < 0)
-                return err_pass(dir);
-        if (unlinkat(dir, WAITS_FOR, 0) < 0 && errno != ENOENT)
-                return err_born(-errno, "cannot remove " RUN_WAITS_FOR);
-        if (what && what[0] && symlinkat(what, dir, WAITS_FOR) < 0)
-                return err_born(-errno, "cannot write " RUN_WAITS_FOR);
-        return 0;
 }

@@ -239,3 +239,15 @@ int run_huge_remove(void) {
                 return err_born(-errno, "cannot remove /run/carryover/" HUGE_NOTE);
         return 0;
 }
+
+int run_waits_for(const char *what) {
+        _cleanup_(closep) int dir = run_directory();
+
+        if (dir < 0)
+                return err_pass(dir);
+        if (unlinkat(dir, "waits-for", 0) < 0 && errno != ENOENT)
+                return err_born(-errno, "cannot remove " RUN_WAITS_FOR);
+        if (what && what[0] && symlinkat(what, dir, "waits-for") < 0)
+                return err_born(-errno, "cannot write " RUN_WAITS_FOR);
+        return 0;
+}
