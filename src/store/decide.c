@@ -43,9 +43,7 @@ int run_seal_begin(bool requested) {
 int run_seal_take(void) {
         if (unlink(RUN_MAY_SEAL) == 0)
                 return 0;
-        if (errno != ENOENT)
-                return err_born(-errno, "cannot remove " RUN_MAY_SEAL);
-        return run_called_off();
+        return errno == ENOENT ? 0 : err_born(-errno, "cannot remove " RUN_MAY_SEAL);
 }
 
 int run_call_off(void) {

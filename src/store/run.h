@@ -39,8 +39,8 @@ int run_seal_allow(void);
 /* A save begins; requested: by `carryover reboot`, which has allowed it. Answer 1: it was called off
  * meanwhile. */
 int run_seal_begin(bool requested);
-/* Right before the seal, or where there will be none: from here on nobody can call it off. Answer 1:
- * somebody has. */
+/* Right before the seal, or where there will be none: from here on nobody can call it off. Whether somebody
+ * has is asked behind it. */
 int run_seal_take(void);
 /* Answer 1: there is nothing that may be called off, or not any more. */
 int run_call_off(void);

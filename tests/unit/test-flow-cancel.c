@@ -370,6 +370,29 @@ static void test_save_died(void **state) {
         }
 }
 
+static int run_aftermath(void *userdata) {
+        (void)userdata;
+        return flow_save_aftermath();
+}
+
+/* It died of somebody else's shutdown, and had been called off: that holds. */
+static void test_save_died_called_off(void **state) {
+        _cleanup_(ticket_freep) Ticket *report = NULL;
+
+        (void)state;
+        fake_meanwhile("fault_point save:after-hold", call_it_off);
+        fake_die("fault_point save:after-dump", 1);
+        assert_int_equal(fake_run(run_save, NULL), FAKE_DEAD);
+        fake_meanwhile("", NULL);
+        fake_heal();
+        assert_int_equal(fake_run(run_aftermath, NULL), 1);
+        assert_true(fake->cancelled);
+        report = promise_report();
+        assert_true(report->called_off);
+        assert_non_null(strstr(report->trees[0]->outcome->reason, "the tree continues to run"));
+        promise_one_life(NULL);
+}
+
 static void press(void) {
         assert_true(++sleeps < 100);
         if (sleeps > 1)
@@ -465,6 +488,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_what_it_loaded_goes, set_up),
                         cmocka_unit_test_setup(test_cannot_cancel, set_up),
                         cmocka_unit_test_setup(test_save_died, set_up),
+                        cmocka_unit_test_setup(test_save_died_called_off, set_up),
                         cmocka_unit_test_setup(test_ctrl_c, set_up),
                         cmocka_unit_test_setup(test_ctrl_c_while_it_loads, set_up),
                         cmocka_unit_test_setup(test_ctrl_c_is_late, set_up),

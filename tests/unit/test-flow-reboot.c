@@ -53,6 +53,7 @@ static void assert_not_begun(int status) {
         assert_int_equal(fake_run(run_reboot, NULL), status);
         assert_int_equal(fake->started[0], '\0');
         assert_int_equal(access(RUN_REQUEST, F_OK), -1);
+        assert_int_equal(access(RUN_MAY_SEAL, F_OK), -1); /* there is nothing to cancel */
         assert_false(fake->loaded || fake->hold);
         promise_one_life(NULL);
 }

@@ -127,6 +127,7 @@ static bool contains(const char *secret) {
 }
 
 static void test_no_secrets(void **state) {
+        _cleanup_(history_done) History h = {0};
         _cleanup_(ticket_freep) Ticket *t = save(3);
         Tree *tree = sample_tree(t, "session-4", 1234);
         uint8_t key[32];
@@ -140,9 +141,13 @@ static void test_no_secrets(void **state) {
         assert_int_equal(model_set_string(&tree->session->user, "joe"), 0);
         assert_int_equal(model_set_string(&tree->session->scope, "the-scope"), 0);
         assert_int_equal(model_set_string(&tree->session->state_file, "the-state"), 0);
+        tree->has_frozen_at = true;
+        tree->frozen_at = 4711;
         t->has_image_key = true;
         assert_int_equal(model_set_bytes(&t->image_key, key, sizeof key), 0);
         assert_int_equal(store_history_add(&store, t), 0);
+        assert_int_equal(store_history(&store, &h), 0);
+        assert_true(h.reports[0]->trees[0]->frozen_at == 4711); /* from when on it was silent */
         assert_true(contains("the-reason"));
         assert_false(contains("the-cgroup"));
         assert_false(contains("the-scope"));
