@@ -228,6 +228,8 @@ def ticket(judge: Judge) -> None:
            "of nonsense with the right checksum": frame(random.Random(1).randbytes(300))}
     for what, content in bad.items():
         one_ticket(judge, what, content, r"truncated or modified; .*kept as .*/ticket\.bad", r"inspect .*/ticket\.bad, then remove it")
+    # Each of these failures starts it, and systemd's default is five starts in 10 s.
+    judge.machine.run("set -e; for again in 1 2 3 4 5 6; do systemctl start carryover-give-up.service; done")
     newer = "has format 2, this version of carryover supports up to 1: install a newer version"
     one_ticket(judge, "of a newer carryover", frame(payload("00"), version=2), newer, newer)
     judge.machine.run("rm -f /var/lib/carryover/ticket*; systemctl reset-failed carryover-restore; systemctl restart carryover-restore")
