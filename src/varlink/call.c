@@ -38,6 +38,10 @@ int call_text(const Call *call, const char *name, const char **ret) {
         return json_get_text(&call->parameters, name, ret);
 }
 
+int call_flag(const Call *call, const char *name, bool *ret) {
+        return json_get_flag(&call->parameters, name, ret);
+}
+
 typedef struct Failure {
         const char *error, *parameter, *value;
 } Failure;

@@ -23,9 +23,12 @@ void call_done(Call *call);
 /* A parameter that is a text. Answer 1: it was not given. -EINVAL: it is none, to which InvalidParameter is
  * the reply. */
 int call_text(const Call *call, const char *name, const char **ret);
+/* One that is true or false. The same answers. */
+int call_flag(const Call *call, const char *name, bool *ret);
 
 /* Replies, as JSON without a NUL, that the caller frees. An error has at most one parameter, or NULL. */
 #define VARLINK "org.varlink.service."
+#define OURS    "io.carryover."
 int call_error(const char *error, const char *parameter, const char *value, char **ret);
 
 /* What `write` writes is the object of the parameters. */

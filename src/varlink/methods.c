@@ -10,20 +10,22 @@
 #include "flow/now.h"
 #include "report/census.h"
 #include "report/trees.h"
+#include "varlink/reboot.h"
 #include "json/node.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define OURS           "io.carryover."
-#define PARAMETERS_MAX 2u
+#define TEXTS_MAX 2u
+#define FLAGS_MAX 4u
 
 /* A method answers with a negative errno, whose sentence is then the reply, or has made its reply. */
 typedef struct Method {
         const char *name;
-        bool anybody;                          /* else root alone, as the command */
-        const char *texts[PARAMETERS_MAX + 1]; /* its parameters, all texts; ends with NULL */
+        bool anybody; /* else root alone, as the command */
+        /* Its parameters; both end with NULL. */
+        const char *texts[TEXTS_MAX + 1], *flags[FLAGS_MAX + 1];
         int (*run)(const Call *call, char **ret);
 } Method;
 
@@ -212,6 +214,10 @@ static const Method methods[] = {
                 {.name = OURS "History", .run = history},
                 {.name = OURS "Keep", .texts = {"target"}, .run = keep},
                 {.name = OURS "List", .run = list},
+                {.name = OURS "Reboot",
+                 .texts = {"kernel"},
+                 .flags = {"no_kexec", "force", "yes", "ignore_inhibitors"},
+                 .run = method_reboot},
                 {.name = OURS "Status", .texts = {"tree"}, .run = status},
                 {.name = OURS "Subscribe", .run = subscription},
 };
@@ -227,14 +233,23 @@ static int not_found(const char *method, char **ret) {
                                : call_error(VARLINK "InterfaceNotFound", "interface", interface, ret);
 }
 
-/* The first parameter that the method does not know, or that is no text; or NULL. */
+/* The first parameter that the method does not know, or that is of another type; or NULL. */
 static const char *wrong_parameter(const Method *method, const Call *call) {
-        const char *unused;
+        const char *known[TEXTS_MAX + FLAGS_MAX + 1] = {0}, *text;
+        size_t n = 0;
+        bool flag;
 
-        for (size_t i = 0; method->texts[i]; i++)
-                if (call_text(call, method->texts[i], &unused) < 0)
+        for (size_t i = 0; method->texts[i]; i++) {
+                known[n++] = method->texts[i];
+                if (call_text(call, method->texts[i], &text) < 0)
                         return method->texts[i];
-        return json_unknown_key(&call->parameters, method->texts);
+        }
+        for (size_t i = 0; method->flags[i]; i++) {
+                known[n++] = method->flags[i];
+                if (call_flag(call, method->flags[i], &flag) < 0)
+                        return method->flags[i];
+        }
+        return json_unknown_key(&call->parameters, known);
 }
 
 int method_failed(int r, char **ret) {

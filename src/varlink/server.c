@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "varlink/methods.h"
+#include "varlink/reboot.h"
 #include "varlink/subscribe.h"
 #include "varlink/wire.h"
 
@@ -17,9 +18,10 @@ static int answer(const Wire *wire, const Call *call) {
         if (method_streams(call))
                 return err_pass(subscribe(wire, call));
         r = method_call(call, &reply);
-        if (r < 0)
-                return err_pass(r);
-        return call->oneway ? 0 : err_pass(wire_send(wire, reply, WIRE_PATIENCE));
+        if (r >= 0 && !call->oneway)
+                r = wire_send(wire, reply, WIRE_PATIENCE);
+        reboot_told();
+        return r < 0 ? err_pass(r) : 0;
 }
 
 /* Answer 1: there are no more. */

@@ -11,7 +11,10 @@
 #include "varlink/methods.h"
 #include "varlink/wire.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define FIRST 4000001u
@@ -147,6 +150,114 @@ static void test_keep(void **state) {
         answer_has("NotKept");
 }
 
+/* Each refusal has its name, and leaves nothing of itself. */
+static void refused(const char *error, const char *sentence) {
+        answer_has(error);
+        answer_has(sentence);
+        assert_int_equal(fake->started[0], '\0');
+        assert_int_equal(access(RUN_REQUEST, F_OK), -1);
+        assert_false(fake->loaded);
+}
+
+static void test_reboot_refuses(void **state) {
+        FakeTree *tree;
+
+        call(CALL "Reboot\"}");
+        refused("io.carryover.NothingKept\"", "run carryover keep TARGET");
+        tree = fake_add_tree((pid_t)FIRST);
+        fake_keep();
+        call(CALL "Reboot\",\"parameters\":{\"yes\":\"true\"}}");
+        refused("InvalidParameter\"", "{\"parameter\":\"yes\"}");
+        call(CALL "Reboot\",\"parameters\":{\"append\":\"init=/bin/sh\"}}");
+        refused("InvalidParameter\"", "{\"parameter\":\"append\"}");
+        snprintf(tree->refusal, sizeof tree->refusal, "it is refused");
+        call(CALL "Reboot\"}");
+        refused("io.carryover.Refused\"", "it is refused");
+        tree->refusal[0] = '\0';
+        (void)fake_add_tree((pid_t)FIRST + 1);
+        call(CALL "Reboot\"}");
+        refused("io.carryover.WouldEnd\"", "1 would be lost or would have losses: call CheckAll");
+        fake_keep();
+        strcpy(fake->shutdown, "poweroff");
+        call(CALL "Reboot\"}");
+        refused("io.carryover.Busy\"", "a shutdown (poweroff) is already in progress");
+        fake->shutdown[0] = '\0';
+        fake_fail("kexec_load_kernel", 1, -EIO);
+        call(CALL "Reboot\"}");
+        refused("io.carryover.Failed\"", "kexec_load_kernel was told to fail");
+}
+
+static void test_inhibited(void **state) {
+        static const char lock[] = "WHAT=shutdown\nMODE=block\nUID=0\nPID=812\nWHO=apt\nWHY=upgrade\n";
+        int dir = open_dirs("/run/systemd/inhibit", 0755);
+        _cleanup_(closep) int fd = -1;
+
+        (void)fake_add_tree((pid_t)FIRST);
+        fake_keep();
+        assert_int_equal(file_replace(dir, "1", lock, strlen(lock)), 0);
+        assert_int_equal(mkfifoat(dir, "1.ref", 0600), 0);
+        fd = openat(dir, "1.ref", O_RDWR | O_CLOEXEC);
+        assert_true(fd >= 0);
+        call(CALL "Reboot\"}");
+        refused("io.carryover.Inhibited\"", "inhibits a shutdown: upgrade");
+        call(CALL "Reboot\",\"parameters\":{\"ignore_inhibitors\":true}}");
+        answer_has("{\"parameters\":{\"new\":{\"kernel\":");
+        assert_int_equal(file_remove_tree(dir, "1"), 0);
+        (void)fd_close(dir);
+}
+
+static void test_reboot(void **state) {
+        sigset_t set;
+
+        (void)fake_add_tree((pid_t)FIRST);
+        fake_keep();
+        (void)fake_add_tree((pid_t)FIRST + 1);
+        call(CALL "Reboot\",\"parameters\":{\"yes\":true}}");
+        answer_has("{\"parameters\":{\"new\":{\"kernel\":");
+        answer_has("\"keeps\":{\"trees\":[{\"name\":");
+        assert_string_equal(fake->started, "kexec.target");
+        assert_int_equal(access(RUN_REQUEST, F_OK), 0);
+        assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &set), 0);
+        assert_int_equal(sigismember(&set, SIGTERM), 0);
+}
+
+static void test_reboot_by_firmware(void **state) {
+        (void)fake_add_tree((pid_t)FIRST);
+        fake_keep();
+        call(CALL "Reboot\",\"parameters\":{\"no_kexec\":true}}");
+        answer_has("{\"parameters\":{\"new\":null,");
+        assert_string_equal(fake->started, "reboot.target");
+        assert_false(fake->loaded);
+}
+
+static void shutdown_stops_us(void) {
+        assert_int_equal(kill(getpid(), SIGTERM), 0);
+}
+
+/* The shutdown stops this very process: who asked for it has the answer before. */
+static void test_told_before_it_ends(void **state) {
+        static const char words[] = CALL "Reboot\"}";
+        int ends[2], status;
+        pid_t child;
+
+        (void)fake_add_tree((pid_t)FIRST);
+        fake_keep();
+        fake_meanwhile("bus_start_unit kexec.target", shutdown_stops_us);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        assert_int_equal(send(ends[1], words, sizeof words, 0), sizeof words);
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+                _exit(server_run(ends[0], 0, PEER) == 0 ? 0 : 1);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+        assert_true(take(ends[1]) > 0);
+        assert_int_equal(n_answers, 1);
+        answer_has("{\"parameters\":{\"new\":");
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+}
+
 /* One whole message. */
 static void hear(int fd) {
         size_t have = 0;
@@ -215,8 +326,8 @@ static void test_many(void **state) {
 /* Everybody may ask what there is, and no more. */
 static void test_others(void **state) {
         static const char info[] = ASK "GetInfo\"}";
-        static const char *const names[] = {"Check", "CheckAll", "Drop",   "DropAll",  "History",
-                                            "Keep",  "List",     "Status", "Subscribe"};
+        static const char *const names[] = {"Check", "CheckAll", "Drop",   "DropAll", "History",
+                                            "Keep",  "List",     "Reboot", "Status",  "Subscribe"};
 
         assert_int_equal(say_as(1000, info, sizeof info), 0);
         answer_has("\"vendor\"");
@@ -346,6 +457,11 @@ int main(void) {
                         cmocka_unit_test_setup(test_info, fresh_machine),
                         cmocka_unit_test_setup(test_verbs, fresh_machine),
                         cmocka_unit_test_setup(test_keep, fresh_machine),
+                        cmocka_unit_test_setup(test_reboot_refuses, fresh_machine),
+                        cmocka_unit_test_setup(test_inhibited, fresh_machine),
+                        cmocka_unit_test_setup(test_reboot, fresh_machine),
+                        cmocka_unit_test_setup(test_reboot_by_firmware, fresh_machine),
+                        cmocka_unit_test_setup(test_told_before_it_ends, fresh_machine),
                         cmocka_unit_test_setup(test_subscribe, fresh_machine),
                         cmocka_unit_test_setup(test_many, fresh_machine),
                         cmocka_unit_test_setup(test_others, fresh_machine),
