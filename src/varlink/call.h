@@ -3,20 +3,19 @@
 
 /* One call of Varlink, read out of a message, and the replies to it. */
 
+#include "systemd/polkit.h"
 #include "json/reading.h"
 
 #include <stdio.h>
-#include <sys/types.h>
 
 typedef struct Call {
         JsonObject message, parameters; /* parameters live in the message */
         const char *method;
         bool oneway, more;
-        uid_t uid; /* of the peer, as the kernel tells it */
-        pid_t pid;
+        const PolkitSubject *peer;
 } Call;
 
-/* Leaves uid and pid alone. -EINVAL: it is none. */
+/* Leaves the peer alone. -EINVAL: it is none. */
 int call_read(const char *text, size_t size, Call *call);
 void call_done(Call *call);
 

@@ -2,25 +2,26 @@
 
 #include "base/err.h"
 #include "base/exit.h"
+#include "base/fd.h"
 #include "base/log.h"
+#include "varlink/peer.h"
 #include "varlink/server.h"
 
-#include <errno.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 int main(int argc, char **argv) {
-        struct ucred peer;
-        socklen_t size = sizeof peer;
+        PolkitSubject peer = {.pidfd = -1};
         int r;
 
         (void)argv;
-        if (argc != 1 || geteuid() != 0 ||
-            getsockopt(STDIN_FILENO, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.pid <= 0) {
-                log_error("carryover-varlink must be run as root by carryover-varlink.socket");
+        if (argc != 1 || geteuid() != 0) {
+                log_error("carryover-varlink must be run as root by its sockets");
                 return EXIT_USAGE;
         }
-        r = server_run(STDIN_FILENO, peer.uid, peer.pid);
+        r = peer_of(STDIN_FILENO, &peer);
+        if (r >= 0)
+                r = server_run(STDIN_FILENO, &peer);
         log_failed(r, "the connection is closed");
+        closep(&peer.pidfd);
         return EXIT_OK;
 }

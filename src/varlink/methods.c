@@ -20,10 +20,19 @@
 #define TEXTS_MAX 2u
 #define FLAGS_MAX 4u
 
+/* What polkit lets others than root do (units/io.carryover.policy). */
+#define INSPECT OURS "inspect"
+#define CHANGE  OURS "keep"
+#define REBOOT  OURS "reboot"
+
+/* By the convention of systemd's services: polkit may ask for a password. */
+#define INTERACTIVE "allowInteractiveAuthentication"
+
 /* A method answers with a negative errno, whose sentence is then the reply, or has made its reply. */
 typedef struct Method {
         const char *name;
-        bool anybody; /* else root alone, as the command */
+        bool anybody;
+        const char *action; /* else: of polkit, for others than root; NULL: root alone may */
         /* Its parameters; both end with NULL. */
         const char *texts[TEXTS_MAX + 1], *flags[FLAGS_MAX + 1];
         int (*run)(const Call *call, char **ret);
@@ -89,7 +98,7 @@ static int list(const Call *call, char **ret) {
 }
 
 static int look_at(const Call *call, Candidates *ret) {
-        int r = trees_resolve(text_of(call, "target"), call->pid, ret);
+        int r = trees_resolve(text_of(call, "target"), call->peer->pid, ret);
 
         return r < 0 ? err_pass(r) : err_pass(keep_inspect(ret));
 }
@@ -207,19 +216,20 @@ static const Method methods[] = {
                  .anybody = true,
                  .texts = {"interface"},
                  .run = description},
-                {.name = OURS "Check", .texts = {"target"}, .run = check},
-                {.name = OURS "CheckAll", .run = check_all},
-                {.name = OURS "Drop", .texts = {"target"}, .run = drop},
-                {.name = OURS "DropAll", .run = drop_all},
-                {.name = OURS "History", .run = history},
-                {.name = OURS "Keep", .texts = {"target"}, .run = keep},
-                {.name = OURS "List", .run = list},
+                {.name = OURS "Check", .action = INSPECT, .texts = {"target"}, .run = check},
+                {.name = OURS "CheckAll", .action = INSPECT, .run = check_all},
+                {.name = OURS "Drop", .action = CHANGE, .texts = {"target"}, .run = drop},
+                {.name = OURS "DropAll", .action = CHANGE, .run = drop_all},
+                {.name = OURS "History", .action = INSPECT, .run = history},
+                {.name = OURS "Keep", .action = CHANGE, .texts = {"target"}, .run = keep},
+                {.name = OURS "List", .action = INSPECT, .run = list},
                 {.name = OURS "Reboot",
+                 .action = REBOOT,
                  .texts = {"kernel"},
                  .flags = {"no_kexec", "force", "yes", "ignore_inhibitors"},
                  .run = method_reboot},
-                {.name = OURS "Status", .texts = {"tree"}, .run = status},
-                {.name = OURS "Subscribe", .run = subscription},
+                {.name = OURS "Status", .action = INSPECT, .texts = {"tree"}, .run = status},
+                {.name = OURS "Subscribe", .action = INSPECT, .run = subscription},
 };
 
 static int not_found(const char *method, char **ret) {
@@ -235,7 +245,7 @@ static int not_found(const char *method, char **ret) {
 
 /* The first parameter that the method does not know, or that is of another type; or NULL. */
 static const char *wrong_parameter(const Method *method, const Call *call) {
-        const char *known[TEXTS_MAX + FLAGS_MAX + 1] = {0}, *text;
+        const char *known[TEXTS_MAX + FLAGS_MAX + 2] = {0}, *text;
         size_t n = 0;
         bool flag;
 
@@ -249,6 +259,9 @@ static const char *wrong_parameter(const Method *method, const Call *call) {
                 if (call_flag(call, method->flags[i], &flag) < 0)
                         return method->flags[i];
         }
+        if (method->action && call_flag(call, INTERACTIVE, &flag) < 0)
+                return INTERACTIVE;
+        known[n] = method->action ? INTERACTIVE : NULL;
         return json_unknown_key(&call->parameters, known);
 }
 
@@ -256,18 +269,41 @@ int method_failed(int r, char **ret) {
         return call_error(OURS "Failed", "message", err_text(r), ret);
 }
 
+/* NULL: there is none. */
+static const Method *find(const Call *call) {
+        for (size_t i = 0; i < ELEMENTS(methods); i++)
+                if (strcmp(methods[i].name, call->method) == 0)
+                        return methods + i;
+        return NULL;
+}
+
+int method_permit(const Call *call, char **ret) {
+        const Method *method = find(call);
+        bool interactive = false;
+        int r;
+
+        if (!method || method->anybody || call->peer->uid == 0)
+                return 0;
+        (void)call_flag(call, INTERACTIVE, &interactive);
+        r = method->action ? polkit_check(call->peer, method->action, interactive) : POLKIT_NO;
+        if (r == 0)
+                return 0;
+        if (r == POLKIT_NO)
+                r = call_error(VARLINK "PermissionDenied", NULL, NULL, ret);
+        else if (r == POLKIT_CHALLENGE)
+                r = call_error(OURS "InteractiveAuthenticationRequired", NULL, NULL, ret);
+        else
+                r = method_failed(r, ret);
+        return r < 0 ? err_pass(r) : 1;
+}
+
 int method_call(const Call *call, char **ret) {
-        const Method *method = NULL;
+        const Method *method = find(call);
         const char *wrong;
         int r;
 
-        for (size_t i = 0; i < ELEMENTS(methods); i++)
-                if (strcmp(methods[i].name, call->method) == 0)
-                        method = methods + i;
         if (!method)
                 return not_found(call->method, ret);
-        if (!method->anybody && call->uid != 0)
-                return call_error(VARLINK "PermissionDenied", NULL, NULL, ret);
         wrong = wrong_parameter(method, call);
         if (wrong)
                 return call_error(VARLINK "InvalidParameter", "parameter", wrong, ret);
@@ -276,5 +312,5 @@ int method_call(const Call *call, char **ret) {
 }
 
 bool method_streams(const Call *call) {
-        return call->uid == 0 && call->more && !call->oneway && strcmp(call->method, OURS "Subscribe") == 0;
+        return call->more && !call->oneway && strcmp(call->method, OURS "Subscribe") == 0;
 }

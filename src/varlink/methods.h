@@ -7,7 +7,12 @@
 
 #include "varlink/call.h"
 
-/* The reply to a call, that the caller of this frees; what went wrong is a reply too. -ENOMEM. */
+/* Whether the peer may call it. Answer 1: no, and the caller of this frees the reply that says so. May wait
+ * for somebody to type a password. -ENOMEM. */
+int method_permit(const Call *call, char **ret);
+
+/* The reply to a call that is permitted, that the caller of this frees; what went wrong is a reply too.
+ * -ENOMEM. */
 int method_call(const Call *call, char **ret);
 
 /* The reply to a call that failed with r, which is negative: the sentence of r. */

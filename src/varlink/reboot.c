@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "flow/reboot.h"
 #include "report/trees.h"
@@ -69,7 +70,7 @@ void reboot_told(void) {
 }
 
 int method_reboot(const Call *call, char **ret) {
-        _cleanup_(reboot_done) Reboot reboot = {.caller = call->pid};
+        _cleanup_(reboot_done) Reboot reboot = {.caller = call->peer->pid};
         RebootOptions *options = &reboot.options;
         int r;
 
@@ -80,8 +81,10 @@ int method_reboot(const Call *call, char **ret) {
         (void)call_flag(call, "ignore_inhibitors", &options->ignore_inhibitors);
         term(SIG_BLOCK);
         r = reboot_begin(&reboot);
-        if (r == 0)
+        if (r == 0) {
+                log_info("asked for by process %d of user %u", (int)call->peer->pid, call->peer->uid);
                 return err_pass(call_reply(write_begun, &reboot, false, ret));
+        }
         reboot_told();
         if (r == -EBUSY)
                 return call_error(OURS "Busy", "message", err_text(r), ret);

@@ -13,11 +13,12 @@
 
 static int answer(const Wire *wire, const Call *call) {
         _cleanup_(freep) char *reply = NULL;
-        int r;
+        int r = method_permit(call, &reply);
 
-        if (method_streams(call))
+        if (r == 0 && method_streams(call))
                 return err_pass(subscribe(wire, call));
-        r = method_call(call, &reply);
+        if (r == 0)
+                r = method_call(call, &reply);
         if (r >= 0 && !call->oneway)
                 r = wire_send(wire, reply, WIRE_PATIENCE);
         reboot_told();
@@ -41,9 +42,9 @@ static int next(Wire *wire, Call *call) {
         return r;
 }
 
-int server_run(int fd, uid_t uid, pid_t pid) {
+int server_run(int fd, const PolkitSubject *peer) {
         _cleanup_(wire_done) Wire wire = {.fd = fd};
-        Call call = {.uid = uid, .pid = pid};
+        Call call = {.peer = peer};
         int r;
 
         do

@@ -4,11 +4,11 @@
 /* One connection. systemd accepts it and starts a process for it, so that nobody waits for another one's
  * call, and what is too many is refused before it is a process (units/carryover-varlink.socket). */
 
-#include <sys/types.h>
+#include "systemd/polkit.h"
 
 /*
  * Answers the calls that come, one after the other, until the peer ends the connection, sends what is no
- * call, or is silent for a minute. uid and pid are the peer's, as the kernel tells them. What went wrong
- * with the connection itself: a negative errno with its sentence.
+ * call, or is silent for a minute. What went wrong with the connection itself: a negative errno with its
+ * sentence.
  */
-int server_run(int fd, uid_t uid, pid_t pid);
+int server_run(int fd, const PolkitSubject *peer);

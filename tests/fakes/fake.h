@@ -75,6 +75,9 @@ extern FakeMachine *fake;
 /* What PID 1 says of any unit's state; "active" at the begin. */
 extern const char *fake_unit_state;
 
+/* What polkit answers: 0, POLKIT_NO, POLKIT_CHALLENGE. */
+extern int fake_polkit;
+
 /* A machine in its first boot, with nothing in it, and no events. The first call makes the memory. */
 void fake_begin(void);
 /* Adds a tree that runs, "pid-PID"; the caller keeps it by run_keep_write() or by fake_keep(). */

@@ -7,6 +7,7 @@
 #include "systemd/cgroup-limits.h"
 #include "systemd/cgroup.h"
 #include "systemd/login.h"
+#include "systemd/polkit.h"
 #include "systemd/stop-order.h"
 #include "systemd/units.h"
 #include "tests/fakes/fake.h"
@@ -15,6 +16,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+int fake_polkit;
+
+int polkit_check(const PolkitSubject *subject, const char *action, bool interactive) {
+        int r = fake_call("polkit_check", "%u %s%s", subject->uid, action,
+                          interactive ? " interactive" : "");
+
+        return r < 0 ? r : fake_polkit;
+}
 
 struct Bus {
         bool open;

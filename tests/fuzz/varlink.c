@@ -15,6 +15,11 @@
 
 #define ANSWERS_MAX (1u << 20)
 
+/* Nobody is asked here. */
+int polkit_check(const PolkitSubject *subject, const char *action, bool interactive) {
+        return interactive ? POLKIT_CHALLENGE : POLKIT_NO;
+}
+
 /* Each reply is an object with the parameters, and has an error or none. */
 static void expect_replies(const char *text, size_t size, size_t calls) {
         EXPECT(size == 0 || text[size - 1] == '\0');
@@ -44,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         EXPECT(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) == 0);
         EXPECT(send(ends[1], data, size, MSG_DONTWAIT) == (ssize_t)size);
         EXPECT(shutdown(ends[1], SHUT_WR) == 0);
-        (void)server_run(ends[0], 1000, 1);
+        (void)server_run(ends[0], &(PolkitSubject){.uid = 1000, .pid = 1, .pidfd = -1});
         close(ends[0]);
         while ((n = recv(ends[1], answers + have, sizeof answers - have, 0)) > 0)
                 have += (size_t)n;

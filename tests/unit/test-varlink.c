@@ -22,6 +22,7 @@
 #define CALL  "{\"method\":\"io.carryover."
 #define ASK   "{\"method\":\"org.varlink.service."
 
+static const PolkitSubject root = {.pid = PEER, .pidfd = -1};
 static char answers[65536];
 static size_t n_answers;
 
@@ -45,7 +46,7 @@ static int say_as(uid_t uid, const char *bytes, size_t size) {
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         assert_int_equal(send(ends[1], bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL), size);
         assert_int_equal(shutdown(ends[1], SHUT_WR), 0);
-        r = server_run(ends[0], uid, PEER);
+        r = server_run(ends[0], &(PolkitSubject){.uid = uid, .pid = PEER, .pidfd = -1});
         (void)close(ends[0]);
         (void)take(ends[1]);
         (void)close(ends[1]);
@@ -68,7 +69,7 @@ static void test_info(void **state) {
         answer_has("\"interfaces\":[\"io.carryover\",\"org.varlink.service\"]");
         call(ASK "GetInterfaceDescription\",\"parameters\":{\"interface\":\"io.carryover\"}}");
         answer_has("interface io.carryover\\n");
-        answer_has("method Status(tree: ?string) -> (");
+        answer_has("method Status(tree: ?string, allowInteractiveAuthentication: ?bool) -> (");
         call(ASK "GetInterfaceDescription\",\"parameters\":{\"interface\":\"io.other\"}}");
         answer_has("{\"error\":\"org.varlink.service.InterfaceNotFound\",\"parameters\":{\"interface\":\"io."
                    "other\"}}");
@@ -248,7 +249,7 @@ static void test_told_before_it_ends(void **state) {
         child = fork();
         assert_true(child >= 0);
         if (child == 0)
-                _exit(server_run(ends[0], 0, PEER) == 0 ? 0 : 1);
+                _exit(server_run(ends[0], &root) == 0 ? 0 : 1);
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
         assert_true(take(ends[1]) > 0);
@@ -289,7 +290,7 @@ static void test_subscribe(void **state) {
         assert_true(child >= 0);
         if (child == 0) {
                 (void)close(ends[1]);
-                _exit(server_run(ends[0], 0, PEER) == 0 ? 0 : 1);
+                _exit(server_run(ends[0], &root) == 0 ? 0 : 1);
         }
         (void)close(ends[0]);
         hear(ends[1]);
@@ -323,22 +324,74 @@ static void test_many(void **state) {
         assert_int_equal(n_answers, 0);
 }
 
-/* Everybody may ask what there is, and no more. */
+static const struct {
+        const char *method, *action;
+} guarded[] = {
+                {"Check", "inspect"},   {"CheckAll", "inspect"},  {"Drop", "keep"},    {"DropAll", "keep"},
+                {"History", "inspect"}, {"Keep", "keep"},         {"List", "inspect"}, {"Reboot", "reboot"},
+                {"Status", "inspect"},  {"Subscribe", "inspect"},
+};
+
+static void call_as_user(const char *method, const char *parameters) {
+        _cleanup_(freep) char *text =
+                        text_format(CALL "%s\",\"more\":true,\"parameters\":{%s}}", method, parameters);
+
+        assert_int_equal(say_as(1000, text, strlen(text) + 1), 0);
+        assert_int_equal(n_answers, 1);
+}
+
+/* Everybody may ask what there is, and of all else polkit is asked. */
 static void test_others(void **state) {
         static const char info[] = ASK "GetInfo\"}";
-        static const char *const names[] = {"Check", "CheckAll", "Drop",   "DropAll", "History",
-                                            "Keep",  "List",     "Reboot", "Status",  "Subscribe"};
 
         assert_int_equal(say_as(1000, info, sizeof info), 0);
         answer_has("\"vendor\"");
-        for (size_t i = 0; i < ELEMENTS(names); i++) {
-                _cleanup_(freep) char *text = text_format(CALL "%s\"}", names[i]);
+        assert_int_equal(fake_count("polkit_check"), 0);
+        for (size_t i = 0; i < ELEMENTS(guarded); i++) {
+                _cleanup_(freep) char *asked =
+                                text_format("polkit_check 1000 io.carryover.%s", guarded[i].action);
 
-                assert_int_equal(say_as(1000, text, strlen(text) + 1), 0);
+                (void)fresh_machine(state);
+                fake_polkit = POLKIT_NO;
+                call_as_user(guarded[i].method, "");
                 assert_string_equal(
                                 answers,
                                 "{\"error\":\"org.varlink.service.PermissionDenied\",\"parameters\":{}}\n");
+                assert_int_equal(fake_count(asked), 1);
+                fake_polkit = POLKIT_CHALLENGE;
+                call_as_user(guarded[i].method, "");
+                answer_has("\"io.carryover.InteractiveAuthenticationRequired\"");
+                fake_fail("polkit_check", 1, -ENOENT);
+                call_as_user(guarded[i].method, "");
+                answer_has("{\"error\":\"io.carryover.Failed\",\"parameters\":{\"message\":\"polkit_check "
+                           "was told to fail");
+                assert_int_equal(fake->started[0], '\0');
         }
+        fake_polkit = 0;
+}
+
+/* It is asked whether it may ask for a password only where the caller allows that; and never about root. */
+static void test_permitted(void **state) {
+        static const char subscribe[] = CALL "Subscribe\",\"more\":true}";
+
+        (void)fake_add_tree((pid_t)FIRST);
+        call_as_user("List", "");
+        answer_has("{\"parameters\":{\"trees\":[]");
+        assert_int_equal(fake_count("polkit_check 1000 io.carryover.inspect interactive"), 0);
+        call_as_user("Keep", "\"target\":\"pid:4000001\",\"allowInteractiveAuthentication\":true");
+        answer_has("\"level\":\"ok\"");
+        assert_int_equal(fake_count("polkit_check 1000 io.carryover.keep interactive"), 1);
+        call_as_user("List", "\"allowInteractiveAuthentication\":1");
+        answer_has("{\"parameter\":\"allowInteractiveAuthentication\"}");
+        call_as_user("Reboot", "");
+        answer_has("{\"parameters\":{\"new\":");
+        assert_string_equal(fake->started, "kexec.target");
+        (void)fresh_machine(state);
+        call(CALL "List\",\"parameters\":{\"allowInteractiveAuthentication\":true}}");
+        answer_has("\"trees\"");
+        assert_int_equal(say_as(1000, subscribe, sizeof subscribe), 0);
+        answer_has("{\"continues\":true,");
+        assert_int_equal(fake_count("polkit_check"), 1);
 }
 
 static void test_wrong_calls(void **state) {
@@ -420,7 +473,7 @@ static void test_deaf(void **state) {
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         assert_int_equal(send(ends[1], info, sizeof info, 0), sizeof info);
         (void)close(ends[1]);
-        assert_int_equal(server_run(ends[0], 0, PEER), -EPIPE);
+        assert_int_equal(server_run(ends[0], &root), -EPIPE);
         (void)close(ends[0]);
 }
 
@@ -465,6 +518,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_subscribe, fresh_machine),
                         cmocka_unit_test_setup(test_many, fresh_machine),
                         cmocka_unit_test_setup(test_others, fresh_machine),
+                        cmocka_unit_test_setup(test_permitted, fresh_machine),
                         cmocka_unit_test_setup(test_wrong_calls, fresh_machine),
                         cmocka_unit_test_setup(test_no_calls, fresh_machine),
                         cmocka_unit_test_setup(test_too_long, fresh_machine),
