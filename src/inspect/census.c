@@ -78,10 +78,11 @@ static void add_sizes(const Candidates *kept, const PreflightFacts *facts, Censu
 static void add_gap(const Config *config, Census *c) {
         _cleanup_(ticket_freep) Ticket *report = NULL;
         Store store;
+        int r = store_look(config, &store);
 
-        if (store_open(config, &store) < 0)
+        if (r < 0)
                 return;
-        if (store_report(&store, &report) == 0)
+        if (r == 0 && store_report(&store, &report) == 0)
                 c->gap = report_gap(report);
         store_close(&store);
 }

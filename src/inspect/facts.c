@@ -155,15 +155,26 @@ static int ask_waiting(const Store *store, PreflightFacts *f) {
         return preflight_know(f, FACT_WAITING, 0);
 }
 
+/* What it holds of other saves. */
+static int ask_saves(const Store *store, PreflightFacts *f) {
+        int r;
+
+        if (store->absent) {
+                r = preflight_know(f, FACT_WAITING, 0);
+                return r < 0 ? err_pass(r) : preflight_know(f, FACT_RETRY, 0);
+        }
+        r = ask_waiting(store, f);
+        return r < 0 ? err_pass(r) : ask_retry(store, f);
+}
+
+/* It need not be there yet: the first save makes it. */
 static int ask_store(const Config *config, PreflightFacts *f) {
         Store store;
         int r;
 
-        r = store_open(config, &store);
+        r = store_look(config, &store);
         if (r >= 0) {
                 r = store_lasts(&store);
-                if (r >= 0)
-                        r = ask_waiting(&store, f);
                 if (r >= 0)
                         r = facts_room(config, &store, f);
                 if (r >= 0 && faccessat(store.fd, ".", W_OK, 0) < 0)
@@ -171,7 +182,7 @@ static int ask_store(const Config *config, PreflightFacts *f) {
                                      "the store %s, see Store= in carryover.conf(5), is not writable",
                                      store.path);
                 if (r >= 0)
-                        r = ask_retry(&store, f);
+                        r = ask_saves(&store, f);
                 store_close(&store);
         }
         return preflight_know(f, FACT_STORE, r);

@@ -37,7 +37,7 @@ int store_space(const Store *store, StoreSpace *ret) {
 
         if (fstatvfs(store->fd, &v) < 0)
                 return err_born(-errno, "cannot determine the free space in %s", store->path);
-        r = gone_bytes(store->fd, &space.used);
+        r = store->absent ? 0 : gone_bytes(store->fd, &space.used);
         if (r < 0)
                 return err_pass(r);
         space.size = (uint64_t)v.f_blocks * v.f_frsize;

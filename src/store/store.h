@@ -29,6 +29,10 @@
 
 /* Opens (and makes) the store; refuses one that is not root's own 0700 directory: -EPERM with the remedy. */
 int store_open(const Config *config, Store *ret);
+
+/* The same for whoever changes nothing. Answer 1: there is none yet (Store.absent); then only store/room.h
+ * tells anything of it. */
+int store_look(const Config *config, Store *ret);
 void store_close(Store *store);
 
 /* A fresh empty directory save/NAME (what was there is gone: it belongs to no ticket). Returns its

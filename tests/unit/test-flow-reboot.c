@@ -344,6 +344,20 @@ static void test_service_masked(void **state) {
         fake_unit_state = "active";
 }
 
+/* Who asks what a save would find makes no store. */
+static void test_no_store(void **state) {
+        _cleanup_(preflight_facts_done) PreflightFacts facts = {0};
+        Config config;
+
+        (void)state;
+        assert_int_equal(config_load("", &config), 0);
+        assert_int_equal(access(MACHINE_STORE, F_OK), -1);
+        assert_int_equal(facts_gather(&config, NULL, true, &facts), 0);
+        assert_int_equal(preflight_facts_complete(&facts), 0);
+        assert_true(facts.store_free > 0);
+        assert_int_equal(access(MACHINE_STORE, F_OK), -1);
+}
+
 /* What logind would refuse for somebody else is refused for us, before anything is touched. */
 static void test_inhibited(void **state) {
         int dir = open_dirs("/run/systemd/inhibit", 0755);
@@ -442,6 +456,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_refused_while_asked, set_up),
                         cmocka_unit_test_setup(test_shutdown_while_asked, set_up),
                         cmocka_unit_test_setup(test_service_masked, set_up),
+                        cmocka_unit_test_setup(test_no_store, set_up),
                         cmocka_unit_test_setup(test_inhibited, set_up),
                         cmocka_unit_test_setup(test_under_way, set_up),
                         cmocka_unit_test_setup(test_fails, set_up),

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "inspect/facts.h"
+#include "store/room.h"
 #include "tests/unit/own-run.h"
 
 #include <fcntl.h>
@@ -48,9 +49,41 @@ static void test_room(void **state) {
         store_close(&store);
 }
 
+/* Whoever only looks makes nothing, and knows where it would be. */
+static void test_look(void **state) {
+        Config config = {.max_use.percent = 90, .store = "/run/disk/new/store"};
+        PreflightFacts f = {0};
+        Store store;
+
+        (void)state;
+        assert_int_equal(mkdir("/run/disk", 0755), 0);
+        assert_int_equal(mount("tmpfs", "/run/disk", "tmpfs", 0, "size=100m"), 0);
+        assert_int_equal(make_dirs("/run/disk/failed/id/tree", 0700), 0);
+        assert_int_equal(store_look(&config, &store), 1);
+        put(&store, "failed/id/tree/pages-1.img", 10 * MIB); /* somebody else's */
+        assert_int_equal(facts_room(&config, &store, &f), 0);
+        assert_true(f.max_use == 90 * MIB && f.store_free > 80 * MIB);
+        assert_int_equal(store_lasts(&store), -EOPNOTSUPP);
+        store_close(&store);
+        assert_int_equal(access("/run/disk/new", F_OK), -1);
+
+        assert_int_equal(make_dirs(config.store, 0755), 0);
+        assert_int_equal(store_look(&config, &store), -EPERM);
+        assert_int_equal(chmod(config.store, 0700), 0);
+        assert_int_equal(store_look(&config, &store), 0);
+        assert_false(store.absent);
+        store_close(&store);
+        snprintf(config.store, sizeof config.store, "/proc/version/store");
+        assert_int_equal(store_look(&config, &store), -ENOTDIR);
+        snprintf(config.store, sizeof config.store, "/nowhere");
+        assert_int_equal(store_look(&config, &store), 1);
+        store_close(&store);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_room),
+                        cmocka_unit_test(test_look),
         };
 
         int r = own_run();
