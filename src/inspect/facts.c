@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "criu/criu.h"
 #include "files/memory.h"
+#include "inspect/containers.h"
 #include "inspect/waiting.h"
 #include "jump/jump.h"
 #include "kernel/apparmor.h"
@@ -33,6 +34,8 @@ int world_look(World *ret) {
         int r;
 
         r = snapshot_take(SNAP_PROCESSES, NULL, 0, &w.all);
+        if (r >= 0)
+                r = containers_name("", w.all);
         if (r >= 0)
                 r = login_sessions("", &w.sessions, &w.n_sessions);
         if (r < 0)
@@ -348,6 +351,8 @@ static int inspect_once(const PreflightFacts *facts, Candidates *c) {
                 users[i] = c->items[i].tree->uid;
         }
         r = snapshot_look(&look, &c->full);
+        if (r >= 0)
+                r = containers_name("", c->full);
         if (r >= 0)
                 ask_mounts(c->full);
         if (r >= 0)

@@ -82,6 +82,24 @@ bool container_of(const char *cgroup, char ret[static CONTAINER_NAME_MAX]) {
         return unit_in(unit, n, ret) || path_in(cgroup, unit, n, ret);
 }
 
+bool container_docker_id(const char *cgroup, char ret[static CONTAINER_ID_SIZE]) {
+        char name[CONTAINER_NAME_MAX];
+        const char *id;
+
+        if (!container_of(cgroup, name) || !starts_with(name, "docker "))
+                return false;
+        id = cgroup_below_slices(cgroup);
+        id += *id == '/';
+        if (!starts_with(id, "docker-") && !starts_with(id, "docker/"))
+                return false;
+        id += strlen("docker-");
+        if (strspn(id, "0123456789abcdef") != CONTAINER_ID_SIZE - 1 ||
+            !strchr("./", id[CONTAINER_ID_SIZE - 1]))
+                return false;
+        snprintf(ret, CONTAINER_ID_SIZE, "%s", id);
+        return true;
+}
+
 /* Root in a container without a user namespace is root here too, and calls itself and what it makes below
  * its container's scope what it likes. The scope that podman asks of PID 1 for conmon holds no container. */
 bool container_is_watcher(const SnapProcess *p) {
@@ -96,6 +114,11 @@ bool container_named(const Snapshot *s, const SnapProcess *p, char ret[static CO
 
         if (!container_of(p->cgroup, ret))
                 return false;
+        for (size_t i = 0; i < s->n_containers; i++)
+                if (strcmp(s->containers[i].shown, ret) == 0) {
+                        snprintf(ret, CONTAINER_NAME_MAX, "%s", s->containers[i].name);
+                        return true;
+                }
         for (size_t i = 0; i < s->n_processes; i++) {
                 const SnapProcess *q = s->processes + i;
 

@@ -82,3 +82,13 @@ typedef struct SnapFd {
         uid_t uid;
         gid_t gid;
 } SnapFd;
+
+/* Who outside the trees holds the other end of a pipe (id: inode), unix socket (its inode), terminal
+ * (index), or a descriptor of the same internet socket (FD_UNIX, too; its inode), as far as it was found in
+ * the time that this is worth: root's processes first, and of anybody's a part (proc/holders.c). */
+typedef struct SnapHolder {
+        FdKind kind;
+        uint64_t id;
+        pid_t pid;
+        unsigned flags; /* open flags */
+} SnapHolder;

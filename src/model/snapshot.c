@@ -36,6 +36,11 @@ Snapshot *snapshot_free(Snapshot *s) {
                 snap_process_done(s->processes + i);
         for (size_t i = 0; i < s->n_unixes; i++)
                 free(s->unixes[i].path);
+        for (size_t i = 0; i < s->n_containers; i++) {
+                free(s->containers[i].shown);
+                free(s->containers[i].name);
+        }
+        free(s->containers);
         free(s->processes);
         free(s->unixes);
         free(s->inets);

@@ -85,15 +85,10 @@ typedef struct SnapInet {
         bool to_self; /* connected with an address of this machine, the loopback's or another one */
 } SnapInet;
 
-/* Who outside the trees holds the other end of a pipe (id: inode), unix socket (its inode), terminal
- * (index), or a descriptor of the same internet socket (FD_UNIX, too; its inode), as far as it was found in
- * the time that this is worth: root's processes first, and of anybody's a part (proc/holders.c). */
-typedef struct SnapHolder {
-        FdKind kind;
-        uint64_t id;
-        pid_t pid;
-        unsigned flags; /* open flags */
-} SnapHolder;
+/* What the manager of a container calls it: not in /proc. */
+typedef struct SnapContainer {
+        char *shown, *name; /* as container_of() has it; "docker web" */
+} SnapContainer;
 
 typedef struct Snapshot {
         SnapProcess *processes;
@@ -106,6 +101,8 @@ typedef struct Snapshot {
         size_t n_holders;
         SnapMount *mounts; /* in the order of mountinfo */
         size_t n_mounts;
+        SnapContainer *containers; /* inspect/containers.h; none elsewhere */
+        size_t n_containers;
         bool sorted; /* processes by PID, unixes and inets by inode, holders: snapshot_sort() was called */
         bool holders_cut;      /* not all who may hold something were looked at */
         uint16_t questions[2]; /* first and last port that the kernel gives to who has none; 0: not known */
