@@ -14,8 +14,13 @@ static ExitStatus show_all(const CliCall *call, const Candidates *kept, const Ce
         output_begin(call);
         if (call->json != CLI_TEXT)
                 r = report_census_json(stdout, census, &kept->machine, call->json == CLI_JSON_PRETTY);
-        else
+        else {
                 report_census(stdout, census, cli_option(call, "verbose"), output_style());
+                if (kept->machine.level != VERDICT_OK) {
+                        fputc('\n', stdout);
+                        report_machine(stdout, &kept->machine, output_style());
+                }
+        }
         if (r < 0) {
                 output_end();
                 return cli_fail(r);

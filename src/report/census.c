@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/param.h>
 
-#define COLUMNS  80u /* a terminal's that nobody has made wider */
 #define WHAT_MAX 28u /* of what is longer the row begins on the next line */
 #define USER_MAX 16u
 #define BETWEEN  2u
@@ -46,11 +45,11 @@ static Widths widths_of(const Census *c, bool anew) {
         for (size_t i = 0; i < c->n; i++) {
                 widen(&w.what, c->things[i].what, WHAT_MAX);
                 widen(&w.user, user_of(c->things + i, number), USER_MAX);
-                widen(&w.fate, fate_text(c->things[i].fate), COLUMNS);
+                widen(&w.fate, fate_text(c->things[i].fate), REPORT_COLUMNS);
         }
         for (size_t i = 0; anew && i < c->n_anew; i++) {
                 widen(&w.what, c->anew[i], WHAT_MAX);
-                widen(&w.fate, anew_text, COLUMNS);
+                widen(&w.fate, anew_text, REPORT_COLUMNS);
         }
         return w;
 }
@@ -74,7 +73,7 @@ static void row(FILE *out, const Widths *w, const char *what, const char *user, 
         size_t fate_at = w->what + w->user + 2 * BETWEEN, why_at = fate_at + w->fate + BETWEEN;
 
         if (strlen(what) > w->what) {
-                text_flow(out, 0, COLUMNS, true, what);
+                text_flow(out, 0, REPORT_COLUMNS, true, what);
                 what = "";
         }
         cell(out, what, w->what);
@@ -85,7 +84,7 @@ static void row(FILE *out, const Widths *w, const char *what, const char *user, 
                 return;
         }
         fprintf(out, "%*s", (int)(why_at - fate_at - strlen(fate)), "");
-        text_flow(out, why_at, COLUMNS, true, why);
+        text_flow(out, why_at, REPORT_COLUMNS, true, why);
 }
 
 static void rows(FILE *out, const Census *c, bool anew, ReportStyle style) {
@@ -147,7 +146,7 @@ void report_census(FILE *out, const Census *c, bool anew, ReportStyle style) {
 
         if (c->n > 0 || (anew && c->n_anew > 0))
                 rows(out, c, anew, style);
-        text_flow(out, 0, COLUMNS, false, sum);
+        text_flow(out, 0, REPORT_COLUMNS, false, sum);
         fprintf(out, "%zu service%s start%s anew\n", c->n_anew, c->n_anew == 1 ? "" : "s",
                 c->n_anew == 1 ? "s" : "");
 }

@@ -16,7 +16,9 @@
 #include <time.h>
 
 #define NOT_KEPT_MAX 20u
-#define NAME_COLUMNS 28 /* of 100: a session's name is short, a unit's is cut */
+/* Of 80. A tree with a longer name, as a unit's, has two lines, since the name is to be typed. */
+#define NAME_COLUMNS 22u
+#define STEP_COLUMNS 18u
 
 typedef struct Paint {
         const char *good, *warn, *bad, *dim, *bold, *off;
@@ -77,44 +79,68 @@ static void rest_of_sum(FILE *out, const Ticket *report) {
         }
         if (others > 0)
                 fprintf(out, "%s%zu not kept", before, others);
-        fputs(".\n", out);
+        fputc('.', out);
 }
 
-static void headline_stopped(FILE *out, const Ticket *report, const Paint *paint, const char *old) {
-        size_t n = report->n_trees;
-        bool lived = report->has_request_at || report->called_off ||
-                     report_count(report, OUTCOME__STATE__CARRIED) > 0;
+/* Whether the trees are there because nobody rebooted, or were left to a shutdown of somebody else's. */
+static bool is_called_off(const Ticket *report) {
+        return report->has_request_at || report->called_off ||
+               report_count(report, OUTCOME__STATE__CARRIED) > 0;
+}
 
-        if (lived)
-                fprintf(out, "%sNot rebooted%s: %zu %s in Linux %s.\n", paint->warn, paint->off, n,
-                        n == 1 ? "tree still runs" : "trees still run", old);
-        else
-                fprintf(out,
-                        "%sNothing was saved%s: %zu %s left running in Linux %s; carryover did not start "
-                        "the "
-                        "shutdown.\n",
-                        paint->warn, paint->off, n, n == 1 ? "tree was" : "trees were", old);
+static const char *first_word(const Ticket *report) {
+        switch (report_verdict(report)) {
+        case REPORT_STOPPED:
+                return is_called_off(report) ? "Not rebooted:" : "Nothing was saved:";
+        case REPORT_PENDING:
+                return "Restored";
+        default:
+                return "Carried";
+        }
+}
+
+static int rest_of_headline(FILE *out, const void *userdata) {
+        const Ticket *report = userdata;
+        const char *old = report->old_kernel ?: "?", *next = report->new_kernel ?: "?";
+        size_t n = report->n_trees, carried = report_count(report, OUTCOME__STATE__CARRIED);
+
+        switch (report_verdict(report)) {
+        case REPORT_STOPPED:
+                if (is_called_off(report))
+                        fprintf(out, "%zu %s in Linux %s.", n,
+                                n == 1 ? "tree still runs" : "trees still run", old);
+                else
+                        fprintf(out,
+                                "%zu %s left running in Linux %s; carryover did not start the shutdown.", n,
+                                n == 1 ? "tree was" : "trees were", old);
+                break;
+        case REPORT_PENDING:
+                fprintf(out, "%zu of %zu so far, saved in Linux %s.", carried, n, old);
+                break;
+        default:
+                fprintf(out, "%zu of %zu %s Linux %s", carried, n + report_not_kept(report),
+                        report_is_soft(report) ? "over a soft-reboot of" : "to", next);
+                rest_of_sum(out, report);
+        }
+        return 0;
+}
+
+char *report_sentence(const Ticket *report) {
+        _cleanup_(freep) char *rest = NULL, *text = NULL;
+
+        if (text_written(rest_of_headline, report, &rest) >= 0)
+                text = text_format("%s %s", first_word(report), rest);
+        return text ? text_printable(text) : NULL;
 }
 
 static void headline(FILE *out, const Ticket *report, const Paint *paint) {
-        ReportVerdict verdict = report_verdict(report);
-        _cleanup_(freep) char *old = text_printable(report->old_kernel);
-        _cleanup_(freep) char *next = text_printable(report->new_kernel);
-        size_t carried = report_count(report, OUTCOME__STATE__CARRIED);
+        _cleanup_(freep) char *text = report_sentence(report);
+        size_t n = strlen(first_word(report));
 
-        if (!old || !next)
+        if (!text)
                 return;
-        if (verdict == REPORT_STOPPED)
-                headline_stopped(out, report, paint, old);
-        else if (verdict == REPORT_PENDING)
-                fprintf(out, "%sRestored%s %zu of %zu so far, saved in Linux %s.\n",
-                        verdict_paint(paint, verdict), paint->off, carried, report->n_trees, old);
-        else {
-                fprintf(out, "%sCarried%s %zu of %zu %s Linux %s", verdict_paint(paint, verdict), paint->off,
-                        carried, report->n_trees + report_not_kept(report),
-                        report_is_soft(report) ? "over a soft-reboot of" : "to", next[0] ? next : "?");
-                rest_of_sum(out, report);
-        }
+        fprintf(out, "%s%.*s%s ", verdict_paint(paint, report_verdict(report)), (int)n, text, paint->off);
+        text_flow(out, n + 1, REPORT_COLUMNS, false, text + n);
 }
 
 static void moment(FILE *out, const char *label, uint64_t realtime, const char *rest) {
@@ -152,6 +178,15 @@ static void notes(FILE *out, Note *const *all, size_t n) {
         }
 }
 
+/* One that is longer than its column has a line of its own. */
+static void put_name(FILE *out, const char *name, size_t columns) {
+        if (strlen(name) > columns) {
+                fprintf(out, "  %s\n", name);
+                name = "";
+        }
+        fprintf(out, "  %-*s", (int)columns, name);
+}
+
 static void tree_line(FILE *out, const Tree *tree, const Paint *paint) {
         _cleanup_(freep) char *name = text_printable(tree->name);
         _cleanup_(freep) char *comm = text_printable(tree->comm);
@@ -164,13 +199,13 @@ static void tree_line(FILE *out, const Tree *tree, const Paint *paint) {
                 return;
         if (outcome && outcome->has_gap)
                 snprintf(gap, sizeof gap, "%.2f s", (double)outcome->gap / USEC_PER_SEC);
-        fprintf(out, "  %-*.*s %s%-8s%s %-9.9s %10s  %" PRIu32 " (%.16s)\n", NAME_COLUMNS, NAME_COLUMNS,
-                name, state_paint(paint, report_state(tree)), report_state_text(report_state(tree)),
-                paint->off, mode[0] ? mode : "-", gap, pid, comm);
+        put_name(out, name, NAME_COLUMNS);
+        fprintf(out, " %s%-8s%s %-9.9s %9s  %" PRIu32 " (%.15s)\n", state_paint(paint, report_state(tree)),
+                report_state_text(report_state(tree)), paint->off, mode[0] ? mode : "-", gap, pid, comm);
 }
 
 static void trees(FILE *out, const Ticket *report, const Paint *paint) {
-        fprintf(out, "\n%s  %-*s %-8s %-9s %10s  %s%s\n", paint->dim, NAME_COLUMNS, "TREE", "OUTCOME",
+        fprintf(out, "\n%s  %-*s %-8s %-9s %9s  %s%s\n", paint->dim, (int)NAME_COLUMNS, "TREE", "OUTCOME",
                 "PIDS", "GAP", "ROOT", paint->off);
         for (size_t i = 0; i < report->n_trees; i++) {
                 const Tree *tree = report->trees[i];
@@ -185,24 +220,34 @@ static void trees(FILE *out, const Ticket *report, const Paint *paint) {
         }
 }
 
+/* "session 5 (ssh) of joe," stays on one line. The column behind it. */
+static size_t put_ended(FILE *out, const Ended *e, const char *end, size_t first, size_t at) {
+        _cleanup_(freep) char *text =
+                        text_format("%s%s%s%s", e->what, e->user[0] ? " of " : "", e->user, end);
+        _cleanup_(freep) char *clean = text_printable(text);
+        size_t n = strlen(clean ?: "");
+
+        if (at > first && at + 1 + n > REPORT_COLUMNS) {
+                fprintf(out, "\n%*s", (int)first, "");
+                at = first;
+        }
+        fprintf(out, "%s%s", at > first ? " " : "", clean ?: "");
+        return at + (at > first) + n;
+}
+
 /* What nobody kept: the jump has ended it, unless there was none. */
 static void not_kept(FILE *out, const Ticket *report) {
-        _cleanup_(freep) char *text = strdup("");
+        static const char label[] = "  Not kept: ";
+        size_t n = report->n_ended < NOT_KEPT_MAX ? report->n_ended : NOT_KEPT_MAX, at = sizeof label - 1;
 
-        for (size_t i = 0; text && i < report->n_ended && i < NOT_KEPT_MAX; i++) {
-                const Ended *e = report->ended[i];
-                char *longer = text_format("%s%s%s%s%s", text, i ? ", " : "", e->what,
-                                           e->user[0] ? " of " : "", e->user);
-
-                free(text);
-                text = longer;
-        }
-        if (report->n_ended > 0 && text) {
-                fputc('\n', out);
-                text_paragraph(out, 2, "Not kept: ", text);
-        }
-        if (report->n_ended > NOT_KEPT_MAX)
-                fprintf(out, "  and %zu more: carryover status --json\n", report->n_ended - NOT_KEPT_MAX);
+        if (n == 0)
+                return;
+        fprintf(out, "\n%s", label);
+        for (size_t i = 0; i < n; i++)
+                at = put_ended(out, report->ended[i], i + 1 < n ? "," : "", sizeof label - 1, at);
+        fputc('\n', out);
+        if (report->n_ended > n)
+                fprintf(out, "  and %zu more: carryover status --json\n", report->n_ended - n);
 }
 
 static void step_line(FILE *out, const Step *step, const Step *first, const Paint *paint) {
@@ -212,9 +257,10 @@ static void step_line(FILE *out, const Step *step, const Step *first, const Pain
 
         if (!name || !tree)
                 return;
-        fprintf(out, "  %-*.*s %-24.24s %9.2f s %8.0f ms  %s%s%s\n", NAME_COLUMNS, NAME_COLUMNS, name,
-                tree[0] ? tree : "-", begin, (double)step->duration / USEC_PER_MSEC,
-                step->after_jump ? paint->bold : "", step->after_jump ? "new" : "old", paint->off);
+        fprintf(out, "  %-*.*s %-*.*s %8.2f s %8.0f ms  %s%s%s\n", (int)STEP_COLUMNS, (int)STEP_COLUMNS,
+                name, (int)NAME_COLUMNS, (int)NAME_COLUMNS, tree[0] ? tree : "-", begin,
+                (double)step->duration / USEC_PER_MSEC, step->after_jump ? paint->bold : "",
+                step->after_jump ? "new" : "old", paint->off);
 }
 
 static void steps(FILE *out, const Ticket *report, const Paint *paint) {
@@ -222,8 +268,8 @@ static void steps(FILE *out, const Ticket *report, const Paint *paint) {
 
         if (!sorted)
                 return;
-        fprintf(out, "\n%s  %-*s %-24s %11s %11s  %s%s\n", paint->dim, NAME_COLUMNS, "STEP", "TREE",
-                "BEGINS", "TAKES", "KERNEL", paint->off);
+        fprintf(out, "\n%s  %-*s %-*s %10s %11s  %s%s\n", paint->dim, (int)STEP_COLUMNS, "STEP",
+                (int)NAME_COLUMNS, "TREE", "BEGINS", "TAKES", "KERNEL", paint->off);
         for (size_t i = 0; i < report->n_steps; i++)
                 step_line(out, sorted[i], sorted[0], paint);
 }
@@ -267,13 +313,30 @@ void report_steps(FILE *out, const Ticket *report, bool colour) {
         steps(out, report, colour ? &colours : &plain);
 }
 
-void report_history(FILE *out, Ticket *const *reports, size_t n, bool colour) {
-        for (size_t i = 0; i < n; i++) {
-                const Ticket *report = reports[i];
-                char when[REPORT_MOMENT_SIZE];
+/* The words are those of the JSON's verdict. */
+static void history_line(FILE *out, size_t number, const Ticket *report, const Paint *paint) {
+        ReportVerdict verdict = report_verdict(report);
+        bool jumped = verdict != REPORT_STOPPED && verdict != REPORT_PENDING;
+        _cleanup_(freep) char *kernel = text_printable(jumped ? report->new_kernel : report->old_kernel);
+        uint64_t gap = report_gap(report);
+        char when[REPORT_MOMENT_SIZE], carried[32], silent[32] = "-";
 
-                text_moment(report->has_done_at ? report->done_at : report->sealed_at, false, when);
-                fprintf(out, "%3zu  %-16s  ", i + 1, when);
-                headline(out, report, colour ? &colours : &plain);
-        }
+        text_moment(report->has_done_at ? report->done_at : report->sealed_at, false, when);
+        snprintf(carried, sizeof carried, "%zu of %zu", report_count(report, OUTCOME__STATE__CARRIED),
+                 report->n_trees + report_not_kept(report));
+        if (gap > 0)
+                snprintf(silent, sizeof silent, "%.1f s", (double)gap / USEC_PER_SEC);
+        fprintf(out, "%3zu  %-16s  %s%-7s%s  %-9s  %8s  %s%s\n", number, when, verdict_paint(paint, verdict),
+                report_verdict_text(verdict), paint->off, carried, silent, kernel ?: "?",
+                report_is_soft(report) ? " (soft-reboot)" : "");
+}
+
+void report_history(FILE *out, Ticket *const *reports, size_t n, bool colour) {
+        const Paint *paint = colour ? &colours : &plain;
+
+        if (n > 0)
+                fprintf(out, "%s%3s  %-16s  %-7s  %-9s  %8s  %s%s\n", paint->dim, "NR", "TIME", "RESULT",
+                        "CARRIED", "GAP", "LINUX", paint->off);
+        for (size_t i = 0; i < n; i++)
+                history_line(out, i + 1, reports[i], paint);
 }

@@ -195,19 +195,12 @@ static void legend(FILE *out, double y) {
         }
 }
 
-static int write_headline(FILE *out, const void *report) {
-        report_headline(out, report, false);
-        return 0;
-}
-
 static int titles(FILE *out, const Ticket *report) {
-        _cleanup_(freep) char *headline = NULL, *below = NULL;
+        _cleanup_(freep) char *headline = report_sentence(report), *below = NULL;
         char moment[REPORT_MOMENT_SIZE];
-        int r = text_written(write_headline, report, &headline);
 
-        if (r < 0)
-                return r;
-        headline[strcspn(headline, "\n")] = '\0';
+        if (!headline)
+                return -ENOMEM;
         text_moment(report->sealed_at > 0 ? report->sealed_at : report->done_at, true, moment);
         below = text_format("From Linux %s, %s", report->old_kernel, moment);
         if (!below)

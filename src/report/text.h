@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define REPORT_COLUMNS 100u
+#define REPORT_COLUMNS 80u /* a terminal's that nobody has made wider */
 
 /* A copy with everything but printable ASCII replaced by '?'. NULL gives "". Caller frees; NULL on
  * -ENOMEM. */

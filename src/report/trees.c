@@ -32,8 +32,10 @@ static void notes(FILE *out, const Verdict *verdict, ReportStyle style) {
 
                 snprintf(label, sizeof label, "%s: ", n->what);
                 text_paragraph(out, INDENT, label, n->text);
-                if (n->remedy)
-                        text_paragraph(out, 2 * INDENT, style.utf8 ? "\u2192 " : "-> ", n->remedy);
+                if (!n->remedy)
+                        continue;
+                fprintf(out, "%*s%s", (int)(2 * INDENT), "", style.utf8 ? "\u2192 " : "-> ");
+                text_flow(out, 2 * INDENT + (style.utf8 ? 2 : 3), REPORT_COLUMNS, false, n->remedy);
         }
 }
 

@@ -76,10 +76,9 @@ static void test_history(void **state) {
                 assert_int_equal(store_history_add(&store, t), 0);
         }
         assert_int_equal(cli("history"), EXIT_OK);
-        assert_string_equal(
-                        cli_out,
-                        "  1  2025-11-30 13:05  Carried 2 of 2 to Linux 6.1.0-56, gap 20.0 s.\n"
-                        "  2  2025-11-29 13:05  Carried 1 of 2 to Linux 6.1.0-54, gap 19.0 s; 1 lost.\n");
+        assert_string_equal(cli_out, " NR  TIME              RESULT   CARRIED         GAP  LINUX\n"
+                                     "  1  2025-11-30 13:05  carried  2 of 2       20.0 s  6.1.0-56\n"
+                                     "  2  2025-11-29 13:05  partly   1 of 2       19.0 s  6.1.0-54\n");
         assert_string_equal(cli_err, "");
         assert_int_equal(cli("history", "--json"), EXIT_OK);
         assert_non_null(strstr(cli_out, "[{\"version\":"));

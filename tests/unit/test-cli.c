@@ -125,6 +125,7 @@ static void test_check(void **state) {
         assert_string_equal(cli_err, "");
         assert_null(strstr(cli_out, "4000002"));
         assert_int_equal(kept(), 0);
+        assert_int_equal(access(MACHINE_STORE, F_OK), -1); /* it changes nothing */
 
         assert_int_equal(cli("check", "unit:pid-4000002"), EXIT_OK);
         cli_shows("unit:pid-4000002.service");
@@ -170,6 +171,7 @@ static void test_check_all(void **state) {
         cli_fits();
         assert_string_equal(cli_err, "");
         assert_int_equal(kept(), 0);
+        assert_int_equal(access(MACHINE_STORE, F_OK), -1);
 
         fake_keep();
         strcpy(fake->trees[0].loss, "something is lost");
@@ -188,6 +190,9 @@ static void test_check_all(void **state) {
         strcpy(fake->machine_refusal, "there is no CRIU");
         assert_int_equal(cli("check", "--all"), EXIT_REFUSED);
         cli_shows("0 carried, 0 with losses, 2 lost");
+        cli_shows("\n0 services start anew\n\n");
+        cli_shows("this machine - refused\n");
+        cli_shows("there is no CRIU\n");
 
         fake->n_trees = 0; /* nobody is there to lose anything, and reboot would be refused */
         assert_int_equal(cli("check", "--all"), EXIT_REFUSED);

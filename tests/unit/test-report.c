@@ -276,6 +276,8 @@ static void test_many_not_kept(void **state) {
         }
         text = answer_of(ticket);
         assert_non_null(strstr(text, "unit-20 of joe\n  and 2 more: carryover status --json\n"));
+        assert_non_null(strstr(text,
+                               ", unit-4 of joe,\n            unit-5 of joe, ")); /* and not inside one */
         assert_null(strstr(text, "unit-21"));
 }
 
@@ -312,8 +314,10 @@ static void test_summary_of_a_stopped_save(void **state) {
         ticket->stopped = strdup("session-4: an io_uring is open");
         add_tree(ticket, "session-4", OUTCOME__STATE__LEFT, 0);
         text = summary_of(ticket, false);
-        assert_non_null(strstr(text, "Nothing was saved: 1 tree was left running in Linux 6.1.0-32-amd64; "
-                                     "carryover did not start the shutdown.\n"));
+        assert_non_null(strstr(
+                        text,
+                        "Nothing was saved: 1 tree was left running in Linux 6.1.0-32-amd64; carryover\n"
+                        "                   did not start the shutdown.\n"));
         free(TAKE(text));
         ticket->trees[0]->outcome->state = OUTCOME__STATE__CARRIED; /* somebody's shutdown, called off */
         text = summary_of(ticket, false);

@@ -220,7 +220,7 @@ def reboot(session: SshSession, how: str = "carryover reboot --yes", timeout: fl
     then the command returns 1.
     """
     began, text, code = _typed(session, how, timeout)
-    told = re.search(r"Carried (\d+) of (\d+) to Linux \S+?(?:, gap [\d.]+ s)?(?:; (\d+) not kept)?\.\n", text)
+    told = re.search(r"Carried (\d+) of (\d+) to Linux \S+?(?:, gap [\d.]+ s)?(?:;\s+(\d+)\s+not\s+kept)?\.\n", text)
     assert told, f"`{how}` returned {code}: {text[-2000:]}"
     carried, whole, others = (int(number or 0) for number in told.groups())
     assert carried + others == whole and code == (others > 0), f"`{how}` returned {code}: {told.group(0)}"
