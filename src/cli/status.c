@@ -47,7 +47,7 @@ static void show_text(const CliCall *call, const Ticket *report, const ReportNow
                 report_scheduled(stdout, stands);
         }
         if (report)
-                report_details(stdout, report, colour);
+                report_details(stdout, report, stands != NULL, colour);
         if (report && cli_option(call, "steps"))
                 report_steps(stdout, report, colour);
 }

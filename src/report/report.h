@@ -55,15 +55,15 @@ int report_svg(FILE *out, const Ticket *report);
 
 /*
  * For people, at most 80 columns wide, but no path or name is broken. In one line what became of it, and why
- * it was stopped; that line, and then only what was lost or degraded; the figures and every tree; where the
- * time went.
+ * it was stopped; that line, and then only what was lost or degraded; the figures and every tree, of the
+ * newest save with how to retry what has failed; where the time went.
  */
-char *
-report_sentence(const Ticket *report); /* the first line, of any width. The caller frees; NULL: -ENOMEM */
 void report_headline(FILE *out, const Ticket *report, bool colour);
 void report_answer(FILE *out, const Ticket *report, bool colour);
-void report_details(FILE *out, const Ticket *report, bool colour);
+void report_details(FILE *out, const Ticket *report, bool newest, bool colour);
 void report_steps(FILE *out, const Ticket *report, bool colour);
+/* The first line, of any width. The caller frees; NULL: -ENOMEM. */
+char *report_sentence(const Ticket *report);
 /* A row for each save, with its number from 1, its time, verdict, gap, and the kernel that it led to. */
 void report_history(FILE *out, Ticket *const *reports, size_t n, bool colour);
 

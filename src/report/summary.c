@@ -204,7 +204,22 @@ static void tree_line(FILE *out, const Tree *tree, const Paint *paint) {
                 report_state_text(report_state(tree)), paint->off, mode[0] ? mode : "-", gap, pid, comm);
 }
 
-static void trees(FILE *out, const Ticket *report, const Paint *paint) {
+/* The next save makes an end of it. */
+static void images(FILE *out, const Tree *tree, bool newest) {
+        bool again = report_may_retry(tree, true), force = !report_may_retry(tree, false);
+        _cleanup_(freep) char *how = NULL;
+
+        if (!tree->outcome || !tree->outcome->images)
+                return;
+        text_paragraph(out, 4, "images kept: ", tree->outcome->images);
+        if (newest && again)
+                how = text_format("carryover restore %s%s, %s", force ? "--force " : "", tree->name,
+                                  force ? "if work may be done twice" : "after the cause is removed");
+        if (how)
+                text_paragraph(out, 4, "to retry: ", how);
+}
+
+static void trees(FILE *out, const Ticket *report, bool newest, const Paint *paint) {
         fprintf(out, "\n%s  %-*s %-8s %-9s %9s  %s%s\n", paint->dim, (int)NAME_COLUMNS, "TREE", "OUTCOME",
                 "PIDS", "GAP", "ROOT", paint->off);
         for (size_t i = 0; i < report->n_trees; i++) {
@@ -215,8 +230,7 @@ static void trees(FILE *out, const Ticket *report, const Paint *paint) {
                 if (outcome && outcome->reason)
                         text_paragraph(out, 4, "because: ", outcome->reason);
                 notes(out, tree->degraded, tree->n_degraded);
-                if (outcome && outcome->images)
-                        text_paragraph(out, 4, "images kept: ", outcome->images);
+                images(out, tree, newest);
         }
 }
 
@@ -286,8 +300,7 @@ static void lost_or_degraded(FILE *out, const Tree *tree) {
                  outcome && outcome->reason ? ": " : "");
         text_paragraph(out, 2, label, outcome && outcome->reason ? outcome->reason : "");
         notes(out, tree->degraded, tree->n_degraded);
-        if (outcome && outcome->images)
-                text_paragraph(out, 4, "images kept: ", outcome->images);
+        images(out, tree, true);
 }
 
 void report_headline(FILE *out, const Ticket *report, bool colour) {
@@ -303,9 +316,9 @@ void report_answer(FILE *out, const Ticket *report, bool colour) {
         not_kept(out, report);
 }
 
-void report_details(FILE *out, const Ticket *report, bool colour) {
+void report_details(FILE *out, const Ticket *report, bool newest, bool colour) {
         figures(out, report);
-        trees(out, report, colour ? &colours : &plain);
+        trees(out, report, newest, colour ? &colours : &plain);
         not_kept(out, report);
 }
 

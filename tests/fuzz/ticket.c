@@ -99,7 +99,7 @@ static void show(const Ticket *ticket) {
                 candidates.items[i].tree = ticket->trees[i];
         memory_begin(&m);
         report_answer(m.file, ticket, false);
-        report_details(m.file, ticket, false);
+        report_details(m.file, ticket, true, false);
         report_steps(m.file, ticket, false);
         for (size_t i = 0; i < ticket->n_trees; i++)
                 report_tree(m.file, candidates.items + i, style);

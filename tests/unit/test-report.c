@@ -71,7 +71,7 @@ static char *summary_of(const Ticket *ticket, bool colour) {
 
         assert_non_null(out);
         report_headline(out, ticket, colour);
-        report_details(out, ticket, colour);
+        report_details(out, ticket, true, colour);
         report_steps(out, ticket, colour);
         fclose(out);
         return text;
@@ -170,7 +170,7 @@ static void test_gap_is_the_longest_of_the_carried(void **state) {
 
 static void test_summary(void **state) {
         _cleanup_(ticket_freep) Ticket *ticket = sample();
-        _cleanup_(freep) char *text = NULL;
+        _cleanup_(freep) char *text = NULL, *forced = NULL;
         Tree *bad;
 
         add_tree(ticket, "session-4", OUTCOME__STATE__CARRIED, 14320 * USEC_PER_MSEC);
@@ -185,7 +185,13 @@ static void test_summary(void **state) {
         assert_non_null(strstr(text, "because: restore.criu: address 192.0.2.7 is missing\n"));
         assert_non_null(strstr(text, "degraded: its D-Bus connection ends\n"));
         assert_non_null(strstr(text, "remedy: start it again\n"));
-        assert_non_null(strstr(text, "images kept: /var/lib/carryover/failed/0123/session-5\n"));
+        assert_non_null(strstr(text,
+                               "images kept: /var/lib/carryover/failed/0123/session-5\n"
+                               "    to retry: carryover restore session-5, after the cause is removed\n"));
+        bad->outcome->state = OUTCOME__STATE__LOST;
+        forced = summary_of(ticket, false);
+        assert_non_null(strstr(forced,
+                               "to retry: carryover restore --force session-5, if work may be done twice"));
         assert_non_null(strstr(text, "13.00 s      250 ms  new\n"));
         assert_true(strstr(text, "save.dump") < strstr(text, "restore.criu      "));
         assert_null(strchr(text, '\033'));
