@@ -8,6 +8,7 @@ it was made. Only if the connection ends in between, the host is looked for by n
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from typing import Any, NamedTuple
@@ -147,10 +148,10 @@ class ActionModule(ActionBase):
 
     def _boot_id(self) -> str:
         answer = self._run(f"cat {BOOT_ID}")
-        found = answer.text.split()
-        if answer.status != 0 or not found:
+        found = re.search(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", answer.text)
+        if not found:
             raise Failed(f"the host has no boot id: {answer.text.strip()}")
-        return found[-1]
+        return found[0]
 
     def _json(self, *words: str) -> dict:
         answer = self._run(shlex.join(["carryover", "--no-pager", *words, "--json=short"]))
