@@ -117,12 +117,14 @@ static void test_containers(void **state) {
                         "/system.slice/docker-60" ID ".scope",
                         "/system.slice/docker-0" ID ".scope/init",
                         "/machine.slice/libpod-1" ID ".scope",
+                        "/system.slice/docker-7" ID "x.scope",
                         "/user.slice/user-1000.slice/docker-1.service",
         };
         static const char *const called[] = {
                         "docker web_1.x-y",    "docker shop",         "docker 201122334455",
                         "docker 301122334455", "docker 401122334455", "docker 501122334455",
                         "docker 600112233445", "docker web_1.x-y",    "podman 101122334455",
+                        "docker 701122334455",
         };
         static const char huge[] = "{\"Name\":\"/large\"}";
         size_t n = (1u << 20) + 64;
@@ -140,9 +142,10 @@ static void test_containers(void **state) {
         memcpy(large, huge, sizeof huge - 1);
         docker_says('0', "{\"State\":{\"Pid\":7},\"Name\":\"/web_1.x-y\"}");
         docker_says('1', "{\"Name\":\"/shop\"}");
-        docker_says('2', "{\"Name\":\"/\\u001b[2Jx\"}");
+        docker_says('2', "{\"Name\":\"/xy\\u001b[2J\"}");
         docker_says('3', "{\"Name\":7}");
         docker_says('4', large);
+        docker_says('7', "{\"Name\":\"/another\"}");
         docker_says('6', "{\"Name\":\"/another\"}");
         assert_int_equal(containers_name("/run/root", s), 0);
         for (size_t i = 0; i < ELEMENTS(called); i++)

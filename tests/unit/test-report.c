@@ -168,9 +168,14 @@ static void test_gap_is_the_longest_of_the_carried(void **state) {
         assert_int_equal(report_gap(ticket), 14 * SECOND);
 }
 
+static int write_older(FILE *out, const void *ticket) {
+        report_details(out, ticket, false, false);
+        return 0;
+}
+
 static void test_summary(void **state) {
         _cleanup_(ticket_freep) Ticket *ticket = sample();
-        _cleanup_(freep) char *text = NULL, *forced = NULL;
+        _cleanup_(freep) char *text = NULL, *forced = NULL, *older = NULL;
         Tree *bad;
 
         add_tree(ticket, "session-4", OUTCOME__STATE__CARRIED, 14320 * USEC_PER_MSEC);
@@ -192,6 +197,9 @@ static void test_summary(void **state) {
         forced = summary_of(ticket, false);
         assert_non_null(strstr(forced,
                                "to retry: carryover restore --force session-5, if work may be done twice"));
+        assert_int_equal(text_written(write_older, ticket, &older), 0);
+        assert_non_null(strstr(older, "images kept: "));
+        assert_null(strstr(older, "to retry: ")); /* the next save has made an end of it */
         assert_non_null(strstr(text, "13.00 s      250 ms  new\n"));
         assert_true(strstr(text, "save.dump") < strstr(text, "restore.criu      "));
         assert_null(strchr(text, '\033'));
