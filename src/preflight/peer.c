@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "preflight/checks.h"
+#include "store/run.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -149,6 +150,11 @@ static int check_outside_stream(const Check *c, const SnapFd *f, const SnapUnix 
         if (path && strcmp(path, "/run/systemd/journal/stdout") == 0)
                 return note_ok(c, "journal-stream", NULL,
                                "%s writes to the journal; this connection is opened again",
+                               check_who(c->p, &who));
+        if (path && (strcmp(path, RUN_VARLINK) == 0 || strcmp(path, RUN_VARLINK_USERS) == 0))
+                return note_ok(c, "varlink-stream", NULL,
+                               "%s is a client of carryover; the shutdown closes this connection before the "
+                               "save",
                                check_who(c->p, &who));
         if (path && ends_with(path, "bus_socket"))
                 return check_bus(c, "system");

@@ -9,6 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The sockets of Varlink: root's, and that of users (units/). */
+#define RUN_VARLINK       "/run/carryover/io.carryover"
+#define RUN_VARLINK_USERS "/run/io.carryover"
+
 int run_keep_read(Keep **ret); /* an empty one if there is no file */
 int run_keep_write(const Keep *keep);
 /* For what two must not do at once while they keep something. Returns a descriptor, which is the lock.

@@ -5,6 +5,7 @@
 #include "tests/unit/preflight.h"
 
 #include "base/err.h"
+#include "store/run.h"
 
 #include <fcntl.h>
 #include <sys/sysmacros.h>
@@ -368,6 +369,9 @@ static void test_unix(void **state) {
         u = w->s->unixes;
         peer = u + 1;
         expect(w, VERDICT_DEGRADED, "stream-outside", "a socket outside");
+        peer->path = (char *)RUN_VARLINK_USERS; /* who asks us for a reboot loses nothing by that */
+        expect(w, VERDICT_OK, "varlink-stream", "is a client of carryover");
+        peer->path = NULL;
         peer->path = strdup("/run/systemd/journal/stdout");
         expect(w, VERDICT_OK, "journal-stream", "this connection is opened again");
         free(peer->path);
