@@ -55,18 +55,23 @@ static int check_all(const Config *config, const RebootOptions *options, bool sh
         r = facts_gather(config, options->kernel, !options->no_kexec, &facts);
         facts.must_kexec = !options->no_kexec;
         facts.must_obey = !options->ignore_inhibitors;
+        facts.overridden = options->ignore_inhibitors;
         if (r >= 0)
                 r = inspect(&facts, trees);
         if (r < 0)
                 return err_pass(r);
         kept_forget_gone(trees);
-        if (show && trees->machine.level != VERDICT_OK)
+        if (show && trees->machine.level != VERDICT_OK) {
                 report_machine(stdout, &trees->machine, style);
+                fputc('\n', stdout);
+        }
         for (size_t i = 0; i < trees->n; i++) {
                 const Candidate *c = trees->items + i;
 
-                if (show && c->verdict.level != VERDICT_OK)
+                if (show && c->verdict.level != VERDICT_OK) {
                         report_tree(stdout, c, style);
+                        fputc('\n', stdout);
+                }
                 refused += c->verdict.level == VERDICT_REFUSED;
         }
         (void)fflush(stdout);
@@ -154,9 +159,12 @@ static int check_kept(Reboot *reboot) {
 }
 
 static void keeping(const Tree *tree) {
-        _cleanup_(freep) char *comm = text_printable(tree->comm);
+        _cleanup_(freep) char *comm = text_printable(tree->comm), *user = NULL;
+        char name[REPORT_USER_SIZE];
 
-        printf("keeping %s (%s)\n", tree->name, comm ?: "?");
+        report_user(tree, name);
+        user = text_printable(name);
+        printf("keeping %s of %s (%s)\n", tree->name, user ?: "?", comm ?: "?");
 }
 
 /* All that can be refused, and the load. */

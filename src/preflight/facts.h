@@ -57,6 +57,7 @@ typedef struct PreflightFacts {
         bool masked;          /* of FACT_SERVICE: somebody has forbidden its start */
         bool must_kexec;      /* the jump was asked for: what forbids it refuses, and is no mere note */
         bool must_obey;       /* inhibitors: what they ask for refuses, likewise */
+        bool overridden;      /* or whoever asked for the reboot has said that they do not count */
         bool frozen;          /* CRIU holds the tree: it traces all of it, and nothing changes any more */
 } PreflightFacts;
 

@@ -216,7 +216,8 @@ int preflight_machine(const PreflightFacts *facts, Verdict *ret) {
         const char *service = facts->masked ? "run systemctl unmask carryover.service, then systemctl start "
                                               "carryover.service"
                                             : "run systemctl start carryover.service";
-        const char *inhibited = facts->must_obey
+        const char *inhibited = facts->overridden ? NULL
+                                : facts->must_obey
                                                 ? "wait for it, or use --ignore-inhibitors"
                                                 : "wait for it, or use carryover reboot --ignore-inhibitors";
         const struct {

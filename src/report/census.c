@@ -126,8 +126,10 @@ static void size_text(uint64_t bytes, char out[static 32]) {
                 snprintf(out, 32, "%.1f GiB", (double)bytes / (double)GIB);
 }
 
-static char *sum_text(const Census *c) {
+/* The gap has a line of its own where both have no room on one. */
+static void sum(FILE *out, const Census *c) {
         char bytes[32], room[32], size[80] = "", gap[64] = "";
+        int n;
 
         size_text(c->bytes, bytes);
         size_text(c->room, room);
@@ -135,18 +137,20 @@ static char *sum_text(const Census *c) {
                 snprintf(size, sizeof size, "; about %s%s%s", bytes, c->has_room ? " of " : "",
                          c->has_room ? room : "");
         if (c->gap > 0)
-                snprintf(gap, sizeof gap, "; gap about %" PRIu64 " s (last time)",
+                snprintf(gap, sizeof gap, "gap about %" PRIu64 " s (last time)",
                          (c->gap + USEC_PER_SEC / 2) / USEC_PER_SEC);
-        return text_format("%zu carried, %zu with losses, %zu lost%s%s", c->counts[FATE_CARRIED],
-                           c->counts[FATE_LOSSES], c->counts[FATE_LOST], size, gap);
+        n = fprintf(out, "%zu carried, %zu with losses, %zu lost%s", c->counts[FATE_CARRIED],
+                    c->counts[FATE_LOSSES], c->counts[FATE_LOST], size);
+        if (gap[0])
+                fprintf(out, ";%s%s", (size_t)MAX(n, 0) + 2 + strlen(gap) > REPORT_COLUMNS ? "\n  " : " ",
+                        gap);
+        fputc('\n', out);
 }
 
 void report_census(FILE *out, const Census *c, bool anew, ReportStyle style) {
-        _cleanup_(freep) char *sum = sum_text(c);
-
         if (c->n > 0 || (anew && c->n_anew > 0))
                 rows(out, c, anew, style);
-        text_flow(out, 0, REPORT_COLUMNS, false, sum);
+        sum(out, c);
         fprintf(out, "%zu service%s start%s anew\n", c->n_anew, c->n_anew == 1 ? "" : "s",
                 c->n_anew == 1 ? "s" : "");
 }

@@ -450,7 +450,8 @@ static void test_reboot(void **state) {
         fake_keep();
         fake_on_sleep = answer_well;
         assert_int_equal(cli("reboot", "--kernel=6.1.0-9-x", "--append", "quiet debug"), EXIT_OK);
-        cli_shows("keeping pid-4000001 (job)\nkeeping pid-4000002 (job)\njumping into Linux 6.1.0-9-x\n");
+        cli_shows("keeping pid-4000001 of 1000 (job)\nkeeping pid-4000002 of 1000 (job)\njumping into Linux "
+                  "6.1.0-9-x\n");
         assert_string_equal(fake->started, "kexec.target");
         assert_true(fake_count("kernel_find 6.1.0-9-x") > 0);
         assert_non_null(strstr(fake->loaded_cmdline, "quiet debug"));
@@ -478,7 +479,7 @@ static void test_reboot_ends_others(void **state) {
                   "WHAT                 USER  FATE  WHY\n"
                   "pid-4000002.service  1000  lost  not enabled; not kept: carryover keep\n"
                   "                                 unit:pid-4000002\n"
-                  "\nkeeping pid-4000001 (job)\n");
+                  "\nkeeping pid-4000001 of 1000 (job)\n");
         assert_null(strstr(cli_out, "pid-4000001.service"));
         assert_non_null(request);
         assert_int_equal(request->n_ended, 1);

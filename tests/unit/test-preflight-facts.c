@@ -122,6 +122,12 @@ static void test_inhibited(void **state) {
         assert_int_equal(v.level, VERDICT_REFUSED);
         assert_string_equal(v.notes[0].remedy, "wait for it, or use --ignore-inhibitors");
         verdict_done(&v);
+        f.must_obey = false;
+        f.overridden = true; /* it is named all the same, and nobody is told what they have done */
+        assert_int_equal(preflight_machine(&f, &v), 0);
+        assert_int_equal(v.level, VERDICT_DEGRADED);
+        assert_null(v.notes[0].remedy);
+        verdict_done(&v);
         preflight_facts_done(&f);
 }
 

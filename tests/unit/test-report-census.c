@@ -69,18 +69,17 @@ static void test_text(void **state) {
         Census c = sample();
         _cleanup_(freep) char *text = text_of(&c, false), *all = text_of(&c, true);
 
-        assert_string_equal(
-                        text,
-                        "WHAT              USER  FATE         WHY\n"
-                        "session 5 (ssh)   joe   lost         not kept: carryover keep session:5\n"
-                        "app.service       1000  lost         not enabled; not kept: carryover keep\n"
-                        "                                     unit:app\n"
-                        "session 6 (ssh)   ann   with losses  the terminal of vi is gone\n"
-                        "session 7 (tty1)  root  carried\n"
-                        "\n"
-                        "1 carried, 1 with losses, 2 lost; about 84 MiB of 3.2 GiB; gap about 17 s (last\n"
-                        "time)\n"
-                        "2 services start anew\n");
+        assert_string_equal(text,
+                            "WHAT              USER  FATE         WHY\n"
+                            "session 5 (ssh)   joe   lost         not kept: carryover keep session:5\n"
+                            "app.service       1000  lost         not enabled; not kept: carryover keep\n"
+                            "                                     unit:app\n"
+                            "session 6 (ssh)   ann   with losses  the terminal of vi is gone\n"
+                            "session 7 (tty1)  root  carried\n"
+                            "\n"
+                            "1 carried, 1 with losses, 2 lost; about 84 MiB of 3.2 GiB;\n"
+                            "  gap about 17 s (last time)\n"
+                            "2 services start anew\n");
         assert_non_null(strstr(all, "cron.service            starts anew\n"));
         assert_non_null(strstr(all, "dbus.service            starts anew\n"));
 }
