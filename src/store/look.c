@@ -13,16 +13,20 @@
 /* Where it would be made: what is there of its path. */
 static int nearest_directory(const Config *config) {
         char path[sizeof config->store];
-        int fd;
+        size_t n;
 
         snprintf(path, sizeof path, "%s", config->store);
+        n = strlen(path);
         for (;;) {
-                char *slash = strrchr(path, '/');
+                int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-                fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                if (fd >= 0 || errno != ENOENT || !slash || !slash[1])
-                        return fd >= 0 ? fd : err_born(-errno, "cannot open %s", path);
-                slash[slash == path] = '\0';
+                if (fd >= 0)
+                        return fd;
+                if (errno != ENOENT || n <= 1)
+                        return err_born(-errno, "cannot open %s", path);
+                while (--n > 1 && path[n] != '/')
+                        ;
+                path[n] = '\0';
         }
 }
 

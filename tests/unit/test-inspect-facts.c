@@ -81,7 +81,7 @@ static void test_look(void **state) {
         store_close(&store);
         snprintf(config.store, sizeof config.store, "/proc/version/store");
         assert_int_equal(store_look(&config, &store), -ENOTDIR);
-        snprintf(config.store, sizeof config.store, "/nowhere");
+        snprintf(config.store, sizeof config.store, "/nowhere/at/all/");
         assert_int_equal(store_look(&config, &store), 1);
         store_close(&store);
 }
