@@ -20,8 +20,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What systemd itself gives a unit to start. A scope needs nothing but PID 1's attention, but on a starved
- * machine more than 30 s passed until it had that. */
+/* What systemd itself gives a unit to start. Scopes need nothing but PID 1's attention, but on a starved
+ * machine more than 30 s passed until they had that. */
 #define SCOPE_TIMEOUT (90 * USEC_PER_SEC)
 
 typedef struct Worker {
@@ -195,36 +195,35 @@ static void *criu_run(void *userdata) {
         return NULL;
 }
 
-/* One after the other, since they share PID 1. */
-static void scopes_make(Restoring *x, Worker *workers) {
+static void on_scope(size_t i, int procs_fd, void *userdata) {
+        Restoring *x = userdata;
+        Worker *w = x->workers + i;
+
+        pthread_mutex_lock(&x->lock);
+        if (procs_fd >= 0)
+                w->procs_fd = procs_fd;
+        else
+                w->scope_error = strdup(err_text(procs_fd));
+        w->scope_known = true;
+        pthread_cond_broadcast(&x->change);
+        pthread_mutex_unlock(&x->lock);
+}
+
+static void scopes_make(Restoring *x, Tree *const *trees) {
         StepClock clock = step_begin();
 
-        for (size_t i = 0; i < x->ticket->n_trees; i++) {
-                uint64_t deadline = now_monotonic() + SCOPE_TIMEOUT;
-                int r;
-
-                if (!workers[i].started)
-                        continue;
-                r = restore_scope(&x->scopes, x->manager, workers[i].tree, deadline);
-                pthread_mutex_lock(&x->lock);
-                if (r >= 0)
-                        workers[i].procs_fd = r;
-                else
-                        workers[i].scope_error = strdup(err_text(r));
-                workers[i].scope_known = true;
-                pthread_cond_broadcast(&x->change);
-                pthread_mutex_unlock(&x->lock);
-        }
+        restore_scopes(&x->scopes, x->manager, trees, x->ticket->n_trees, SCOPE_TIMEOUT, on_scope, x);
         step_end(&x->timeline, "restore.scopes", NULL, clock);
 }
 
 int restoring_trees(Restoring *x) {
         _cleanup_(freep) Worker *workers = calloc(x->ticket->n_trees ?: 1, sizeof *workers);
+        _cleanup_(freep) Tree **started = calloc(x->ticket->n_trees ?: 1, sizeof *started);
         size_t n = x->ticket->n_trees;
         pthread_t criu;
         bool probing;
 
-        if (!workers)
+        if (!workers || !started)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++)
                 workers[i] = (Worker){.restoring = x,
@@ -238,8 +237,10 @@ int restoring_trees(Restoring *x) {
                 if (workers[i].ended)
                         continue;
                 workers[i].started = pthread_create(&workers[i].thread, NULL, worker_run, workers + i) == 0;
-                if (workers[i].started)
+                if (workers[i].started) {
+                        started[i] = workers[i].tree;
                         continue;
+                }
                 pthread_mutex_lock(&x->lock);
                 restoring_failed(x, workers[i].tree, OUTCOME__STATE__FAILED,
                                  "cannot start a thread for the restore");
@@ -248,7 +249,7 @@ int restoring_trees(Restoring *x) {
         }
         if (!probing)
                 (void)criu_run(x);
-        scopes_make(x, workers);
+        scopes_make(x, started);
         if (probing)
                 pthread_join(criu, NULL);
         for (size_t i = 0; i < n; i++) {

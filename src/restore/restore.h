@@ -110,9 +110,14 @@ typedef struct RestoreScopes {
         size_t n;
 } RestoreScopes;
 
-/* Makes (or finds) the scope of a tree. Returns the descriptor of its cgroup.procs, which stays the scopes'.
- * Not thread safe. */
-int restore_scope(RestoreScopes *scopes, Bus *manager, const Tree *tree, uint64_t deadline_monotonic);
+/* A tree's scope is there: the descriptor of its cgroup.procs, which stays the scopes'; or an error with its
+ * sentence. `i` is the place of the tree among those that were passed. */
+typedef void (*RestoreScopeMade)(size_t i, int procs_fd, void *userdata);
+
+/* Makes the scopes of all trees side by side, and tells for each tree, in this thread, as soon as its own is
+ * there. A place without a tree (NULL) is passed over. To be called once. */
+void restore_scopes(RestoreScopes *scopes, Bus *manager, Tree *const *trees, size_t n, uint64_t timeout_usec,
+                    RestoreScopeMade made, void *userdata);
 void restore_scopes_release(RestoreScopes *scopes);
 
 /*

@@ -110,7 +110,8 @@ int bus_reset_unit(Bus *b, const char *unit) {
         return 0;
 }
 
-static int unit_property(Bus *b, const char *unit, const char *interface, const char *property, char **ret) {
+int bus_unit_property(Bus *b, const char *unit, const char *interface, const char *property, char **ret) {
+        _locked_ pthread_mutex_t *locked = lock(&b->lock);
         _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(freep) char *path = NULL;
         int r;
@@ -119,12 +120,6 @@ static int unit_property(Bus *b, const char *unit, const char *interface, const 
         if (r >= 0)
                 r = sd_bus_get_property_string(b->bus, SYSTEMD, path, interface, property, &error, ret);
         return r < 0 ? failed(r, &error, property, unit) : 0;
-}
-
-int bus_unit_property(Bus *b, const char *unit, const char *interface, const char *property, char **ret) {
-        _locked_ pthread_mutex_t *locked = lock(&b->lock);
-
-        return unit_property(b, unit, interface, property, ret);
 }
 
 static int unit_list(Bus *b, const char *unit, const char *property, char ***ret) {
@@ -389,73 +384,106 @@ static int append_scope(sd_bus_message *m, const char *slice, const char *descri
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static int scope_request(Bus *b, const char *scope, const char *slice, const char *description, pid_t pid,
-                         const Limits *limits, char **ret_job) {
-        _cleanup_(error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        sd_bus_message *m = NULL, *reply = NULL;
-        const char *job;
+static int scope_ask(Bus *b, BusScope *s) {
+        sd_bus_message *m = NULL;
         int r;
 
         r = sd_bus_message_new_method_call(b->bus, &m, SYSTEMD, MANAGER_PATH, MANAGER, "StartTransientUnit");
         if (r >= 0)
-                r = sd_bus_message_append(m, "ss", scope, "ignore-dependencies");
+                r = sd_bus_message_append(m, "ss", s->name, "ignore-dependencies");
         if (r >= 0)
-                r = append_scope(m, slice, description, pid, limits);
+                r = append_scope(m, s->slice, s->description, s->pid, s->limits);
         if (r >= 0)
                 r = sd_bus_message_append(m, "a(sa(sv))", 0);
         if (r >= 0)
-                r = sd_bus_call(b->bus, m, 0, &error, &reply);
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "o", &job);
-        if (r >= 0)
-                r = (*ret_job = strdup(job)) ? 0 : -ENOMEM;
-        if (r < 0)
-                r = failed(r, &error, "start", scope);
+                r = sd_bus_send(b->bus, m, &s->cookie);
         sd_bus_message_unref(m);
-        sd_bus_message_unref(reply);
+        return r < 0 ? failed(r, NULL, "start", s->name) : 0;
+}
+
+/* The answer to what was asked: its job. */
+static int scope_answer(BusScope *s, sd_bus_message *m) {
+        const char *job;
+        int r;
+
+        if (sd_bus_message_is_method_error(m, NULL) > 0)
+                return failed(-sd_bus_message_get_errno(m), sd_bus_message_get_error(m), "start", s->name);
+        r = sd_bus_message_read(m, "o", &job);
+        if (r < 0)
+                return failed(r, NULL, "start", s->name);
+        s->job = strdup(job);
+        return s->job ? 1 : -ENOMEM;
+}
+
+/* What a message says of a scope: 0 that it runs, 1 nothing about its end. */
+static int scope_told(BusScope *s, sd_bus_message *m) {
+        const char *job, *result;
+        uint64_t cookie;
+
+        if (sd_bus_message_get_reply_cookie(m, &cookie) >= 0)
+                return cookie == s->cookie ? scope_answer(s, m) : 1;
+        if (!s->job || sd_bus_message_is_signal(m, MANAGER, "JobRemoved") <= 0 ||
+            sd_bus_message_rewind(m, true) < 0 ||
+            sd_bus_message_read(m, "uoss", NULL, &job, NULL, &result) < 0 || strcmp(job, s->job) != 0)
+                return 1;
+        if (strcmp(result, "done") == 0)
+                return 0;
+        return err_say(-EIO, "systemd: starting %s failed with result '%s'", s->name, result);
+}
+
+static int scopes_ask(Bus *b, BusScope *s) {
+        _locked_ pthread_mutex_t *locked = lock(&b->lock);
+        int r = subscribe(b);
+
+        return r < 0 ? err_pass(r) : scope_ask(b, s);
+}
+
+/* One message: 0 or an error of the scope that it ends, 1, or an error that is none of theirs (*ret: n). */
+static int scopes_wait(Bus *b, BusScope *scopes, size_t n, uint64_t deadline, size_t *ret) {
+        _locked_ pthread_mutex_t *locked = lock(&b->lock);
+        sd_bus_message *m = NULL;
+        int r = next_message(b, deadline, &m);
+
+        *ret = n;
+        if (r < 0)
+                return r;
+        r = 1;
+        for (size_t i = 0; i < n && r > 0; i++) {
+                r = scopes[i].ended ? 1 : scope_told(scopes + i, m);
+                *ret = r <= 0 ? i : n;
+        }
+        sd_bus_message_unref(m);
         return r;
 }
 
-static int wait_for_job(Bus *b, const char *job, const char *unit, uint64_t deadline) {
-        for (;;) {
-                const char *path = NULL, *result = NULL;
-                sd_bus_message *m = NULL;
-                int r = next_message(b, deadline, &m);
+void bus_start_scopes(Bus *b, BusScope *scopes, size_t n, uint64_t deadline, BusScopeEnd ended,
+                      void *userdata) {
+        size_t left = n, i;
+        int r = 0;
 
-                if (r == -ETIMEDOUT)
-                        return err_born(r, "systemd did not start %s in time", unit);
-                if (r < 0)
-                        return err_pass(r);
-                if (sd_bus_message_is_signal(m, MANAGER, "JobRemoved") > 0 &&
-                    sd_bus_message_read(m, "uoss", NULL, &path, NULL, &result) >= 0 &&
-                    strcmp(path, job) == 0) {
-                        r = strcmp(result, "done") == 0
-                                            ? 1
-                                            : err_say(-EIO, "systemd: starting %s failed with result '%s'",
-                                                      unit, result);
-                        sd_bus_message_unref(m);
-                        return r < 0 ? r : 0;
-                }
-                sd_bus_message_unref(m);
+        for (i = 0; i < n; i++) {
+                r = scopes_ask(b, scopes + i);
+                if (r >= 0)
+                        continue;
+                scopes[i].ended = true;
+                left--;
+                ended(i, r, userdata);
         }
-}
-
-int bus_start_scope(Bus *b, const char *scope, const char *slice, const char *description, pid_t pid,
-                    const Limits *limits, uint64_t deadline, char **ret_cgroup) {
-        _locked_ pthread_mutex_t *locked = lock(&b->lock);
-        _cleanup_(freep) char *job = NULL;
-        int r;
-
-        r = subscribe(b);
-        if (r < 0)
-                return err_pass(r);
-        r = scope_request(b, scope, slice, description, pid, limits, &job);
-        if (r < 0)
-                return err_pass(r);
-        r = wait_for_job(b, job, scope, deadline);
-        if (r < 0)
-                return err_pass(r);
-        return unit_property(b, scope, "org.freedesktop.systemd1.Scope", "ControlGroup", ret_cgroup);
+        while (left > 0) {
+                r = scopes_wait(b, scopes, n, deadline, &i);
+                if (r < 0 && i == n)
+                        break;
+                if (r > 0)
+                        continue;
+                scopes[i].ended = true;
+                left--;
+                ended(i, r, userdata);
+        }
+        for (i = 0; i < n; i++) {
+                free(TAKE(scopes[i].job));
+                if (!scopes[i].ended)
+                        ended(i, err_born(r, "systemd did not start %s", scopes[i].name), userdata);
+        }
 }
 
 /* A systemd that is older, or knows no such property, restricts nothing by it. */

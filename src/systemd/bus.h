@@ -73,14 +73,29 @@ int bus_cancel_shutdown(Bus *bus);
 int bus_wait_settled(Bus *bus, const char *own_unit, uint64_t deadline_monotonic,
                      bool (*go_on)(const char *busy));
 
+/* A transient scope to be made around one waiting process. The strings stay the caller's. */
+typedef struct BusScope {
+        const char *name, *slice, *description;
+        const Limits *limits; /* may be NULL */
+        pid_t pid;
+        /* Inside. */
+        uint64_t cookie; /* of the request */
+        char *job;
+        bool ended;
+} BusScope;
+
+/* Of the i-th: 0 that it runs and the process is in it, else an error with its sentence. */
+typedef void (*BusScopeEnd)(size_t i, int r, void *userdata);
+
 /*
- * Makes a transient scope around one waiting process: job mode "ignore-dependencies", because the slice of a
- * user is ordered after units that early boot has not started. Returns when the scope runs (JobRemoved),
- * with its cgroup path, which the caller frees. At a shutdown it is stopped after the save only, like a
- * login session (units/session-.scope.d). `limits` may be NULL.
+ * Makes transient scopes: job mode "ignore-dependencies", because the slice of a user is ordered after units
+ * that early boot has not started. At a shutdown they are stopped after the save only, like a login session
+ * (units/session-.scope.d). All are asked for before the first is waited for: PID 1 of a booting machine
+ * takes a while for each answer, and answers many in that time. Returns when each has ended, and tells so as
+ * it happens; other threads use the bus meanwhile.
  */
-int bus_start_scope(Bus *bus, const char *scope, const char *slice, const char *description, pid_t pid,
-                    const Limits *limits, uint64_t deadline_monotonic, char **ret_cgroup);
+void bus_start_scopes(Bus *bus, BusScope *scopes, size_t n, uint64_t deadline_monotonic, BusScopeEnd ended,
+                      void *userdata);
 
 /* Whether a service may not reach all kinds of file systems (RestrictFileSystems=): 1 or 0. */
 int bus_service_restricts_files(Bus *bus, const char *service);

@@ -29,15 +29,18 @@
 #define FIRST_PID  4000001
 #define SECOND_PID 4000002
 
-/* Where a tree lives: before it was saved in a service, and in its scope since it was restored. */
+/* Where a tree lives: before it was saved in a service, and in its scope since it was restored. Who is none
+ * of them holds a scope open. */
 int cgroup_of(pid_t pid, char **ret) {
         const FakeTree *t = fake_tree(pid);
-        char path[128];
+        char path[128] = "/fake.slice/fake.scope";
 
-        if (!t || t->life == FAKE_DEAD)
+        if (t && t->life == FAKE_DEAD)
                 return -ESRCH;
-        snprintf(path, sizeof path,
-                 t->returned > 0 ? "/system.slice/carryover-%s.scope" : "/system.slice/%s.service", t->name);
+        if (t)
+                snprintf(path, sizeof path,
+                         t->returned > 0 ? "/system.slice/carryover-%s.scope" : "/system.slice/%s.service",
+                         t->name);
         *ret = strdup(path);
         return *ret ? 0 : -ENOMEM;
 }
