@@ -44,15 +44,20 @@ static int give_up(void *userdata) {
 }
 
 /* Changes the sealed ticket. */
-static void amend(void (*change)(Tree *tree)) {
+static void amend_first(size_t n, void (*change)(Tree *tree)) {
         _cleanup_(ticket_freep) Ticket *ticket = NULL;
         _cleanup_(store_close) Store store = machine_store();
 
         assert_int_equal(store_ticket(&store, &ticket), 0);
-        change(ticket->trees[0]);
+        for (size_t i = 0; i < n; i++)
+                change(ticket->trees[i]);
         assert_int_equal(store_amend(&store, ticket), 0);
         durable_watch("/var/lib");
         fake_forget_events();
+}
+
+static void amend(void (*change)(Tree *tree)) {
+        amend_first(1, change);
 }
 
 static Outcome__State state_of(pid_t pid) {
@@ -365,6 +370,45 @@ static void test_session(void **state) {
         assert_true(is_before("login_numbers_lift 4", "criu_restore"));
 }
 
+/* Two trees of one session, in one scope: it is there for both, or for none of them. */
+static void test_shared_scope(void **state) {
+        sealed_two();
+        amend_first(2, add_session);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
+        assert_int_equal(fake_count("bus_start_scope session-4.scope"), 1);
+        assert_int_equal(fake_count("bus_start_unit_now system.slice"), 1);
+        assert_int_equal(fake_count("cgroup_open_procs"), 1);
+        assert_int_equal(state_of(FIRST_PID), OUTCOME__STATE__CARRIED);
+        assert_int_equal(state_of(SECOND_PID), OUTCOME__STATE__CARRIED);
+
+        sealed_two();
+        amend_first(2, add_session);
+        fake_fail("bus_start_scope session-4.scope", 1, -EEXIST);
+        fake_fail("bus_start_scope carryover-session-4.scope", 1, -EIO);
+        assert_int_equal(fake_run(run_restore, NULL), 1);
+        assert_int_equal(state_of(FIRST_PID), OUTCOME__STATE__FAILED);
+        assert_int_equal(state_of(SECOND_PID), OUTCOME__STATE__FAILED);
+        assert_int_equal(fake_count("criu_restore"), 0);
+}
+
+static void other_slice(Tree *tree) {
+        assert_int_equal(model_set_string(&tree->slice, "user-7.slice"), 0);
+}
+
+/* Of two scopes the slice that both lie in is asked for once. */
+static void test_shared_slice(void **state) {
+        sealed_two();
+        assert_int_equal(fake_run(run_restore, NULL), 0);
+        assert_int_equal(fake_count("bus_start_scope"), 2);
+        assert_int_equal(fake_count("bus_start_unit_now system.slice"), 1);
+
+        sealed_two();
+        amend(other_slice);
+        assert_int_equal(fake_run(run_restore, NULL), 0);
+        assert_int_equal(fake_count("bus_start_unit_now user-7.slice"), 1);
+        assert_int_equal(fake_count("bus_start_unit_now system.slice"), 1);
+}
+
 size_t terminals_say(const TerminalLine *lines, size_t n) {
         (void)fake_call("terminals_say", "%s%s", n == 1 ? lines->tty : "", lines->text);
         return n;
@@ -463,6 +507,8 @@ int main(void) {
                         cmocka_unit_test(test_needs),
                         cmocka_unit_test(test_files_fail),
                         cmocka_unit_test(test_session),
+                        cmocka_unit_test(test_shared_scope),
+                        cmocka_unit_test(test_shared_slice),
                         cmocka_unit_test(test_told),
                         cmocka_unit_test(test_request),
                         cmocka_unit_test(test_waits_for_another),
