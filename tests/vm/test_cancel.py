@@ -74,7 +74,7 @@ def test_cancel(lab, distro):
     check.same_session(session, old)
     up_again()
 
-    # What was called off stands in nobody's way. (That it is too late, and when, is test-flow-cancel's: the moment is too short here.)
+    # What was called off stands in nobody's way. (When it is too late is test-flow-cancel's: the moment is too short here; test_people has it in the next kernel.)
     check.reboot(session)
     check.same_session(session, old)
     check.other_boot(machine, old)

@@ -58,7 +58,7 @@ def client(endpoint: Endpoint, user: str, terminal: bool = False, shared: Path |
 def plain(text: str) -> str:
     """Text as a person reads it: without carriage returns, what only steers a terminal, and lines that were written over."""
     text = re.sub(r"[^\n]*\r\x1b\[K", "", text)
-    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\][^\x07]*\x07|\r", "", text)
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\][^\x07]*\x07|\x1b[=>]|\r", "", text)
 
 
 @dataclass(frozen=True)
