@@ -7,7 +7,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.carryover.node.plugins.action import reboot as plugin
 from ansible_collections.carryover.node.plugins.plugin_utils import verdict
 
@@ -171,6 +171,15 @@ def test_without_its_connection() -> None:
     host = Host(cut, reports=[{"phase": "idle"}, down, down, report(verdict="pending", phase="restoring"), report()])
     result = run(host)
     assert result["rebooted"] and not result["connection_kept"] and host.resets == 3 and result["report"]["phase"] == "idle"
+
+
+def test_sudo_is_slow_after_a_restore() -> None:
+    """Ansible waits 12 s for sudo, and sudo waits for logind."""
+    slow = AnsibleError("Timeout (12s) waiting for privilege escalation prompt: ")
+    lost = {**TREE, "state": "failed", "reason": "no address"}
+    host = Host(None, reports=[{"phase": "idle"}, slow, slow, report(verdict="failed", trees=[lost])])
+    host.at_reboot = lambda host: (setattr(host, "boot_id", NEW), (1, ""))[1]
+    assert "is failed: no address" in str(failed(host))
 
 
 def test_never_comes_back() -> None:

@@ -13,7 +13,7 @@ import shlex
 import time
 from typing import Any, NamedTuple
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.carryover.node.plugins.plugin_utils import verdict
 
@@ -72,10 +72,11 @@ class ActionModule(ActionBase):
         if check_mode:
             return {"changed": True, "losses": losses, "msg": "the host would be rebooted"}
         earlier = self._status().get("id")
-        kept = self._carryover_reboot(args, boot_id, earlier)
-        report = self._report(earlier, began + args["reboot_timeout"])
-        return self._outcome(report, boot_id, args["accept_losses"],
-                             {"connection_kept": kept, "losses": losses, "elapsed": round(time.monotonic() - began, 1)})
+        answer = self._carryover_reboot(args, boot_id)
+        report, rebooted = self._report(answer, earlier, boot_id, began + args["reboot_timeout"])
+        return self._outcome(report, args["accept_losses"], {
+            "connection_kept": answer is not None, "losses": losses, "elapsed": round(time.monotonic() - began, 1), "changed": rebooted,
+            "rebooted": rebooted, "report": report})
 
     # -- steps ------------------------------------------------------------------------------
 
@@ -102,39 +103,38 @@ class ActionModule(ActionBase):
             raise Failed("not rebooted, since it would end or degrade: " + "; ".join(losses) + " (accept_losses)", losses=losses)
         return losses
 
-    def _carryover_reboot(self, args: dict, boot_id: str, earlier: str | None) -> bool:
-        """Whether the connection was there all the time; raises Failed if there was no save."""
+    def _carryover_reboot(self, args: dict, boot_id: str) -> Answer | None:
+        """What the command said; None if the connection was lost before."""
         words = ["carryover", "reboot", "--yes" if args["accept_losses"] else "--no-ask"]
         words += [f"--kernel={args['kernel']}"] if args["kernel"] else []
         words += [] if args["kexec"] else ["--no-kexec"]
         # With retries, a connection plugin gives the command once more when the connection was lost: not in the next boot.
         once = f'test "$(cat {BOOT_ID})" = {boot_id} || exit 0; exec '
         try:
-            answer = self._run(once + shlex.join(words))
+            return self._run(once + shlex.join(words))
         except AnsibleConnectionFailure:
-            return False
-        if answer.status != 0 and self._status().get("id") == earlier:
-            raise Failed(f"carryover reboot ended with {answer.status}: {answer.text.strip()}")
-        return True
+            return None
 
-    def _report(self, earlier: str | None, deadline: float) -> dict:
-        """The report of the save, once it is final; raises Failed if there is none in time."""
+    def _report(self, answer: Answer | None, earlier: str | None, boot_id: str, deadline: float) -> tuple[dict, bool]:
+        """The report of the save, once it is final, and whether another boot runs; raises Failed if there was no save, or none in time."""
         last: dict = {}
         while True:
             try:
-                last = self._status()
+                last, now = self._status(), self._boot_id()
+            except (AnsibleError, Failed):
+                # It is down, or on its way up: until logind is there, sudo takes longer than Ansible waits for it.
+                self._connection.reset()
+            else:
                 if verdict.is_over(last, earlier):
-                    return last
-            except (AnsibleConnectionFailure, Failed):
-                self._connection.reset()  # it is down, or still on its way up
+                    return last, now != boot_id
+                if answer and answer.status != 0 and now == boot_id:
+                    raise Failed(f"carryover reboot ended with {answer.status}: {answer.text.strip()}")
             if time.monotonic() >= deadline:
                 raise Failed("the host gave no report of a reboot in time (reboot_timeout)", changed=True, report=last)
             time.sleep(PAUSE)
 
-    def _outcome(self, report: dict, boot_id: str, accept_losses: bool, known: dict) -> dict:
-        rebooted = self._boot_id() != boot_id
-        known = {"changed": rebooted, "rebooted": rebooted, "report": report, **known}
-        if not rebooted:
+    def _outcome(self, report: dict, accept_losses: bool, known: dict) -> dict:
+        if not known["rebooted"]:
             raise Failed(f"not rebooted: {report.get('stopped') or 'no reason is known'}", **known)
         if missing := verdict.left_out(report, accept_losses):
             raise Failed("not everything was carried: " + "; ".join(missing), **known)
