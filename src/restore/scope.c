@@ -213,13 +213,16 @@ void restore_scopes(RestoreScopes *scopes, Bus *manager, Tree *const *trees, siz
         Making making = {.scopes = scopes, .trees = trees, .n = n, .made = made, .userdata = userdata};
 
         scopes->items = calloc(n ?: 1, sizeof *scopes->items);
-        for (size_t i = 0; i < n; i++) {
-                if (!scopes->items && trees[i])
-                        made(i, -ENOMEM, userdata);
-                if (!scopes->items || !trees[i] || !is_first(trees, i))
-                        continue;
-                scopes->items[scopes->n++] = (Scope){.tree = trees[i], .procs_fd = -1, .wanted = true};
+        if (!scopes->items) {
+                for (size_t i = 0; i < n; i++)
+                        if (trees[i])
+                                made(i, -ENOMEM, userdata);
+                return;
         }
+        for (size_t i = 0; i < n; i++)
+                if (trees[i] && is_first(trees, i))
+                        scopes->items[scopes->n++] =
+                                        (Scope){.tree = trees[i], .procs_fd = -1, .wanted = true};
         make_wanted(&making, manager, now_monotonic() + timeout_usec);
         make_wanted(&making, manager, now_monotonic() + timeout_usec); /* who wants its other name */
 }
