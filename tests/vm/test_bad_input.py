@@ -175,7 +175,7 @@ def store(judge: Judge, target: str) -> None:
     where = "see Store= in carryover.conf"
     for path, why in (("/mnt/full", "the store has 0 MiB free; .*free space in the store, or set Store="),
                       ("/mnt/ro/there", f"/mnt/ro/there.*{where}.*Read-only file system"),
-                      ("/mnt/ro/new", f"{where}.*/mnt/ro/new: Read-only file system"),
+                      ("/mnt/ro/new", f"/mnt/ro/new, {where}.*is not writable: Read-only file system"),
                       ("/mnt/memory", "the store /mnt/memory is in memory and would not survive a reboot: set Store= in"),
                       ("/mnt/open", f"{where}.*must be accessible to root only: run chown root: /mnt/open; chmod 0700 /mnt/open"),
                       ("/mnt/file", f"{where}.*/mnt/file")):
