@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Callable, Iterable
 
-from .util import progress
+from .util import progress, run
 
 # Layers and saved states follow every change of the source, so without a limit a day of
 # work fills a disk. Two distributions times a few states of the source fit in this.
@@ -85,8 +85,16 @@ def gc(everything: bool = False) -> list[Path]:
                 gone.append(path)
         for path in directory.glob(".*.new"):
             if time.time() - path.stat().st_mtime > 3600:
+                _unmount(path)
                 shutil.rmtree(path)
     return gone
+
+
+def _unmount(path: Path) -> None:
+    """Whoever was killed while making it may have left a disk mounted in there, whose files are not to be removed."""
+    for line in reversed(Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()):
+        if line.split()[1].startswith(f"{path}/"):
+            run(["umount", line.split()[1]])
 
 
 def _make(path: Path, make: Callable[[Path], None]) -> None:
